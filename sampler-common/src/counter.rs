@@ -1,0 +1,87 @@
+//! The statistics that the kernel side keeps per CPU: index and name of each. It
+//! refuses to know how they are stored or shown.
+
+/// One statistic of the kernel side.
+///
+/// `Taken` equals the sum of `Delivered`, `LostRing` and, for a thread whose
+/// sample carries no frames, the refusal that its record names; the record is
+/// delivered either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Counter {
+    /// Ticks that hit a thread of a sampled process.
+    Taken = 0,
+    /// Sample records handed to the ring buffer.
+    Delivered = 1,
+    /// Sample records that found the ring buffer full.
+    LostRing = 2,
+    /// Code objects described.
+    Described = 3,
+    /// Descriptions that found the ring buffer full.
+    LostDescription = 4,
+    /// Code objects left for a later sample: too many new ones at once.
+    DescriptionDeferred = 5,
+    /// Code objects whose names could not be read here.
+    DescriptionFault = 6,
+    /// Fork, exec and exit records handed to the ring buffer.
+    Lifecycle = 7,
+    /// Fork, exec and exit records that found the ring buffer full.
+    LostLifecycle = 8,
+    /// Forked children that found the process table full.
+    ProcessTableFull = 9,
+    /// Ticks whose per-CPU memory was not there; cannot happen.
+    NoScratch = 10,
+    /// The kernel's record of the task could not be read.
+    TaskFault = 11,
+}
+
+impl Counter {
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// All counters, in index order.
+    pub const ALL: [Self; 12] = [
+        Self::Taken,
+        Self::Delivered,
+        Self::LostRing,
+        Self::Described,
+        Self::LostDescription,
+        Self::DescriptionDeferred,
+        Self::DescriptionFault,
+        Self::Lifecycle,
+        Self::LostLifecycle,
+        Self::ProcessTableFull,
+        Self::NoScratch,
+        Self::TaskFault,
+    ];
+
+    /// The name it has in machine-readable output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Delivered => "delivered",
+            Self::LostRing => "lost_ring",
+            Self::Described => "described",
+            Self::LostDescription => "lost_description",
+            Self::DescriptionDeferred => "description_deferred",
+            Self::DescriptionFault => "description_fault",
+            Self::Lifecycle => "lifecycle",
+            Self::LostLifecycle => "lost_lifecycle",
+            Self::ProcessTableFull => "process_table_full",
+            Self::NoScratch => "no_scratch",
+            Self::TaskFault => "task_fault",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_are_positions() {
+        for (position, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(*counter as usize, position);
+        }
+    }
+}

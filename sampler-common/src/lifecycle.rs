@@ -1,0 +1,52 @@
+//! The wire record of a process that begins, changes its program, or ends. It
+//! refuses to know what the user side does about it.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::process::ProcessKey;
+
+/// What happened to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum LifecycleKind {
+    /// A followed process forked; `key` is the child's, `parent_key` its parent's.
+    Fork = 1,
+    /// A process runs a new program; `key` is what it was followed as, or 0.
+    Exec = 2,
+    /// A followed process ended.
+    Exit = 3,
+}
+
+impl LifecycleKind {
+    /// Reads a kind off the wire; `None` for a number no kind has.
+    pub fn from_wire(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Fork),
+            2 => Some(Self::Exec),
+            3 => Some(Self::Exit),
+            _ => None,
+        }
+    }
+}
+
+/// One event in the life of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct LifecycleRecord {
+    /// [`crate::sample::RecordKind::Lifecycle`].
+    pub kind: u32,
+    /// A [`LifecycleKind`].
+    pub event: u32,
+    /// `CLOCK_MONOTONIC`, in nanoseconds.
+    pub time: u64,
+    /// The process.
+    pub key: ProcessKey,
+    /// Of a fork, the process it came from; else 0.
+    pub parent_key: ProcessKey,
+    /// Thread group id of the process.
+    pub tgid: u32,
+    /// Of a fork, the parent's thread group id; else 0.
+    pub parent_tgid: u32,
+}
+
+const _: () = assert!(size_of::<LifecycleRecord>() == 40);

@@ -1,0 +1,61 @@
+//! What the kernel side keeps of one process it samples. It refuses to know how
+//! the process was found.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::layout::InterpreterLayout;
+
+/// Names one life of one process: unlike a tgid it is never reused, and a
+/// forked child has its own from the first instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct ProcessKey(pub u64);
+
+/// How a thread finds its own thread state, and whether to sample at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ProcessConfig {
+    /// This life of the process.
+    pub key: ProcessKey,
+    /// Address of `_PyRuntime`.
+    pub runtime: u64,
+    /// Address of `PyCode_Type`.
+    pub code_type: u64,
+    /// Added to the thread pointer: the thread-local slot that always holds the
+    /// thread's own state (`_Py_tss_gilstate`, 3.15). 0 = not known.
+    pub tls_offset: i64,
+    /// The C library's thread-specific data.
+    pub thread_specific: ThreadSpecificData,
+    /// A [`ProcessState`].
+    pub state: u32,
+    /// Padding.
+    pub reserved: u32,
+    /// The interpreter's layout.
+    pub layout: InterpreterLayout,
+}
+
+/// Where a C library keeps the values of `pthread_getspecific`, relative to the
+/// thread pointer. glibc x86_64 2.31 to 2.44: `tp + 0x310 + 16 * key + 8`; musl
+/// 1.2: `*(tp + 0x80) + 8 * key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ThreadSpecificData {
+    /// Offset from the thread pointer to the array, or to its pointer.
+    pub offset: u16,
+    /// Bytes from one key to the next.
+    pub stride: u16,
+    /// Offset of the value in its entry.
+    pub value: u16,
+    /// 1 when `offset` holds a pointer to the array.
+    pub indirect: u16,
+}
+
+/// What the kernel side does with a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ProcessState {
+    /// Follow its forks and execs; it has no interpreter that is known yet.
+    Followed = 0,
+    /// Sample it.
+    Sampled = 1,
+}

@@ -1,0 +1,336 @@
+//! Follows the chain of interpreter frames from the innermost outwards and
+//! writes one [`RawFrame`] for each that runs Python code. It refuses to know
+//! versions and names, and shows nothing that it has not checked.
+//!
+//! The checks, for every frame: what it executes is a code object, its
+//! instruction lies inside of it, and the chain ends the way a whole chain ends.
+//! A thread can be interrupted in the middle of pushing a frame; then one of
+//! them fails, and the sample says so instead of showing a wrong stack.
+
+use crate::fingerprint::code_key;
+use crate::layout::{EntryKind, FrameHead, InstructionKind};
+use crate::memory::{MemoryFault, Next, Step, UserMemory};
+use crate::process::ProcessConfig;
+use crate::sample::{CodeKey, MAX_FRAMES, RawFrame};
+use crate::stop::StopReason;
+use crate::window::Window;
+
+/// Most code objects that one sample asks to have described.
+pub const MAX_UNKNOWN: usize = 64;
+/// Most frames that are looked at, entry frames included.
+pub const MAX_STEPS: u32 = 2 * MAX_FRAMES as u32 + 16;
+/// Owners from here on mark entry frames (`FRAME_OWNED_BY_CSTACK` of 3.12,
+/// `FRAME_OWNED_BY_INTERPRETER` of 3.14).
+const FIRST_ENTRY_OWNER: u8 = 3;
+
+/// Which code objects the user side already has the names of.
+pub trait KnownCode {
+    /// Whether this one needs no description any more.
+    fn is_known(&self, key: CodeKey) -> bool;
+}
+
+/// Memory of a walk that does not fit a BPF stack.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Walk {
+    frame: Window,
+    code: Window,
+    /// The frame to look at next.
+    next: u64,
+    /// Where the chain was some frames ago; see [`Walk::is_circular`].
+    landmark: u64,
+    base_frame: u64,
+    /// Why it ended: a [`StopReason`].
+    pub stop: u32,
+    /// Frames looked at, entry frames included.
+    steps: u32,
+    /// Frames written.
+    pub depth: u32,
+    /// Positions of the frames whose code objects nobody knows yet.
+    pub unknown_count: u32,
+    /// The address that could not be read, for [`StopReason::Fault`].
+    pub stop_address: u64,
+    /// See `unknown_count`.
+    pub unknown: [u16; MAX_UNKNOWN],
+}
+
+impl Walk {
+    /// Empty memory.
+    pub const fn zeroed() -> Self {
+        Self {
+            frame: Window::zeroed(),
+            code: Window::zeroed(),
+            next: 0,
+            landmark: 0,
+            base_frame: 0,
+            stop: 0,
+            steps: 0,
+            depth: 0,
+            unknown_count: 0,
+            stop_address: 0,
+            unknown: [0; MAX_UNKNOWN],
+        }
+    }
+
+    /// Walks the thread whose state, at address `thread_state`, was copied to
+    /// `state`. Afterwards `self` says how it went.
+    #[inline(always)]
+    pub fn run<M: UserMemory, K: KnownCode>(
+        &mut self,
+        memory: &M,
+        config: &ProcessConfig,
+        known: &K,
+        (thread_state, state): (u64, &Window),
+        frames: &mut [RawFrame; MAX_FRAMES],
+    ) {
+        self.stop = StopReason::Truncated as u32;
+        self.stop_address = 0;
+        self.steps = 0;
+        self.depth = 0;
+        self.unknown_count = 0;
+        self.landmark = 0;
+        let thread = &config.layout.thread;
+        self.base_frame = thread_state.wrapping_add(u64::from(thread.base_frame));
+        match innermost(memory, config, state) {
+            Ok(0) => return self.end(StopReason::NoFrame),
+            Ok(frame) => self.next = frame,
+            Err(fault) => return self.fail(fault),
+        }
+        memory.repeat(
+            MAX_STEPS,
+            &mut WalkStep {
+                memory,
+                config,
+                known,
+                walk: self,
+                frames,
+            },
+        );
+        if self.depth == 0 && self.stop == StopReason::Complete as u32 {
+            self.end(StopReason::NoFrame);
+        }
+    }
+
+    #[inline(always)]
+    fn end(&mut self, reason: StopReason) {
+        self.stop = reason as u32;
+    }
+
+    #[inline(always)]
+    fn fail(&mut self, fault: MemoryFault) {
+        self.stop = StopReason::Fault as u32;
+        self.stop_address = fault.address;
+    }
+
+    /// Brent's test: the landmark moves up at every power of two, so a circle is
+    /// noticed within three times its length.
+    #[inline(always)]
+    fn is_circular(&mut self) -> bool {
+        let steps = self.steps;
+        self.steps = steps.wrapping_add(1);
+        if self.next == self.landmark {
+            return true;
+        }
+        if steps & steps.wrapping_sub(1) == 0 {
+            self.landmark = self.next;
+        }
+        false
+    }
+}
+
+#[inline(always)]
+fn innermost<M: UserMemory>(
+    memory: &M,
+    config: &ProcessConfig,
+    state: &Window,
+) -> Result<u64, MemoryFault> {
+    let thread = &config.layout.thread;
+    let head = state.u64_at(thread.frame_head);
+    if thread.head_kind == FrameHead::CFrame as u8 && head != 0 {
+        return memory.read_u64(head.wrapping_add(u64::from(thread.cframe_current_frame)));
+    }
+    Ok(head)
+}
+
+struct WalkStep<'a, M, K> {
+    memory: &'a M,
+    config: &'a ProcessConfig,
+    known: &'a K,
+    walk: &'a mut Walk,
+    frames: &'a mut [RawFrame; MAX_FRAMES],
+}
+
+/// Whether a frame stands for Python code.
+enum Content {
+    Python(RawFrame),
+    /// An entry frame, a shim, or the helper frame under `__init__`.
+    Nothing,
+}
+
+impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
+    /// Looks at one frame.
+    #[inline(always)]
+    fn step(&mut self) -> Next {
+        let layout = &self.config.layout.frame;
+        let address = self.walk.next;
+        if self.walk.is_circular() {
+            return self.end(StopReason::Circular);
+        }
+        if let Err(fault) = self.walk.frame.load(self.memory, address, layout.read_size) {
+            self.walk.fail(fault);
+            return Next::Stop;
+        }
+        let owner = self.walk.frame.u8_at(layout.owner);
+        if !self.is_entry(owner) {
+            match self.content() {
+                Ok(Content::Python(frame)) => {
+                    if self.push(frame) == Next::Stop {
+                        return Next::Stop;
+                    }
+                }
+                Ok(Content::Nothing) => {}
+                Err(reason) => return self.end(reason),
+            }
+        }
+        let previous = self.walk.frame.u64_at(layout.previous);
+        if previous != 0 {
+            self.walk.next = previous;
+            return Next::Continue;
+        }
+        let reason = if self.is_bottom(address, owner) {
+            StopReason::Complete
+        } else {
+            StopReason::BrokenChain
+        };
+        self.end(reason)
+    }
+}
+
+impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
+    #[inline(always)]
+    fn end(&mut self, reason: StopReason) -> Next {
+        self.walk.end(reason);
+        Next::Stop
+    }
+
+    /// Whether the frame is a mark between C and Python, not Python code.
+    #[inline(always)]
+    fn is_entry(&self, owner: u8) -> bool {
+        self.config.layout.frame.entry_kind >= EntryKind::Owner as u8 && owner >= FIRST_ENTRY_OWNER
+    }
+
+    /// Whether a frame without a previous one ends a whole chain.
+    #[inline(always)]
+    fn is_bottom(&self, address: u64, owner: u8) -> bool {
+        let kind = self.config.layout.frame.entry_kind;
+        if kind == EntryKind::None as u8 {
+            true
+        } else if kind == EntryKind::IsEntry as u8 {
+            owner == 1
+        } else if kind == EntryKind::Owner as u8 {
+            owner >= FIRST_ENTRY_OWNER
+        } else {
+            owner >= FIRST_ENTRY_OWNER && address == self.walk.base_frame
+        }
+    }
+
+    #[inline(always)]
+    fn content(&mut self) -> Result<Content, StopReason> {
+        let layout = &self.config.layout;
+        let tag = u64::from(layout.frame.tag_mask);
+        let code = self.walk.frame.u64_at(layout.frame.executable) & !tag;
+        let window = &mut self.walk.code;
+        if window
+            .load(self.memory, code, layout.code.read_size)
+            .is_err()
+        {
+            // Perhaps only paged out: user space can read it and check it.
+            let instruction = self.instruction(code)?;
+            return Ok(Content::Python(RawFrame {
+                key: CodeKey::UNREAD,
+                code,
+                instruction,
+                reserved: 0,
+            }));
+        }
+        if window.u64_at(layout.object.ob_type) != self.config.code_type {
+            return Err(StopReason::NotCode);
+        }
+        if layout.code.has_init_cleanup != 0
+            && window.u64_at(layout.code.filename) == window.u64_at(layout.code.name)
+            && window.u32_at(layout.code.firstlineno) == 0
+        {
+            return Ok(Content::Nothing);
+        }
+        let key = code_key(self.config.key, code, window, &layout.code);
+        let instruction = self.instruction(code)?;
+        if layout.frame.instruction_kind >= InstructionKind::Pointer as u8
+            && instruction >= self.walk.code.u32_at(layout.code.unit_count) as i32
+        {
+            return Err(StopReason::InstructionOutOfRange);
+        }
+        Ok(Content::Python(RawFrame {
+            key,
+            code,
+            instruction,
+            reserved: 0,
+        }))
+    }
+
+    /// Index of the frame's current code unit; -1 before the first.
+    #[inline(always)]
+    fn instruction(&self, code: u64) -> Result<i32, StopReason> {
+        let layout = &self.config.layout;
+        let kind = layout.frame.instruction_kind;
+        let units = if kind == InstructionKind::LastiBytes as u8 {
+            i64::from(self.walk.frame.u32_at(layout.frame.instruction) as i32) >> 1
+        } else if kind == InstructionKind::LastiUnits as u8 {
+            i64::from(self.walk.frame.u32_at(layout.frame.instruction) as i32)
+        } else {
+            let start = self.bytecode(code, kind).map_err(|_| StopReason::Fault)?;
+            let pointer = self.walk.frame.u64_at(layout.frame.instruction);
+            (pointer.wrapping_sub(start) as i64) >> 1
+        };
+        if (-1..=i64::from(i32::MAX)).contains(&units) {
+            Ok(units as i32)
+        } else {
+            Err(StopReason::InstructionOutOfRange)
+        }
+    }
+
+    /// Where the bytecode that the frame runs starts.
+    #[inline(always)]
+    fn bytecode(&self, code: u64, kind: u8) -> Result<u64, MemoryFault> {
+        let layout = &self.config.layout;
+        if kind != InstructionKind::PointerToThreadLocal as u8 {
+            return Ok(code.wrapping_add(u64::from(layout.code.adaptive)));
+        }
+        let copies = self
+            .memory
+            .read_u64(code.wrapping_add(u64::from(layout.code.tlbc)))?;
+        let index = u64::from(self.walk.frame.u32_at(layout.frame.tlbc_index));
+        // struct _PyCodeArray { Py_ssize_t size; char *entries[]; } (3.14)
+        self.memory
+            .read_u64(copies.wrapping_add(8).wrapping_add(index.wrapping_mul(8)))
+    }
+
+    #[inline(always)]
+    fn push(&mut self, frame: RawFrame) -> Next {
+        let walk = &mut *self.walk;
+        let depth = walk.depth as usize;
+        let Some(place) = self.frames.get_mut(depth) else {
+            walk.end(StopReason::Truncated);
+            return Next::Stop;
+        };
+        *place = frame;
+        walk.depth = depth as u32 + 1;
+        if frame.key != CodeKey::UNREAD && !self.known.is_known(frame.key) {
+            let count = walk.unknown_count;
+            walk.unknown_count = count.wrapping_add(1);
+            if let Some(place) = walk.unknown.get_mut(count as usize) {
+                *place = depth as u16;
+            }
+        }
+        Next::Continue
+    }
+}

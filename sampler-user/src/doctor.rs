@@ -1,0 +1,1 @@
+//! The verb doctor: what this kernel and these rights allow. It refuses to change anything.

@@ -1,0 +1,21 @@
+//! pyebpf samples every CPython process of a host from the kernel and writes
+//! what it saw as a timeline. `ARCHITECTURE.md` walks one sample from the
+//! interrupt to the file, naming each module here.
+
+pub mod bpf;
+pub mod cli;
+pub mod config;
+pub mod convert;
+pub mod cpython;
+pub mod doctor;
+pub mod launch;
+pub mod outfile;
+pub mod output;
+pub mod process;
+pub mod ps;
+pub mod recorder;
+pub mod report;
+pub mod symbolize;
+pub mod targets;
+pub mod timeline;
+pub mod trace;

@@ -1,0 +1,3 @@
+//! The program `pyebpf`: parse, run, print the error.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Turns samples of addresses into stacks of names and lines. It refuses to know the timeline.
