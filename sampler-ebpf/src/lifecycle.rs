@@ -1,0 +1,147 @@
+//! Follows processes as they fork, run new programs and end, so that a forked
+//! worker is sampled from its first tick. It refuses to look at interpreters: a
+//! child has its parent's layout and addresses until it runs a new program.
+//!
+//! These programs run in process context, where writing a shared map is safe.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+use sampler_common::counter::Counter;
+use sampler_common::fingerprint::child_key;
+use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
+use sampler_common::process::ProcessKey;
+use sampler_common::sample::RecordKind;
+
+use crate::maps::{PROCESSES, Urgency, count, send};
+use crate::task::Task;
+
+/// 1 when forked children are followed too. Set before loading.
+#[unsafe(no_mangle)]
+static FOLLOW_CHILDREN: u32 = 1;
+
+/// 1 when programs that start in processes not followed so far are reported.
+#[unsafe(no_mangle)]
+static REPORT_ALL_EXECS: u32 = 1;
+
+/// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+fn process_fork(context: RawTracePointContext) -> i32 {
+    let (Some((_, parent)), Some((child_tid, child))) =
+        (task(&context, 0).ids(), task(&context, 1).ids())
+    else {
+        count(Counter::TaskFault);
+        return 0;
+    };
+    if child_tid != child || !is_set(&FOLLOW_CHILDREN) {
+        return 0;
+    }
+    let Some(config) = PROCESSES.get_ptr(parent) else {
+        return 0;
+    };
+    // SAFETY: an element of a preallocated map stays readable; the parent is
+    // here, in its own system call, so the element is still its own.
+    let mut config = unsafe { *config };
+    let parent_key = config.key;
+    // SAFETY: the helper has no preconditions.
+    let time = unsafe { bpf_ktime_get_ns() };
+    config.key = child_key(parent_key, child, time);
+    if PROCESSES.insert(child, config, 0).is_err() {
+        count(Counter::ProcessTableFull);
+        return 0;
+    }
+    report(LifecycleRecord {
+        kind: RecordKind::Lifecycle as u32,
+        event: LifecycleKind::Fork as u32,
+        time,
+        key: config.key,
+        parent_key,
+        tgid: child,
+        parent_tgid: parent,
+    })
+}
+
+/// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+fn process_exec(context: RawTracePointContext) -> i32 {
+    let Some((_, tgid)) = task(&context, 0).ids() else {
+        count(Counter::TaskFault);
+        return 0;
+    };
+    let key = forget(tgid);
+    if key == ProcessKey(0) && !is_set(&REPORT_ALL_EXECS) {
+        return 0;
+    }
+    report(event(LifecycleKind::Exec, key, tgid))
+}
+
+/// `sched_process_exit(struct task_struct *p)`, once for every thread.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+fn process_exit(context: RawTracePointContext) -> i32 {
+    let task = task(&context, 0);
+    let Some((_, tgid)) = task.ids() else {
+        count(Counter::TaskFault);
+        return 0;
+    };
+    // `live` is counted down before the tracepoint (`kernel/exit.c`, do_exit).
+    if task.live_threads().is_none_or(|live| live != 0) {
+        return 0;
+    }
+    let key = forget(tgid);
+    if key == ProcessKey(0) {
+        return 0;
+    }
+    report(event(LifecycleKind::Exit, key, tgid))
+}
+
+#[inline(always)]
+fn task(context: &RawTracePointContext, argument: usize) -> Task {
+    // SAFETY: the context of a raw tracepoint is an array of 64-bit arguments,
+    // of which these tracepoints have at least `argument + 1`.
+    Task::from_pointer(unsafe { *context.as_ptr().cast::<u64>().add(argument) })
+}
+
+/// Takes a process out of the table; its key, or 0 when it was not there.
+#[inline(always)]
+fn forget(tgid: u32) -> ProcessKey {
+    let Some(config) = PROCESSES.get_ptr(tgid) else {
+        return ProcessKey(0);
+    };
+    // SAFETY: an element of a preallocated map stays readable.
+    let key = unsafe { (*config).key };
+    // An error means that user space was faster; either way it is gone.
+    let _ = PROCESSES.remove(tgid);
+    key
+}
+
+#[inline(always)]
+fn event(event: LifecycleKind, key: ProcessKey, tgid: u32) -> LifecycleRecord {
+    LifecycleRecord {
+        kind: RecordKind::Lifecycle as u32,
+        event: event as u32,
+        // SAFETY: the helper has no preconditions.
+        time: unsafe { bpf_ktime_get_ns() },
+        key,
+        parent_key: ProcessKey(0),
+        tgid,
+        parent_tgid: 0,
+    }
+}
+
+#[inline(always)]
+fn report(record: LifecycleRecord) -> i32 {
+    if send(bytemuck::bytes_of(&record), Urgency::Now) {
+        count(Counter::Lifecycle);
+    } else {
+        count(Counter::LostLifecycle);
+    }
+    0
+}
+
+#[inline(always)]
+fn is_set(flag: &'static u32) -> bool {
+    // SAFETY: a reference is valid to read; volatile, since the loader replaces
+    // the value that the compiler sees.
+    unsafe { core::ptr::read_volatile(flag) != 0 }
+}

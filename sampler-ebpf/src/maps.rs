@@ -1,0 +1,109 @@
+//! The maps that both sides share, and the memory a program has for itself. It
+//! refuses to know what is written there.
+//!
+//! A program in interrupt context writes to per-CPU memory and to the ring
+//! buffer only. Taking the lock of a shared hash map there has hung whole
+//! machines; such maps are written by user space and, in process context, by
+//! the lifecycle programs.
+
+use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use sampler_common::code::CodeRecord;
+use sampler_common::counter::Counter;
+use sampler_common::describe::Windows;
+use sampler_common::known::{BUCKET_COUNT, Bucket};
+use sampler_common::process::ProcessConfig;
+use sampler_common::sample::SampleRecord;
+use sampler_common::thread_state::Search;
+use sampler_common::walk::Walk;
+
+/// Bytes in the ring buffer above which user space is woken; below, it comes by
+/// itself soon enough.
+const WAKE_AT: u64 = 256 * 1024;
+/// Flags of `bpf_ringbuf_output` (`include/uapi/linux/bpf.h`).
+const NO_WAKEUP: u64 = 1;
+const FORCE_WAKEUP: u64 = 2;
+
+/// Records on their way to user space. User space sets the size before loading.
+#[map(name = "RECORDS")]
+static RECORDS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+
+/// The processes that are followed, by thread group id.
+#[map(name = "PROCESSES")]
+pub(crate) static PROCESSES: HashMap<u32, ProcessConfig> = HashMap::with_max_entries(16384, 0);
+
+/// The code objects that user space has the names of. Only user space writes.
+#[map(name = "KNOWN")]
+pub(crate) static KNOWN: Array<Bucket> = Array::with_max_entries(BUCKET_COUNT as u32, 0);
+
+#[map(name = "COUNTERS")]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT as u32, 0);
+
+#[map(name = "SAMPLING")]
+static SAMPLING: PerCpuArray<Sampling> = PerCpuArray::with_max_entries(1, 0);
+
+#[map(name = "DESCRIBING")]
+static DESCRIBING: PerCpuArray<Describing> = PerCpuArray::with_max_entries(1, 0);
+
+/// Memory of one tick: too large for the 512 bytes of a BPF stack.
+#[repr(C)]
+pub(crate) struct Sampling {
+    pub(crate) sample: SampleRecord,
+    pub(crate) walk: Walk,
+    pub(crate) search: Search,
+}
+
+/// Memory for describing code objects; a map of its own, since a per-CPU value
+/// has at most 32 KiB.
+#[repr(C)]
+pub(crate) struct Describing {
+    pub(crate) record: CodeRecord,
+    pub(crate) windows: Windows,
+    pub(crate) position: u32,
+}
+
+/// This CPU's memory for one tick.
+#[inline(always)]
+pub(crate) fn sampling() -> Option<&'static mut Sampling> {
+    // SAFETY: the value is zeroed plain data, valid for the life of the program;
+    // perf-event programs do not nest on one CPU (`bpf_prog_active`), and no
+    // other program uses this map.
+    unsafe { SAMPLING.get_ptr_mut(0).map(|value| &mut *value) }
+}
+
+/// This CPU's memory for descriptions.
+#[inline(always)]
+pub(crate) fn describing() -> Option<&'static mut Describing> {
+    // SAFETY: as for `sampling`.
+    unsafe { DESCRIBING.get_ptr_mut(0).map(|value| &mut *value) }
+}
+
+/// Adds one to a statistic of this CPU.
+#[inline(always)]
+pub(crate) fn count(counter: Counter) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: the pointer is this CPU's own element, non-null.
+        unsafe { *value += 1 };
+    }
+}
+
+/// How soon user space should see a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// With the next ones.
+    Whenever,
+    /// At once.
+    Now,
+}
+
+/// Hands a record to user space; false when the ring buffer is full.
+#[inline(always)]
+pub(crate) fn send(record: &[u8], urgency: Urgency) -> bool {
+    let flags = if urgency == Urgency::Now || RECORDS.query(BPF_RB_AVAIL_DATA.into()) > WAKE_AT {
+        FORCE_WAKEUP
+    } else {
+        NO_WAKEUP
+    };
+    RECORDS.output::<[u8]>(record, flags).is_ok()
+}

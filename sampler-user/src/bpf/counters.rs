@@ -1,0 +1,37 @@
+//! The kernel side's statistics, summed over the CPUs. It refuses to judge them.
+
+use aya::maps::{MapData, PerCpuArray};
+use sampler_common::counter::Counter;
+
+/// Reads the statistics.
+pub struct Counters {
+    map: PerCpuArray<MapData, u64>,
+}
+
+/// The statistics at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterValues([u64; Counter::COUNT]);
+
+impl CounterValues {
+    /// The value of one statistic.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize]
+    }
+}
+
+impl Counters {
+    pub(super) fn new(map: PerCpuArray<MapData, u64>) -> Self {
+        Self { map }
+    }
+
+    /// Sums every statistic over the CPUs. One that cannot be read counts as 0.
+    pub fn read(&self) -> CounterValues {
+        let mut values = CounterValues::default();
+        for counter in Counter::ALL {
+            if let Ok(per_cpu) = self.map.get(&(counter as u32), 0) {
+                values.0[counter as usize] = per_cpu.iter().sum();
+            }
+        }
+        values
+    }
+}

@@ -1,0 +1,212 @@
+//! From bytes of the ring buffer to checked records: the one place that decodes
+//! them. It refuses to trust a length or a number; every input is either a
+//! record or an error.
+
+use bytes::Bytes;
+use sampler_common::code::{CodeHeader, MAX_FILE_NAME, MAX_LINE_TABLE, MAX_NAME, Missing};
+use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
+use sampler_common::process::ProcessKey;
+use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
+use sampler_common::stop::StopReason;
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Fewer bytes than the record says it has.
+    #[error("the record is cut short: {have} bytes")]
+    Short {
+        /// Bytes that are there.
+        have: usize,
+    },
+    /// A number that means nothing.
+    #[error("the record has an unknown {what}: {number}")]
+    Unknown {
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        number: u32,
+    },
+}
+
+/// A record of the kernel side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RawRecord {
+    /// A stack.
+    Sample(RawSample),
+    /// The names of a code object.
+    Code(RawCode),
+    /// A process that begins, changes its program or ends.
+    Lifecycle(RawLifecycle),
+}
+
+/// A sample: who ran, and through which frames.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawSample {
+    /// Who, when, where.
+    pub header: SampleHeader,
+    /// Why the walk ended.
+    pub stop: StopReason,
+    /// Frames, innermost first.
+    pub frames: Vec<RawFrame>,
+}
+
+impl RawSample {
+    /// The kernel's name of the thread.
+    pub fn comm(&self) -> String {
+        let comm = &self.header.comm;
+        let end = comm
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(comm.len());
+        String::from_utf8_lossy(&comm[..end]).into_owned()
+    }
+}
+
+/// The description of a code object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawCode {
+    /// The code object.
+    pub key: CodeKey,
+    /// Its process.
+    pub process: ProcessKey,
+    /// Thread group id of its process.
+    pub tgid: u32,
+    /// Its address.
+    pub code: u64,
+    /// First line.
+    pub first_line: i32,
+    /// Number of code units; 0 when not known.
+    pub unit_count: u32,
+    /// File name, undecoded; `None` when cut short or missing.
+    pub file_name: Option<RawString>,
+    /// Qualified name, undecoded; `None` when cut short or missing.
+    pub name: Option<RawString>,
+    /// Line table; `None` when too long or missing.
+    pub line_table: Option<Bytes>,
+}
+
+impl RawCode {
+    /// Whether nothing is missing.
+    pub fn is_whole(&self) -> bool {
+        self.file_name.is_some() && self.name.is_some() && self.line_table.is_some()
+    }
+}
+
+/// Characters as the interpreter stores them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawString {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Bytes per character: 1, 2 or 4.
+    pub width: u16,
+}
+
+/// An event in the life of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawLifecycle {
+    /// What happened.
+    pub event: LifecycleKind,
+    /// To whom, when.
+    pub record: LifecycleRecord,
+}
+
+/// Decodes one record.
+///
+/// # Errors
+/// [`DecodeError`] for anything that the kernel side does not send.
+pub fn decode(record: &[u8]) -> Result<RawRecord, DecodeError> {
+    let kind: u32 = read(record, 0)?;
+    match RecordKind::from_wire(kind) {
+        Some(RecordKind::Sample) => decode_sample(record).map(RawRecord::Sample),
+        Some(RecordKind::Code) => decode_code(record).map(RawRecord::Code),
+        Some(RecordKind::Lifecycle) => {
+            let record: LifecycleRecord = read(record, 0)?;
+            let event = LifecycleKind::from_wire(record.event).ok_or(DecodeError::Unknown {
+                what: "event",
+                number: record.event,
+            })?;
+            Ok(RawRecord::Lifecycle(RawLifecycle { event, record }))
+        }
+        None => Err(DecodeError::Unknown {
+            what: "kind",
+            number: kind,
+        }),
+    }
+}
+
+fn decode_sample(record: &[u8]) -> Result<RawSample, DecodeError> {
+    let header: SampleHeader = read(record, 0)?;
+    let stop = StopReason::from_wire(header.stop).ok_or(DecodeError::Unknown {
+        what: "stop reason",
+        number: header.stop,
+    })?;
+    let count = header.frame_count as usize;
+    if count > MAX_FRAMES {
+        return Err(DecodeError::Unknown {
+            what: "frame count",
+            number: header.frame_count,
+        });
+    }
+    let start = size_of::<SampleHeader>();
+    let bytes = slice(record, start, count * size_of::<RawFrame>())?;
+    let frames = bytes
+        .chunks_exact(size_of::<RawFrame>())
+        .map(bytemuck::pod_read_unaligned);
+    Ok(RawSample {
+        header,
+        stop,
+        frames: frames.collect(),
+    })
+}
+
+fn decode_code(record: &[u8]) -> Result<RawCode, DecodeError> {
+    let header: CodeHeader = read(record, 0)?;
+    let has = |part: Missing| header.missing & part as u32 == 0;
+    let mut at = size_of::<CodeHeader>();
+    let mut take = |size: usize, limit: usize| {
+        if size > limit {
+            return Err(DecodeError::Unknown {
+                what: "text size",
+                number: size as u32,
+            });
+        }
+        let bytes = slice(record, at, size)?;
+        at += size.next_multiple_of(8);
+        Ok(Bytes::copy_from_slice(bytes))
+    };
+    let file_name = take(header.file_name.size.into(), MAX_FILE_NAME)?;
+    let name = take(header.name.size.into(), MAX_NAME)?;
+    let line_table = take(header.line_table_size as usize, MAX_LINE_TABLE)?;
+    let string = |bytes, width| {
+        let known = matches!(width, 1 | 2 | 4);
+        known
+            .then_some(RawString { bytes, width })
+            .ok_or(DecodeError::Unknown {
+                what: "character width",
+                number: width.into(),
+            })
+    };
+    let file_name = string(file_name, header.file_name.width)?;
+    let name = string(name, header.name.width)?;
+    Ok(RawCode {
+        key: header.key,
+        process: header.process,
+        tgid: header.tgid,
+        code: header.code,
+        first_line: header.first_line,
+        unit_count: header.unit_count,
+        file_name: has(Missing::FileName).then_some(file_name),
+        name: has(Missing::Name).then_some(name),
+        line_table: has(Missing::LineTable).then_some(line_table),
+    })
+}
+
+fn read<T: bytemuck::AnyBitPattern>(record: &[u8], at: usize) -> Result<T, DecodeError> {
+    slice(record, at, size_of::<T>()).map(bytemuck::pod_read_unaligned)
+}
+
+fn slice(record: &[u8], at: usize, size: usize) -> Result<&[u8], DecodeError> {
+    at.checked_add(size)
+        .and_then(|end| record.get(at..end))
+        .ok_or(DecodeError::Short { have: record.len() })
+}

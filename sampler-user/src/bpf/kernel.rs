@@ -1,0 +1,268 @@
+//! Loads the kernel side and starts and stops its ticks. It refuses to read
+//! records: `ring` does.
+
+use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya::programs::perf_event::{
+    PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
+};
+use aya::programs::{PerfEvent, ProgramError, RawTracePoint};
+use aya::util::online_cpus;
+use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+
+use super::counters::Counters;
+use super::kernel_types::{KernelTypes, KernelTypesError};
+use super::known_code::KnownCode;
+use super::processes::ProcessTable;
+use super::ring::RecordRing;
+use super::task_offsets::TaskOffsets;
+
+/// The compiled kernel side; empty when this binary was built without it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
+
+/// Raw tracepoints, which are also the names of their programs' functions.
+const LIFECYCLE: [(&str, &str); 3] = [
+    ("process_fork", "sched_process_fork"),
+    ("process_exec", "sched_process_exec"),
+    ("process_exit", "sched_process_exit"),
+];
+
+/// Why the kernel side does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// Built without the kernel side.
+    #[error("this pyebpf was built without its kernel side; build it with `cargo xtask build`")]
+    NotBuiltIn,
+    /// The kernel's types are not to be had.
+    #[error(transparent)]
+    Types(#[from] KernelTypesError),
+    /// Not allowed.
+    #[error(
+        "not permitted to {doing}: run pyebpf as root (sudo), or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"
+    )]
+    NotPermitted {
+        /// What was tried.
+        doing: &'static str,
+    },
+    /// The kernel refused a program; `log` ends with the verifier's reason.
+    #[error("the kernel refused the program {program}: {source}\n{log}")]
+    Refused {
+        /// Its name.
+        program: String,
+        /// What the kernel said.
+        source: std::io::Error,
+        /// The end of the verifier's log.
+        log: String,
+    },
+    /// The object lacks something that this binary expects of it.
+    #[error("the kernel side has no {name}: pyebpf and its kernel side are of different builds")]
+    Missing {
+        /// The map or program.
+        name: &'static str,
+    },
+    /// Anything else that failed.
+    #[error("cannot {doing}: {message}")]
+    Failed {
+        /// What was tried.
+        doing: &'static str,
+        /// The chain of reasons.
+        message: String,
+    },
+}
+
+impl KernelError {
+    /// Whether more rights or a newer kernel is the remedy.
+    pub fn is_about_rights_or_kernel(&self) -> bool {
+        !matches!(self, Self::NotBuiltIn | Self::Missing { .. })
+    }
+}
+
+/// What the kernel side needs to know before it is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelOptions {
+    /// Follow what followed processes fork.
+    pub follow_children: bool,
+    /// Report every program that starts on the host, not only followed ones.
+    pub report_all_execs: bool,
+    /// Size of the ring buffer: a power of two, at least a page.
+    pub ring_bytes: u32,
+}
+
+/// The loaded kernel side. Dropping it detaches and unloads everything.
+pub struct Kernel {
+    ebpf: Ebpf,
+    ticks: Vec<PerfEventLinkId>,
+}
+
+/// The maps, each with its owner.
+pub struct KernelMaps {
+    /// Records from the kernel.
+    pub records: RecordRing,
+    /// The processes it samples.
+    pub processes: ProcessTable,
+    /// The code objects it need not describe any more.
+    pub known: KnownCode,
+    /// Its statistics.
+    pub counters: Counters,
+}
+
+impl Kernel {
+    /// Loads all programs and attaches those that follow processes. No tick
+    /// happens yet.
+    ///
+    /// # Errors
+    /// [`KernelError`]; needs Linux 5.17 with BTF, `CAP_BPF` and `CAP_PERFMON`.
+    pub fn load(options: KernelOptions) -> Result<Self, KernelError> {
+        if OBJECT.is_empty() {
+            return Err(KernelError::NotBuiltIn);
+        }
+        let offsets = TaskOffsets::find(&KernelTypes::of_this_kernel()?)?;
+        let follow_children = u32::from(options.follow_children);
+        let report_all_execs = u32::from(options.report_all_execs);
+        let mut loader = EbpfLoader::new();
+        loader
+            .verifier_log_level(VerifierLogLevel::STATS)
+            .override_global("FOLLOW_CHILDREN", &follow_children, true)
+            .override_global("REPORT_ALL_EXECS", &report_all_execs, true)
+            .map_max_entries("RECORDS", options.ring_bytes);
+        for (name, value) in &offsets.globals {
+            loader.override_global(name, value, true);
+        }
+        let mut ebpf = loader
+            .load(OBJECT)
+            .map_err(|error| failed("load the kernel side", &error))?;
+        for (program, tracepoint) in LIFECYCLE {
+            let loaded: &mut RawTracePoint = find(&mut ebpf, program)?;
+            loaded.load().map_err(|error| refused(program, error))?;
+            loaded
+                .attach(tracepoint)
+                .map_err(|error| refused(program, error))?;
+        }
+        let sampler: &mut PerfEvent = find(&mut ebpf, "on_cpu")?;
+        sampler.load().map_err(|error| refused("on_cpu", error))?;
+        Ok(Self {
+            ebpf,
+            ticks: Vec::new(),
+        })
+    }
+
+    /// Takes the maps out; once.
+    ///
+    /// # Errors
+    /// [`KernelError::Missing`] or [`KernelError::Failed`].
+    pub fn take_maps(&mut self) -> Result<KernelMaps, KernelError> {
+        let mut take = |name| {
+            self.ebpf
+                .take_map(name)
+                .ok_or(KernelError::Missing { name })
+        };
+        let bad = |error: aya::maps::MapError| failed("open the kernel side's maps", &error);
+        Ok(KernelMaps {
+            records: RecordRing::new(RingBuf::try_from(take("RECORDS")?).map_err(bad)?)
+                .map_err(|error| failed("wait for the kernel side's records", &error))?,
+            processes: ProcessTable::new(HashMap::try_from(take("PROCESSES")?).map_err(bad)?),
+            known: KnownCode::new(Array::try_from(take("KNOWN")?).map_err(bad)?),
+            counters: Counters::new(PerCpuArray::try_from(take("COUNTERS")?).map_err(bad)?),
+        })
+    }
+
+    /// Starts `hz` ticks a second on every CPU that is online.
+    ///
+    /// # Errors
+    /// [`KernelError::NotPermitted`] or [`KernelError::Failed`].
+    pub fn start_ticks(&mut self, hz: u32) -> Result<(), KernelError> {
+        let cpus = online_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
+        let sampler: &mut PerfEvent = find(&mut self.ebpf, "on_cpu")?;
+        for cpu in cpus {
+            // The clock of the CPU, not its cycles: most virtual machines have
+            // no counter of cycles.
+            let tick = sampler.attach(
+                PerfEventConfig::Software(SoftwareEvent::CpuClock),
+                PerfEventScope::AllProcessesOneCpu { cpu },
+                SamplePolicy::Frequency(u64::from(hz)),
+                false,
+            );
+            self.ticks
+                .push(tick.map_err(|error| refused("on_cpu", error))?);
+        }
+        Ok(())
+    }
+
+    /// Stops the ticks. Records already in the ring buffer stay there.
+    pub fn stop_ticks(&mut self) {
+        let Ok(sampler) = find::<PerfEvent>(&mut self.ebpf, "on_cpu") else {
+            return;
+        };
+        for tick in self.ticks.drain(..) {
+            // Detaching fails only for a link that is gone.
+            let _ = sampler.detach(tick);
+        }
+    }
+
+    /// Instructions that the verifier looked at, by program. Linux 5.16.
+    pub fn verified_instructions(&mut self) -> Vec<(String, u32)> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                let count = program.info().ok()?.verified_instruction_count()?;
+                Some((name.to_owned(), count))
+            })
+            .collect()
+    }
+}
+
+fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, KernelError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let program = ebpf
+        .program_mut(name)
+        .ok_or(KernelError::Missing { name })?;
+    program
+        .try_into()
+        .map_err(|_| KernelError::Missing { name })
+}
+
+fn refused(program: &str, error: ProgramError) -> KernelError {
+    match error {
+        ProgramError::LoadError { io_error, .. }
+            if io_error.kind() == std::io::ErrorKind::PermissionDenied
+                && io_error.raw_os_error() == Some(libc::EPERM) =>
+        {
+            KernelError::NotPermitted {
+                doing: "load a BPF program",
+            }
+        }
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(40)..].join("\n");
+            KernelError::Refused {
+                program: program.into(),
+                source: io_error,
+                log: tail,
+            }
+        }
+        other => failed("attach the kernel side", &other),
+    }
+}
+
+fn failed(doing: &'static str, error: &dyn std::error::Error) -> KernelError {
+    let mut message = error.to_string();
+    let mut next = error.source();
+    let mut not_permitted = false;
+    while let Some(cause) = next {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            not_permitted |= io.kind() == std::io::ErrorKind::PermissionDenied;
+        }
+        message = format!("{message}: {cause}");
+        next = cause.source();
+    }
+    if not_permitted {
+        KernelError::NotPermitted { doing }
+    } else {
+        KernelError::Failed { doing, message }
+    }
+}
