@@ -14,9 +14,10 @@ pub struct RecordRing {
 
 impl RecordRing {
     pub(super) fn new(ring: RingBuf<MapData>) -> io::Result<Self> {
-        Ok(Self {
-            ring: AsyncFd::register(ring)?,
-        })
+        // SAFETY: the ring owns its file descriptor, always answers with that one,
+        // and keeps it open until the `AsyncFd` gives it up.
+        let ring = unsafe { AsyncFd::register(ring)? };
+        Ok(Self { ring })
     }
 
     /// Waits until the kernel side says that records are there, or until
