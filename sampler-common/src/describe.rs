@@ -52,6 +52,12 @@ pub fn describe<M: UserMemory>(
         return 0;
     }
     record.header = header(config.key, subject, code, layout);
+    if layout.code.unit_count == ABSENT {
+        let bytecode = code.u64_at(layout.code.bytecode_object);
+        let size = memory.read_u64(bytecode.wrapping_add(u64::from(layout.object.bytes_size)));
+        // Two bytes to a unit. Unreadable stays 0, which means not known.
+        record.header.unit_count = (size.unwrap_or(0) / 2) as u32;
+    }
 
     let object = &layout.object;
     let file_name = code.u64_at(layout.code.filename);

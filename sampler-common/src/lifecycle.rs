@@ -11,7 +11,8 @@ use crate::process::ProcessKey;
 pub enum LifecycleKind {
     /// A followed process forked; `key` is the child's, `parent_key` its parent's.
     Fork = 1,
-    /// A process runs a new program; `key` is what it was followed as, or 0.
+    /// A process runs a new program. If it was followed it still is: `key` is its
+    /// new life, `parent_key` the old one. Otherwise both are 0.
     Exec = 2,
     /// A followed process ended.
     Exit = 3,
@@ -41,7 +42,7 @@ pub struct LifecycleRecord {
     pub time: u64,
     /// The process.
     pub key: ProcessKey,
-    /// Of a fork, the process it came from; else 0.
+    /// Of a fork, the process it came from; of an exec, what it was; else 0.
     pub parent_key: ProcessKey,
     /// Thread group id of the process.
     pub tgid: u32,

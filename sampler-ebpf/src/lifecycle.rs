@@ -11,7 +11,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use sampler_common::counter::Counter;
 use sampler_common::fingerprint::child_key;
 use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
-use sampler_common::process::ProcessKey;
+use sampler_common::process::{ProcessKey, ProcessState};
 use sampler_common::sample::RecordKind;
 
 use crate::maps::{PROCESSES, Urgency, count, send};
@@ -63,17 +63,32 @@ fn process_fork(context: RawTracePointContext) -> i32 {
 }
 
 /// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`.
+///
+/// A followed process goes on being followed, as a new life that has no known
+/// interpreter yet; so what it forks before user space has looked at it is
+/// followed as well.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn process_exec(context: RawTracePointContext) -> i32 {
     let Some((_, tgid)) = task(&context, 0).ids() else {
         count(Counter::TaskFault);
         return 0;
     };
-    let key = forget(tgid);
-    if key == ProcessKey(0) && !is_set(&REPORT_ALL_EXECS) {
+    let mut record = event(LifecycleKind::Exec, ProcessKey(0), tgid);
+    let Some(config) = PROCESSES.get_ptr(tgid) else {
+        return if is_set(&REPORT_ALL_EXECS) { report(record) } else { 0 };
+    };
+    // SAFETY: an element of a preallocated map stays readable; the process is
+    // here, in its own system call, so the element is still its own.
+    let mut config = unsafe { *config };
+    record.parent_key = config.key;
+    record.key = child_key(config.key, tgid, record.time);
+    config.key = record.key;
+    config.state = ProcessState::Followed as u32;
+    if PROCESSES.insert(tgid, config, 0).is_err() {
+        count(Counter::ProcessTableFull);
         return 0;
     }
-    report(event(LifecycleKind::Exec, key, tgid))
+    report(record)
 }
 
 /// `sched_process_exit(struct task_struct *p)`, once for every thread.

@@ -6,6 +6,9 @@ use std::io;
 use aya::maps::{HashMap, MapData, MapError};
 use sampler_common::process::ProcessConfig;
 
+/// `BPF_ANY` and `BPF_EXIST` (`include/uapi/linux/bpf.h`).
+const ANY: u64 = 0;
+const EXISTING: u64 = 2;
 const SIZE: usize = size_of::<ProcessConfig>();
 
 /// Writes the table.
@@ -40,8 +43,25 @@ impl ProcessTable {
     /// # Errors
     /// [`ProcessTableError`] when the table is full.
     pub fn set(&mut self, tgid: u32, config: &ProcessConfig) -> Result<(), ProcessTableError> {
+        self.write(tgid, config, ANY)
+    }
+
+    /// Changes a process that is still there.
+    ///
+    /// # Errors
+    /// [`ProcessTableError`] when it is not.
+    pub fn update(&mut self, tgid: u32, config: &ProcessConfig) -> Result<(), ProcessTableError> {
+        self.write(tgid, config, EXISTING)
+    }
+
+    fn write(
+        &mut self,
+        tgid: u32,
+        config: &ProcessConfig,
+        flags: u64,
+    ) -> Result<(), ProcessTableError> {
         let bytes: [u8; SIZE] = bytemuck::cast(*config);
-        self.map.insert(tgid, bytes, 0).map_err(|error| {
+        self.map.insert(tgid, bytes, flags).map_err(|error| {
             let source = match error {
                 MapError::SyscallError(error) => error.io_error,
                 other => io::Error::other(other.to_string()),

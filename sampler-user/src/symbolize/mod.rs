@@ -1,1 +1,9 @@
-//! Turns samples of addresses into stacks of names and lines. It refuses to know the timeline.
+//! Turns samples of addresses into stacks of names and lines. It refuses to know
+//! the kernel side's maps, and what a thread did before or after.
+
+mod code_facts;
+mod process_symbols;
+pub mod python;
+mod source;
+
+pub use python::{Counts, ProcessContext, ResolvedSample, Symbolizer};

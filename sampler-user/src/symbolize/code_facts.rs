@@ -1,0 +1,55 @@
+//! What is known of one code object, from whichever of the two sources answered:
+//! the kernel side's description or the process's memory. It refuses to know
+//! which one it was.
+
+use sampler_common::memory::UserMemory;
+use sampler_common::process::ProcessConfig;
+use sampler_common::sample::CodeKey;
+
+use crate::bpf::events::RawCode;
+use crate::cpython::code_object::{decode_text, read_code_object};
+
+/// A code object's names and line table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CodeFacts {
+    pub(super) key: CodeKey,
+    pub(super) file_name: String,
+    pub(super) name: String,
+    pub(super) first_line: i32,
+    /// 0 when not known.
+    pub(super) unit_count: u32,
+    pub(super) line_table: Box<[u8]>,
+}
+
+impl CodeFacts {
+    /// From a description that has everything.
+    pub(super) fn described(code: &RawCode) -> Option<Self> {
+        let (file_name, name) = (code.file_name.as_ref()?, code.name.as_ref()?);
+        Some(Self {
+            key: code.key,
+            file_name: decode_text(&file_name.bytes, file_name.width),
+            name: decode_text(&name.bytes, name.width),
+            first_line: code.first_line,
+            unit_count: code.unit_count,
+            line_table: code.line_table.as_deref()?.into(),
+        })
+    }
+
+    /// From the memory of the process, which may be gone, or have other code at
+    /// that address by now.
+    pub(super) fn read<M: UserMemory>(
+        memory: &M,
+        config: &ProcessConfig,
+        address: u64,
+    ) -> Option<Self> {
+        let code = read_code_object(memory, config, address).ok()?;
+        Some(Self {
+            key: code.key,
+            file_name: code.file_name,
+            name: code.name,
+            first_line: code.first_line,
+            unit_count: code.unit_count,
+            line_table: code.line_table.into(),
+        })
+    }
+}

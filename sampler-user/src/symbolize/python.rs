@@ -1,0 +1,257 @@
+//! The symbolizer of Python frames: from a checked sample to one number for its
+//! whole stack. It refuses to guess: what has no name is shown as unknown, and
+//! counted.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use sampler_common::process::{ProcessConfig, ProcessKey};
+use sampler_common::sample::{CodeKey, RawFrame};
+use sampler_common::stop::StopReason;
+
+use super::code_facts::CodeFacts;
+use super::process_symbols::{ProcessSymbols, SeenCode};
+use super::source::Sources;
+use crate::bpf::events::{RawCode, RawSample};
+use crate::cpython::line_table::{LineTableKind, line_at};
+use crate::process::files::FileView;
+use crate::process::memory::ProcessMemory;
+use crate::timeline::{Frame, FrameId, KernelTime, StackId, StringId, SymbolInterner};
+
+/// What symbolization needs to know of a process.
+#[derive(Clone, Debug)]
+pub struct ProcessContext {
+    /// Thread group id.
+    pub tgid: u32,
+    /// Its layout, as the kernel side has it.
+    pub config: ProcessConfig,
+    /// How its line tables are encoded.
+    pub line_tables: LineTableKind,
+    /// How it sees files; `None` when that could not be found out.
+    pub files: Option<Rc<FileView>>,
+}
+
+/// A sample whose stack has a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResolvedSample {
+    /// When.
+    pub time: KernelTime,
+    /// Which process.
+    pub process: ProcessKey,
+    /// Which thread, by the kernel's number.
+    pub tid: u32,
+    /// Which thread, by `threading.get_ident()`.
+    pub thread_id: u64,
+    /// What it was doing.
+    pub stack: StackId,
+}
+
+/// What symbolization could not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames shown without a name.
+    pub unknown_frames: u64,
+    /// Code objects read from the process, since the kernel side could not.
+    pub read_from_process: u64,
+}
+
+/// Turns samples into stacks.
+pub struct Symbolizer {
+    interner: SymbolInterner,
+    sources: Option<Sources>,
+    processes: HashMap<ProcessKey, ProcessSymbols>,
+    newly_known: Vec<CodeKey>,
+    counts: Counts,
+}
+
+impl Symbolizer {
+    /// A symbolizer that reads source lines, or does not.
+    pub fn new(with_source: bool) -> Self {
+        Self {
+            interner: SymbolInterner::default(),
+            sources: with_source.then(Sources::default),
+            processes: HashMap::new(),
+            newly_known: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// The stacks so far, and what they are made of.
+    pub fn interner(&self) -> &SymbolInterner {
+        &self.interner
+    }
+
+    /// What could not be done so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The code objects learnt since the last call: the kernel side need not
+    /// describe them again.
+    pub fn take_newly_known(&mut self) -> Vec<CodeKey> {
+        std::mem::take(&mut self.newly_known)
+    }
+
+    /// Forgets a process that has ended.
+    pub fn forget(&mut self, process: ProcessKey) {
+        self.processes.remove(&process);
+    }
+
+    /// Learns a code object from the kernel side's description, or from the
+    /// process where the description is cut short.
+    pub fn learn(&mut self, code: &RawCode, context: &ProcessContext) {
+        self.newly_known.push(code.key);
+        let facts = CodeFacts::described(code).or_else(|| {
+            let read = self.read(context, code.code)?;
+            (read.key == code.key).then_some(read)
+        });
+        if let Some(facts) = facts {
+            self.remember(context, facts);
+        }
+    }
+
+    /// The stack of a sample.
+    ///
+    /// # Errors
+    /// The reason why no frame of it may be shown.
+    pub fn resolve(
+        &mut self,
+        sample: &RawSample,
+        context: &ProcessContext,
+    ) -> Result<ResolvedSample, StopReason> {
+        if !sample.stop.is_trustworthy() || sample.frames.is_empty() {
+            let stop = sample.stop;
+            return Err(if stop == StopReason::Complete { StopReason::NoFrame } else { stop });
+        }
+        let header = &sample.header;
+        let bottom = self.marker(sample.stop);
+        let process = self.processes.entry(header.process).or_default();
+        let mut last = process.threads.remove(&header.tid).unwrap_or_default();
+        if bottom != StackId::EMPTY {
+            last.clear();
+        }
+        let stack = self.stack(&sample.frames, bottom, &mut last, context);
+        let process = self.processes.entry(header.process).or_default();
+        if bottom == StackId::EMPTY && stack.is_ok() {
+            process.threads.insert(header.tid, last);
+        }
+        Ok(ResolvedSample {
+            time: KernelTime(header.time),
+            process: header.process,
+            tid: header.tid,
+            thread_id: header.thread_id,
+            stack: stack?,
+        })
+    }
+
+    /// The stack that stands for missing outer frames.
+    fn marker(&mut self, stop: StopReason) -> StackId {
+        let text = match stop {
+            StopReason::Truncated => "<outer frames left out: the stack is deeper than 1024>",
+            StopReason::Fault => "<outer frames unreadable>",
+            _ => return StackId::EMPTY,
+        };
+        let frame = self.nameless(text);
+        self.interner.stack(StackId::EMPTY, frame)
+    }
+
+    fn nameless(&mut self, text: &str) -> FrameId {
+        let function = self.interner.string(text);
+        let nothing = StringId::EMPTY;
+        self.interner.frame(Frame { file: nothing, function, line: 0, source: nothing })
+    }
+
+    /// Resolves the frames that `last` does not have yet.
+    fn stack(
+        &mut self,
+        frames: &[RawFrame],
+        bottom: StackId,
+        last: &mut super::process_symbols::LastStack,
+        context: &ProcessContext,
+    ) -> Result<StackId, StopReason> {
+        let (common, mut stack) = last.keep_common(frames, bottom);
+        let mut all_known = true;
+        for (depth, raw) in frames.iter().rev().enumerate().skip(common) {
+            let is_innermost = depth + 1 == frames.len();
+            let frame = match self.frame(raw, context)? {
+                Some(frame) => frame,
+                // Nothing else vouches for an innermost frame that cannot be
+                // read: it may be one that was never finished.
+                None if is_innermost && raw.key == CodeKey::UNREAD => return Err(StopReason::Fault),
+                None => {
+                    self.counts.unknown_frames += 1;
+                    all_known = false;
+                    self.nameless("<unknown code>")
+                }
+            };
+            stack = self.interner.stack(stack, frame);
+            // What is unknown now may be known next time.
+            if all_known {
+                last.push(*raw, stack);
+            }
+        }
+        Ok(stack)
+    }
+
+    fn frame(
+        &mut self,
+        raw: &RawFrame,
+        context: &ProcessContext,
+    ) -> Result<Option<FrameId>, StopReason> {
+        let process = context.config.key;
+        let mut key = raw.key;
+        if self.seen(process, key).is_none() {
+            let Some(facts) = self.read(context, raw.code) else { return Ok(None) };
+            if key != CodeKey::UNREAD && key != facts.key {
+                return Ok(None);
+            }
+            key = facts.key;
+            self.newly_known.push(key);
+            self.remember(context, facts);
+        }
+        let Some(code) = self.processes.get_mut(&process).and_then(|it| it.codes.get_mut(&key))
+        else {
+            return Ok(None);
+        };
+        if code.unit_count != 0 && i64::from(raw.instruction) >= i64::from(code.unit_count) {
+            return Err(StopReason::InstructionOutOfRange);
+        }
+        if let Some(frame) = code.frame(raw.instruction) {
+            return Ok(Some(frame));
+        }
+        // An instruction that the compiler gave no line is shown at the first.
+        let line = line_at(context.line_tables, &code.line_table, code.first_line, raw.instruction)
+            .unwrap_or(code.first_line);
+        let line = u32::try_from(line).unwrap_or(0);
+        let (file, function) = (code.file, code.function);
+        let source = match (&mut self.sources, &context.files) {
+            (Some(sources), Some(files)) => {
+                let name = self.interner.symbols().string(file);
+                let text = sources.line(files, name, line);
+                self.interner.string(&text)
+            }
+            _ => StringId::EMPTY,
+        };
+        let frame = self.interner.frame(Frame { file, function, line, source });
+        code.remember(raw.instruction, frame);
+        Ok(Some(frame))
+    }
+
+    fn seen(&self, process: ProcessKey, key: CodeKey) -> Option<&SeenCode> {
+        self.processes.get(&process)?.codes.get(&key)
+    }
+
+    fn read(&mut self, context: &ProcessContext, address: u64) -> Option<CodeFacts> {
+        let memory = ProcessMemory::new(context.tgid);
+        let facts = CodeFacts::read(&memory, &context.config, address)?;
+        self.counts.read_from_process += 1;
+        Some(facts)
+    }
+
+    fn remember(&mut self, context: &ProcessContext, facts: CodeFacts) {
+        let names = (self.interner.string(&facts.file_name), self.interner.string(&facts.name));
+        let code = SeenCode::new(names, facts.first_line, facts.unit_count, facts.line_table);
+        let process = self.processes.entry(context.config.key).or_default();
+        process.codes.insert(facts.key, code);
+    }
+}

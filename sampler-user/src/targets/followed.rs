@@ -1,0 +1,90 @@
+//! One life of one process: from a fork or a new program to the next one, or to
+//! its end. It refuses to find out anything: it is told.
+
+use std::rc::Rc;
+
+use sampler_common::layout::ABSENT;
+use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
+
+use crate::cpython::instance::Instance;
+use crate::process::files::FileView;
+use crate::process::identity::ProcessIdentity;
+use crate::symbolize::ProcessContext;
+
+/// A process that is followed.
+#[derive(Clone, Debug)]
+pub struct FollowedProcess {
+    /// This life of it.
+    pub key: ProcessKey,
+    /// Thread group id.
+    pub tgid: u32,
+    /// Who it is; `None` when it was gone before anyone could look.
+    pub identity: Option<ProcessIdentity>,
+    /// Its interpreter, and what symbolization needs; `None` until it has one.
+    pub python: Option<Python>,
+    /// It has ended, or runs another program; samples of it may still arrive.
+    pub has_ended: bool,
+}
+
+/// The interpreter in a process.
+#[derive(Clone, Debug)]
+pub struct Python {
+    /// Where it is.
+    pub instance: Instance,
+    /// What symbolization needs.
+    pub context: ProcessContext,
+}
+
+impl FollowedProcess {
+    /// A process whose interpreter, if any, is not known yet.
+    pub(super) fn new(key: ProcessKey, tgid: u32) -> Self {
+        Self {
+            key,
+            tgid,
+            identity: ProcessIdentity::of(tgid).ok(),
+            python: None,
+            has_ended: false,
+        }
+    }
+
+    /// The child of a fork: the same program at the same addresses.
+    pub(super) fn forked(&self, key: ProcessKey, tgid: u32) -> Self {
+        let mut child = Self { python: self.python.clone(), ..Self::new(key, tgid) };
+        if child.identity.is_none() {
+            // Gone already; it was what its parent is.
+            child.identity = self.identity.clone().map(|parent| parent.forked(tgid));
+        }
+        if let Some(python) = &mut child.python {
+            python.context.tgid = tgid;
+            python.context.config.key = key;
+        }
+        child
+    }
+
+    /// The process has this interpreter.
+    pub(super) fn found(&mut self, instance: Instance) -> ProcessConfig {
+        let config = instance.config(self.key);
+        let context = ProcessContext {
+            tgid: self.tgid,
+            config,
+            line_tables: instance.runtime.line_tables,
+            files: FileView::of(self.tgid).ok().map(Rc::new),
+        };
+        self.python = Some(Python { instance, context });
+        config
+    }
+
+    /// Whether its threads would be found faster if the place of a thread-local
+    /// variable were known.
+    pub(super) fn wants_tls_offset(&self) -> bool {
+        self.python.as_ref().is_some_and(|python| {
+            let config = &python.context.config;
+            config.tls_offset == 0 && config.layout.runtime.tss_struct == ABSENT
+        })
+    }
+
+    /// The configuration of a process that is followed but not sampled.
+    pub(super) fn unsampled_config(key: ProcessKey) -> ProcessConfig {
+        ProcessConfig { key, state: ProcessState::Followed as u32, ..bytemuck::Zeroable::zeroed() }
+    }
+}

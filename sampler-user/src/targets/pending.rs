@@ -1,0 +1,83 @@
+//! Processes that have just started a program and may have an interpreter in a
+//! moment. It refuses to look at them: it says when to.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use sampler_common::process::ProcessKey;
+
+/// Milliseconds after the start of a program at which it is looked at. A static
+/// interpreter is there at once, a shared one when the dynamic loader has mapped
+/// it, an embedded one whenever the program pleases.
+const LOOKS: [u64; 9] = [0, 2, 5, 10, 20, 50, 150, 500, 2000];
+
+/// When to look at which process next.
+#[derive(Default)]
+pub(super) struct Pending {
+    queue: BTreeMap<(Instant, ProcessKey), Look>,
+}
+
+/// One look that is due.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    pub(super) key: ProcessKey,
+    started: Instant,
+    number: usize,
+}
+
+impl Look {
+    /// Whether there will be no other.
+    pub(super) fn is_last(&self) -> bool {
+        self.number + 1 >= LOOKS.len()
+    }
+}
+
+impl Pending {
+    /// A program started at `started`.
+    pub(super) fn add(&mut self, key: ProcessKey, started: Instant) {
+        self.insert(Look { key, started, number: 0 });
+    }
+
+    /// That look found nothing; look again later.
+    pub(super) fn again(&mut self, look: Look) {
+        if !look.is_last() {
+            self.insert(Look { number: look.number + 1, ..look });
+        }
+    }
+
+    fn insert(&mut self, look: Look) {
+        let due = look.started + Duration::from_millis(LOOKS[look.number]);
+        self.queue.insert((due, look.key), look);
+    }
+
+    /// A look that is due at `now`.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Look> {
+        let entry = self.queue.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
+    }
+
+    /// When the next look is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.queue.first_key_value().map(|((due, _), _)| *due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_again_with_growing_pauses_and_gives_up() {
+        let start = Instant::now();
+        let mut pending = Pending::default();
+        pending.add(ProcessKey(1), start);
+        let mut looks = 0;
+        while let Some(next) = pending.next() {
+            assert!(pending.take_due(next - Duration::from_nanos(1)).is_none());
+            let look = pending.take_due(next).expect("due");
+            looks += 1;
+            pending.again(look);
+        }
+        assert_eq!(looks, LOOKS.len());
+    }
+}

@@ -1,0 +1,301 @@
+//! Keeps the kernel side's table of processes true: who is in it, with which
+//! layout, through forks, new programs and ends. It refuses to decide when to
+//! look: it is called.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Instant;
+
+use sampler_common::lifecycle::LifecycleKind;
+use sampler_common::process::ProcessKey;
+
+use super::followed::FollowedProcess;
+use super::pending::Pending;
+use crate::bpf::events::RawLifecycle;
+use crate::bpf::processes::{ProcessTable, ProcessTableError};
+use crate::cpython::discovery::{Discovery, Refusal};
+use crate::process::identity::running_pids;
+use crate::process::memory::ProcessMemory;
+
+/// Attempts to find a thread-local variable: threads must exist, and with one
+/// thread two places can look alike.
+const TLS_ATTEMPTS: u32 = 8;
+
+/// Which processes to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Every one with Python in it.
+    Host,
+    /// These, and with `children` what they start.
+    Processes {
+        /// Thread group ids.
+        tgids: Vec<u32>,
+        /// Follow what they start.
+        children: bool,
+    },
+}
+
+/// Why a process that was asked for cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// It cannot be sampled.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The kernel side has no room for it.
+    #[error(transparent)]
+    Table(#[from] ProcessTableError),
+}
+
+/// The processes that are followed.
+pub struct Targets {
+    selection: Selection,
+    table: ProcessTable,
+    discovery: Discovery,
+    processes: HashMap<ProcessKey, FollowedProcess>,
+    current: HashMap<u32, ProcessKey>,
+    pending: Pending,
+    tls_attempts: HashMap<ProcessKey, u32>,
+    refusals: Vec<(u32, Refusal)>,
+}
+
+impl Targets {
+    /// Follows nothing yet.
+    pub fn new(selection: Selection, table: ProcessTable) -> Self {
+        Self {
+            selection,
+            table,
+            discovery: Discovery::default(),
+            processes: HashMap::new(),
+            current: HashMap::new(),
+            pending: Pending::default(),
+            tls_attempts: HashMap::new(),
+            refusals: Vec::new(),
+        }
+    }
+
+    /// Looks at every process that is selected and running. Which of the ones
+    /// asked for by number cannot be sampled, and why.
+    pub fn find_running(&mut self) -> Vec<(u32, TargetError)> {
+        match self.selection.clone() {
+            Selection::Host => {
+                let own = std::process::id();
+                for tgid in running_pids().into_iter().filter(|tgid| *tgid != own) {
+                    self.find_one(tgid);
+                }
+                Vec::new()
+            }
+            Selection::Processes { tgids, .. } => {
+                let follow = |tgid| self.follow(tgid).err().map(|error| (tgid, error));
+                tgids.into_iter().filter_map(follow).collect()
+            }
+        }
+    }
+
+    /// Follows the process `tgid`, which has no interpreter yet: a command that
+    /// is about to start.
+    ///
+    /// # Errors
+    /// When the kernel side has no room for it.
+    pub fn follow_command(&mut self, tgid: u32) -> Result<(), ProcessTableError> {
+        let key = random_key();
+        self.table.set(tgid, &FollowedProcess::unsampled_config(key))?;
+        self.insert(FollowedProcess::new(key, tgid));
+        Ok(())
+    }
+
+    fn find_one(&mut self, tgid: u32) {
+        match self.follow(tgid) {
+            Ok(()) | Err(TargetError::Refused(Refusal::NotPython { .. } | Refusal::Gone { .. })) => {}
+            Err(TargetError::Refused(refusal)) => self.refusals.push((tgid, refusal)),
+            // The kernel side counts them too; the summary tells.
+            Err(TargetError::Table(_)) => {}
+        }
+    }
+
+    fn follow(&mut self, tgid: u32) -> Result<(), TargetError> {
+        let instance = self.discovery.inspect(tgid)?;
+        let mut process = FollowedProcess::new(random_key(), tgid);
+        let config = process.found(instance);
+        self.table.set(tgid, &config)?;
+        self.drop_if_replaced(&process);
+        self.insert(process);
+        Ok(())
+    }
+
+    /// Between looking at a process and writing its entry, it may have ended and
+    /// its number may be another's: then the entry goes.
+    fn drop_if_replaced(&mut self, process: &FollowedProcess) {
+        let Some(identity) = &process.identity else { return };
+        if !identity.is_current() {
+            self.table.remove(process.tgid);
+        }
+    }
+
+    fn insert(&mut self, process: FollowedProcess) {
+        if let Some(before) = self.current.insert(process.tgid, process.key)
+            && before != process.key
+            && let Some(before) = self.processes.get_mut(&before)
+        {
+            before.has_ended = true;
+        }
+        self.processes.insert(process.key, process);
+    }
+
+    /// Acts on an event of the kernel side.
+    pub fn on_lifecycle(&mut self, lifecycle: &RawLifecycle, now: Instant) {
+        let record = &lifecycle.record;
+        match lifecycle.event {
+            LifecycleKind::Fork => {
+                let child = match self.processes.get(&record.parent_key) {
+                    Some(parent) => parent.forked(record.key, record.tgid),
+                    None => FollowedProcess::new(record.key, record.tgid),
+                };
+                let is_unknown = child.python.is_none();
+                self.insert(child);
+                if is_unknown {
+                    self.pending.add(record.key, now);
+                }
+            }
+            LifecycleKind::Exec => {
+                let was_followed = record.key != ProcessKey(0);
+                let key = if was_followed { record.key } else { random_key() };
+                if record.tgid == std::process::id() {
+                    return;
+                }
+                self.end(record.parent_key);
+                self.insert(FollowedProcess::new(key, record.tgid));
+                self.pending.add(key, now);
+            }
+            LifecycleKind::Exit => self.end(record.key),
+        }
+    }
+
+    fn end(&mut self, key: ProcessKey) {
+        if let Some(process) = self.processes.get_mut(&key) {
+            process.has_ended = true;
+            if self.current.get(&process.tgid) == Some(&key) {
+                self.current.remove(&process.tgid);
+            }
+        }
+    }
+
+    /// Looks at the processes that are due.
+    pub fn look_at_pending(&mut self, now: Instant) {
+        while let Some(look) = self.pending.take_due(now) {
+            let Some(process) = self.processes.get(&look.key) else { continue };
+            if process.has_ended || process.python.is_some() {
+                continue;
+            }
+            let (tgid, was_seen) = (process.tgid, process.identity.is_some());
+            match self.discovery.inspect(tgid) {
+                Ok(instance) => self.start_sampling(look.key, instance),
+                Err(Refusal::NotPython { .. }) if look.is_last() => self.give_up(look.key),
+                Err(Refusal::NotPython { .. }) => self.pending.again(look),
+                Err(Refusal::Gone { .. }) => self.give_up(look.key),
+                Err(refusal) => {
+                    if was_seen {
+                        self.refusals.push((tgid, refusal));
+                    }
+                    self.give_up(look.key);
+                }
+            }
+        }
+    }
+
+    fn start_sampling(&mut self, key: ProcessKey, instance: crate::cpython::instance::Instance) {
+        let Some(process) = self.processes.get_mut(&key) else { return };
+        let config = process.found(instance);
+        let process = process.clone();
+        // A full table is counted by the kernel side where it matters, at forks;
+        // here the process stays unsampled and shows no samples in the summary.
+        if self.table.set(process.tgid, &config).is_ok() {
+            self.drop_if_replaced(&process);
+        }
+    }
+
+    /// A program without an interpreter: forgotten on a whole host, and followed
+    /// on for its children's sake otherwise.
+    fn give_up(&mut self, key: ProcessKey) {
+        if self.selection != Selection::Host {
+            return;
+        }
+        if let Some(process) = self.processes.remove(&key) {
+            if self.current.get(&process.tgid) == Some(&key) {
+                self.current.remove(&process.tgid);
+            }
+            if self.table.get(process.tgid).is_some_and(|config| config.key == key) {
+                self.table.remove(process.tgid);
+            }
+        }
+    }
+
+    /// When [`Self::look_at_pending`] has something to do next.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.pending.next()
+    }
+
+    /// The process that a sample is of. A fork whose record was lost is found
+    /// out here.
+    pub fn of_sample(&mut self, key: ProcessKey, tgid: u32) -> Option<&FollowedProcess> {
+        if !self.processes.contains_key(&key) {
+            let known = self.table.get(tgid).filter(|config| config.key == key)?;
+            let instance = self.discovery.inspect(tgid).ok()?;
+            let mut process = FollowedProcess::new(known.key, tgid);
+            process.found(instance);
+            self.insert(process);
+        }
+        self.processes.get(&key)
+    }
+
+    /// Finds the thread-local variable of a process whose threads would
+    /// otherwise be searched for one by one (3.15, which has no other route).
+    pub fn improve(&mut self, key: ProcessKey) {
+        let Some(process) = self.processes.get_mut(&key) else { return };
+        if !process.wants_tls_offset() || process.has_ended {
+            return;
+        }
+        let attempts = self.tls_attempts.entry(key).or_default();
+        *attempts += 1;
+        // The first samples of a process, then ever more rarely.
+        if *attempts > 1 << TLS_ATTEMPTS || !attempts.is_power_of_two() {
+            return;
+        }
+        let memory = ProcessMemory::new(process.tgid);
+        let Some(python) = &mut process.python else { return };
+        if let Some(offset) = python.instance.find_tls_offset(&memory) {
+            python.context.config.tls_offset = offset;
+            // It may have ended; then there is nothing to improve.
+            let _ = self.table.update(process.tgid, &python.context.config);
+        }
+    }
+
+    /// All processes that were followed, ended ones too.
+    pub fn processes(&self) -> impl Iterator<Item = &FollowedProcess> {
+        self.processes.values()
+    }
+
+    /// Whether every process asked for by number, and what it started, is gone.
+    pub fn all_ended(&self) -> bool {
+        self.selection != Selection::Host && self.processes.values().all(|it| it.has_ended)
+    }
+
+    /// Processes that have Python, or might have, but cannot be sampled.
+    pub fn refusals(&self) -> &[(u32, Refusal)] {
+        &self.refusals
+    }
+
+    /// Takes the ended processes out; their samples must all have been read.
+    pub fn take_ended(&mut self) -> Vec<FollowedProcess> {
+        let ended = self.processes.extract_if(|_, process| process.has_ended);
+        let ended: Vec<_> = ended.map(|(_, process)| process).collect();
+        for process in &ended {
+            self.tls_attempts.remove(&process.key);
+        }
+        ended
+    }
+}
+
+/// A key that no process has.
+fn random_key() -> ProcessKey {
+    ProcessKey(RandomState::new().build_hasher().finish() | 1)
+}
