@@ -1,1 +1,20 @@
-//! Rows: what each thread did, from when to when. It refuses to know processes, Python and files.
+//! Rows: what each thread did, from when to when. It refuses to know how a
+//! sample was taken and in which format a row is written.
+
+mod builder;
+mod hash_index;
+mod identifiers;
+mod intern;
+mod row;
+mod row_store;
+mod symbols;
+mod track;
+pub(crate) mod varint;
+
+pub use builder::TimelineBuilder;
+pub use identifiers::{FrameId, KernelTime, ProcessIndex, StackId, StringId, TrackId};
+pub use intern::SymbolInterner;
+pub use row::{RowChange, State, TimelineRow};
+pub use row_store::{RowStore, RowStoreFull, StoredRows};
+pub use symbols::{Frame, MAXIMUM_DEPTH, MAXIMUM_STRING, StackNode, Symbols, SymbolsError};
+pub use track::{ProcessInfo, Track, Tracks};
