@@ -1,1 +1,3 @@
 //! All knowledge of CPython's versions: where things lie and how they are encoded. It refuses to know the kernel side.
+
+pub mod line_table;
