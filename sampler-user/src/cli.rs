@@ -1,1 +1,293 @@
-//! What can be typed on the command line. It refuses to know what it means: config.rs does.
+//! What can be typed on the command line, word for word. It refuses to know
+//! what it means: `config` checks it and gives it a meaning.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo pyebpf --hz 10                      every Python process of this host, until Ctrl-C
+  sudo pyebpf --hz 10 --pid 1234           one process and its children
+  sudo pyebpf -p 1234,1240 -d 30s -o a.json -o a.pyebpf
+  sudo pyebpf -- python3 app.py            start a command, as you, and record it
+  pyebpf convert a.pyebpf -o a.json        any trace in, any format out
+  sudo pyebpf ps                           which Python processes there are
+  pyebpf doctor                            what this kernel and your rights allow
+
+Exit status:
+  0  there is data        1  error        2  wrong usage
+  3  no permission, or a feature the kernel does not have
+  4  no such process, no Python in it, or no sample
+  When a command was started, its own status; 128+N when signal N ended it.";
+
+const RECORD_EXAMPLES: &str = "\
+Examples:
+  sudo pyebpf record --pid 1234 --duration 30s --output slow.json
+  sudo pyebpf record --hz 100 --output - --format json | gzip > trace.json.gz
+  sudo pyebpf record --hz 1000 -- ./manage.py migrate
+
+Signals:
+  Ctrl-C, SIGTERM, SIGHUP  stop, write the files, print the summary
+  a second Ctrl-C          leave the .pyebpf file as it is, for `pyebpf convert`
+  SIGUSR1                  write the files as of now, and go on";
+
+const CONVERT_EXAMPLES: &str = "\
+Examples:
+  pyebpf convert night.pyebpf -o night.json
+  pyebpf convert night.pyebpf -o minute.json --from 2h --to 2h1m
+  pyebpf convert night.pyebpf -o workers.json --process gunicorn --split process
+  pyebpf convert old.json -o old.pyebpf";
+
+/// Samples running CPython programs from the kernel and writes a timeline.
+///
+/// No process is stopped, traced or changed. Without a verb it records.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "pyebpf",
+    version,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub struct CommandLine {
+    /// The verb; none means `record`.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// The arguments of `record` when no verb was typed.
+    #[command(flatten)]
+    pub record: RecordArguments,
+}
+
+impl CommandLine {
+    /// The verb that was typed, or `record` with its arguments.
+    pub fn into_verb(self) -> Verb {
+        self.verb.unwrap_or(Verb::Record(self.record))
+    }
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// Record Python processes until they end, a time is over, or Ctrl-C
+    Record(RecordArguments),
+    /// List the Python processes: version, build, container, or why not supported
+    Ps(ListingArguments),
+    /// Say what this kernel and these rights allow, and what to do about the rest
+    Doctor(ListingArguments),
+    /// Write a recorded trace in another format, whole or in part
+    Convert(ConvertArguments),
+}
+
+/// The arguments of `record`.
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_help = RECORD_EXAMPLES)]
+pub struct RecordArguments {
+    /// Samples a second on every CPU, 1 to 10000
+    #[arg(
+        long,
+        short = 'r',
+        visible_alias = "rate",
+        visible_alias = "freq",
+        visible_short_alias = 'F',
+        value_name = "N",
+        default_value = "10",
+        allow_hyphen_values = true
+    )]
+    pub hz: String,
+    /// A process to record; repeat it or use commas. Without it: every Python process
+    #[arg(
+        long,
+        short,
+        value_name = "PID",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    pub pid: Vec<String>,
+    /// Leave out processes that the recorded ones start
+    #[arg(long)]
+    pub no_children: bool,
+    /// What is sampled: `cpu` is what runs
+    #[arg(long, value_name = "MODE", default_value = "cpu")]
+    pub mode: String,
+    /// Stop after this time, for example 30, 30s, 500ms, 2h
+    #[arg(long, short, value_name = "TIME", allow_hyphen_values = true)]
+    pub duration: Option<String>,
+    /// What is written and where
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// Leave the text of source lines out of the trace
+    #[arg(long)]
+    pub no_source: bool,
+    /// Leave the command lines of processes out of the trace
+    #[arg(long)]
+    pub no_cmdline: bool,
+    /// Print nothing but errors and what was lost
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more about what is done; repeat it for still more
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// A command to start and record, as the user who called sudo
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Where a trace goes, and its shape there.
+#[derive(Args, Clone, Debug, Default)]
+pub struct OutputArguments {
+    /// A file to write, its format by its extension; repeat it for more; `-` is standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// The format of every output, whatever its extension
+    #[arg(long, short, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// The order of rows in a timeline
+    #[arg(long, value_name = "ORDER", default_value = "thread")]
+    pub order: OrderArgument,
+    /// Write a file for each process or each thread
+    #[arg(long, value_name = "BY")]
+    pub split: Option<SplitArgument>,
+    /// Write a file even if it is too large for a browser
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `--order`: which rows follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OrderArgument {
+    /// All rows of a thread, then the next thread
+    #[default]
+    Thread,
+    /// All rows in order of time
+    Time,
+}
+
+/// `--split`: what gets a file of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SplitArgument {
+    /// A file for each process
+    Process,
+    /// A file for each thread
+    Thread,
+}
+
+/// The arguments of the verbs that print a list.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct ListingArguments {
+    /// Print JSON, in a documented and stable schema
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `convert`.
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_help = CONVERT_EXAMPLES)]
+pub struct ConvertArguments {
+    /// The trace to read, in any format that can be read back
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// What is written and where
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// Begin here: time since the start (90, 2h), an RFC 3339 date, or @SECONDS of Unix time
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// End here, written as for --from
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Only threads whose name contains this; repeat it for more
+    #[arg(long, value_name = "TEXT")]
+    pub thread: Vec<String>,
+    /// Only this process: a pid, or a text that its name contains; repeat it for more
+    #[arg(long, value_name = "PID|TEXT")]
+    pub process: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn record(words: &[&str]) -> RecordArguments {
+        match CommandLine::try_parse_from(words).map(CommandLine::into_verb) {
+            Ok(Verb::Record(arguments)) => arguments,
+            other => panic!("{words:?} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn definition_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn no_verb_means_record() {
+        let typed = record(&["pyebpf", "--hz", "10", "--pid", "1234"]);
+        assert_eq!(
+            (typed.hz.as_str(), typed.pid),
+            ("10", vec!["1234".to_owned()])
+        );
+        assert_eq!(record(&["pyebpf"]).hz, "10");
+        assert_eq!(record(&["pyebpf", "record", "-F", "99"]).hz, "99");
+        assert_eq!(record(&["pyebpf", "--rate", "7"]).hz, "7");
+        assert_eq!(record(&["pyebpf", "-r", "8"]).hz, "8");
+    }
+
+    #[test]
+    fn pids_repeat_and_take_commas() {
+        let typed = record(&["pyebpf", "-p", "1,2", "--pid=3"]);
+        assert_eq!(typed.pid, ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn what_follows_the_dashes_is_the_command() {
+        let typed = record(&[
+            "pyebpf", "-d", "5", "--", "python", "-m", "app", "--hz", "3",
+        ]);
+        assert_eq!(typed.command, ["python", "-m", "app", "--hz", "3"]);
+        assert_eq!(typed.hz, "10");
+        let verbs = record(&["pyebpf", "--", "ps"]);
+        assert_eq!(verbs.command, ["ps"]);
+    }
+
+    #[test]
+    fn a_word_that_is_no_verb_is_refused_with_status_2() {
+        for words in [
+            vec!["pyebpf", "python"],
+            vec!["pyebpf", "dump"],
+            vec!["pyebpf", "--hz", "10", "ps"],
+            vec!["pyebpf", "-q", "-v"],
+            vec!["pyebpf", "--order", "size"],
+            vec!["pyebpf", "-o", ""],
+            vec!["pyebpf", "convert"],
+            vec!["pyebpf", "convert", ""],
+        ] {
+            let error = CommandLine::try_parse_from(&words).expect_err("must be refused");
+            assert_eq!(error.exit_code(), 2, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn outputs_repeat_and_take_a_dash() {
+        let typed = record(&[
+            "pyebpf",
+            "-o",
+            "a.json",
+            "-o",
+            "-",
+            "-f",
+            "json",
+            "--split=thread",
+        ]);
+        assert_eq!(
+            typed.output.output,
+            [PathBuf::from("a.json"), PathBuf::from("-")]
+        );
+        assert_eq!(typed.output.format.as_deref(), Some("json"));
+        assert_eq!(typed.output.split, Some(SplitArgument::Thread));
+        assert_eq!(typed.output.order, OrderArgument::Thread);
+    }
+}

@@ -1,1 +1,310 @@
-//! What the typed arguments mean: checked, with defaults. It refuses to do any of it.
+//! What the typed arguments mean: checked, and with every default filled in.
+//! It refuses to do any of it, and to look at the host: it is told what it needs.
+
+mod exit;
+mod output;
+mod time;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use thiserror::Error;
+
+use crate::cli::{ConvertArguments, RecordArguments};
+pub use exit::ExitStatus;
+pub use output::{Destination, OutputConfig, OutputTarget, RowOrder, Split};
+pub use time::{TimePoint, parse_duration, parse_time_point};
+
+/// The highest rate, in samples a second on each CPU.
+pub const HIGHEST_RATE: u32 = 10_000;
+
+/// The longest duration that can be asked for. No limit is needed for more: a
+/// recording without a duration goes on until it is stopped.
+pub const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// The largest process id of Linux (`PID_MAX_LIMIT` in `include/linux/threads.h`).
+pub const LARGEST_PROCESS_ID: u32 = 4_194_304;
+
+/// What was typed cannot be meant. Every one of these ends with status 2.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum UsageError {
+    /// `--hz` is no number, or out of range.
+    #[error("--hz {value}: give a whole number from 1 to {HIGHEST_RATE}")]
+    Rate {
+        /// What was typed.
+        value: String,
+    },
+    /// `--pid` is no process id.
+    #[error("--pid {value:?}: give a process id, a number from 1 to {LARGEST_PROCESS_ID}")]
+    ProcessId {
+        /// What was typed.
+        value: String,
+    },
+    /// `--mode wall`.
+    #[error("--mode wall is not in this version yet: leave it out, or use --mode cpu")]
+    WallMode,
+    /// `--mode` with a word that is no mode.
+    #[error("--mode {value:?}: the mode is cpu")]
+    Mode {
+        /// What was typed.
+        value: String,
+    },
+    /// A length of time that is none, is zero, or is too long.
+    #[error("{option} {value:?}: {reason}; write it as 30, 30s, 500ms or 2h")]
+    Duration {
+        /// The option it belongs to.
+        option: &'static str,
+        /// What was typed.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// `--from` or `--to` is no time.
+    #[error(
+        "{option} {value:?} is no time: write 90 or 2h after the start, \
+         2026-01-31T12:00:00Z, or @1352241181.5"
+    )]
+    TimePoint {
+        /// The option it belongs to.
+        option: &'static str,
+        /// What was typed.
+        value: String,
+    },
+    /// Both a pid and a command.
+    #[error("--pid and a command cannot go together: leave out one of them")]
+    TargetTwice,
+    /// The command is an empty word.
+    #[error("the command after -- is empty: name a program")]
+    EmptyCommand,
+    /// A value that must not be empty.
+    #[error("{option} has an empty value: leave it out or name something")]
+    Empty {
+        /// The option it belongs to.
+        option: &'static str,
+    },
+    /// The same output twice.
+    #[error("-o {path:?} is given twice: each output needs its own file")]
+    OutputTwice {
+        /// The path.
+        path: PathBuf,
+    },
+    /// `--split` with standard output.
+    #[error("--split writes several files and cannot go to standard output: name a file with -o")]
+    SplitStandardOutput,
+    /// `convert` without `-o`.
+    #[error("convert needs -o FILE: where the result goes, or - for standard output")]
+    NoOutput,
+}
+
+/// What is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Every Python process of the host, those that start later too.
+    Host,
+    /// These processes (thread group ids), sorted, each once.
+    Processes(Vec<u32>),
+    /// A command to start: the program and its arguments.
+    Command(Vec<OsString>),
+}
+
+/// How much is printed on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors and losses only.
+    Quiet,
+    /// The progress line on a terminal, and the closing summary.
+    Normal,
+    /// Also what is done, at this level: 1 for `-v`, 2 for `-vv`, and so on.
+    Verbose(u8),
+}
+
+/// What the meaning of arguments depends on, apart from the arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The name of the host, for the default file name.
+    pub host: &'a str,
+    /// The time now, for the default file name.
+    pub now: SystemTime,
+}
+
+/// A recording, as it is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordConfig {
+    /// What is recorded.
+    pub target: Target,
+    /// Whether children of the target are recorded too.
+    pub children: bool,
+    /// Samples a second on each CPU, 1 to [`HIGHEST_RATE`].
+    pub hz: u32,
+    /// How long at most; `None` is until the targets end or Ctrl-C.
+    pub duration: Option<Duration>,
+    /// What is written and where; at least one output.
+    pub output: OutputConfig,
+    /// Whether the text of source lines goes into the trace.
+    pub source: bool,
+    /// Whether command lines of processes go into the trace.
+    pub command_lines: bool,
+    /// How much is printed.
+    pub verbosity: Verbosity,
+}
+
+impl RecordConfig {
+    /// Checks the arguments of `record`.
+    ///
+    /// # Errors
+    /// The first argument that cannot be meant.
+    pub fn from_arguments(
+        typed: &RecordArguments,
+        surroundings: Surroundings<'_>,
+    ) -> Result<Self, UsageError> {
+        if typed.mode == "wall" {
+            return Err(UsageError::WallMode);
+        }
+        if typed.mode != "cpu" {
+            return Err(UsageError::Mode {
+                value: typed.mode.clone(),
+            });
+        }
+        let target = target(typed)?;
+        let subject = match &target {
+            Target::Command(words) => words.first().map_or(surroundings.host.into(), |program| {
+                Path::new(program)
+                    .file_name()
+                    .unwrap_or(program)
+                    .to_string_lossy()
+            }),
+            Target::Host | Target::Processes(_) => surroundings.host.into(),
+        };
+        let stem = output::default_stem(&subject, surroundings.now);
+        let duration = match &typed.duration {
+            None => None,
+            Some(value) => Some(positive_duration("--duration", value)?),
+        };
+        Ok(Self {
+            target,
+            children: !typed.no_children,
+            hz: rate(&typed.hz)?,
+            duration,
+            output: OutputConfig::from_arguments(&typed.output, Some(&stem))?,
+            source: !typed.no_source,
+            command_lines: !typed.no_cmdline,
+            verbosity: match (typed.quiet, typed.verbose) {
+                (true, _) => Verbosity::Quiet,
+                (false, 0) => Verbosity::Normal,
+                (false, level) => Verbosity::Verbose(level),
+            },
+        })
+    }
+}
+
+/// A conversion, as it is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvertConfig {
+    /// The trace to read.
+    pub input: PathBuf,
+    /// What is written and where; at least one output.
+    pub output: OutputConfig,
+    /// Where the part to keep begins; `None` is the start.
+    pub from: Option<TimePoint>,
+    /// Where the part to keep ends; `None` is the end.
+    pub to: Option<TimePoint>,
+    /// Texts of which a thread's name must contain one; empty keeps every thread.
+    pub threads: Vec<String>,
+    /// Pids, or texts that a process's name contains; empty keeps every process.
+    pub processes: Vec<String>,
+}
+
+impl ConvertConfig {
+    /// Checks the arguments of `convert`.
+    ///
+    /// # Errors
+    /// The first argument that cannot be meant.
+    pub fn from_arguments(typed: &ConvertArguments) -> Result<Self, UsageError> {
+        let time = |option, value: &Option<String>| match value {
+            None => Ok(None),
+            Some(value) => parse_time_point(value)
+                .map(Some)
+                .ok_or_else(|| UsageError::TimePoint {
+                    option,
+                    value: value.clone(),
+                }),
+        };
+        for (option, texts) in [("--thread", &typed.thread), ("--process", &typed.process)] {
+            if texts.iter().any(String::is_empty) {
+                return Err(UsageError::Empty { option });
+            }
+        }
+        Ok(Self {
+            input: typed.input.clone(),
+            output: OutputConfig::from_arguments(&typed.output, None)?,
+            from: time("--from", &typed.from)?,
+            to: time("--to", &typed.to)?,
+            threads: typed.thread.clone(),
+            processes: typed.process.clone(),
+        })
+    }
+}
+
+fn target(typed: &RecordArguments) -> Result<Target, UsageError> {
+    match (typed.pid.as_slice(), typed.command.first()) {
+        ([], None) => Ok(Target::Host),
+        ([], Some(program)) if program.is_empty() => Err(UsageError::EmptyCommand),
+        ([], Some(_)) => Ok(Target::Command(typed.command.clone())),
+        (_, Some(_)) => Err(UsageError::TargetTwice),
+        (values, None) => {
+            let mut processes = values
+                .iter()
+                .map(|value| process_id(value))
+                .collect::<Result<Vec<_>, _>>()?;
+            processes.sort_unstable();
+            processes.dedup();
+            Ok(Target::Processes(processes))
+        }
+    }
+}
+
+fn process_id(value: &str) -> Result<u32, UsageError> {
+    digits(value.trim())
+        .filter(|pid| (1..=LARGEST_PROCESS_ID).contains(pid))
+        .ok_or_else(|| UsageError::ProcessId {
+            value: value.to_owned(),
+        })
+}
+
+fn rate(value: &str) -> Result<u32, UsageError> {
+    digits(value)
+        .filter(|hz| (1..=HIGHEST_RATE).contains(hz))
+        .ok_or_else(|| UsageError::Rate {
+            value: value.to_owned(),
+        })
+}
+
+/// A number of decimal digits only: `u32::from_str` would take a sign.
+fn digits(value: &str) -> Option<u32> {
+    value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| value.parse().ok())?
+}
+
+fn positive_duration(option: &'static str, value: &str) -> Result<Duration, UsageError> {
+    let refuse = |reason| UsageError::Duration {
+        option,
+        value: value.to_owned(),
+        reason,
+    };
+    let duration = parse_duration(value).ok_or_else(|| refuse("this is no length of time"))?;
+    if duration.is_zero() {
+        return Err(refuse("nothing can be recorded in no time"));
+    }
+    if duration > LONGEST_DURATION {
+        return Err(refuse(
+            "this is more than a year; without it, Ctrl-C ends the recording",
+        ));
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests;

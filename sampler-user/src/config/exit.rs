@@ -1,0 +1,67 @@
+//! What the program's exit status says. It refuses to know why: each error
+//! chooses its own.
+
+use std::process::ExitCode;
+
+/// The exit status of the program, 0 to 255.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitStatus(u8);
+
+impl ExitStatus {
+    /// There is data.
+    pub const DATA: Self = Self(0);
+    /// Any error that has no status of its own.
+    pub const ERROR: Self = Self(1);
+    /// What was typed cannot be meant.
+    pub const USAGE: Self = Self(2);
+    /// No permission, or a feature the kernel does not have.
+    pub const NOT_ALLOWED: Self = Self(3);
+    /// No such process, no Python in it, or no sample.
+    pub const NOTHING_SAMPLED: Self = Self(4);
+    /// The command to start was found and could not be executed.
+    pub const NOT_EXECUTABLE: Self = Self(126);
+    /// The command to start was not found.
+    pub const NOT_FOUND: Self = Self(127);
+
+    /// The status of a command that was started and exited by itself; the kernel
+    /// keeps the low eight bits.
+    pub fn of_command(code: i32) -> Self {
+        Self(code.to_le_bytes()[0])
+    }
+
+    /// The status of a command that a signal ended: 128 + its number, as shells say it.
+    pub fn of_signal(signal: i32) -> Self {
+        Self(
+            u8::try_from(signal)
+                .ok()
+                .and_then(|number| number.checked_add(128))
+                .unwrap_or(255),
+        )
+    }
+
+    /// The number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_and_signals_are_translated_as_by_a_shell() {
+        assert_eq!(ExitStatus::of_command(0), ExitStatus::DATA);
+        assert_eq!(ExitStatus::of_command(7).number(), 7);
+        assert_eq!(ExitStatus::of_command(-1).number(), 255);
+        assert_eq!(ExitStatus::of_signal(2).number(), 130);
+        assert_eq!(ExitStatus::of_signal(9).number(), 137);
+        assert_eq!(ExitStatus::of_signal(-4).number(), 255);
+    }
+}

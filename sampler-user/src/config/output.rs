@@ -1,0 +1,144 @@
+//! Where a trace is written and in which shape. It refuses to know the formats:
+//! it keeps the name that was typed, and a path with its extension.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::cli::{OrderArgument, OutputArguments, SplitArgument};
+use crate::config::UsageError;
+
+/// The longest part of a default file name that comes from a command or a host.
+const LONGEST_SUBJECT: usize = 64;
+
+/// The order of rows in a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowOrder {
+    /// All rows of a thread, then the next thread.
+    Thread,
+    /// All rows in order of time.
+    Time,
+}
+
+/// What gets a file of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// A file for each process.
+    Process,
+    /// A file for each thread.
+    Thread,
+}
+
+/// Where one output goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard output.
+    StandardOutput,
+    /// This file.
+    File(PathBuf),
+    /// Nothing was typed: a file in the current directory with this stem and the
+    /// extension of its format.
+    DefaultName(String),
+}
+
+/// One output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputTarget {
+    /// Where it goes.
+    pub destination: Destination,
+    /// The name of its format as typed with `-f`; `None` leaves it to the extension.
+    pub format: Option<String>,
+}
+
+impl OutputTarget {
+    /// The file of this output, given the extension of its format without a
+    /// leading dot; `None` for standard output.
+    pub fn path(&self, extension: &str) -> Option<Cow<'_, Path>> {
+        match &self.destination {
+            Destination::StandardOutput => None,
+            Destination::File(path) => Some(Cow::Borrowed(path)),
+            Destination::DefaultName(stem) => {
+                Some(Cow::Owned(PathBuf::from(format!("{stem}.{extension}"))))
+            }
+        }
+    }
+}
+
+/// All outputs, and what holds for every one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// The outputs, at least one.
+    pub targets: Vec<OutputTarget>,
+    /// The order of rows.
+    pub order: RowOrder,
+    /// What gets a file of its own; `None` is one file for all.
+    pub split: Option<Split>,
+    /// Whether a file is written that is too large for a browser.
+    pub force: bool,
+}
+
+impl OutputConfig {
+    /// Checks the output arguments. `default_stem` names the file when none was
+    /// typed; without it, an output must be typed.
+    pub(super) fn from_arguments(
+        typed: &OutputArguments,
+        default_stem: Option<&str>,
+    ) -> Result<Self, UsageError> {
+        if typed.format.as_deref() == Some("") {
+            return Err(UsageError::Empty { option: "--format" });
+        }
+        let mut destinations = Vec::new();
+        for path in &typed.output {
+            let destination = match path.as_os_str().as_encoded_bytes() {
+                b"-" if typed.split.is_some() => return Err(UsageError::SplitStandardOutput),
+                b"-" => Destination::StandardOutput,
+                _ => Destination::File(path.clone()),
+            };
+            if destinations.contains(&destination) {
+                return Err(UsageError::OutputTwice { path: path.clone() });
+            }
+            destinations.push(destination);
+        }
+        if destinations.is_empty() {
+            let stem = default_stem.ok_or(UsageError::NoOutput)?;
+            destinations.push(Destination::DefaultName(stem.to_owned()));
+        }
+        let target = |destination| OutputTarget {
+            destination,
+            format: typed.format.clone(),
+        };
+        Ok(Self {
+            targets: destinations.into_iter().map(target).collect(),
+            order: match typed.order {
+                OrderArgument::Thread => RowOrder::Thread,
+                OrderArgument::Time => RowOrder::Time,
+            },
+            split: typed.split.map(|split| match split {
+                SplitArgument::Process => Split::Process,
+                SplitArgument::Thread => Split::Thread,
+            }),
+            force: typed.force,
+        })
+    }
+}
+
+/// `web01-2026-01-31T120000Z`: what was recorded and when, in UTC. Only letters,
+/// digits, dots, dashes and underscores, and no dot or dash in front.
+pub(super) fn default_stem(subject: &str, now: SystemTime) -> String {
+    let plain: String = subject
+        .chars()
+        .take(LONGEST_SUBJECT)
+        .map(|letter| match letter {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => letter,
+            _ => '_',
+        })
+        .collect();
+    let subject = match plain.trim_start_matches(['.', '-']) {
+        "" => "pyebpf",
+        name => name,
+    };
+    let date = humantime::format_rfc3339_seconds(now)
+        .to_string()
+        .replace(':', "");
+    format!("{subject}-{date}")
+}
