@@ -1,17 +1,54 @@
-//! Puts the compiled kernel side where `bpf/kernel.rs` embeds it from. A build
-//! without it works and says at run time that it is missing, so that plain
-//! `cargo test` needs no eBPF toolchain.
+//! Hands the kernel object to the crate, as `sampler.bpf.o` in `OUT_DIR`: an
+//! empty file where none was built yet. It refuses to know how the object is
+//! built; `cargo xtask build` does that.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+/// Names another object than the one in the target directory.
+const VARIABLE: &str = "PYEBPF_BPF_OBJECT";
+
 fn main() {
-    println!("cargo::rerun-if-env-changed=PYEBPF_BPF_OBJECT");
-    let manifest = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    let default = Path::new(&manifest).join("../target/bpf/sampler.bpf.o");
-    let object = env::var_os("PYEBPF_BPF_OBJECT").map_or(default, PathBuf::from);
-    println!("cargo::rerun-if-changed={}", object.display());
-    let out = Path::new(&env::var_os("OUT_DIR").expect("cargo sets it")).join("sampler.bpf.o");
-    let bytes = fs::read(&object).unwrap_or_default();
-    fs::write(&out, bytes).expect("cargo's output directory is writable");
+    println!("cargo::rerun-if-env-changed={VARIABLE}");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let object = match env::var_os(VARIABLE) {
+        Some(path) => named_object(Path::new(&path)),
+        None => built_object(&out),
+    };
+    let copy = out.join("sampler.bpf.o");
+    if let Err(error) = fs::write(&copy, object) {
+        panic!("cannot write {}: {error}", copy.display());
+    }
+}
+
+fn named_object(path: &Path) -> Vec<u8> {
+    println!("cargo::rerun-if-changed={}", path.display());
+    match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => panic!("{VARIABLE} names {}: {error}", path.display()),
+    }
+}
+
+/// The object where `cargo xtask build` puts it. The directory is watched, not
+/// the file: cargo would run this script every time for a file that is absent.
+fn built_object(out: &Path) -> Vec<u8> {
+    let directory = target_directory(out).join("bpf");
+    if let Err(error) = fs::create_dir_all(&directory) {
+        panic!("cannot create {}: {error}", directory.display());
+    }
+    println!("cargo::rerun-if-changed={}", directory.display());
+    fs::read(directory.join("sampler.bpf.o")).unwrap_or_default()
+}
+
+/// `OUT_DIR` is `<target>[/<triple>]/<profile>/build/…`.
+fn target_directory(out: &Path) -> &Path {
+    let build = out.ancestors().skip(1).find(|path| path.ends_with("build"));
+    let base = build
+        .and_then(|build| build.parent()?.parent())
+        .expect("cargo runs build scripts below <target>/<profile>/build");
+    let triple = env::var("TARGET").expect("cargo sets TARGET");
+    match base.parent() {
+        Some(parent) if base.ends_with(&triple) => parent,
+        _ => base,
+    }
 }

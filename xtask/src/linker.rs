@@ -1,0 +1,54 @@
+//! bpf-linker, the linker of the BPF target: finding or building the one
+//! version that fits. It refuses to know which compiler calls it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::cargo;
+use crate::process::{self, probe, say};
+use crate::workspace::Workspace;
+
+/// The version that reads the LLVM of [`crate::toolchain`]'s compilers. Later
+/// ones want another LLVM.
+pub(crate) const VERSION: &str = "0.10.3";
+
+/// Gives the directory to put in front of `PATH`, or `None` where the linker is
+/// already found there.
+pub(crate) fn find_or_install(workspace: &Workspace) -> anyhow::Result<Option<PathBuf>> {
+    let directory = workspace.tools().join("bin");
+    if is_wanted(&directory.join("bpf-linker")) {
+        return Ok(Some(directory));
+    }
+    if is_wanted(Path::new("bpf-linker")) {
+        return Ok(None);
+    }
+    say(format!(
+        "building bpf-linker {VERSION} (once, about two minutes)"
+    ));
+    process::run(
+        cargo::command()
+            .args([
+                "install",
+                "bpf-linker",
+                "--version",
+                VERSION,
+                "--locked",
+                "--quiet",
+                "--root",
+            ])
+            .arg(workspace.tools())
+            .arg("--target-dir")
+            .arg(workspace.tools().join("build"))
+            // Flags meant for this project do not concern the tool.
+            .env_remove("RUSTFLAGS"),
+    )
+    .context("bpf-linker could not be built; it needs a C compiler and the package registry")?;
+    Ok(Some(directory))
+}
+
+fn is_wanted(program: &Path) -> bool {
+    probe(Command::new(program).arg("--version"))
+        .is_some_and(|text| text.split_whitespace().any(|word| word == VERSION))
+}
