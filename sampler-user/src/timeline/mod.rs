@@ -16,5 +16,6 @@ pub use identifiers::{FrameId, KernelTime, ProcessIndex, StackId, StringId, Trac
 pub use intern::SymbolInterner;
 pub use row::{RowChange, State, TimelineRow};
 pub use row_store::{RowStore, RowStoreFull, StoredRows};
+pub(crate) use symbols::cut;
 pub use symbols::{Frame, MAXIMUM_DEPTH, MAXIMUM_STRING, StackNode, Symbols, SymbolsError};
 pub use track::{ProcessInfo, Track, Tracks};

@@ -250,7 +250,7 @@ impl Symbols {
 
 /// The string as it is kept. Shared with the interner, which must look for what
 /// it would find.
-pub(super) fn cut(string: &str) -> Cow<'_, str> {
+pub(crate) fn cut(string: &str) -> Cow<'_, str> {
     if string.len() <= MAXIMUM_STRING {
         return Cow::Borrowed(string);
     }

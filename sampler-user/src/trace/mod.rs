@@ -1,1 +1,120 @@
-//! The container a recording is kept in while it runs. It refuses to know the other formats.
+//! The container a recording is kept in while it runs, and its recovery when it
+//! was cut. It refuses to know the other formats and where rows come from.
+//!
+//! # The bytes of a `.pyebpf` file, version 1
+//!
+//! All fixed-width integers are little-endian. `varint` is an unsigned LEB128
+//! number (seven bits a byte, low ones first) of at most 8 bytes and at most
+//! 2^53 - 1. `text` is a varint, its length in bytes, at most 8192, then that
+//! many bytes of UTF-8.
+//!
+//! ```text
+//! file   = magic version block*  [trailer]
+//! magic  = 8 bytes: 89 70 79 65 62 70 66 0A   ("\x89pyebpf\n")
+//! version= u32: 1. A reader refuses any other.
+//!
+//! block  = kind u8 | encoding u8 | reserved u16 | stored u32 | raw u32 | checksum u32 | data
+//!   kind      1 header, 2 segment, 3 summary, 4 index; a reader skips others
+//!   encoding  0 data as it is, 1 data is a zlib stream (RFC 1950), which
+//!             `new DecompressionStream("deflate")` reads
+//!   reserved  0
+//!   stored    bytes of `data` in the file, at most 64 MiB
+//!   raw       bytes of `data` after decoding, at most 64 MiB
+//!   checksum  CRC-32 (IEEE) of the 12 bytes before it and of the stored data
+//!
+//! trailer = offset u64 | 8 bytes "pyebpfIX": where the index block begins.
+//!           The last 16 bytes of a finished file.
+//! ```
+//!
+//! The first block is the header. Segments follow, one every few seconds of a
+//! recording. The summary, the index and the trailer are there only when the
+//! recording was ended, not killed. A block that is cut off or whose checksum
+//! is wrong ends the file: everything before it is valid.
+//!
+//! ## Header: JSON
+//!
+//! `{"hz":10, "mode":"cpu", "host":"…", "kernel":"…", "start_ns":"5123000",
+//! "unix_start_us":1352241181539376, "program":"pyebpf 0.1.0", "command":["…"]}`
+//!
+//! `hz` is 0 when not known; `mode` is `cpu`, `wall` or `cpu,wall`. `start_ns`,
+//! a string because it can pass 2^53, is the time zero of this file on the
+//! kernel's monotonic clock, a whole number of microseconds; `unix_start_us` is
+//! the same moment in Unix time. **All times below are microseconds since it.**
+//!
+//! ## Segment
+//!
+//! What is new since the segment before, then rows. Every number below is a
+//! varint unless it says `text`. Numbers of strings, frames, stacks are given
+//! in the order of definition over the whole file.
+//!
+//! ```text
+//! complete_until                the rows are complete up to here: where the
+//!                               last row of each track ends if no other follows
+//! count, then each string:      text               number 1, 2, …; 0 is ""
+//! count, then each frame:       file function line source      number 0, 1, …
+//!                               (strings; line 0: not known)
+//! count, then each stack:       distance frame     number 1, 2, …; 0 is empty
+//!                               parent = own number - distance, distance >= 1
+//! count, then each process:     number pid start_time_ticks name:text
+//!                               cmdline:text python:text
+//! count, then each track:       number process tid ident_low ident_high name:text
+//!                               ident = ident_high * 2^32 + ident_low
+//! count, then each run of rows of one track:
+//!   track
+//!   rows                        how many, >= 1
+//!   first                       time of the first
+//!   bytes, then `rows - 1` varints: time since the row before
+//!   bytes, then `rows` varints: 0 for the empty stack, else 1 + z, where z is
+//!                               the zigzag (0, -1, 1, -2 … as 0, 1, 2, 3 …) of
+//!                               the stack's number minus that of the last
+//!                               non-empty one in this run, 0 before the first
+//!   count, then each state run: state length         covering all rows; or
+//!                               count 0: running, and none for the empty stack
+//! ```
+//!
+//! A process or track whose number is known replaces what was known of it: the
+//! last word counts for the whole file. A track can have several runs in a
+//! segment, in time order. A row lasts until the track's next. The times of a
+//! track do not decrease; a reader raises one that does. A reader ignores bytes
+//! after the last run.
+//!
+//! States: 0 none, 1 running, 2 runnable, 3 waiting for the GIL, 4 lock,
+//! 5 I/O, 6 sleeping, 7 stopped, 8 page fault, 9 waiting.
+//!
+//! The JSON of header and summary has at most 4 MiB.
+//!
+//! ## Summary: JSON
+//!
+//! `{"end_us":20000000, "counts":{"samples":200, …},
+//! "processes":[{"process":0, "counts":{…}}]}`. `end_us` is when the
+//! recording ended; `process` is a process's number.
+//!
+//! ## Index
+//!
+//! ```text
+//! count, then each segment:     distance of its offset in the file from that of
+//!                               the segment before (from 0), complete_until, rows
+//! ```
+
+mod block;
+mod decode;
+mod encode;
+mod error;
+mod index;
+mod info;
+mod load;
+mod reader;
+mod run;
+mod writer;
+
+pub use error::{Torn, TraceError};
+pub use index::{IndexEntry, read_index};
+pub use info::{Counts, Mode, ProcessSummary, Summary, TraceInfo};
+pub use load::{Trace, read_bytes};
+pub use reader::TraceReader;
+pub use writer::TraceWriter;
+
+/// The bytes every container begins with.
+pub const MAGIC: [u8; 8] = *b"\x89pyebpf\n";
+/// The version of the layout that is written and read.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,185 @@
+//! What a trace says about itself: how it was taken, and what came of it. It
+//! refuses to know how these were found out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::timeline::{KernelTime, ProcessIndex};
+
+/// What was sampled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// The threads that ran.
+    #[default]
+    #[serde(rename = "cpu")]
+    Cpu,
+    /// Every thread, running or waiting.
+    #[serde(rename = "wall")]
+    Wall,
+    /// Both, in one trace.
+    #[serde(rename = "cpu,wall")]
+    CpuAndWall,
+}
+
+impl Mode {
+    /// Its name on the command line and in every format.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Wall => "wall",
+            Self::CpuAndWall => "cpu,wall",
+        }
+    }
+}
+
+/// How a trace was taken: the header of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceInfo {
+    /// Samples a second; 0 when not known.
+    pub hz: u32,
+    /// What was sampled.
+    pub mode: Mode,
+    /// The name of the host.
+    pub host: String,
+    /// The release of its kernel.
+    pub kernel: String,
+    /// The trace's time zero. Writers and readers cut it to microseconds.
+    #[serde(rename = "start_ns", with = "decimal")]
+    pub start: KernelTime,
+    /// The same moment in Unix time, in microseconds.
+    pub unix_start_us: u64,
+    /// The program that recorded, with its version.
+    pub program: String,
+    /// The command line it was given.
+    pub command: Vec<String>,
+}
+
+impl TraceInfo {
+    /// The time since the trace's start, in microseconds; 0 before it.
+    #[must_use]
+    pub fn microseconds(&self, time: KernelTime) -> u64 {
+        time.0.saturating_sub(self.start.0) / 1000
+    }
+
+    /// Unix time in microseconds.
+    #[must_use]
+    pub fn unix_microseconds(&self, time: KernelTime) -> u64 {
+        self.unix_start_us.saturating_add(self.microseconds(time))
+    }
+
+    /// The time that lies `microseconds` after the trace's start, if the clock
+    /// reaches that far.
+    #[must_use]
+    pub fn time_at(&self, microseconds: u64) -> Option<KernelTime> {
+        self.start
+            .0
+            .checked_add(microseconds.checked_mul(1000)?)
+            .map(KernelTime)
+    }
+
+    /// The same with a start of whole microseconds, so that no time changes
+    /// when it goes through a file.
+    pub(super) fn with_whole_start(mut self) -> Self {
+        self.start.0 -= self.start.0 % 1000;
+        self
+    }
+}
+
+/// Counters by name, such as `samples` or `lost`.
+pub type Counts = BTreeMap<String, u64>;
+
+/// What came of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// When the recording ended.
+    pub end: KernelTime,
+    /// Counters over all.
+    pub counts: Counts,
+    /// Counters by process.
+    pub processes: Vec<ProcessSummary>,
+}
+
+/// The counters of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessSummary {
+    /// The process.
+    pub process: ProcessIndex,
+    /// Its counters.
+    pub counts: Counts,
+}
+
+/// The summary as it is in a file: times relative to the trace's start.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredSummary {
+    end_us: u64,
+    counts: Counts,
+    processes: Vec<StoredProcess>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredProcess {
+    process: u32,
+    counts: Counts,
+}
+
+impl StoredSummary {
+    pub(super) fn new(summary: &Summary, info: &TraceInfo) -> Self {
+        let processes = summary
+            .processes
+            .iter()
+            .map(|of| StoredProcess {
+                process: of.process.0,
+                counts: of.counts.clone(),
+            })
+            .collect();
+        let end_us = info.microseconds(summary.end);
+        Self {
+            end_us,
+            counts: summary.counts.clone(),
+            processes,
+        }
+    }
+
+    pub(super) fn restore(self, info: &TraceInfo) -> Option<Summary> {
+        let processes = self
+            .processes
+            .into_iter()
+            .map(|of| ProcessSummary {
+                process: ProcessIndex(of.process),
+                counts: of.counts,
+            })
+            .collect();
+        Some(Summary {
+            end: info.time_at(self.end_us)?,
+            counts: self.counts,
+            processes,
+        })
+    }
+}
+
+/// A time as a string of decimal digits: JSON numbers stop at 2^53.
+mod decimal {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::timeline::KernelTime;
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature is serde's"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        time: &KernelTime,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&time.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<KernelTime, D::Error> {
+        let digits = String::deserialize(deserializer)?;
+        digits.parse().map(KernelTime).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,196 @@
+//! Writes a container as a recording goes on. It refuses to know where the
+//! bytes go and when a segment is due.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::block::{self, kind};
+use super::encode::{SegmentEncoder, Written};
+use super::index::{self, IndexEntry};
+use super::info::StoredSummary;
+use super::run::{RunRow, RunWriter};
+use super::{MAGIC, Summary, TraceError, TraceInfo, VERSION};
+use crate::timeline::{KernelTime, RowChange, Symbols, TrackId, Tracks};
+
+/// Rows held back at most before [`TraceWriter::wants_flush`]: under 10 MB.
+const MANY_ROWS: u64 = 1 << 20;
+
+/// A container that is being written.
+///
+/// Changes are held back until [`TraceWriter::flush`], which the caller calls
+/// every few seconds; what was flushed survives a `kill -9`.
+#[derive(Debug)]
+pub struct TraceWriter<W> {
+    output: W,
+    info: TraceInfo,
+    offset: u64,
+    broken: bool,
+    written: Written,
+    complete_until: KernelTime,
+    full_runs: Vec<RunWriter>,
+    open_runs: BTreeMap<TrackId, RunWriter>,
+    pending_rows: u64,
+    index: Vec<IndexEntry>,
+}
+
+impl<W: Write> TraceWriter<W> {
+    /// Begins a container: writes its mark and header.
+    ///
+    /// # Errors
+    /// [`TraceError::Write`].
+    pub fn create(output: W, info: &TraceInfo) -> Result<Self, TraceError> {
+        let info = info.clone().with_whole_start();
+        let header = serde_json::to_vec(&info).map_err(|source| TraceError::Json {
+            what: "header",
+            source,
+        })?;
+        let mut writer = Self {
+            output,
+            complete_until: info.start,
+            info,
+            offset: 0,
+            broken: false,
+            written: Written::default(),
+            full_runs: Vec::new(),
+            open_runs: BTreeMap::new(),
+            pending_rows: 0,
+            index: Vec::new(),
+        };
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(block::encode(kind::HEADER, &header)?);
+        writer.put(&bytes)?;
+        Ok(writer)
+    }
+
+    /// Takes a change, to be written with the next flush. The changes of a
+    /// track come in the order of time; one that lies before the one before it
+    /// counts at that one's time.
+    pub fn change(&mut self, change: &RowChange) {
+        let time = self.info.microseconds(change.time);
+        let run = self
+            .open_runs
+            .entry(change.track)
+            .or_insert_with(|| RunWriter::new(change.track, time));
+        run.push(RunRow {
+            time,
+            stack: change.stack,
+            state: change.state,
+        });
+        self.pending_rows += 1;
+        if run.is_full() {
+            let next = RunWriter::new(change.track, run.last());
+            self.full_runs.push(std::mem::replace(run, next));
+        }
+    }
+
+    /// Whether so many changes are held back that they should be flushed now.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        self.pending_rows >= MANY_ROWS
+    }
+
+    /// How many bytes were written so far.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        self.offset
+    }
+
+    /// Writes what came since the last flush: the new symbols, processes,
+    /// tracks, and all changes held back. `complete_until` is the time up to
+    /// which no further change will come: should the file end here, this is
+    /// when its last rows end.
+    ///
+    /// # Errors
+    /// [`TraceError::Write`], after which the file ends with the last complete
+    /// segment and this writer is [`TraceError::Broken`].
+    pub fn flush(
+        &mut self,
+        complete_until: KernelTime,
+        symbols: &Symbols,
+        tracks: &mut Tracks,
+    ) -> Result<(), TraceError> {
+        let mut segment = SegmentEncoder::default();
+        while segment.add_symbol(symbols, &mut self.written) {
+            self.close_if_full(&mut segment)?;
+        }
+        let (changed_processes, changed_tracks) = tracks.take_changed();
+        for index in changed_processes {
+            segment.add_process(index, tracks);
+            self.close_if_full(&mut segment)?;
+        }
+        for id in changed_tracks {
+            segment.add_track(id, tracks);
+            self.close_if_full(&mut segment)?;
+        }
+        let full = std::mem::take(&mut self.full_runs);
+        let open = std::mem::take(&mut self.open_runs).into_values();
+        for run in full.into_iter().chain(open).filter(|run| run.rows() > 0) {
+            segment.add_run(&run);
+            self.close_if_full(&mut segment)?;
+        }
+        self.pending_rows = 0;
+        self.complete_until = complete_until.max(self.complete_until);
+        self.close(&segment)
+    }
+
+    /// Flushes, then writes the summary and the index. Gives the output back.
+    ///
+    /// # Errors
+    /// As [`TraceWriter::flush`].
+    pub fn finish(
+        mut self,
+        summary: &Summary,
+        symbols: &Symbols,
+        tracks: &mut Tracks,
+    ) -> Result<W, TraceError> {
+        self.flush(summary.end, symbols, tracks)?;
+        let stored =
+            serde_json::to_vec(&StoredSummary::new(summary, &self.info)).map_err(|source| {
+                TraceError::Json {
+                    what: "summary",
+                    source,
+                }
+            })?;
+        self.put(&block::encode(kind::SUMMARY, &stored)?)?;
+        self.put(&index::encode(&self.index, &self.info, self.offset)?)?;
+        Ok(self.output)
+    }
+
+    fn close_if_full(&mut self, segment: &mut SegmentEncoder) -> Result<(), TraceError> {
+        if segment.is_full() {
+            self.close(segment)?;
+            *segment = SegmentEncoder::default();
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, segment: &SegmentEncoder) -> Result<(), TraceError> {
+        let until = self.info.microseconds(self.complete_until);
+        let bytes = block::encode(kind::SEGMENT, &segment.finish(until))?;
+        let (offset, rows) = (self.offset, segment.rows());
+        self.put(&bytes)?;
+        self.index.push(IndexEntry {
+            offset,
+            complete_until: self.complete_until,
+            rows,
+        });
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), TraceError> {
+        if self.broken {
+            return Err(TraceError::Broken);
+        }
+        let written = self
+            .output
+            .write_all(bytes)
+            .and_then(|()| self.output.flush());
+        written.map_err(|source| {
+            self.broken = true;
+            TraceError::Write { source }
+        })?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+}
