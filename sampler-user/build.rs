@@ -33,11 +33,21 @@ fn named_object(path: &Path) -> Vec<u8> {
 /// the file: cargo would run this script every time for a file that is absent.
 fn built_object(out: &Path) -> Vec<u8> {
     let directory = target_directory(out).join("bpf");
-    if let Err(error) = fs::create_dir_all(&directory) {
+    if !directory.is_dir()
+        && let Err(error) = create_aged(&directory)
+    {
         panic!("cannot create {}: {error}", directory.display());
     }
     println!("cargo::rerun-if-changed={}", directory.display());
     fs::read(directory.join("sampler.bpf.o")).unwrap_or_default()
+}
+
+/// Creates the directory and makes it look as old as this script: cargo runs a
+/// script again when what it watches is newer than the script's last start.
+fn create_aged(directory: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let started = fs::metadata(env::current_exe()?)?.modified()?;
+    fs::File::open(directory)?.set_modified(started)
 }
 
 /// `OUT_DIR` is `<target>[/<triple>]/<profile>/build/…`.
