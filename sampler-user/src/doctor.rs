@@ -1,1 +1,140 @@
-//! The verb doctor: what this kernel and these rights allow. It refuses to change anything.
+//! The verb doctor: what this kernel and these rights allow, and what to do
+//! about the rest. It refuses to change anything, and to load a program.
+
+mod kernel;
+mod probe;
+mod render;
+mod rights;
+mod view;
+
+use serde::Serialize;
+
+use crate::config::ExitStatus;
+pub use probe::Probe;
+
+/// How a check came out, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckResult {
+    /// Nothing stands in the way.
+    Ok,
+    /// It cannot be told.
+    Unknown,
+    /// Recording works in part, or perhaps.
+    Limited,
+    /// Recording does not work.
+    Missing,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// A name that stays the same from version to version.
+    pub id: &'static str,
+    /// How it came out.
+    pub result: CheckResult,
+    /// What was found, and where.
+    pub evidence: String,
+    /// What to do about it; `None` when nothing need be done.
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    fn ok(id: &'static str, evidence: impl Into<String>) -> Self {
+        Self {
+            id,
+            result: CheckResult::Ok,
+            evidence: evidence.into(),
+            remedy: None,
+        }
+    }
+
+    fn wrong(
+        id: &'static str,
+        result: CheckResult,
+        evidence: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            id,
+            result,
+            evidence: evidence.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
+/// All checks. [`to_json`](Self::to_json) documents the schema; the text form is
+/// its `Display`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    checks: Vec<Check>,
+}
+
+impl Diagnosis {
+    /// Looks at everything that can be read without changing anything.
+    pub fn examine(probe: &Probe<'_>) -> Self {
+        let rights = rights::Rights::of(probe);
+        let release = kernel::Release::of(probe);
+        let mut checks = vec![
+            kernel::architecture(probe),
+            kernel::version(release.as_ref()),
+            kernel::btf(probe),
+            kernel::lockdown(probe),
+        ];
+        checks.extend(rights.checks());
+        checks.extend([
+            rights::user_namespace(probe),
+            rights::perf_events(probe, &rights),
+            rights::unprivileged_bpf(probe),
+            rights::ptrace_scope(probe),
+            rights::locked_memory(probe, release.as_ref(), &rights),
+            view::pid_namespace(probe),
+            view::hidden_processes(probe, &rights),
+            view::run_time_statistics(probe),
+        ]);
+        Self { checks }
+    }
+
+    /// Adds what came of loading and attaching the sampling program: the proof
+    /// of what the other checks only suggest. `Err` is what the kernel said.
+    #[must_use]
+    pub fn with_load_result(mut self, result: Result<(), String>) -> Self {
+        const ID: &str = "program-load";
+        self.checks.push(match result {
+            Ok(()) => Check::ok(ID, "the kernel takes the sampling program"),
+            Err(reason) => Check::wrong(
+                ID,
+                CheckResult::Missing,
+                reason,
+                "see to what is missing above; if nothing is, report this with the kernel version",
+            ),
+        });
+        self
+    }
+
+    /// The checks, in the order they are shown.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The worst result of all.
+    pub fn verdict(&self) -> CheckResult {
+        self.checks
+            .iter()
+            .map(|check| check.result)
+            .max()
+            .unwrap_or(CheckResult::Unknown)
+    }
+
+    /// What the program ends with: 3 when recording does not work, else 0.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self.verdict() {
+            CheckResult::Missing => ExitStatus::NOT_ALLOWED,
+            CheckResult::Ok | CheckResult::Unknown | CheckResult::Limited => ExitStatus::DATA,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
