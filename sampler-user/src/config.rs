@@ -1,6 +1,7 @@
 //! What the typed arguments mean: checked, and with every default filled in.
 //! It refuses to do any of it, and to look at the host: it is told what it needs.
 
+mod error;
 mod exit;
 mod output;
 mod time;
@@ -9,9 +10,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use thiserror::Error;
-
 use crate::cli::{ConvertArguments, RecordArguments};
+pub use error::UsageError;
 pub use exit::ExitStatus;
 pub use output::{Destination, OutputConfig, OutputTarget, RowOrder, Split};
 pub use time::{TimePoint, parse_duration, parse_time_point};
@@ -25,77 +25,6 @@ pub const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The largest process id of Linux (`PID_MAX_LIMIT` in `include/linux/threads.h`).
 pub const LARGEST_PROCESS_ID: u32 = 4_194_304;
-
-/// What was typed cannot be meant. Every one of these ends with status 2.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum UsageError {
-    /// `--hz` is no number, or out of range.
-    #[error("--hz {value}: give a whole number from 1 to {HIGHEST_RATE}")]
-    Rate {
-        /// What was typed.
-        value: String,
-    },
-    /// `--pid` is no process id.
-    #[error("--pid {value:?}: give a process id, a number from 1 to {LARGEST_PROCESS_ID}")]
-    ProcessId {
-        /// What was typed.
-        value: String,
-    },
-    /// `--mode wall`.
-    #[error("--mode wall is not in this version yet: leave it out, or use --mode cpu")]
-    WallMode,
-    /// `--mode` with a word that is no mode.
-    #[error("--mode {value:?}: the mode is cpu")]
-    Mode {
-        /// What was typed.
-        value: String,
-    },
-    /// A length of time that is none, is zero, or is too long.
-    #[error("{option} {value:?}: {reason}; write it as 30, 30s, 500ms or 2h")]
-    Duration {
-        /// The option it belongs to.
-        option: &'static str,
-        /// What was typed.
-        value: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// `--from` or `--to` is no time.
-    #[error(
-        "{option} {value:?} is no time: write 90 or 2h after the start, \
-         2026-01-31T12:00:00Z, or @1352241181.5"
-    )]
-    TimePoint {
-        /// The option it belongs to.
-        option: &'static str,
-        /// What was typed.
-        value: String,
-    },
-    /// Both a pid and a command.
-    #[error("--pid and a command cannot go together: leave out one of them")]
-    TargetTwice,
-    /// The command is an empty word.
-    #[error("the command after -- is empty: name a program")]
-    EmptyCommand,
-    /// A value that must not be empty.
-    #[error("{option} has an empty value: leave it out or name something")]
-    Empty {
-        /// The option it belongs to.
-        option: &'static str,
-    },
-    /// The same output twice.
-    #[error("-o {path:?} is given twice: each output needs its own file")]
-    OutputTwice {
-        /// The path.
-        path: PathBuf,
-    },
-    /// `--split` with standard output.
-    #[error("--split writes several files and cannot go to standard output: name a file with -o")]
-    SplitStandardOutput,
-    /// `convert` without `-o`.
-    #[error("convert needs -o FILE: where the result goes, or - for standard output")]
-    NoOutput,
-}
 
 /// What is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]

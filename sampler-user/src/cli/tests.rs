@@ -1,0 +1,85 @@
+//! What clap takes and what it refuses, word for word.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn record(words: &[&str]) -> RecordArguments {
+    match CommandLine::try_parse_from(words).map(CommandLine::into_verb) {
+        Ok(Verb::Record(arguments)) => arguments,
+        other => panic!("{words:?} gave {other:?}"),
+    }
+}
+
+#[test]
+fn definition_is_consistent() {
+    CommandLine::command().debug_assert();
+}
+
+#[test]
+fn no_verb_means_record() {
+    let typed = record(&["pyebpf", "--hz", "10", "--pid", "1234"]);
+    assert_eq!(
+        (typed.hz.as_str(), typed.pid),
+        ("10", vec!["1234".to_owned()])
+    );
+    assert_eq!(record(&["pyebpf"]).hz, "10");
+    assert_eq!(record(&["pyebpf", "record", "-F", "99"]).hz, "99");
+    assert_eq!(record(&["pyebpf", "--rate", "7"]).hz, "7");
+    assert_eq!(record(&["pyebpf", "-r", "8"]).hz, "8");
+}
+
+#[test]
+fn pids_repeat_and_take_commas() {
+    let typed = record(&["pyebpf", "-p", "1,2", "--pid=3"]);
+    assert_eq!(typed.pid, ["1", "2", "3"]);
+}
+
+#[test]
+fn what_follows_the_dashes_is_the_command() {
+    let typed = record(&[
+        "pyebpf", "-d", "5", "--", "python", "-m", "app", "--hz", "3",
+    ]);
+    assert_eq!(typed.command, ["python", "-m", "app", "--hz", "3"]);
+    assert_eq!(typed.hz, "10");
+    let verbs = record(&["pyebpf", "--", "ps"]);
+    assert_eq!(verbs.command, ["ps"]);
+}
+
+#[test]
+fn a_word_that_is_no_verb_is_refused_with_status_2() {
+    for words in [
+        vec!["pyebpf", "python"],
+        vec!["pyebpf", "dump"],
+        vec!["pyebpf", "--hz", "10", "ps"],
+        vec!["pyebpf", "-q", "-v"],
+        vec!["pyebpf", "--order", "size"],
+        vec!["pyebpf", "-o", ""],
+        vec!["pyebpf", "convert"],
+        vec!["pyebpf", "convert", ""],
+    ] {
+        let error = CommandLine::try_parse_from(&words).expect_err("must be refused");
+        assert_eq!(error.exit_code(), 2, "{words:?}");
+    }
+}
+
+#[test]
+fn outputs_repeat_and_take_a_dash() {
+    let typed = record(&[
+        "pyebpf",
+        "-o",
+        "a.json",
+        "-o",
+        "-",
+        "-f",
+        "json",
+        "--split=thread",
+    ]);
+    assert_eq!(
+        typed.output.output,
+        [PathBuf::from("a.json"), PathBuf::from("-")]
+    );
+    assert_eq!(typed.output.format.as_deref(), Some("json"));
+    assert_eq!(typed.output.split, Some(SplitArgument::Thread));
+    assert_eq!(typed.output.order, OrderArgument::Thread);
+}

@@ -1,0 +1,99 @@
+//! Whose rights count, and what other tests need to act for someone else.
+
+use super::*;
+
+/// An account nobody has a passwd entry for the home of; tests act as it.
+pub(crate) fn nobody() -> Account {
+    Account {
+        uid: Uid::from_raw(65534),
+        gid: Gid::from_raw(65534),
+        groups: vec![Gid::from_raw(65534)],
+        name: Some("nobody".to_owned()),
+        home: PathBuf::from("/"),
+    }
+}
+
+/// Whether this test may act for others; where not, it checks less and says so.
+pub(crate) fn is_root() -> bool {
+    let root = Uid::effective().is_root();
+    if !root {
+        eprintln!("not root: what needs another account is not checked");
+    }
+    root
+}
+
+fn variables(effective: u32, pairs: &[(&str, &str)]) -> Result<Owner, PrivilegeError> {
+    Owner::from_variables(Uid::from_raw(effective), |wanted| {
+        let found = pairs.iter().find(|(name, _)| *name == wanted);
+        found.map(|(_, value)| OsString::from(value))
+    })
+}
+
+#[test]
+fn sudo_counts_only_for_root() {
+    let sudo = [("SUDO_UID", "4000000"), ("SUDO_GID", "4000001")];
+    let owner = variables(0, &sudo).expect("is valid");
+    let account = owner.account().expect("an account");
+    assert_eq!(
+        (account.uid.as_raw(), account.gid.as_raw()),
+        (4_000_000, 4_000_001)
+    );
+    assert_eq!(account.groups, [Gid::from_raw(4_000_001)]);
+    assert_eq!((&account.name, account.home.to_str()), (&None, Some("/")));
+    assert_eq!(
+        variables(1000, &sudo).expect("is valid"),
+        Owner::ourselves()
+    );
+    assert_eq!(variables(0, &[]).expect("is valid"), Owner::ourselves());
+    assert_eq!(
+        variables(0, &[("SUDO_UID", "0")]).expect("is valid"),
+        Owner::ourselves()
+    );
+}
+
+#[test]
+fn nonsense_from_sudo_is_refused() {
+    for value in ["", "x", "-1", "4294967295", "99999999999"] {
+        let refused = variables(0, &[("SUDO_UID", value)]);
+        assert!(
+            matches!(refused, Err(PrivilegeError::NoId { .. })),
+            "{value}"
+        );
+    }
+    let refused = variables(0, &[("SUDO_UID", "4000000")]);
+    assert!(matches!(refused, Err(PrivilegeError::NoGroup { .. })));
+}
+
+#[test]
+fn acting_takes_rights_away_and_gives_them_back() {
+    if !is_root() {
+        return;
+    }
+    let directory = tempdir("acting");
+    let secret = directory.join("secret");
+    std::fs::write(&secret, "x").expect("root writes");
+    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .expect("root changes modes");
+    let owner = Owner::account_of(nobody());
+    let acting = owner.act().expect("root may act for nobody");
+    let denied = std::fs::read(&secret).expect_err("nobody reads no secret");
+    assert_eq!(denied.kind(), std::io::ErrorKind::PermissionDenied);
+    drop(acting);
+    assert_eq!(std::fs::read(&secret).expect("root again"), b"x");
+    std::fs::remove_dir_all(directory).expect("is removed");
+}
+
+/// A new directory of its own that anyone can enter.
+pub(crate) fn tempdir(purpose: &str) -> PathBuf {
+    use std::os::unix::fs::DirBuilderExt;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("pyebpf-test-{purpose}-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::DirBuilder::new()
+        .mode(0o755)
+        .create(&path)
+        .expect("a new directory");
+    path
+}
