@@ -49,7 +49,9 @@ Examples:
     version,
     after_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs"
 )]
 pub struct CommandLine {
     /// The verb; none means `record`.
