@@ -75,7 +75,11 @@ fn process_exec(context: RawTracePointContext) -> i32 {
     };
     let mut record = event(LifecycleKind::Exec, ProcessKey(0), tgid);
     let Some(config) = PROCESSES.get_ptr(tgid) else {
-        return if is_set(&REPORT_ALL_EXECS) { report(record) } else { 0 };
+        return if is_set(&REPORT_ALL_EXECS) {
+            report(record)
+        } else {
+            0
+        };
     };
     // SAFETY: an element of a preallocated map stays readable; the process is
     // here, in its own system call, so the element is still its own.

@@ -1,1 +1,13 @@
-//! Wires the stages of a recording, and owns its start and stop. It refuses to do a stage's work.
+//! Wires the stages of a recording, and owns its start and stop. It refuses to
+//! do a stage's work.
+
+mod error;
+mod names;
+mod outputs;
+mod record;
+mod session;
+mod signals;
+mod threads;
+
+pub use error::RecordError;
+pub use record::record;

@@ -25,16 +25,29 @@ impl SeenCode {
         unit_count: u32,
         line_table: Box<[u8]>,
     ) -> Self {
-        Self { file, function, first_line, unit_count, line_table, frames: Vec::new() }
+        Self {
+            file,
+            function,
+            first_line,
+            unit_count,
+            line_table,
+            frames: Vec::new(),
+        }
     }
 
     pub(super) fn frame(&self, instruction: i32) -> Option<FrameId> {
-        let place = self.frames.binary_search_by_key(&instruction, |(unit, _)| *unit).ok()?;
+        let place = self
+            .frames
+            .binary_search_by_key(&instruction, |(unit, _)| *unit)
+            .ok()?;
         self.frames.get(place).map(|(_, frame)| *frame)
     }
 
     pub(super) fn remember(&mut self, instruction: i32, frame: FrameId) {
-        if let Err(place) = self.frames.binary_search_by_key(&instruction, |(unit, _)| *unit) {
+        if let Err(place) = self
+            .frames
+            .binary_search_by_key(&instruction, |(unit, _)| *unit)
+        {
             self.frames.insert(place, (instruction, frame));
         }
     }
@@ -82,7 +95,12 @@ mod tests {
     use super::*;
 
     fn frame(code: u64) -> RawFrame {
-        RawFrame { key: CodeKey(code), code, instruction: 0, reserved: 0 }
+        RawFrame {
+            key: CodeKey(code),
+            code,
+            instruction: 0,
+            reserved: 0,
+        }
     }
 
     #[test]
@@ -92,7 +110,13 @@ mod tests {
             last.push(frame(code), StackId(index as u32 + 10));
         }
         let inner_changed = [frame(4), frame(2), frame(1)];
-        assert_eq!(last.keep_common(&inner_changed, StackId::EMPTY), (2, StackId(11)));
-        assert_eq!(last.keep_common(&[frame(9)], StackId::EMPTY), (0, StackId::EMPTY));
+        assert_eq!(
+            last.keep_common(&inner_changed, StackId::EMPTY),
+            (2, StackId(11))
+        );
+        assert_eq!(
+            last.keep_common(&[frame(9)], StackId::EMPTY),
+            (0, StackId::EMPTY)
+        );
     }
 }

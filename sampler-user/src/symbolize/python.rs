@@ -121,7 +121,11 @@ impl Symbolizer {
     ) -> Result<ResolvedSample, StopReason> {
         if !sample.stop.is_trustworthy() || sample.frames.is_empty() {
             let stop = sample.stop;
-            return Err(if stop == StopReason::Complete { StopReason::NoFrame } else { stop });
+            return Err(if stop == StopReason::Complete {
+                StopReason::NoFrame
+            } else {
+                stop
+            });
         }
         let header = &sample.header;
         let bottom = self.marker(sample.stop);
@@ -158,7 +162,12 @@ impl Symbolizer {
     fn nameless(&mut self, text: &str) -> FrameId {
         let function = self.interner.string(text);
         let nothing = StringId::EMPTY;
-        self.interner.frame(Frame { file: nothing, function, line: 0, source: nothing })
+        self.interner.frame(Frame {
+            file: nothing,
+            function,
+            line: 0,
+            source: nothing,
+        })
     }
 
     /// Resolves the frames that `last` does not have yet.
@@ -177,7 +186,9 @@ impl Symbolizer {
                 Some(frame) => frame,
                 // Nothing else vouches for an innermost frame that cannot be
                 // read: it may be one that was never finished.
-                None if is_innermost && raw.key == CodeKey::UNREAD => return Err(StopReason::Fault),
+                None if is_innermost && raw.key == CodeKey::UNREAD => {
+                    return Err(StopReason::Fault);
+                }
                 None => {
                     self.counts.unknown_frames += 1;
                     all_known = false;
@@ -201,7 +212,9 @@ impl Symbolizer {
         let process = context.config.key;
         let mut key = raw.key;
         if self.seen(process, key).is_none() {
-            let Some(facts) = self.read(context, raw.code) else { return Ok(None) };
+            let Some(facts) = self.read(context, raw.code) else {
+                return Ok(None);
+            };
             if key != CodeKey::UNREAD && key != facts.key {
                 return Ok(None);
             }
@@ -209,7 +222,10 @@ impl Symbolizer {
             self.newly_known.push(key);
             self.remember(context, facts);
         }
-        let Some(code) = self.processes.get_mut(&process).and_then(|it| it.codes.get_mut(&key))
+        let Some(code) = self
+            .processes
+            .get_mut(&process)
+            .and_then(|it| it.codes.get_mut(&key))
         else {
             return Ok(None);
         };
@@ -220,8 +236,13 @@ impl Symbolizer {
             return Ok(Some(frame));
         }
         // An instruction that the compiler gave no line is shown at the first.
-        let line = line_at(context.line_tables, &code.line_table, code.first_line, raw.instruction)
-            .unwrap_or(code.first_line);
+        let line = line_at(
+            context.line_tables,
+            &code.line_table,
+            code.first_line,
+            raw.instruction,
+        )
+        .unwrap_or(code.first_line);
         let line = u32::try_from(line).unwrap_or(0);
         let (file, function) = (code.file, code.function);
         let source = match (&mut self.sources, &context.files) {
@@ -232,7 +253,12 @@ impl Symbolizer {
             }
             _ => StringId::EMPTY,
         };
-        let frame = self.interner.frame(Frame { file, function, line, source });
+        let frame = self.interner.frame(Frame {
+            file,
+            function,
+            line,
+            source,
+        });
         code.remember(raw.instruction, frame);
         Ok(Some(frame))
     }
@@ -249,7 +275,10 @@ impl Symbolizer {
     }
 
     fn remember(&mut self, context: &ProcessContext, facts: CodeFacts) {
-        let names = (self.interner.string(&facts.file_name), self.interner.string(&facts.name));
+        let names = (
+            self.interner.string(&facts.file_name),
+            self.interner.string(&facts.name),
+        );
         let code = SeenCode::new(names, facts.first_line, facts.unit_count, facts.line_table);
         let process = self.processes.entry(context.config.key).or_default();
         process.codes.insert(facts.key, code);

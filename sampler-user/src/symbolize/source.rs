@@ -33,7 +33,9 @@ impl Sources {
     /// The line `line` (from 1) of the file that the process calls `name`,
     /// without leading and trailing space; empty when it cannot be read.
     pub fn line(&mut self, view: &FileView, name: &str, line: u32) -> String {
-        let Some(path) = view.absolute(name) else { return String::new() };
+        let Some(path) = view.absolute(name) else {
+            return String::new();
+        };
         let key = (view.identity(), path);
         if !self.files.contains_key(&key) {
             let file = SourceFile::read(view, &key.1).unwrap_or_default();
@@ -44,13 +46,19 @@ impl Sources {
             self.kept += file.weight();
             self.files.insert(key.clone(), file);
         }
-        self.files.get(&key).map(|file| file.line(line)).unwrap_or_default()
+        self.files
+            .get(&key)
+            .map(|file| file.line(line))
+            .unwrap_or_default()
     }
 }
 
 impl Default for SourceFile {
     fn default() -> Self {
-        Self { text: Box::default(), starts: Box::default() }
+        Self {
+            text: Box::default(),
+            starts: Box::default(),
+        }
     }
 }
 
@@ -62,8 +70,13 @@ impl SourceFile {
             return Ok(Self::default());
         }
         let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-        let starts = std::iter::once(0).chain(ends.map(|(end, _)| end as u32 + 1)).collect();
-        Ok(Self { text: text.into(), starts })
+        let starts = std::iter::once(0)
+            .chain(ends.map(|(end, _)| end as u32 + 1))
+            .collect();
+        Ok(Self {
+            text: text.into(),
+            starts,
+        })
     }
 
     /// What it costs to keep.
@@ -72,10 +85,17 @@ impl SourceFile {
     }
 
     fn line(&self, number: u32) -> String {
-        let Some(index) = number.checked_sub(1) else { return String::new() };
-        let Some(start) = self.starts.get(index as usize) else { return String::new() };
+        let Some(index) = number.checked_sub(1) else {
+            return String::new();
+        };
+        let Some(start) = self.starts.get(index as usize) else {
+            return String::new();
+        };
         let rest = self.text.get(*start as usize..).unwrap_or_default();
-        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .unwrap_or(rest.len());
         let line = String::from_utf8_lossy(&rest[..end]);
         line.trim().chars().take(MAX_LINE).collect()
     }

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use sampler_common::layout::ABSENT;
 use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
 
 use crate::cpython::instance::Instance;
@@ -41,7 +40,7 @@ impl FollowedProcess {
         Self {
             key,
             tgid,
-            identity: ProcessIdentity::of(tgid).ok(),
+            identity: ProcessIdentity::read(tgid).ok(),
             python: None,
             has_ended: false,
         }
@@ -49,10 +48,16 @@ impl FollowedProcess {
 
     /// The child of a fork: the same program at the same addresses.
     pub(super) fn forked(&self, key: ProcessKey, tgid: u32) -> Self {
-        let mut child = Self { python: self.python.clone(), ..Self::new(key, tgid) };
+        let mut child = Self {
+            python: self.python.clone(),
+            ..Self::new(key, tgid)
+        };
         if child.identity.is_none() {
             // Gone already; it was what its parent is.
-            child.identity = self.identity.clone().map(|parent| parent.forked(tgid));
+            child.identity = self.identity.clone().map(|parent| ProcessIdentity {
+                pid: tgid,
+                ..parent
+            });
         }
         if let Some(python) = &mut child.python {
             python.context.tgid = tgid;
@@ -67,24 +72,19 @@ impl FollowedProcess {
         let context = ProcessContext {
             tgid: self.tgid,
             config,
-            line_tables: instance.runtime.line_tables,
+            line_tables: instance.runtime.line_table,
             files: FileView::of(self.tgid).ok().map(Rc::new),
         };
         self.python = Some(Python { instance, context });
         config
     }
 
-    /// Whether its threads would be found faster if the place of a thread-local
-    /// variable were known.
-    pub(super) fn wants_tls_offset(&self) -> bool {
-        self.python.as_ref().is_some_and(|python| {
-            let config = &python.context.config;
-            config.tls_offset == 0 && config.layout.runtime.tss_struct == ABSENT
-        })
-    }
-
     /// The configuration of a process that is followed but not sampled.
     pub(super) fn unsampled_config(key: ProcessKey) -> ProcessConfig {
-        ProcessConfig { key, state: ProcessState::Followed as u32, ..bytemuck::Zeroable::zeroed() }
+        ProcessConfig {
+            key,
+            state: ProcessState::Followed as u32,
+            ..bytemuck::Zeroable::zeroed()
+        }
     }
 }

@@ -35,13 +35,20 @@ impl Look {
 impl Pending {
     /// A program started at `started`.
     pub(super) fn add(&mut self, key: ProcessKey, started: Instant) {
-        self.insert(Look { key, started, number: 0 });
+        self.insert(Look {
+            key,
+            started,
+            number: 0,
+        });
     }
 
     /// That look found nothing; look again later.
     pub(super) fn again(&mut self, look: Look) {
         if !look.is_last() {
-            self.insert(Look { number: look.number + 1, ..look });
+            self.insert(Look {
+                number: look.number + 1,
+                ..look
+            });
         }
     }
 

@@ -13,8 +13,10 @@ use super::followed::FollowedProcess;
 use super::pending::Pending;
 use crate::bpf::events::RawLifecycle;
 use crate::bpf::processes::{ProcessTable, ProcessTableError};
-use crate::cpython::discovery::{Discovery, Refusal};
-use crate::process::identity::running_pids;
+use crate::cpython::discovery::Discovery;
+use crate::cpython::instance::Instance;
+use crate::cpython::refusal::Refusal;
+use crate::process::identity::{ProcessIdentity, running_pids};
 use crate::process::memory::ProcessMemory;
 
 /// Attempts to find a thread-local variable: threads must exist, and with one
@@ -26,12 +28,10 @@ const TLS_ATTEMPTS: u32 = 8;
 pub enum Selection {
     /// Every one with Python in it.
     Host,
-    /// These, and with `children` what they start.
+    /// These, and what they start as far as the kernel side follows it.
     Processes {
         /// Thread group ids.
         tgids: Vec<u32>,
-        /// Follow what they start.
-        children: bool,
     },
 }
 
@@ -64,7 +64,7 @@ impl Targets {
         Self {
             selection,
             table,
-            discovery: Discovery::default(),
+            discovery: Discovery::new(),
             processes: HashMap::new(),
             current: HashMap::new(),
             pending: Pending::default(),
@@ -73,21 +73,26 @@ impl Targets {
         }
     }
 
-    /// Looks at every process that is selected and running. Which of the ones
-    /// asked for by number cannot be sampled, and why.
-    pub fn find_running(&mut self) -> Vec<(u32, TargetError)> {
+    /// Looks at every process that is selected and running. Why some of those
+    /// asked for by number cannot be sampled; one that has no Python in it is
+    /// not among them yet, since it may be about to start its program.
+    pub fn find_running(&mut self) -> Vec<TargetError> {
         match self.selection.clone() {
             Selection::Host => {
                 let own = std::process::id();
-                for tgid in running_pids().into_iter().filter(|tgid| *tgid != own) {
+                for tgid in running_pids()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter(|tgid| *tgid != own)
+                {
                     self.find_one(tgid);
                 }
                 Vec::new()
             }
-            Selection::Processes { tgids, .. } => {
-                let follow = |tgid| self.follow(tgid).err().map(|error| (tgid, error));
-                tgids.into_iter().filter_map(follow).collect()
-            }
+            Selection::Processes { tgids } => tgids
+                .into_iter()
+                .filter_map(|tgid| self.follow_asked_for(tgid).err())
+                .collect(),
         }
     }
 
@@ -98,14 +103,29 @@ impl Targets {
     /// When the kernel side has no room for it.
     pub fn follow_command(&mut self, tgid: u32) -> Result<(), ProcessTableError> {
         let key = random_key();
-        self.table.set(tgid, &FollowedProcess::unsampled_config(key))?;
+        self.table
+            .set(tgid, &FollowedProcess::unsampled_config(key))?;
         self.insert(FollowedProcess::new(key, tgid));
         Ok(())
     }
 
+    fn follow_asked_for(&mut self, tgid: u32) -> Result<(), TargetError> {
+        match self.follow(tgid) {
+            Err(TargetError::Refused(Refusal::NotPython { .. })) => {
+                self.follow_command(tgid)?;
+                if let Some(key) = self.current.get(&tgid) {
+                    self.pending.add(*key, Instant::now());
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     fn find_one(&mut self, tgid: u32) {
         match self.follow(tgid) {
-            Ok(()) | Err(TargetError::Refused(Refusal::NotPython { .. } | Refusal::Gone { .. })) => {}
+            Ok(())
+            | Err(TargetError::Refused(Refusal::NotPython { .. } | Refusal::Gone { .. })) => {}
             Err(TargetError::Refused(refusal)) => self.refusals.push((tgid, refusal)),
             // The kernel side counts them too; the summary tells.
             Err(TargetError::Table(_)) => {}
@@ -125,8 +145,11 @@ impl Targets {
     /// Between looking at a process and writing its entry, it may have ended and
     /// its number may be another's: then the entry goes.
     fn drop_if_replaced(&mut self, process: &FollowedProcess) {
-        let Some(identity) = &process.identity else { return };
-        if !identity.is_current() {
+        let Some(identity) = &process.identity else {
+            return;
+        };
+        let now = ProcessIdentity::read(process.tgid);
+        if now.is_ok_and(|now| now.start_time != identity.start_time) {
             self.table.remove(process.tgid);
         }
     }
@@ -158,7 +181,11 @@ impl Targets {
             }
             LifecycleKind::Exec => {
                 let was_followed = record.key != ProcessKey(0);
-                let key = if was_followed { record.key } else { random_key() };
+                let key = if was_followed {
+                    record.key
+                } else {
+                    random_key()
+                };
                 if record.tgid == std::process::id() {
                     return;
                 }
@@ -182,7 +209,9 @@ impl Targets {
     /// Looks at the processes that are due.
     pub fn look_at_pending(&mut self, now: Instant) {
         while let Some(look) = self.pending.take_due(now) {
-            let Some(process) = self.processes.get(&look.key) else { continue };
+            let Some(process) = self.processes.get(&look.key) else {
+                continue;
+            };
             if process.has_ended || process.python.is_some() {
                 continue;
             }
@@ -202,8 +231,10 @@ impl Targets {
         }
     }
 
-    fn start_sampling(&mut self, key: ProcessKey, instance: crate::cpython::instance::Instance) {
-        let Some(process) = self.processes.get_mut(&key) else { return };
+    fn start_sampling(&mut self, key: ProcessKey, instance: Instance) {
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
         let config = process.found(instance);
         let process = process.clone();
         // A full table is counted by the kernel side where it matters, at forks;
@@ -216,14 +247,22 @@ impl Targets {
     /// A program without an interpreter: forgotten on a whole host, and followed
     /// on for its children's sake otherwise.
     fn give_up(&mut self, key: ProcessKey) {
-        if self.selection != Selection::Host {
+        if let Selection::Processes { tgids } = &self.selection {
+            let tgid = self.processes.get(&key).map(|process| process.tgid);
+            if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
+                self.refusals.push((pid, Refusal::NotPython { pid }));
+            }
             return;
         }
         if let Some(process) = self.processes.remove(&key) {
             if self.current.get(&process.tgid) == Some(&key) {
                 self.current.remove(&process.tgid);
             }
-            if self.table.get(process.tgid).is_some_and(|config| config.key == key) {
+            if self
+                .table
+                .get(process.tgid)
+                .is_some_and(|config| config.key == key)
+            {
                 self.table.remove(process.tgid);
             }
         }
@@ -250,8 +289,14 @@ impl Targets {
     /// Finds the thread-local variable of a process whose threads would
     /// otherwise be searched for one by one (3.15, which has no other route).
     pub fn improve(&mut self, key: ProcessKey) {
-        let Some(process) = self.processes.get_mut(&key) else { return };
-        if !process.wants_tls_offset() || process.has_ended {
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
+        let lacks = process
+            .python
+            .as_ref()
+            .is_some_and(|it| it.instance.lacks_tls_offset());
+        if !lacks || process.has_ended {
             return;
         }
         let attempts = self.tls_attempts.entry(key).or_default();
@@ -261,9 +306,11 @@ impl Targets {
             return;
         }
         let memory = ProcessMemory::new(process.tgid);
-        let Some(python) = &mut process.python else { return };
-        if let Some(offset) = python.instance.find_tls_offset(&memory) {
-            python.context.config.tls_offset = offset;
+        let Some(python) = &mut process.python else {
+            return;
+        };
+        if python.instance.learn_tls_offset(&memory) {
+            python.context.config = python.instance.config(key);
             // It may have ended; then there is nothing to improve.
             let _ = self.table.update(process.tgid, &python.context.config);
         }
@@ -276,7 +323,14 @@ impl Targets {
 
     /// Whether every process asked for by number, and what it started, is gone.
     pub fn all_ended(&self) -> bool {
-        self.selection != Selection::Host && self.processes.values().all(|it| it.has_ended)
+        let is_hopeless = |process: &FollowedProcess| {
+            process.python.is_none() && self.refusals.iter().any(|(tgid, _)| *tgid == process.tgid)
+        };
+        self.selection != Selection::Host
+            && self
+                .processes
+                .values()
+                .all(|process| process.has_ended || is_hopeless(process))
     }
 
     /// Processes that have Python, or might have, but cannot be sampled.

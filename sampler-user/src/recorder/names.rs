@@ -1,0 +1,47 @@
+//! The names of a process's Python threads, asked for at moments that keep the
+//! cost small. It refuses to know how they are found.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::cpython::thread_names::read_thread_names;
+use crate::process::memory::ProcessMemory;
+use crate::targets::FollowedProcess;
+
+/// Asking costs at most this share of the time, as one part in so many.
+const SHARE: u32 = 50;
+
+/// The names of one process's threads, as they were when last asked for.
+#[derive(Default)]
+pub(super) struct ThreadNames {
+    by_ident: HashMap<u64, String>,
+    not_before: Option<Instant>,
+}
+
+impl ThreadNames {
+    /// The name of the thread `ident` (`threading.get_ident()`), if Python has
+    /// given it one and it can be read. With `anew`, what was found earlier does
+    /// not count: a thread may have got another name.
+    pub(super) fn of(
+        &mut self,
+        process: &FollowedProcess,
+        ident: u64,
+        anew: bool,
+    ) -> Option<&String> {
+        let now = Instant::now();
+        let is_missing = anew || !self.by_ident.contains_key(&ident);
+        if is_missing && self.not_before.is_none_or(|time| now >= time) && !process.has_ended {
+            if let Some(names) = read(process) {
+                self.by_ident = names;
+            }
+            let took = now.elapsed().max(Duration::from_micros(20));
+            self.not_before = Some(now + took * SHARE);
+        }
+        self.by_ident.get(&ident)
+    }
+}
+
+fn read(process: &FollowedProcess) -> Option<HashMap<u64, String>> {
+    let instance = &process.python.as_ref()?.instance;
+    read_thread_names(&ProcessMemory::new(process.tgid), instance).ok()
+}

@@ -1,0 +1,359 @@
+//! The verb record: sets the stages up, waits for records, signals, timers and
+//! ends, and closes. It refuses to look into a record.
+
+use std::ffi::OsString;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::oneshot;
+
+use super::error::RecordError;
+use super::outputs::Outputs;
+use super::session::{FLUSH_EVERY, Session, Stages};
+use super::signals::{Request, Signals};
+use super::threads::Threads;
+use crate::bpf::counters::Counters;
+use crate::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
+use crate::bpf::ring::RecordRing;
+use crate::config::{ExitStatus, RecordConfig, Target, Verbosity};
+use crate::launch::{self, HeldCommand};
+use crate::outfile::VisibleFile;
+use crate::privileges::Owner;
+use crate::progress::{ProgressFacts, ProgressLine};
+use crate::report::Summary;
+use crate::symbolize::Symbolizer;
+use crate::targets::{Selection, TargetError, Targets};
+use crate::timeline::{KernelTime, TimelineBuilder};
+use crate::trace::{Mode, TraceInfo, TraceWriter};
+
+/// Bytes of the ring buffer: a second of two CPUs at 1000 Hz, 50 frames deep.
+const RING_BYTES: u32 = 4 << 20;
+/// Records taken in one go, before anything else is looked after.
+const BATCH: usize = 4096;
+/// How long records may wait in the ring buffer.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often the progress line changes.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// Records as `config` says, until it is over, and writes all outputs.
+///
+/// # Errors
+/// [`RecordError`]; what was recorded before stays in the container.
+pub fn record(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| RecordError::System {
+            doing: "start",
+            source,
+        })?;
+    let status = runtime.block_on(Recording::run(config));
+    // Not waiting for a conversion that a second Ctrl-C has given up.
+    runtime.shutdown_background();
+    status
+}
+
+/// A recording that is running.
+struct Recording<'a> {
+    config: &'a RecordConfig,
+    records: RecordRing,
+    counters: Counters,
+    session: Session<VisibleFile>,
+    outputs: Outputs,
+    signals: Signals,
+    progress: ProgressLine<std::io::Stderr>,
+    started: Instant,
+    next_flush: Instant,
+    next_progress: Instant,
+}
+
+/// How the waiting ended.
+enum End {
+    /// By a signal, or after the duration.
+    Asked,
+    /// All targets are gone.
+    TargetsEnded,
+    /// The command ended, with this status.
+    CommandEnded(ExitStatus),
+}
+
+impl<'a> Recording<'a> {
+    async fn run(config: &'a RecordConfig) -> Result<ExitStatus, RecordError> {
+        let owner = Owner::of_this_process()?;
+        let system = |doing| move |source| RecordError::System { doing, source };
+        let signals = Signals::listen().map_err(system("listen for signals"))?;
+        let outputs = Outputs::plan(&config.output, owner.clone())?;
+        let mut kernel = Kernel::load(KernelOptions {
+            follow_children: config.children || matches!(config.target, Target::Host),
+            report_all_execs: matches!(config.target, Target::Host),
+            ring_bytes: RING_BYTES,
+        })?;
+        let KernelMaps {
+            records,
+            processes,
+            known,
+            counters,
+        } = kernel.take_maps()?;
+        let mut targets = Targets::new(selection(config), processes);
+        let command = match &config.target {
+            Target::Command(words) => Some(hold(words, &owner, &mut targets)?),
+            Target::Host | Target::Processes(_) => None,
+        };
+        let refused = targets.find_running();
+        complain(refused, config)?;
+
+        let container = outputs.container()?;
+        let info = trace_info(config);
+        let start = info.start;
+        let session = Session::new(Stages {
+            targets,
+            known,
+            symbolizer: Symbolizer::new(config.source),
+            threads: Threads::new(config.command_lines),
+            builder: TimelineBuilder::new(Duration::from_secs(1) / config.hz),
+            trace: TraceWriter::create(container, &info)?,
+        });
+        kernel.start_ticks(config.hz)?;
+        let mut ended = match command {
+            Some(command) => Some(command.release()?.ended),
+            None => None,
+        };
+        let now = Instant::now();
+        let mut recording = Self {
+            config,
+            records,
+            counters,
+            session,
+            outputs,
+            signals,
+            progress: ProgressLine::on_standard_error(config.verbosity == Verbosity::Quiet),
+            started: now,
+            next_flush: now + FLUSH_EVERY,
+            next_progress: now + PROGRESS_EVERY,
+        };
+        let end = recording.until_end(ended.as_mut()).await?;
+        kernel.stop_ticks();
+        recording.close(end, start).await
+    }
+
+    async fn until_end(
+        &mut self,
+        mut command: Option<&mut oneshot::Receiver<ExitStatus>>,
+    ) -> Result<End, RecordError> {
+        let deadline = self.config.duration.map(|duration| self.started + duration);
+        loop {
+            let pause = self.pause(deadline);
+            tokio::select! {
+                () = self.records.wait(pause) => {}
+                request = self.signals.next() => match request {
+                    Request::Stop => return Ok(End::Asked),
+                    Request::Snapshot => self.snapshot()?,
+                },
+                status = ended(command.as_deref_mut()) => return Ok(End::CommandEnded(status)),
+            }
+            let is_behind = self.take_records() == BATCH;
+            let now = Instant::now();
+            self.session.targets.look_at_pending(now);
+            if now >= self.next_flush || self.session.wants_flush() {
+                self.next_flush = now + FLUSH_EVERY;
+                self.flush(is_behind)?;
+            }
+            if now >= self.next_progress {
+                self.next_progress = now + PROGRESS_EVERY;
+                self.show_progress();
+            }
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(End::Asked);
+            }
+            if command.is_none() && !is_behind && self.session.targets.all_ended() {
+                return Ok(End::TargetsEnded);
+            }
+        }
+    }
+
+    /// How long to wait at most.
+    fn pause(&self, deadline: Option<Instant>) -> Duration {
+        let looks = self.session.targets.next_look();
+        let next = [deadline, looks].into_iter().flatten().min();
+        next.map_or(PAUSE, |next| {
+            next.saturating_duration_since(Instant::now()).min(PAUSE)
+        })
+    }
+
+    fn take_records(&mut self) -> usize {
+        let Self {
+            records, session, ..
+        } = self;
+        records.drain(BATCH, |record| session.take(record))
+    }
+
+    fn flush(&mut self, is_behind: bool) -> Result<(), RecordError> {
+        let now = monotonic_now();
+        if !is_behind {
+            self.session.settle(now);
+        }
+        Ok(self.session.flush(now)?)
+    }
+
+    fn snapshot(&mut self) -> Result<(), RecordError> {
+        self.take_records();
+        self.flush(false)?;
+        self.outputs.snapshot();
+        Ok(())
+    }
+
+    fn show_progress(&mut self) {
+        if !self.progress.is_shown() {
+            return;
+        }
+        let (processes, threads) = self.session.population();
+        self.progress.update(ProgressFacts {
+            elapsed: self.started.elapsed(),
+            processes,
+            threads,
+            samples: self.session.ledger.samples,
+            lost: self
+                .counters
+                .read()
+                .get(sampler_common::counter::Counter::LostRing),
+        });
+    }
+
+    /// Takes what is left, closes the container and derives the outputs.
+    async fn close(mut self, end: End, start: KernelTime) -> Result<ExitStatus, RecordError> {
+        while self.take_records() == BATCH {}
+        self.progress.clear();
+        let now = monotonic_now();
+        let summary = Summary {
+            elapsed: Duration::from_nanos(now.0.saturating_sub(start.0)),
+            hz: self.config.hz,
+            kernel: self.counters.read(),
+            ..Summary::default()
+        };
+        let (container, summary) = self.session.finish(now, summary)?;
+        let has_data = summary.total().shown() > 0;
+        if !has_data {
+            let reason = no_sample(self.config, &summary);
+            self.outputs.discard(container)?;
+            return match end {
+                End::CommandEnded(status) if status != ExitStatus::DATA => Ok(status),
+                _ => Err(RecordError::NoSample(reason)),
+            };
+        }
+        if self.config.verbosity != Verbosity::Quiet {
+            eprint!("{summary}");
+        }
+        self.outputs.derive(container, &mut self.signals).await?;
+        Ok(match end {
+            End::CommandEnded(status) => status,
+            End::Asked | End::TargetsEnded => ExitStatus::DATA,
+        })
+    }
+}
+
+fn selection(config: &RecordConfig) -> Selection {
+    match &config.target {
+        Target::Host => Selection::Host,
+        Target::Processes(tgids) => Selection::Processes {
+            tgids: tgids.clone(),
+        },
+        Target::Command(_) => Selection::Processes { tgids: Vec::new() },
+    }
+}
+
+fn hold(
+    words: &[OsString],
+    owner: &Owner,
+    targets: &mut Targets,
+) -> Result<HeldCommand, RecordError> {
+    let command = launch::spawn(words, owner)?;
+    targets
+        .follow_command(command.pid())
+        .map_err(|error| RecordError::Targets(vec![TargetError::Table(error)]))?;
+    Ok(command)
+}
+
+/// Names the processes that cannot be sampled; an error when there is no other.
+fn complain(refused: Vec<TargetError>, config: &RecordConfig) -> Result<(), RecordError> {
+    let Target::Processes(tgids) = &config.target else {
+        return Ok(());
+    };
+    if refused.len() == tgids.len() {
+        return Err(RecordError::Targets(refused));
+    }
+    for error in refused {
+        eprintln!("pyebpf: {error}");
+    }
+    Ok(())
+}
+
+fn no_sample(config: &RecordConfig, summary: &Summary) -> String {
+    let refused = summary.total();
+    let mut reason = match &config.target {
+        Target::Host => "no sample: no Python process ran on this host meanwhile".to_owned(),
+        Target::Processes(tgids) => {
+            let list: Vec<_> = tgids.iter().map(ToString::to_string).collect();
+            format!(
+                "no sample: process {} did not run Python code meanwhile",
+                list.join(", ")
+            )
+        }
+        Target::Command(_) => "no sample: the command did not run Python code long enough".into(),
+    };
+    if refused.refused() > 0 {
+        reason.push_str(&format!("; not shown: {}", refused.refusals_in_words()));
+    }
+    for line in &summary.not_sampled {
+        reason.push_str(&format!(
+            "\n  not sampled: {}",
+            crate::escape::escape_for_terminal(line)
+        ));
+    }
+    reason.push_str("\na process that waits takes no CPU time and has no samples in cpu mode");
+    reason
+}
+
+async fn ended(command: Option<&mut oneshot::Receiver<ExitStatus>>) -> ExitStatus {
+    match command {
+        // The sender is dropped only if its thread panicked.
+        Some(command) => command.await.unwrap_or(ExitStatus::ERROR),
+        None => std::future::pending().await,
+    }
+}
+
+/// `CLOCK_MONOTONIC`, the clock of the kernel side's samples.
+fn monotonic_now() -> KernelTime {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    // It exists on every Linux.
+    now.map_or(KernelTime(0), |now| {
+        KernelTime(Duration::from(now).as_nanos() as u64)
+    })
+}
+
+fn trace_info(config: &RecordConfig) -> TraceInfo {
+    let unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let read = |path| {
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let command = match &config.target {
+        Target::Command(words) if config.command_lines => words
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+        _ => Vec::new(),
+    };
+    TraceInfo {
+        hz: config.hz,
+        mode: Mode::Cpu,
+        host: read("/proc/sys/kernel/hostname"),
+        kernel: read("/proc/sys/kernel/osrelease"),
+        start: monotonic_now(),
+        unix_start_us: unix.as_micros() as u64,
+        program: concat!("pyebpf ", env!("CARGO_PKG_VERSION")).into(),
+        command,
+    }
+}

@@ -1,0 +1,237 @@
+//! One recording under way: takes records through the stages, one after the
+//! other. It refuses to wait for anything: `record` does.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use sampler_common::process::ProcessKey;
+use sampler_common::stop::StopReason;
+
+use super::threads::Threads;
+use crate::bpf::events::{RawRecord, RawSample, decode};
+use crate::bpf::known_code::KnownCode;
+use crate::report::{Account, ProcessSummary, Summary};
+use crate::symbolize::Symbolizer;
+use crate::targets::{FollowedProcess, Targets};
+use crate::timeline::{KernelTime, RowChange, State, TimelineBuilder};
+use crate::trace::{TraceError, TraceWriter};
+
+/// The stages, in the order a sample goes through them.
+pub(super) struct Session<W> {
+    pub(super) targets: Targets,
+    known: KnownCode,
+    symbolizer: Symbolizer,
+    threads: Threads,
+    builder: TimelineBuilder,
+    changes: Vec<RowChange>,
+    trace: TraceWriter<W>,
+    pub(super) ledger: Ledger,
+}
+
+/// What was counted on the way.
+#[derive(Default)]
+pub(super) struct Ledger {
+    accounts: HashMap<ProcessKey, Account>,
+    ended: Vec<ProcessSummary>,
+    pub(super) without_process: u64,
+    pub(super) undecodable: u64,
+    pub(super) samples: u64,
+}
+
+/// What a session is made of.
+pub(super) struct Stages<W> {
+    pub(super) targets: Targets,
+    pub(super) known: KnownCode,
+    pub(super) symbolizer: Symbolizer,
+    pub(super) threads: Threads,
+    pub(super) builder: TimelineBuilder,
+    pub(super) trace: TraceWriter<W>,
+}
+
+impl<W: Write> Session<W> {
+    pub(super) fn new(stages: Stages<W>) -> Self {
+        Self {
+            targets: stages.targets,
+            known: stages.known,
+            symbolizer: stages.symbolizer,
+            threads: stages.threads,
+            builder: stages.builder,
+            changes: Vec::new(),
+            trace: stages.trace,
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// Takes one record of the kernel side through all stages.
+    pub(super) fn take(&mut self, record: &[u8]) {
+        match decode(record) {
+            Ok(RawRecord::Sample(sample)) => self.sample(&sample),
+            Ok(RawRecord::Code(code)) => {
+                let process = self.targets.of_sample(code.process, code.tgid);
+                if let Some(python) = process.and_then(|process| process.python.as_ref()) {
+                    self.symbolizer.learn(&code, &python.context);
+                    self.acknowledge();
+                }
+            }
+            Ok(RawRecord::Lifecycle(event)) => self.targets.on_lifecycle(&event, Instant::now()),
+            Err(_) => self.ledger.undecodable += 1,
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        for key in self.symbolizer.take_newly_known() {
+            self.known.acknowledge(key);
+        }
+    }
+
+    fn sample(&mut self, sample: &RawSample) {
+        self.ledger.samples += 1;
+        let key = sample.header.process;
+        let process = self.targets.of_sample(key, sample.header.tgid);
+        let Some((process, python)) = process.and_then(|it| Some((it, it.python.as_ref()?))) else {
+            self.ledger.without_process += 1;
+            return;
+        };
+        let account = self.ledger.accounts.entry(key).or_default();
+        match self.symbolizer.resolve(sample, &python.context) {
+            Ok(resolved) => {
+                account.show(sample.stop);
+                let track = self.threads.track(sample, process);
+                let changes = &mut self.changes;
+                let running = State::Running;
+                self.builder
+                    .observe(track, resolved.time, resolved.stack, running, changes);
+                self.write_changes();
+                self.acknowledge();
+            }
+            Err(reason) => {
+                account.refuse(reason);
+                if reason == StopReason::NotInitialised {
+                    return;
+                }
+            }
+        }
+        self.targets.improve(key);
+    }
+
+    fn write_changes(&mut self) {
+        for change in self.changes.drain(..) {
+            self.trace.change(&change);
+        }
+    }
+
+    /// Notices threads that have stopped running, and processes that have ended.
+    /// Every record up to `now` must have been taken.
+    pub(super) fn settle(&mut self, now: KernelTime) {
+        self.builder.expire(now, &mut self.changes);
+        for process in self.targets.take_ended() {
+            for track in self.threads.rows_of(process.key) {
+                self.builder.end_track(track, now, &mut self.changes);
+            }
+            self.close_account(&process);
+            self.symbolizer.forget(process.key);
+            self.threads.forget(process.key);
+        }
+        self.write_changes();
+    }
+
+    fn close_account(&mut self, process: &FollowedProcess) {
+        if let Some(account) = self.ledger.accounts.remove(&process.key) {
+            let account = Account {
+                threads: self.thread_count(process.key),
+                ..account
+            };
+            self.ledger.ended.push(summarized(process, account));
+        }
+    }
+
+    fn thread_count(&self, process: ProcessKey) -> u32 {
+        self.threads.rows_of(process).len() as u32
+    }
+
+    /// Writes what is settled into the container.
+    pub(super) fn flush(&mut self, now: KernelTime) -> Result<(), TraceError> {
+        let settled = self.builder.settled(now);
+        self.trace.flush(
+            settled,
+            self.symbolizer.interner().symbols(),
+            &mut self.threads.tracks,
+        )
+    }
+
+    /// Whether rows are waiting that should not pile up further.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.trace.wants_flush()
+    }
+
+    /// Processes with samples so far, and their threads.
+    pub(super) fn population(&self) -> (usize, usize) {
+        (
+            self.threads.tracks.processes().len(),
+            self.threads.tracks.tracks().len(),
+        )
+    }
+
+    /// Closes the container and gives the account of everything.
+    pub(super) fn finish(
+        mut self,
+        end: KernelTime,
+        summary: Summary,
+    ) -> Result<(W, Summary), TraceError> {
+        self.settle(end);
+        let open: Vec<_> = self.targets.processes().cloned().collect();
+        for process in &open {
+            self.close_account(process);
+        }
+        let mut processes = std::mem::take(&mut self.ledger.ended);
+        processes.sort_by_key(|it| (std::cmp::Reverse(it.account.delivered()), it.tgid));
+        let mut not_sampled: Vec<_> = self.targets.refusals().to_vec();
+        not_sampled.sort_by_key(|(tgid, _)| *tgid);
+        let summary = Summary {
+            processes,
+            without_process: self.ledger.without_process,
+            undecodable: self.ledger.undecodable,
+            names: self.symbolizer.counts(),
+            late: self.builder.late(),
+            not_sampled: not_sampled
+                .iter()
+                .map(|(_, refusal)| refusal.to_string())
+                .collect(),
+            ..summary
+        };
+        let counts = summary
+            .counts()
+            .into_iter()
+            .map(|(name, count)| (name.to_owned(), count));
+        let closing = crate::trace::Summary {
+            end,
+            counts: counts.collect(),
+            processes: Vec::new(),
+        };
+        let symbols = self.symbolizer.interner().symbols();
+        let output = self
+            .trace
+            .finish(&closing, symbols, &mut self.threads.tracks)?;
+        Ok((output, summary))
+    }
+}
+
+fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {
+    let python = process.python.as_ref();
+    ProcessSummary {
+        tgid: process.tgid,
+        name: process
+            .identity
+            .as_ref()
+            .map(|it| it.comm.clone())
+            .unwrap_or_default(),
+        python: python
+            .map(|it| it.instance.runtime.version.to_string())
+            .unwrap_or_default(),
+        account,
+    }
+}
+
+/// How often the container gets a segment.
+pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(2);

@@ -1,0 +1,163 @@
+//! Which row of the timeline a thread is, and what it is called. It refuses to
+//! know what the thread does.
+
+use std::collections::HashMap;
+
+use sampler_common::process::ProcessKey;
+
+use super::names::ThreadNames;
+use crate::bpf::events::RawSample;
+use crate::targets::FollowedProcess;
+use crate::timeline::{ProcessIndex, ProcessInfo, Track, TrackId, Tracks};
+
+/// The threads that had samples.
+pub(super) struct Threads {
+    /// Processes and threads, as the trace has them.
+    pub(super) tracks: Tracks,
+    with_command_lines: bool,
+    processes: HashMap<ProcessKey, ProcessThreads>,
+}
+
+struct ProcessThreads {
+    index: ProcessIndex,
+    names: ThreadNames,
+    threads: HashMap<u32, Thread>,
+}
+
+struct Thread {
+    track: TrackId,
+    ident: u64,
+    samples: u64,
+    /// Named by Python, not by the kernel.
+    is_named: bool,
+}
+
+impl Threads {
+    pub(super) fn new(with_command_lines: bool) -> Self {
+        Self {
+            tracks: Tracks::default(),
+            with_command_lines,
+            processes: HashMap::new(),
+        }
+    }
+
+    /// The row of the thread that `sample` is of.
+    pub(super) fn track(&mut self, sample: &RawSample, process: &FollowedProcess) -> TrackId {
+        let header = &sample.header;
+        let tracks = &mut self.tracks;
+        let known = self
+            .processes
+            .entry(header.process)
+            .or_insert_with(|| ProcessThreads {
+                index: tracks.add_process(info(process, self.with_command_lines)),
+                names: ThreadNames::default(),
+                threads: HashMap::new(),
+            });
+        // The kernel uses a thread's number again; then its address differs.
+        let before = known
+            .threads
+            .get(&header.tid)
+            .filter(|it| it.ident == header.thread_id);
+        let samples = before.map_or(1, |thread| thread.samples + 1);
+        let is_named = before.is_some_and(|thread| thread.is_named);
+        // A name is set just after the thread starts, and rarely changed later.
+        if let Some(before) = before
+            && !samples.is_power_of_two()
+        {
+            let track = before.track;
+            if let Some(thread) = known.threads.get_mut(&header.tid) {
+                thread.samples = samples;
+            }
+            return track;
+        }
+        let name = known
+            .names
+            .of(process, header.thread_id, before.is_some())
+            .cloned();
+        let is_now_named = is_named || name.is_some();
+        let track = match (before, name) {
+            (Some(before), None) => before.track,
+            (Some(before), Some(name)) => {
+                let is_other = tracks
+                    .track(before.track)
+                    .is_none_or(|track| track.name != name);
+                if is_named && is_other {
+                    tracks.add_track(new_track(known.index, sample, name))
+                } else {
+                    tracks.rename_track(before.track, &name);
+                    before.track
+                }
+            }
+            (None, name) => {
+                let name = name.unwrap_or_else(|| kernel_name(sample));
+                tracks.add_track(new_track(known.index, sample, name))
+            }
+        };
+        let thread = Thread {
+            track,
+            ident: header.thread_id,
+            samples,
+            is_named: is_now_named,
+        };
+        known.threads.insert(header.tid, thread);
+        track
+    }
+
+    /// The process's number in the trace, if it had samples.
+    pub(super) fn index(&self, process: ProcessKey) -> Option<ProcessIndex> {
+        self.processes.get(&process).map(|known| known.index)
+    }
+
+    /// The threads of a process that had samples, by their rows.
+    pub(super) fn rows_of(&self, process: ProcessKey) -> Vec<TrackId> {
+        let known = self.processes.get(&process);
+        known
+            .map(|it| it.threads.values().map(|thread| thread.track).collect())
+            .unwrap_or_default()
+    }
+
+    /// Forgets a process that has ended; its rows stay in the trace.
+    pub(super) fn forget(&mut self, process: ProcessKey) {
+        self.processes.remove(&process);
+    }
+}
+
+fn new_track(process: ProcessIndex, sample: &RawSample, name: String) -> Track {
+    Track {
+        process,
+        tid: sample.header.tid,
+        ident: sample.header.thread_id,
+        name,
+    }
+}
+
+/// What to call a thread that Python has no name for, or that is too short-lived
+/// to ask.
+fn kernel_name(sample: &RawSample) -> String {
+    let header = &sample.header;
+    let comm = sample.comm();
+    if header.tid == header.tgid {
+        "MainThread".into()
+    } else if comm.is_empty() {
+        format!("Thread 0x{:x}", header.thread_id)
+    } else {
+        comm
+    }
+}
+
+fn info(process: &FollowedProcess, with_command_line: bool) -> ProcessInfo {
+    let python = process.python.as_ref();
+    let identity = process.identity.as_ref();
+    ProcessInfo {
+        pid: process.tgid,
+        start_time_ticks: identity.map_or(0, |it| it.start_time),
+        name: identity.map(|it| it.comm.clone()).unwrap_or_default(),
+        cmdline: identity
+            .filter(|_| with_command_line)
+            .map(|it| it.command_line.clone())
+            .unwrap_or_default(),
+        python: python
+            .map(|it| it.instance.runtime.version.to_string())
+            .unwrap_or_default(),
+    }
+}
