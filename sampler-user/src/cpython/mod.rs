@@ -1,3 +1,16 @@
-//! All knowledge of CPython's versions: where things lie and how they are encoded. It refuses to know the kernel side.
+//! All knowledge of CPython's versions: where things lie and how they are
+//! encoded. It refuses to know the kernel side.
 
+pub mod debug_offsets;
+pub mod discovery;
+pub mod instance;
+pub mod layout_rows;
+pub mod layout_table;
 pub mod line_table;
+#[cfg(test)]
+mod live_tests;
+pub mod refusal;
+pub mod runtime;
+pub mod tls_slot;
+pub mod version;
+pub mod version_evidence;

@@ -1,5 +1,10 @@
 //! Any process: identity, mappings, ELF files, memory. It refuses to know
 //! Python, and every answer may be out of date the moment it is given.
 
+pub mod elf;
+pub mod elf_symbols;
 pub mod files;
+pub mod identity;
+pub mod mapped_file;
+pub mod maps;
 pub mod memory;

@@ -1,0 +1,374 @@
+//! `_Py_DebugOffsets`: what an interpreter from 3.13 on says of its own layout,
+//! at the start of `_PyRuntime`. It refuses numbers that no build can have.
+//!
+//! The structure (Include/internal/pycore_debug_offsets.h) is a cookie and then
+//! 64-bit words, whose order is fixed for each minor version and not told
+//! anywhere in it. So the order is looked up by version, and every word that is
+//! used must be plausible: a pre-release with another order is refused.
+
+use sampler_common::layout::{ABSENT, InterpreterLayout, MAX_WINDOW_OFFSET};
+
+use crate::cpython::layout_table::{LayoutRow, NamesLayout};
+use crate::cpython::version::PythonVersion;
+
+/// What the structure starts with.
+const COOKIE: &[u8; 8] = b"xdebugpy";
+/// Bytes to read to be able to parse any known version.
+pub const MAX_SIZE: usize = 8 + 8 * 110;
+
+/// Why the numbers are not used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DebugOffsetsError {
+    /// The version in it is none.
+    #[error("its debug offsets name the impossible version {hex:#010x}")]
+    Version {
+        /// What stands where the version should.
+        hex: u64,
+    },
+    /// The order of the words is not known for this version.
+    #[error("the order of its debug offsets is not known for Python {version}")]
+    Order {
+        /// The version.
+        version: PythonVersion,
+    },
+    /// A number that cannot be true.
+    #[error("its debug offsets are not plausible: {field} is {value}")]
+    Implausible {
+        /// Which one.
+        field: &'static str,
+        /// What it is.
+        value: u64,
+    },
+}
+
+/// The words of one interpreter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DebugOffsets {
+    /// The version they are for.
+    pub version: PythonVersion,
+    words: Vec<u64>,
+}
+
+/// Where each group of words starts in one minor version, and where a group
+/// itself changed. Words are counted from the one behind the cookie.
+struct Order {
+    words: usize,
+    imports_modules: usize,
+    thread: usize,
+    base_frame: Option<usize>,
+    thread_id: usize,
+    status: usize,
+    frame: usize,
+    code: usize,
+    object: usize,
+    bytes: usize,
+    text: usize,
+}
+
+const RUNTIME: usize = 2;
+const INTERPRETER: usize = 5;
+
+const ORDER_3_13: Order = Order {
+    words: 72,
+    imports_modules: 10,
+    thread: 18,
+    base_frame: None,
+    thread_id: 23,
+    status: 26,
+    frame: 27,
+    code: 33,
+    object: 43,
+    bytes: 63,
+    text: 66,
+};
+
+const ORDER_3_14: Order = Order {
+    words: 94,
+    imports_modules: 11,
+    thread: 21,
+    base_frame: None,
+    thread_id: 26,
+    status: 29,
+    frame: 30,
+    code: 38,
+    object: 49,
+    bytes: 73,
+    text: 76,
+};
+
+const ORDER_3_15: Order = Order {
+    words: 110,
+    imports_modules: 11,
+    thread: 21,
+    base_frame: Some(26),
+    thread_id: 29,
+    status: 32,
+    frame: 38,
+    code: 46,
+    object: 57,
+    bytes: 85,
+    text: 88,
+};
+
+fn order(version: PythonVersion) -> Result<&'static Order, DebugOffsetsError> {
+    match (version.major, version.minor) {
+        (3, 13) => Ok(&ORDER_3_13),
+        (3, 14) => Ok(&ORDER_3_14),
+        (3, 15) => Ok(&ORDER_3_15),
+        _ => Err(DebugOffsetsError::Order { version }),
+    }
+}
+
+impl DebugOffsets {
+    /// Reads the first bytes of `_PyRuntime`, up to [`MAX_SIZE`] of them. `None`
+    /// if they do not start with the cookie: the interpreter is older than 3.13.
+    ///
+    /// # Errors
+    /// [`DebugOffsetsError::Version`] when the cookie is there but no version.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, DebugOffsetsError> {
+        let Some(rest) = bytes.strip_prefix(COOKIE) else {
+            return Ok(None);
+        };
+        let (chunks, _) = rest.as_chunks::<8>();
+        let words: Vec<u64> = chunks
+            .iter()
+            .map(|word| u64::from_le_bytes(*word))
+            .collect();
+        let hex = words.first().copied().unwrap_or(0);
+        let free_threaded = words.get(1).copied().unwrap_or(0);
+        let version = u32::try_from(hex)
+            .ok()
+            .filter(|_| free_threaded <= 1)
+            .and_then(|hex| PythonVersion::from_hex(hex, free_threaded == 1))
+            .ok_or(DebugOffsetsError::Version { hex })?;
+        Ok(Some(Self { version, words }))
+    }
+
+    /// `row` with every number replaced that the interpreter tells.
+    /// `runtime_size` is the size of `_PyRuntime` in bytes, if a symbol tells it.
+    ///
+    /// # Errors
+    /// [`DebugOffsetsError`] when the order of the words is not known, or a
+    /// number cannot be true.
+    pub fn apply(
+        &self,
+        row: &LayoutRow,
+        runtime_size: Option<u64>,
+    ) -> Result<LayoutRow, DebugOffsetsError> {
+        let order = order(self.version)?;
+        if self.words.len() < order.words {
+            return Err(implausible("the number of words", self.words.len() as u64));
+        }
+        let size = self.size("_PyRuntime's size", RUNTIME, 1024..=1 << 20)?;
+        if runtime_size.is_some_and(|told| told != size) {
+            return Err(implausible("_PyRuntime's size", size));
+        }
+        let mut layout = row.layout;
+        self.apply_runtime(&mut layout, size)?;
+        self.apply_thread(&mut layout, order)?;
+        self.apply_frame(&mut layout, order)?;
+        self.apply_code(&mut layout, order)?;
+        self.apply_objects(&mut layout, order)?;
+        // The key is not among the words. Where its neighbourhood moved, it moved.
+        let moved = layout.runtime.interpreters_head != row.layout.runtime.interpreters_head;
+        if moved || self.version.is_preview() {
+            layout.runtime.tss_struct = ABSENT;
+        }
+        let interpreter = Structure(self.word(INTERPRETER), u64::from(ABSENT));
+        let modules = interpreter.field("imports.modules", self.word(order.imports_modules), 8)?;
+        Ok(LayoutRow {
+            layout,
+            names: NamesLayout {
+                interp_imports_modules: modules.into(),
+                ..row.names
+            },
+            line_table: row.line_table,
+        })
+    }
+
+    fn apply_runtime(
+        &self,
+        layout: &mut InterpreterLayout,
+        size: u64,
+    ) -> Result<(), DebugOffsetsError> {
+        let runtime = Structure(size, u64::from(ABSENT));
+        layout.runtime.interpreters_head =
+            runtime.field("interpreters.head", self.word(RUNTIME + 2), 8)?;
+        let size = self.size("PyInterpreterState's size", INTERPRETER, 4096..=1 << 22)?;
+        let interpreter = Structure(size, u64::from(ABSENT));
+        layout.runtime.interp_next = interpreter.field("next", self.word(INTERPRETER + 2), 8)?;
+        layout.runtime.interp_threads_head =
+            interpreter.field("threads.head", self.word(INTERPRETER + 3), 8)?;
+        Ok(())
+    }
+
+    fn apply_thread(
+        &self,
+        layout: &mut InterpreterLayout,
+        order: &Order,
+    ) -> Result<(), DebugOffsetsError> {
+        let at = order.thread;
+        let size = self.size("PyThreadState's size", at, 128..=4096)?;
+        let state = Structure(size, u64::from(MAX_WINDOW_OFFSET));
+        let thread = &mut layout.thread;
+        thread.next = state.field("tstate.next", self.word(at + 2), 8)?;
+        thread.interp = state.field("tstate.interp", self.word(at + 3), 8)?;
+        thread.frame_head = state.field("tstate.current_frame", self.word(at + 4), 8)?;
+        thread.thread_id = state.field("tstate.thread_id", self.word(order.thread_id), 8)?;
+        thread.status = state.field("tstate.status", self.word(order.status), 4)?;
+        let mut ends = vec![
+            thread.next + 8,
+            thread.interp + 8,
+            thread.frame_head + 8,
+            thread.thread_id + 8,
+            thread.status + 4,
+        ];
+        if let Some(base_frame) = order.base_frame {
+            thread.base_frame = state.field("tstate.base_frame", self.word(base_frame), 8)?;
+            ends.push(thread.base_frame + 8);
+        }
+        thread.read_size = whole_words(&ends);
+        Ok(())
+    }
+
+    fn apply_frame(
+        &self,
+        layout: &mut InterpreterLayout,
+        order: &Order,
+    ) -> Result<(), DebugOffsetsError> {
+        let at = order.frame;
+        let size = self.size("_PyInterpreterFrame's size", at, 64..=256)?;
+        let structure = Structure(size, u64::from(MAX_WINDOW_OFFSET));
+        let frame = &mut layout.frame;
+        frame.previous = structure.field("frame.previous", self.word(at + 1), 8)?;
+        frame.executable = structure.field("frame.executable", self.word(at + 2), 8)?;
+        frame.instruction = structure.field("frame.instr_ptr", self.word(at + 3), 8)?;
+        frame.owner = structure.field("frame.owner", self.word(at + 5), 1)?;
+        let mut ends = vec![
+            frame.previous + 8,
+            frame.executable + 8,
+            frame.instruction + 8,
+            frame.owner + 1,
+        ];
+        if frame.tlbc_index != ABSENT {
+            frame.tlbc_index = structure.field("frame.tlbc_index", self.word(at + 7), 4)?;
+            ends.push(frame.tlbc_index + 4);
+        }
+        frame.read_size = whole_words(&ends);
+        if u64::from(frame.read_size) > size {
+            return Err(implausible("_PyInterpreterFrame's size", size));
+        }
+        Ok(())
+    }
+
+    fn apply_code(
+        &self,
+        layout: &mut InterpreterLayout,
+        order: &Order,
+    ) -> Result<(), DebugOffsetsError> {
+        let at = order.code;
+        let size = self.size("PyCodeObject's size", at, 128..=512)?;
+        let structure = Structure(size, u64::from(MAX_WINDOW_OFFSET));
+        let code = &mut layout.code;
+        code.filename = structure.field("code.filename", self.word(at + 1), 8)?;
+        code.name = structure.field("code.name", self.word(at + 2), 8)?;
+        code.qualname = structure.field("code.qualname", self.word(at + 3), 8)?;
+        code.linetable = structure.field("code.linetable", self.word(at + 4), 8)?;
+        code.firstlineno = structure.field("code.firstlineno", self.word(at + 5), 4)?;
+        code.adaptive = structure.field("code.co_code_adaptive", self.word(at + 9), 2)?;
+        if code.tlbc != ABSENT {
+            code.tlbc = structure.field("code.co_tlbc", self.word(at + 10), 8)?;
+        }
+        code.read_size = whole_words(&[
+            code.filename + 8,
+            code.name + 8,
+            code.qualname + 8,
+            code.linetable + 8,
+            code.firstlineno + 4,
+            code.flags + 4,
+            code.version + 4,
+            code.unit_count + 4,
+        ]);
+        if u64::from(code.read_size) > size {
+            return Err(implausible("PyCodeObject's size", size));
+        }
+        Ok(())
+    }
+
+    fn apply_objects(
+        &self,
+        layout: &mut InterpreterLayout,
+        order: &Order,
+    ) -> Result<(), DebugOffsetsError> {
+        let limit = u64::from(MAX_WINDOW_OFFSET);
+        let object = &mut layout.object;
+        let size = self.size("PyObject's size", order.object, 16..=64)?;
+        let header = Structure(size, limit);
+        object.ob_type = header.field("ob_type", self.word(order.object + 1), 8)?;
+        let size = self.size("PyBytesObject's size", order.bytes, 32..=128)?;
+        let bytes = Structure(size, limit);
+        object.bytes_size = bytes.field("bytes.ob_size", self.word(order.bytes + 1), 8)?;
+        object.bytes_data = bytes.field("bytes.ob_sval", self.word(order.bytes + 2), 1)?;
+        let size = self.size("PyUnicodeObject's size", order.text, 48..=128)?;
+        let text = Structure(size, limit);
+        object.str_state = text.field("str.state", self.word(order.text + 1), 4)?;
+        object.str_length = text.field("str.length", self.word(order.text + 2), 8)?;
+        object.str_ascii_data = text.field("str.asciiobject_size", self.word(order.text + 3), 8)?;
+        // PyUnicodeObject is PyCompactUnicodeObject and one pointer.
+        object.str_compact_data = text.field("str.compact_size", size - 8, 8)?;
+        let state_end = object.str_state + 4;
+        if state_end.max(object.str_length + 8) > object.str_ascii_data {
+            return Err(implausible(
+                "str.asciiobject_size",
+                object.str_ascii_data.into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A word; one that is missing is implausible wherever it is used.
+    fn word(&self, index: usize) -> u64 {
+        self.words.get(index).copied().unwrap_or(u64::MAX)
+    }
+
+    fn size(
+        &self,
+        field: &'static str,
+        index: usize,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<u64, DebugOffsetsError> {
+        let value = self.word(index);
+        if range.contains(&value) && value % 8 == 0 {
+            Ok(value)
+        } else {
+            Err(implausible(field, value))
+        }
+    }
+}
+
+/// A structure of the interpreter: its size, and how much of it may
+/// be used.
+struct Structure(u64, u64);
+
+impl Structure {
+    /// The offset `value` of a field of `size` bytes, if it lies in the
+    /// structure and in reach and is aligned as compilers align.
+    fn field(&self, field: &'static str, value: u64, size: u64) -> Result<u16, DebugOffsetsError> {
+        let Self(structure, limit) = self;
+        value
+            .checked_add(size)
+            .filter(|end| end <= structure && end <= limit && value % size == 0)
+            .and_then(|_| u16::try_from(value).ok())
+            .ok_or(implausible(field, value))
+    }
+}
+
+/// The end of the last field, rounded up to whole words.
+fn whole_words(ends: &[u16]) -> u16 {
+    let end = ends.iter().copied().max().unwrap_or(0);
+    end.saturating_add(7) & !7
+}
+
+fn implausible(field: &'static str, value: u64) -> DebugOffsetsError {
+    DebugOffsetsError::Implausible { field, value }
+}

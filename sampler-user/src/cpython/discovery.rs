@@ -1,0 +1,203 @@
+//! Tells whether a process runs CPython, which build, and where. It refuses to
+//! go by names: every mapped program file is asked for the symbols of an
+//! interpreter, once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::sync::Arc;
+
+use sampler_common::memory::UserMemory;
+
+use crate::cpython::instance::{CLibrary, Instance};
+use crate::cpython::refusal::Refusal;
+use crate::cpython::runtime::{Runtime, RuntimeError};
+use crate::process::elf::{ElfError, ElfFile, Segments};
+use crate::process::mapped_file::{FileIdentity, MappedFile};
+use crate::process::maps::{Mapping, read_maps};
+use crate::process::memory::ProcessMemory;
+
+/// Most files whose answer is remembered; then all are forgotten.
+const MAX_FILES: usize = 16_384;
+/// Most different program files of one process that are looked at.
+const MAX_FILES_OF_PROCESS: usize = 4096;
+
+/// What is remembered of a file.
+#[derive(Debug)]
+enum Verdict {
+    /// No interpreter.
+    Nothing,
+    /// One that can be sampled.
+    Interpreter(Arc<Runtime>, Segments),
+    /// One that cannot, or a file that cannot be judged.
+    Refused(RuntimeError),
+}
+
+/// Finds interpreters, and remembers what it found in which file.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    files: HashMap<FileIdentity, Verdict>,
+}
+
+/// An interpreter in one mapping: the build, and what was added to its addresses.
+type Found = (Arc<Runtime>, u64);
+
+impl Discovery {
+    /// Nothing remembered yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks at the process `pid`.
+    ///
+    /// The first look reads every program file the process has mapped; later
+    /// ones, also at other processes, only those that are new.
+    ///
+    /// # Errors
+    /// [`Refusal`], of which [`Refusal::NotPython`] is the ordinary one.
+    pub fn inspect(&mut self, pid: u32) -> Result<Instance, Refusal> {
+        let maps = read_maps(pid).map_err(Refusal::of_process)?;
+        let files = program_files(&maps);
+        let program = program_inode(pid);
+        let c_library = c_library(&maps);
+        let mut refusal = None;
+        let mut found: Vec<Instance> = Vec::new();
+        for mapping in files {
+            let is_program = Some(mapping.inode) == program;
+            match self.judge(pid, mapping) {
+                Ok(Some((runtime, bias))) => {
+                    found.push(Instance::new(runtime, bias, c_library, is_program));
+                }
+                Ok(None) => {}
+                Err(reason) => refusal = refusal.or(Some(reason)),
+            }
+        }
+        // A program and a library in it may both have an interpreter: the one
+        // that was started counts.
+        let memory = ProcessMemory::new(pid);
+        let started = found.iter().position(|one| is_started(&memory, one));
+        if !found.is_empty() {
+            return Ok(found.swap_remove(started.unwrap_or(0)));
+        }
+        Err(refusal.unwrap_or_else(|| {
+            if maps
+                .iter()
+                .any(|map| map.file_name().starts_with(b"libpypy"))
+            {
+                Refusal::PyPy { pid }
+            } else {
+                Refusal::NotPython { pid }
+            }
+        }))
+    }
+
+    fn judge(&mut self, pid: u32, mapping: &Mapping) -> Result<Option<Found>, Refusal> {
+        let file = match MappedFile::locate(pid, mapping) {
+            Ok(file) => file,
+            Err(error) => return unreadable(pid, mapping, &error.source),
+        };
+        if self.files.len() >= MAX_FILES {
+            self.files.clear();
+        }
+        let verdict = match self.files.entry(file.identity()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => match file.open() {
+                Ok(opened) => place.insert(judge_file(ElfFile::parse(opened), mapping)),
+                Err(error) => return unreadable(pid, mapping, &error.source),
+            },
+        };
+        match verdict {
+            Verdict::Nothing => Ok(None),
+            Verdict::Interpreter(runtime, segments) => {
+                let bias = segments
+                    .load_bias(mapping)
+                    .ok_or_else(|| Refusal::Unreadable {
+                        pid,
+                        path: mapping.path.clone(),
+                        reason: "no part of it fits where it is mapped".to_owned(),
+                    })?;
+                Ok(Some((Arc::clone(runtime), bias)))
+            }
+            // Any file can be damaged; that one with such a name is matters.
+            Verdict::Refused(RuntimeError::Elf(_)) if !sounds_like_python(mapping) => Ok(None),
+            Verdict::Refused(error) => Err(Refusal::of_runtime(pid, &mapping.path, error)),
+        }
+    }
+}
+
+fn judge_file(elf: Result<ElfFile, ElfError>, mapping: &Mapping) -> Verdict {
+    let elf = match elf {
+        Ok(elf) => elf,
+        Err(ElfError::NotElf) => return Verdict::Nothing,
+        Err(error) => return Verdict::Refused(error.into()),
+    };
+    match Runtime::from_elf(&elf, mapping.file_name()) {
+        Ok(Some(runtime)) => Verdict::Interpreter(Arc::new(runtime), elf.segments().clone()),
+        Ok(None) => Verdict::Nothing,
+        Err(error) => Verdict::Refused(error),
+    }
+}
+
+/// One mapping of every file that is mapped as a program or library: a file
+/// that is only read has no mapping that may be executed.
+fn program_files(maps: &[Mapping]) -> Vec<&Mapping> {
+    let mut files: Vec<&Mapping> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for mapping in maps.iter().filter(|map| map.executable && map.is_file()) {
+        if files.len() == MAX_FILES_OF_PROCESS {
+            break;
+        }
+        if seen.insert((mapping.device, mapping.inode)) {
+            files.push(mapping);
+        }
+    }
+    files
+}
+
+/// The inode of the program that was started.
+fn program_inode(pid: u32) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let program = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+    Some(program.ino())
+}
+
+/// musl's dynamic linker is its C library, under one of two names.
+fn c_library(maps: &[Mapping]) -> CLibrary {
+    let is_musl = maps.iter().any(|map| {
+        let name = map.file_name();
+        name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
+    });
+    if is_musl {
+        CLibrary::Musl
+    } else {
+        CLibrary::Glibc
+    }
+}
+
+fn is_started(memory: &impl UserMemory, instance: &Instance) -> bool {
+    let head = instance.runtime.layout.runtime.interpreters_head;
+    let at = instance.runtime_address.wrapping_add(head.into());
+    memory
+        .read_u64(at)
+        .is_ok_and(|interpreter| interpreter != 0)
+}
+
+/// A file that cannot be opened is a reason only where a Python is expected.
+fn unreadable(pid: u32, mapping: &Mapping, error: &io::Error) -> Result<Option<Found>, Refusal> {
+    if !sounds_like_python(mapping) {
+        return Ok(None);
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return Err(Refusal::Permission { pid });
+    }
+    Err(Refusal::Unreadable {
+        pid,
+        path: mapping.path.clone(),
+        reason: error.to_string(),
+    })
+}
+
+fn sounds_like_python(mapping: &Mapping) -> bool {
+    let name = mapping.file_name();
+    name.starts_with(b"python") || name.starts_with(b"libpython")
+}

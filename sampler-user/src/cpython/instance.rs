@@ -1,0 +1,130 @@
+//! One process that runs a known build of CPython: where it lies there, and what
+//! the kernel side is told of it. It refuses to know how it was found.
+
+use std::sync::Arc;
+
+use sampler_common::layout::ABSENT;
+use sampler_common::memory::UserMemory;
+use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData};
+
+use crate::cpython::runtime::Runtime;
+use crate::cpython::tls_slot;
+
+/// The C library of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CLibrary {
+    /// The GNU C library, or one that could not be told. A program linked
+    /// statically with musl is counted here; its threads are then found by the
+    /// slower way, the list of all threads.
+    Glibc,
+    /// musl.
+    Musl,
+}
+
+impl CLibrary {
+    /// Where it keeps the values of `pthread_getspecific` on x86_64.
+    fn thread_specific(self) -> ThreadSpecificData {
+        match self {
+            // struct pthread.specific_1stblock, same in 2.31 to 2.44.
+            Self::Glibc => ThreadSpecificData {
+                offset: 0x310,
+                stride: 16,
+                value: 8,
+                indirect: 0,
+            },
+            // struct pthread.tsd, musl 1.2.
+            Self::Musl => ThreadSpecificData {
+                offset: 0x80,
+                stride: 8,
+                value: 0,
+                indirect: 1,
+            },
+        }
+    }
+}
+
+/// A process that runs CPython.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The build it runs.
+    pub runtime: Arc<Runtime>,
+    /// What was added to the addresses of the build's file.
+    pub bias: u64,
+    /// Address of `_PyRuntime` in the process.
+    pub runtime_address: u64,
+    /// Address of `PyCode_Type` in the process.
+    pub code_type_address: u64,
+    /// Its C library.
+    pub c_library: CLibrary,
+    /// Whether the interpreter is the program itself, not a library in it.
+    pub is_program: bool,
+    /// Distance of the state's slot from the thread pointer; 0 while unknown.
+    pub tls_offset: i64,
+}
+
+impl Instance {
+    /// A process that has `runtime` at `bias`.
+    pub(crate) fn new(
+        runtime: Arc<Runtime>,
+        bias: u64,
+        c_library: CLibrary,
+        is_program: bool,
+    ) -> Self {
+        let known = runtime
+            .addresses
+            .tls_offset
+            .or_else(|| runtime.learned_tls_offset.get().copied())
+            .filter(|_| is_program);
+        Self {
+            runtime_address: bias.wrapping_add(runtime.addresses.runtime),
+            code_type_address: bias.wrapping_add(runtime.addresses.code_type),
+            runtime,
+            bias,
+            c_library,
+            is_program,
+            tls_offset: known.unwrap_or(0),
+        }
+    }
+
+    /// What the kernel side needs to sample it as `key`.
+    pub fn config(&self, key: ProcessKey) -> ProcessConfig {
+        ProcessConfig {
+            key,
+            runtime: self.runtime_address,
+            code_type: self.code_type_address,
+            tls_offset: self.tls_offset,
+            thread_specific: self.c_library.thread_specific(),
+            state: ProcessState::Sampled as u32,
+            reserved: 0,
+            layout: self.runtime.layout,
+        }
+    }
+
+    /// Whether [`Instance::learn_tls_offset`] could still make it faster to
+    /// find a thread's state: the build has no TSS key, and no slot is known.
+    pub fn lacks_tls_offset(&self) -> bool {
+        self.runtime.layout.runtime.tss_struct == ABSENT
+            && self.runtime.layout.runtime.tstate_current == ABSENT
+            && self.tls_offset == 0
+    }
+
+    /// Searches the process for the slot; see [`crate::cpython::tls_slot`].
+    /// `None` when none fits, or several do: while the only thread is running
+    /// that is the rule, and a later try may find it waiting.
+    pub fn find_tls_offset(&self, memory: &impl UserMemory) -> Option<i64> {
+        tls_slot::find_offset(memory, &self.runtime.layout, self.runtime_address)
+    }
+
+    /// Searches for the slot and keeps it; for a program, also for every later
+    /// process that runs it. Returns whether it is known now.
+    pub fn learn_tls_offset(&mut self, memory: &impl UserMemory) -> bool {
+        if let Some(offset) = self.find_tls_offset(memory) {
+            self.tls_offset = offset;
+            if self.is_program {
+                // Another process may have been first; both are right.
+                let _ = self.runtime.learned_tls_offset.set(offset);
+            }
+        }
+        self.tls_offset != 0
+    }
+}

@@ -1,0 +1,117 @@
+//! Finds the thread-local slot in which an interpreter without a TSS key (3.15)
+//! keeps each thread's own state, by looking where the known states are noted.
+//! It refuses to guess: if two places fit, it says so by giving none.
+//!
+//! The slot is `_Py_tss_gilstate` (Python/pystate.c), and its neighbour
+//! `_Py_tss_tstate` holds the same while the thread is attached. They differ as
+//! soon as one thread is seen detached: then only the first is still set. A
+//! wrong slot would do no harm, as the walker checks every state it gets.
+
+use sampler_common::layout::{ABSENT, InterpreterLayout};
+use sampler_common::memory::UserMemory;
+use sampler_common::window::Window;
+
+/// How far below the thread pointer a slot is looked for, in bytes.
+const REACH: u64 = 8192;
+/// Thread states that are compared.
+const MAX_THREADS: usize = 64;
+/// Interpreters and thread states that are looked at on the way.
+const MAX_STEPS: usize = 1024;
+/// Granularity in which memory can be missing.
+const PAGE: u64 = 4096;
+/// `_status.bound_gilstate`: the slot of this state's thread holds this state.
+const BOUND_GILSTATE: u32 = 8;
+
+/// A thread state, and the thread pointer of the thread it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadState {
+    pub(crate) address: u64,
+    pub(crate) thread_pointer: u64,
+}
+
+/// The slot's distance from the thread pointer, if exactly one place fits all
+/// threads.
+pub(crate) fn find_offset(
+    memory: &impl UserMemory,
+    layout: &InterpreterLayout,
+    runtime: u64,
+) -> Option<i64> {
+    let mut fitting: Option<Vec<u64>> = None;
+    for state in thread_states(memory, layout, runtime) {
+        let places = places_below(memory, state);
+        match &mut fitting {
+            None => fitting = Some(places),
+            Some(fitting) => fitting.retain(|place| places.contains(place)),
+        }
+    }
+    match fitting?.as_slice() {
+        [distance] => i64::try_from(*distance).ok()?.checked_neg(),
+        _ => None,
+    }
+}
+
+/// The states of threads whose slot is set, as far as they can be read.
+pub(crate) fn thread_states(
+    memory: &impl UserMemory,
+    layout: &InterpreterLayout,
+    runtime: u64,
+) -> Vec<ThreadState> {
+    let at = |base: u64, offset: u16| memory.read_u64(base.wrapping_add(offset.into()));
+    let mut states = Vec::new();
+    let mut interpreter = at(runtime, layout.runtime.interpreters_head).unwrap_or(0);
+    let mut candidate = 0;
+    for _ in 0..MAX_STEPS {
+        if candidate == 0 {
+            if interpreter == 0 {
+                break;
+            }
+            candidate = at(interpreter, layout.runtime.interp_threads_head).unwrap_or(0);
+            interpreter = at(interpreter, layout.runtime.interp_next).unwrap_or(0);
+            continue;
+        }
+        let mut state = Window::zeroed();
+        let thread = &layout.thread;
+        if state.load(memory, candidate, thread.read_size).is_err() {
+            break;
+        }
+        let thread_pointer = state.u64_at(thread.thread_id);
+        let is_bound = thread.status == ABSENT || state.u32_at(thread.status) & BOUND_GILSTATE != 0;
+        if is_bound && thread_pointer != 0 {
+            states.push(ThreadState {
+                address: candidate,
+                thread_pointer,
+            });
+        }
+        if states.len() == MAX_THREADS {
+            break;
+        }
+        candidate = state.u64_at(thread.next);
+    }
+    states
+}
+
+/// Distances below its thread pointer at which a thread notes its state.
+fn places_below(memory: &impl UserMemory, state: ThreadState) -> Vec<u64> {
+    let mut places = Vec::new();
+    let lowest = state.thread_pointer.saturating_sub(REACH);
+    let mut end = state.thread_pointer & !7;
+    let mut page = [0; PAGE as usize];
+    while end > lowest {
+        // Down to the next page boundary: the page below may not be there.
+        let start = ((end - 1) & !(PAGE - 1)).max(lowest & !7);
+        let Some(bytes) = page.get_mut(..(end - start) as usize) else {
+            break;
+        };
+        if memory.read_bytes(start, bytes).is_err() {
+            break;
+        }
+        let (words, _) = bytes.as_chunks::<8>();
+        for (address, word) in (start..end).step_by(8).zip(words) {
+            if u64::from_le_bytes(*word) == state.address {
+                places.push(state.thread_pointer - address);
+            }
+        }
+        end = start;
+    }
+    places
+}

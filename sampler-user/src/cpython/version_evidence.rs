@@ -1,0 +1,201 @@
+//! What an ELF file says of the version of the CPython in it. It refuses to
+//! believe names where the interpreter itself speaks.
+//!
+//! In this order: the value of `Py_Version` (exported from 3.11); the debug
+//! offsets at `_PyRuntime` (from 3.13), which must agree; the library's own name
+//! (`DT_SONAME`, else what it is mapped as); the size of `_PyRuntime`, which is
+//! another one in each of 3.7 to 3.10; and last the text of `PY_VERSION`, which
+//! `Py_GetVersion` keeps among the constants. That text also gives the third
+//! number of a version that a name or a size gave the first two of.
+
+use crate::cpython::debug_offsets::{self, DebugOffsets, DebugOffsetsError};
+use crate::cpython::version::PythonVersion;
+use crate::process::elf::{ElfError, ElfFile};
+use crate::process::elf_symbols::Symbol;
+
+/// Most bytes of constants that are searched for a version.
+const MAX_CONSTANTS: u64 = 64 << 20;
+/// Longest text of a version that is looked for: `3.10.10rc1+` and a NUL.
+const MAX_VERSION_TEXT: usize = 16;
+
+/// A version, and the debug offsets that came with it.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) version: PythonVersion,
+    pub(crate) debug_offsets: Option<DebugOffsets>,
+}
+
+/// Why a file's version is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The file is damaged.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// The debug offsets are damaged.
+    #[error(transparent)]
+    DebugOffsets(#[from] DebugOffsetsError),
+    /// Two sources disagree.
+    #[error("it says both that it is Python {one} and that it is {other}")]
+    Contradiction {
+        /// What the debug offsets say.
+        one: PythonVersion,
+        /// What `Py_Version` says.
+        other: PythonVersion,
+    },
+    /// No source says anything.
+    #[error("nothing in it says which version of Python it is")]
+    Nothing,
+}
+
+/// The version of the interpreter in `elf`, whose `_PyRuntime` is `runtime` and
+/// which is mapped under `file_name`.
+pub(crate) fn find(
+    elf: &ElfFile,
+    runtime: Symbol,
+    file_name: &[u8],
+) -> Result<Evidence, EvidenceError> {
+    let told = version_symbol(elf)?;
+    let debug_offsets = debug_offsets_at(elf, runtime)?;
+    if let (Some(offsets), Some(told)) = (&debug_offsets, told) {
+        let one = PythonVersion {
+            free_threaded: false,
+            ..offsets.version
+        };
+        if one != told {
+            return Err(EvidenceError::Contradiction { one, other: told });
+        }
+    }
+    let version = match (&debug_offsets, told) {
+        (Some(offsets), _) => offsets.version,
+        (None, Some(told)) => told,
+        (None, None) => unexported_version(elf, runtime, file_name)?,
+    };
+    Ok(Evidence {
+        version,
+        debug_offsets,
+    })
+}
+
+/// `const unsigned long Py_Version` (Python/getversion.c, from 3.11).
+fn version_symbol(elf: &ElfFile) -> Result<Option<PythonVersion>, ElfError> {
+    let Some(symbol) = elf.dynamic_symbol("Py_Version")? else {
+        return Ok(None);
+    };
+    let mut hex = [0; 4];
+    elf.read_at_address(symbol.address, &mut hex)?;
+    Ok(PythonVersion::from_hex(u32::from_le_bytes(hex), false))
+}
+
+fn debug_offsets_at(
+    elf: &ElfFile,
+    runtime: Symbol,
+) -> Result<Option<DebugOffsets>, DebugOffsetsError> {
+    let mut bytes = [0; debug_offsets::MAX_SIZE];
+    // To 3.9 `_PyRuntime` is zeroed memory and not in the file.
+    match elf.read_at_address(runtime.address, &mut bytes) {
+        Ok(()) => DebugOffsets::parse(&bytes),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The version of an interpreter of 3.7 to 3.10.
+fn unexported_version(
+    elf: &ElfFile,
+    runtime: Symbol,
+    file_name: &[u8],
+) -> Result<PythonVersion, EvidenceError> {
+    let soname = elf.soname()?.unwrap_or_default();
+    let minor = library_minor(&soname)
+        .or_else(|| library_minor(file_name))
+        .or_else(|| minor_by_size(runtime.size));
+    let texts = version_texts(elf, minor)?;
+    match (minor, texts.as_slice()) {
+        (_, [text]) => Ok(*text),
+        (Some(minor), _) => Ok(PythonVersion::minor_only(3, minor)),
+        (None, _) => Err(EvidenceError::Nothing),
+    }
+}
+
+/// The 8 of `libpython3.8.so.1.0` or `libpython3.8m.so`.
+fn library_minor(name: &[u8]) -> Option<u8> {
+    let name = std::str::from_utf8(name).ok()?;
+    let minor = name.strip_prefix("libpython3.")?;
+    let end = minor.find(|c: char| !c.is_ascii_digit())?;
+    minor.get(..end)?.parse().ok()
+}
+
+/// `sizeof(_PyRuntimeState)` of 64-bit builds.
+fn minor_by_size(size: u64) -> Option<u8> {
+    match size {
+        1520 => Some(7),
+        1464 => Some(8),
+        656 => Some(9),
+        672 => Some(10),
+        _ => None,
+    }
+}
+
+/// The different versions of 3.7 to 3.10 (or of `minor` alone) that are written
+/// among the constants. Other software's versions may be there too.
+fn version_texts(elf: &ElfFile, minor: Option<u8>) -> Result<Vec<PythonVersion>, ElfError> {
+    let mut found = Vec::new();
+    let Some(constants) = elf.section(".rodata") else {
+        return Ok(found);
+    };
+    if constants.size > MAX_CONSTANTS {
+        return Ok(found);
+    }
+    elf.visit_strings(constants, MAX_VERSION_TEXT, |_, tail| {
+        let text = tail.rsplit(|byte| *byte == 0).next().unwrap_or_default();
+        if let Some(version) = version_of_interest(text, minor)
+            && !found.contains(&version)
+        {
+            found.push(version);
+        }
+        found.len() < 8
+    })?;
+    Ok(found)
+}
+
+fn version_of_interest(text: &[u8], minor: Option<u8>) -> Option<PythonVersion> {
+    if !text.starts_with(b"3.") {
+        return None;
+    }
+    let version: PythonVersion = std::str::from_utf8(text).ok()?.parse().ok()?;
+    match minor {
+        Some(minor) => version.minor == minor,
+        None => (7..=10).contains(&version.minor),
+    }
+    .then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_names_of_libraries() {
+        assert_eq!(library_minor(b"libpython3.8.so.1.0"), Some(8));
+        assert_eq!(library_minor(b"libpython3.7m.so.1.0"), Some(7));
+        assert_eq!(library_minor(b"libpython3.10.so"), Some(10));
+        for other in [
+            &b"libpython3.so"[..],
+            b"libpython2.7.so",
+            b"libpython3.8",
+            b"\xff",
+            b"",
+        ] {
+            assert_eq!(library_minor(other), None);
+        }
+    }
+
+    #[test]
+    fn takes_only_versions_that_fit() {
+        let version = |text: &str| text.parse::<PythonVersion>().ok();
+        assert_eq!(version_of_interest(b"3.9.2+", None), version("3.9.2"));
+        assert_eq!(version_of_interest(b"3.9.2", Some(8)), None);
+        assert_eq!(version_of_interest(b"3.34.1", None), None);
+        assert_eq!(version_of_interest(b"13.9.2", None), None);
+        assert_eq!(version_of_interest(b"3.9.2 (", None), None);
+    }
+}

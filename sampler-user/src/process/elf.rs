@@ -1,0 +1,353 @@
+//! One ELF file: its segments, sections and bytes. It refuses to keep the file
+//! in memory, and to believe a size that it has not bounded.
+//!
+//! Only the tables of headers are read at once; everything else is read where it
+//! is asked for. A file that lies gives an [`ElfError`], never a panic.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use object::elf;
+
+use crate::process::maps::Mapping;
+
+/// Most headers of one kind that are accepted; a linked file has some 40.
+const MAX_HEADERS: u16 = 8192;
+/// Most bytes of section names that are accepted.
+const MAX_SECTION_NAMES: u64 = 1 << 20;
+/// Bits of an address inside a page: mappings start at pages.
+const PAGE_MASK: u64 = 0xfff;
+
+/// The only machine whose interpreters this build can sample: its own.
+#[cfg(target_arch = "x86_64")]
+const MACHINE: u16 = elf::EM_X86_64;
+#[cfg(not(target_arch = "x86_64"))]
+const MACHINE: u16 = elf::EM_AARCH64;
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ElfError {
+    /// It could not be read, or ends before what its headers promise.
+    #[error("cannot read it: {source}")]
+    Read {
+        /// What the kernel said.
+        #[from]
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error("not an ELF file")]
+    NotElf,
+    /// It is a 32-bit program.
+    #[error("a 32-bit program")]
+    ThirtyTwoBit,
+    /// It is for another machine.
+    #[error("made for another machine (ELF machine number {machine})")]
+    Machine {
+        /// `e_machine`.
+        machine: u16,
+    },
+    /// Its headers contradict each other.
+    #[error("damaged: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// A part of the file that is put into memory, or describes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// `PT_LOAD`, `PT_TLS`…
+    pub kind: u32,
+    /// `PF_R`, `PF_W`, `PF_X`.
+    pub flags: u32,
+    /// Offset in the file.
+    pub offset: u64,
+    /// Address the file was linked for.
+    pub address: u64,
+    /// Bytes in the file.
+    pub file_size: u64,
+    /// Bytes in memory.
+    pub memory_size: u64,
+    /// Alignment in memory.
+    pub alignment: u64,
+}
+
+/// A named part of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Its name, as bytes.
+    pub name: Vec<u8>,
+    /// `SHT_PROGBITS`, `SHT_DYNSYM`…
+    pub kind: u32,
+    /// Address the file was linked for; 0 if it is not in memory.
+    pub address: u64,
+    /// Offset in the file.
+    pub offset: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Position of the section it refers to.
+    pub link: u32,
+}
+
+/// An ELF file for this machine.
+#[derive(Debug)]
+pub struct ElfFile {
+    file: File,
+    segments: Segments,
+    sections: Vec<Section>,
+}
+
+impl ElfFile {
+    /// Reads the headers of `file`.
+    ///
+    /// # Errors
+    /// [`ElfError`] when it is no ELF file, not for this machine, or damaged.
+    pub fn parse(file: File) -> Result<Self, ElfError> {
+        let mut header = [0; 64];
+        file.read_exact_at(&mut header, 0)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => ElfError::NotElf,
+                _ => error.into(),
+            })?;
+        if !header.starts_with(&elf::ELFMAG) {
+            return Err(ElfError::NotElf);
+        }
+        if header[4] != elf::ELFCLASS64 {
+            return Err(ElfError::ThirtyTwoBit);
+        }
+        let header = Bytes(&header);
+        let machine = header.u16_at(18);
+        if machine != MACHINE || header.u8_at(5) != elf::ELFDATA2LSB {
+            return Err(ElfError::Machine { machine });
+        }
+        let mut parsed = Self {
+            file,
+            segments: Segments::default(),
+            sections: Vec::new(),
+        };
+        parsed.read_segments(header)?;
+        parsed.read_sections(header)?;
+        Ok(parsed)
+    }
+
+    fn read_segments(&mut self, header: Bytes<'_>) -> Result<(), ElfError> {
+        let table = self.read_table(header.u64_at(32), header.u16_at(54), header.u16_at(56), 56)?;
+        self.segments.0 = table
+            .chunks_exact(56)
+            .map(Bytes)
+            .map(|entry| Segment {
+                kind: entry.u32_at(0),
+                flags: entry.u32_at(4),
+                offset: entry.u64_at(8),
+                address: entry.u64_at(16),
+                file_size: entry.u64_at(32),
+                memory_size: entry.u64_at(40),
+                alignment: entry.u64_at(48),
+            })
+            .collect();
+        Ok(())
+    }
+
+    /// A file with more sections than `e_shnum` can say keeps their number
+    /// elsewhere and 0 here: it is treated as one without sections.
+    fn read_sections(&mut self, header: Bytes<'_>) -> Result<(), ElfError> {
+        let table = self.read_table(header.u64_at(40), header.u16_at(58), header.u16_at(60), 64)?;
+        let entries: Vec<Bytes<'_>> = table.chunks_exact(64).map(Bytes).collect();
+        let names = match entries.get(usize::from(header.u16_at(62))) {
+            Some(entry) if entry.u32_at(4) == elf::SHT_STRTAB => {
+                self.read_bounded(entry.u64_at(24), entry.u64_at(32), MAX_SECTION_NAMES)?
+            }
+            _ => Vec::new(),
+        };
+        self.sections = entries
+            .iter()
+            .map(|entry| Section {
+                name: c_string(&names, entry.u32_at(0)).to_vec(),
+                kind: entry.u32_at(4),
+                address: entry.u64_at(16),
+                offset: entry.u64_at(24),
+                size: entry.u64_at(32),
+                link: entry.u32_at(40),
+            })
+            .collect();
+        Ok(())
+    }
+
+    fn read_table(
+        &self,
+        offset: u64,
+        entry_size: u16,
+        count: u16,
+        expected: u16,
+    ) -> Result<Vec<u8>, ElfError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        if entry_size != expected || count > MAX_HEADERS {
+            return Err(ElfError::Malformed {
+                what: "a table of headers has an impossible size",
+            });
+        }
+        let size = u64::from(entry_size) * u64::from(count);
+        self.read_bounded(offset, size, size)
+    }
+
+    /// Reads `size` bytes at a file offset.
+    ///
+    /// # Errors
+    /// [`ElfError`] when that is more than `limit` or behind the end of the file.
+    pub(crate) fn read_bounded(
+        &self,
+        offset: u64,
+        size: u64,
+        limit: u64,
+    ) -> Result<Vec<u8>, ElfError> {
+        let size =
+            usize::try_from(size)
+                .ok()
+                .filter(|_| size <= limit)
+                .ok_or(ElfError::Malformed {
+                    what: "a table is larger than any linker makes it",
+                })?;
+        let mut bytes = vec![0; size];
+        self.read_at_offset(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `destination` from a file offset.
+    ///
+    /// # Errors
+    /// [`ElfError::Read`] when the file ends before.
+    pub(crate) fn read_at_offset(
+        &self,
+        offset: u64,
+        destination: &mut [u8],
+    ) -> Result<(), ElfError> {
+        // pread takes a signed offset; a larger one would be an error anyway.
+        Ok(self.file.read_exact_at(destination, offset)?)
+    }
+
+    /// Fills `destination` with what the file puts at `address` (as linked).
+    ///
+    /// # Errors
+    /// [`ElfError`] when the file has no bytes for the whole range: it is not
+    /// loaded, or is memory that starts as zeros.
+    pub fn read_at_address(&self, address: u64, destination: &mut [u8]) -> Result<(), ElfError> {
+        let size = destination.len() as u64;
+        let offset = self.segments.loaded().find_map(|segment| {
+            let inside = address.checked_sub(segment.address)?;
+            let end = inside.checked_add(size)?;
+            (end <= segment.file_size).then(|| segment.offset.checked_add(inside))?
+        });
+        let offset = offset.ok_or(ElfError::Malformed {
+            what: "it has no bytes for an address it defines",
+        })?;
+        self.read_at_offset(offset, destination)
+    }
+
+    /// Its segments, which are enough to place it.
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// The section of that name.
+    pub fn section(&self, name: &str) -> Option<&Section> {
+        self.sections
+            .iter()
+            .find(|section| section.name == name.as_bytes())
+    }
+
+    /// The first section of that kind.
+    pub(crate) fn section_of_kind(&self, kind: u32) -> Option<&Section> {
+        self.sections.iter().find(|section| section.kind == kind)
+    }
+
+    /// The section that `section` refers to: a symbol table's names.
+    pub(crate) fn linked(&self, section: &Section) -> Option<&Section> {
+        self.sections.get(usize::try_from(section.link).ok()?)
+    }
+
+    /// Distance from the thread pointer to this file's thread-local variables,
+    /// if it is the program itself, as opposed to a library: they end at the
+    /// thread pointer (x86_64, variant II of the ELF TLS document).
+    pub fn program_tls_offset(&self) -> Option<i64> {
+        let segment = self
+            .segments
+            .0
+            .iter()
+            .find(|part| part.kind == elf::PT_TLS)?;
+        let size = segment
+            .memory_size
+            .checked_next_multiple_of(segment.alignment.max(1))?;
+        i64::try_from(size).ok()?.checked_neg()
+    }
+}
+
+/// The segments of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Segments(Vec<Segment>);
+
+impl Segments {
+    /// What was added to the file's addresses when `mapping`, a mapping of this
+    /// file, was made; `None` if no segment can have become that mapping.
+    pub fn load_bias(&self, mapping: &Mapping) -> Option<u64> {
+        let holds = |segment: &&Segment| {
+            let first = segment.offset & !PAGE_MASK;
+            let end = segment.offset.saturating_add(segment.file_size);
+            (first..end).contains(&mapping.offset)
+        };
+        let is_code = |segment: &&Segment| segment.flags & elf::PF_X != 0;
+        let segment = self
+            .loaded()
+            .find(|segment| holds(segment) && is_code(segment) == mapping.executable)
+            .or_else(|| self.loaded().find(holds))?;
+        let linked = mapping
+            .offset
+            .wrapping_sub(segment.offset)
+            .wrapping_add(segment.address);
+        Some(mapping.start.wrapping_sub(linked))
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &Segment> {
+        self.0.iter().filter(|part| part.kind == elf::PT_LOAD)
+    }
+}
+
+/// Little-endian numbers of a header; 0 where it is too short.
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+
+impl Bytes<'_> {
+    fn array_at<const N: usize>(self, offset: usize) -> [u8; N] {
+        offset
+            .checked_add(N)
+            .and_then(|end| self.0.get(offset..end)?.try_into().ok())
+            .unwrap_or([0; N])
+    }
+
+    pub(crate) fn u8_at(self, offset: usize) -> u8 {
+        u8::from_le_bytes(self.array_at(offset))
+    }
+
+    pub(crate) fn u16_at(self, offset: usize) -> u16 {
+        u16::from_le_bytes(self.array_at(offset))
+    }
+
+    pub(crate) fn u32_at(self, offset: usize) -> u32 {
+        u32::from_le_bytes(self.array_at(offset))
+    }
+
+    pub(crate) fn u64_at(self, offset: usize) -> u64 {
+        u64::from_le_bytes(self.array_at(offset))
+    }
+}
+
+/// The text at `offset` up to its NUL; empty when there is none.
+fn c_string(bytes: &[u8], offset: u32) -> &[u8] {
+    usize::try_from(offset)
+        .ok()
+        .and_then(|offset| bytes.get(offset..)?.split(|byte| *byte == 0).next())
+        .unwrap_or_default()
+}

@@ -1,0 +1,247 @@
+//! Symbols of an ELF file by name, found without loading its tables. It refuses
+//! to list symbols: a large library has hundreds of thousands.
+//!
+//! The dynamic table is asked through its GNU hash table, a handful of short
+//! reads. The static one has no index: its names are streamed past once, then,
+//! only if a name was seen, its symbols.
+
+use object::elf;
+
+use crate::process::elf::{Bytes, ElfError, ElfFile, Section};
+
+/// Most bytes of a static symbol table and its names that are searched. What is
+/// larger is counted as having none.
+const MAX_STREAMED: u64 = 256 << 20;
+/// Bytes read at once; a multiple of the size of a symbol.
+const CHUNK: usize = SYMBOL_SIZE * 10_922;
+/// `sizeof(Elf64_Sym)`.
+const SYMBOL_SIZE: usize = 24;
+/// Most symbols of one hash chain that are looked at.
+const MAX_CHAIN: u32 = 4096;
+/// Most places that are remembered where a wanted name may start.
+const MAX_PLACES: usize = 256;
+
+/// A symbol that the file defines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Address as linked; for a thread-local one, offset in its TLS block.
+    pub address: u64,
+    /// Bytes; 0 if not known.
+    pub size: u64,
+}
+
+impl ElfFile {
+    /// The symbol `name` that the file exports.
+    ///
+    /// # Errors
+    /// [`ElfError`] when its tables are damaged.
+    pub fn dynamic_symbol(&self, name: &str) -> Result<Option<Symbol>, ElfError> {
+        let Some(symbols) = self.section_of_kind(elf::SHT_DYNSYM) else {
+            return Ok(None);
+        };
+        match self.section_of_kind(elf::SHT_GNU_HASH) {
+            Some(hash) => self.hashed_symbol(symbols, hash, name),
+            None => Ok(self.streamed_symbols(symbols, [name])?[0]),
+        }
+    }
+
+    /// The symbols `names` of the static table, which `strip` removes.
+    ///
+    /// # Errors
+    /// [`ElfError`] when its tables are damaged.
+    pub fn static_symbols<const N: usize>(
+        &self,
+        names: [&str; N],
+    ) -> Result<[Option<Symbol>; N], ElfError> {
+        match self.section_of_kind(elf::SHT_SYMTAB) {
+            Some(symbols) => self.streamed_symbols(symbols, names),
+            None => Ok([None; N]),
+        }
+    }
+
+    /// The name the file has as a library (`DT_SONAME`).
+    ///
+    /// # Errors
+    /// [`ElfError`] when its tables are damaged.
+    pub fn soname(&self) -> Result<Option<Vec<u8>>, ElfError> {
+        let Some(dynamic) = self.section_of_kind(elf::SHT_DYNAMIC) else {
+            return Ok(None);
+        };
+        let Some(names) = self.linked(dynamic) else {
+            return Ok(None);
+        };
+        let entries = self.read_bounded(dynamic.offset, dynamic.size, 1 << 16)?;
+        for entry in entries.chunks_exact(16).map(Bytes) {
+            if entry.u64_at(0) == u64::from(elf::DT_SONAME) {
+                let mut name = [0; 256];
+                let at = entry.u64_at(8);
+                let room = names.size.saturating_sub(at).min(name.len() as u64) as usize;
+                let name = &mut name[..room];
+                self.read_at_offset(names.offset.wrapping_add(at), name)?;
+                return Ok(name.split(|byte| *byte == 0).next().map(<[u8]>::to_vec));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls `visit` for every NUL of `section` with the NUL's offset and up to
+    /// `tail` bytes in front of it, until it returns false.
+    ///
+    /// # Errors
+    /// [`ElfError`] when the section is longer than the file.
+    pub fn visit_strings(
+        &self,
+        section: &Section,
+        tail: usize,
+        mut visit: impl FnMut(u64, &[u8]) -> bool,
+    ) -> Result<(), ElfError> {
+        let mut buffer = vec![0; tail + CHUNK];
+        let mut done = 0;
+        // Offset in `buffer` of what was not looked at yet; in front of it, the
+        // end of the previous chunk.
+        let mut kept = 0;
+        while done < section.size {
+            let size = (section.size - done).min(CHUNK as u64) as usize;
+            let fresh = &mut buffer[kept..kept + size];
+            self.read_at_offset(section.offset.wrapping_add(done), fresh)?;
+            for at in kept..kept + size {
+                if buffer[at] == 0 {
+                    let text = &buffer[at.saturating_sub(tail)..at];
+                    if !visit(done + (at - kept) as u64, text) {
+                        return Ok(());
+                    }
+                }
+            }
+            let end = kept + size;
+            let keep_from = end.saturating_sub(tail);
+            buffer.copy_within(keep_from..end, 0);
+            kept = end - keep_from;
+            done += size as u64;
+        }
+        Ok(())
+    }
+
+    fn streamed_symbols<const N: usize>(
+        &self,
+        symbols: &Section,
+        names: [&str; N],
+    ) -> Result<[Option<Symbol>; N], ElfError> {
+        let mut found = [None; N];
+        let Some(texts) = self.linked(symbols) else {
+            return Ok(found);
+        };
+        if texts.size.saturating_add(symbols.size) > MAX_STREAMED {
+            return Ok(found);
+        }
+        let longest = names.iter().map(|name| name.len()).max().unwrap_or(0);
+        // A linker may let a name be the end of a longer one.
+        let mut places: Vec<(u64, usize)> = Vec::new();
+        self.visit_strings(texts, longest, |end, text| {
+            for (position, name) in names.iter().enumerate() {
+                if text.ends_with(name.as_bytes()) {
+                    places.push((end.saturating_sub(name.len() as u64), position));
+                }
+            }
+            places.len() < MAX_PLACES
+        })?;
+        if places.is_empty() {
+            return Ok(found);
+        }
+        let mut buffer = vec![0; CHUNK];
+        let mut done = 0;
+        while done < symbols.size {
+            let size = (symbols.size - done).min(CHUNK as u64) as usize;
+            let chunk = &mut buffer[..size];
+            self.read_at_offset(symbols.offset.wrapping_add(done), chunk)?;
+            for entry in chunk.chunks_exact(SYMBOL_SIZE).map(Bytes) {
+                let name = u64::from(entry.u32_at(0));
+                if let Some((_, position)) = places.iter().find(|(place, _)| *place == name)
+                    && let Some(symbol) = defined(entry)
+                {
+                    found[*position].get_or_insert(symbol);
+                }
+            }
+            done += size as u64;
+        }
+        Ok(found)
+    }
+
+    /// Looks `name` up as a dynamic linker does.
+    fn hashed_symbol(
+        &self,
+        symbols: &Section,
+        hash: &Section,
+        name: &str,
+    ) -> Result<Option<Symbol>, ElfError> {
+        let mut header = [0; 16];
+        self.read_at_offset(hash.offset, &mut header)?;
+        let header = Bytes(&header);
+        let (buckets, first) = (header.u32_at(0), header.u32_at(4));
+        let (filter_words, shift) = (header.u32_at(8), header.u32_at(12));
+        if buckets == 0 || filter_words == 0 {
+            return Ok(None);
+        }
+        let wanted = elf::gnu_hash(name.as_bytes());
+        let filters = hash.offset.wrapping_add(16);
+        let filter_at = filters.wrapping_add(u64::from(wanted / 64 % filter_words) * 8);
+        let mut filter = [0; 8];
+        self.read_at_offset(filter_at, &mut filter)?;
+        let bits = 1_u64 << (wanted % 64) | 1_u64 << (wanted.wrapping_shr(shift) % 64);
+        if u64::from_le_bytes(filter) & bits != bits {
+            return Ok(None);
+        }
+        let bucket_array = filters.wrapping_add(u64::from(filter_words) * 8);
+        let mut index = self.u32_at(bucket_array, wanted % buckets)?;
+        let chain_array = bucket_array.wrapping_add(u64::from(buckets) * 4);
+        for _ in 0..MAX_CHAIN {
+            let Some(position) = index.checked_sub(first) else {
+                return Ok(None);
+            };
+            let link = self.u32_at(chain_array, position)?;
+            if link | 1 == wanted | 1
+                && let Some(symbol) = self.symbol_if_named(symbols, index, name)?
+            {
+                return Ok(Some(symbol));
+            }
+            if link & 1 != 0 {
+                return Ok(None);
+            }
+            index = index.wrapping_add(1);
+        }
+        Ok(None)
+    }
+
+    fn symbol_if_named(
+        &self,
+        symbols: &Section,
+        index: u32,
+        name: &str,
+    ) -> Result<Option<Symbol>, ElfError> {
+        let Some(texts) = self.linked(symbols) else {
+            return Ok(None);
+        };
+        let mut entry = [0; SYMBOL_SIZE];
+        let at = u64::from(index) * SYMBOL_SIZE as u64;
+        self.read_at_offset(symbols.offset.wrapping_add(at), &mut entry)?;
+        let entry = Bytes(&entry);
+        let mut text = vec![0; name.len() + 1];
+        let text_at = texts.offset.wrapping_add(u64::from(entry.u32_at(0)));
+        self.read_at_offset(text_at, &mut text)?;
+        let is_it = text.strip_suffix(&[0]) == Some(name.as_bytes());
+        Ok(defined(entry).filter(|_| is_it))
+    }
+
+    fn u32_at(&self, array: u64, index: u32) -> Result<u32, ElfError> {
+        let mut word = [0; 4];
+        self.read_at_offset(array.wrapping_add(u64::from(index) * 4), &mut word)?;
+        Ok(u32::from_le_bytes(word))
+    }
+}
+
+/// The symbol, unless the file only uses it.
+fn defined(entry: Bytes<'_>) -> Option<Symbol> {
+    (entry.u16_at(6) != elf::SHN_UNDEF).then(|| Symbol {
+        address: entry.u64_at(8),
+        size: entry.u64_at(16),
+    })
+}

@@ -1,0 +1,256 @@
+//! Who a process is: what `/proc/PID` says of its start, names and threads. It
+//! refuses to know what the process runs.
+//!
+//! A process can end between any two reads, so every function can say
+//! [`ProcessError::Gone`], and only the start time tells two owners of one pid apart.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Most bytes of a command line that are kept.
+const MAX_COMMAND_LINE: u64 = 4096;
+/// Most bytes read of any other file; the longest, `status`, has some 1500.
+const MAX_PROC_FILE: u64 = 64 * 1024;
+
+/// Why `/proc` did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// There is no such process, or it ended meanwhile.
+    #[error("process {pid} is gone")]
+    Gone {
+        /// The process.
+        pid: u32,
+    },
+    /// The kernel does not let us look.
+    #[error("no permission to read {path} of process {pid}; run as root")]
+    Permission {
+        /// The process.
+        pid: u32,
+        /// What was to be read.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot read {path} of process {pid}: {source}")]
+    Io {
+        /// The process.
+        pid: u32,
+        /// What was to be read.
+        path: PathBuf,
+        /// What the kernel said, or that the content is not as documented.
+        source: io::Error,
+    },
+}
+
+impl ProcessError {
+    /// Sorts an error by what it means for the process.
+    pub(crate) fn new(pid: u32, path: &Path, source: io::Error) -> Self {
+        let is_gone =
+            source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(libc::ESRCH);
+        let path = path.to_path_buf();
+        if is_gone {
+            Self::Gone { pid }
+        } else if source.kind() == io::ErrorKind::PermissionDenied {
+            Self::Permission { pid, path }
+        } else {
+            Self::Io { pid, path, source }
+        }
+    }
+}
+
+/// Who a process is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessIdentity {
+    /// Thread group id in our pid namespace.
+    pub pid: u32,
+    /// Its pid in the innermost namespace it lives in.
+    pub namespace_pid: u32,
+    /// When it started, in clock ticks (`_SC_CLK_TCK`) since boot.
+    pub start_time: u64,
+    /// The kernel's name of its main thread, at most 15 bytes.
+    pub comm: String,
+    /// The command line, for people: arguments joined by spaces, at most 4 KiB,
+    /// without control characters. Empty for a kernel thread or a zombie.
+    pub command_line: String,
+    /// Where `/proc/PID/exe` points; `None` when that may not be read.
+    pub executable: Option<PathBuf>,
+}
+
+impl ProcessIdentity {
+    /// Reads who `pid` is.
+    ///
+    /// # Errors
+    /// [`ProcessError`] when the process is gone or may not be looked at.
+    pub fn read(pid: u32) -> Result<Self, ProcessError> {
+        let stat = read_file(pid, "stat", MAX_PROC_FILE)?;
+        let (comm, start_time) = parse_stat(&stat).ok_or_else(|| malformed(pid, "stat"))?;
+        let status = read_file(pid, "status", MAX_PROC_FILE)?;
+        let command_line = read_file(pid, "cmdline", MAX_COMMAND_LINE)?;
+        Ok(Self {
+            pid,
+            namespace_pid: parse_namespace_pid(&status).unwrap_or(pid),
+            start_time,
+            comm,
+            command_line: display_command_line(&command_line),
+            executable: fs::read_link(proc_path(pid, "exe")).ok(),
+        })
+    }
+}
+
+/// The thread group ids of all processes now running, kernel threads included.
+///
+/// # Errors
+/// When `/proc` cannot be listed.
+pub fn running_pids() -> io::Result<Vec<u32>> {
+    Ok(fs::read_dir("/proc")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect())
+}
+
+/// The ids of all threads of `pid`, in our pid namespace.
+///
+/// # Errors
+/// [`ProcessError`] when the process is gone or may not be looked at.
+pub fn threads(pid: u32) -> Result<Vec<u32>, ProcessError> {
+    let path = proc_path(pid, "task");
+    let entries = fs::read_dir(&path).map_err(|error| ProcessError::new(pid, &path, error))?;
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect())
+}
+
+/// The kernel's name of one thread, at most 15 bytes.
+///
+/// # Errors
+/// [`ProcessError`] when the thread is gone or may not be looked at.
+pub fn thread_comm(pid: u32, tid: u32) -> Result<String, ProcessError> {
+    let comm = read_file(pid, &format!("task/{tid}/comm"), MAX_PROC_FILE)?;
+    Ok(display(comm.strip_suffix(b"\n").unwrap_or(&comm)))
+}
+
+fn proc_path(pid: u32, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/{name}"))
+}
+
+fn read_file(pid: u32, name: &str, limit: u64) -> Result<Vec<u8>, ProcessError> {
+    let path = proc_path(pid, name);
+    let mut content = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(limit).read_to_end(&mut content))
+        .map_err(|error| ProcessError::new(pid, &path, error))?;
+    Ok(content)
+}
+
+fn malformed(pid: u32, name: &str) -> ProcessError {
+    ProcessError::Io {
+        pid,
+        path: proc_path(pid, name),
+        source: io::Error::new(io::ErrorKind::InvalidData, "unexpected content"),
+    }
+}
+
+/// The name and the start time (field 22, see proc_pid_stat(5)). The name is
+/// the process's own choice and may hold parentheses, so the last one counts.
+fn parse_stat(stat: &[u8]) -> Option<(String, u64)> {
+    let open = stat.iter().position(|byte| *byte == b'(')?;
+    let close = stat.iter().rposition(|byte| *byte == b')')?;
+    let comm = display(stat.get(open.checked_add(1)?..close)?);
+    let rest = std::str::from_utf8(stat.get(close.checked_add(1)?..)?).ok()?;
+    let start_time = rest.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    Some((comm, start_time))
+}
+
+/// The last number of the `NSpid` line (Linux 4.1).
+fn parse_namespace_pid(status: &[u8]) -> Option<u32> {
+    let status = String::from_utf8_lossy(status);
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
+fn display_command_line(raw: &[u8]) -> String {
+    let mut end = raw.len();
+    while end > 0 && raw.get(end - 1) == Some(&0) {
+        end -= 1;
+    }
+    let arguments = raw.get(..end).unwrap_or_default();
+    let mut text = arguments
+        .split(|byte| *byte == 0)
+        .map(display)
+        .collect::<Vec<_>>()
+        .join(" ");
+    if raw.len() as u64 >= MAX_COMMAND_LINE {
+        text.push('…');
+    }
+    text
+}
+
+/// Text that cannot move the cursor of the terminal that shows it.
+fn display(raw: &[u8]) -> String {
+    String::from_utf8_lossy(raw)
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_itself() {
+        let pid = std::process::id();
+        let identity = ProcessIdentity::read(pid).expect("we may look at ourselves");
+        assert!(identity.start_time > 0);
+        assert!(!identity.command_line.is_empty());
+        assert_eq!(identity.executable, std::env::current_exe().ok());
+        assert!(running_pids().expect("/proc is there").contains(&pid));
+        let threads = threads(pid).expect("we may look at ourselves");
+        assert!(threads.contains(&pid));
+        assert_eq!(thread_comm(pid, pid).expect("it runs"), identity.comm);
+    }
+
+    #[test]
+    fn a_pid_nobody_can_have_is_gone() {
+        let error = ProcessIdentity::read(u32::MAX).expect_err("beyond PID_MAX_LIMIT");
+        assert!(
+            matches!(error, ProcessError::Gone { pid: u32::MAX }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_name_may_look_like_the_fields_after_it() {
+        let stat = b"7 (a) R 1 (x)) S 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
+        assert_eq!(parse_stat(stat), Some(("a) R 1 (x)".to_owned(), 4711)));
+        assert_eq!(parse_stat(b"7 )("), None);
+        assert_eq!(parse_stat(b"7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn the_innermost_namespace_counts() {
+        assert_eq!(
+            parse_namespace_pid(b"Name:\tx\nNSpid:\t812\t33\t1\n"),
+            Some(1)
+        );
+        assert_eq!(parse_namespace_pid(b"Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn command_lines_are_harmless_to_show() {
+        assert_eq!(
+            display_command_line(b"python3\0-c\0\x1b[2J\xff\0"),
+            "python3 -c \u{fffd}[2J\u{fffd}"
+        );
+        assert_eq!(display_command_line(b""), "");
+        let long = display_command_line(&[b'x'; MAX_COMMAND_LINE as usize]);
+        assert!(long.ends_with("x…"));
+    }
+}
