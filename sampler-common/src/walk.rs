@@ -80,7 +80,7 @@ impl Walk {
         memory: &M,
         config: &ProcessConfig,
         known: &K,
-        (thread_state, state): (u64, &Window),
+        (_, state): (u64, &Window),
         frames: &mut [RawFrame; MAX_FRAMES],
     ) {
         self.stop = StopReason::Truncated as u32;
@@ -90,7 +90,8 @@ impl Walk {
         self.unknown_count = 0;
         self.landmark = 0;
         let thread = &config.layout.thread;
-        self.base_frame = thread_state.wrapping_add(u64::from(thread.base_frame));
+        // A pointer into the thread state's private part (3.15).
+        self.base_frame = state.u64_at(thread.base_frame);
         match innermost(memory, config, state) {
             Ok(0) => return self.end(StopReason::NoFrame),
             Ok(frame) => self.next = frame,

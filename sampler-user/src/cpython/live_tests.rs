@@ -207,7 +207,7 @@ fn check_routes(memory: &ProcessMemory, config: &ProcessConfig, state: ThreadSta
     assert_eq!(find(&list_only), Ok(state.address), "the list of threads");
     let mut slot_only = *config;
     slot_only.layout.runtime.tstate_current = ABSENT;
-    // A string of zeros in place of the list: an interpreter without threads.
+    // Far from where the list is.
     slot_only.layout.runtime.interpreters_head = ABSENT;
     find(&slot_only) == Ok(state.address)
 }
@@ -268,9 +268,12 @@ fn walks_every_interpreter_at_hand() {
             "{chains:?}"
         );
         let version = instance.runtime.version;
-        if version.minor != 6 {
-            assert_eq!(version.to_string().trim_end_matches('t'), running.version);
-        }
+        assert_eq!(version.to_string().trim_end_matches('t'), running.version);
+        // 3.6 has a key too, but one that the walker does not know.
+        assert!(
+            version.minor == 6 || has_slot.iter().all(|has| *has),
+            "{version}"
+        );
     }
 }
 

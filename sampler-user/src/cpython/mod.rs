@@ -2,15 +2,16 @@
 //! encoded. It refuses to know the kernel side.
 
 pub mod debug_offsets;
+pub(crate) mod debug_offsets_order;
 pub mod discovery;
 pub mod instance;
-pub mod layout_rows;
+pub(crate) mod layout_rows;
 pub mod layout_table;
 pub mod line_table;
 #[cfg(test)]
 mod live_tests;
 pub mod refusal;
 pub mod runtime;
-pub mod tls_slot;
+pub(crate) mod tls_slot;
 pub mod version;
 pub mod version_evidence;

@@ -20,8 +20,8 @@ pub struct RuntimeAddresses {
     pub runtime: u64,
     /// `PyCode_Type`.
     pub code_type: u64,
-    /// `_Py_tss_gilstate` (3.15), as a distance from the thread pointer; only
-    /// for a program, not a library, and only if it was not stripped.
+    /// `_Py_tss_gilstate` (3.15), as a distance from the thread pointer, if the
+    /// file was not stripped. Only true where the file is the program itself.
     pub tls_offset: Option<i64>,
 }
 
@@ -121,9 +121,7 @@ impl Runtime {
             None => *row,
         };
         let tls_offset = match (symbols.gilstate_slot, elf.program_tls_offset()) {
-            (Some(slot), Some(block)) if !file_name.starts_with(b"lib") => {
-                block.checked_add_unsigned(slot.address)
-            }
+            (Some(slot), Some(block)) => block.checked_add_unsigned(slot.address),
             _ => None,
         };
         Ok(Some(Self::new(
@@ -154,7 +152,7 @@ impl Runtime {
         let Some(current) = elf.dynamic_symbol("_PyThreadState_Current")? else {
             return Ok(None);
         };
-        // `_PyCode_GetExtra`'s index function came with 3.6 (PEP 523).
+        // Came with 3.6 (PEP 523).
         if elf
             .dynamic_symbol("_PyEval_RequestCodeExtraIndex")?
             .is_none()
@@ -170,7 +168,8 @@ impl Runtime {
         let head = head.ok_or(RuntimeError::Stripped {
             symbol: "interp_head",
         })?;
-        let version = PythonVersion::minor_only(3, 6);
+        let version =
+            version_evidence::written(elf, Some(6))?.unwrap_or(PythonVersion::minor_only(3, 6));
         let unknown = || RuntimeError::UnknownLayout {
             version,
             reason: "its statics are far apart".to_owned(),

@@ -115,3 +115,116 @@ fn places_below(memory: &impl UserMemory, state: ThreadState) -> Vec<u64> {
     }
     places
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use sampler_common::memory::MemoryFault;
+
+    use super::*;
+    use crate::cpython::layout_table::row;
+    use crate::cpython::version::PythonVersion;
+
+    const RUNTIME: u64 = 0x10_0000;
+    const INTERPRETER: u64 = 0x20_0000;
+
+    /// Words; what is not set is zero, and below `edge` nothing is mapped.
+    #[derive(Default)]
+    struct Words {
+        words: HashMap<u64, u64>,
+        edge: u64,
+    }
+
+    impl UserMemory for Words {
+        fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
+            if address < self.edge {
+                return Err(MemoryFault { address });
+            }
+            let (words, _) = destination.as_chunks_mut::<8>();
+            for (at, word) in (address..).step_by(8).zip(words) {
+                *word = self.words.get(&at).copied().unwrap_or(0).to_le_bytes();
+            }
+            Ok(())
+        }
+    }
+
+    fn layout() -> InterpreterLayout {
+        let row = row(PythonVersion::minor_only(3, 15)).expect("it is supported");
+        row.layout
+    }
+
+    /// Threads whose states are at a million times their position, each noted
+    /// at the given distances below its thread pointer.
+    fn process(threads: &[&[u64]]) -> Words {
+        let layout = layout();
+        let mut memory = Words::default();
+        let mut link = INTERPRETER + u64::from(layout.runtime.interp_threads_head);
+        let head = RUNTIME + u64::from(layout.runtime.interpreters_head);
+        memory.words.insert(head, INTERPRETER);
+        for (position, places) in (1..).zip(threads) {
+            let state = position * 0x100_0000;
+            let pointer = 0x7f00_0000_0740 + position * 0x10_0000;
+            memory.words.insert(link, state);
+            let thread = &layout.thread;
+            memory
+                .words
+                .insert(state + u64::from(thread.thread_id), pointer);
+            memory
+                .words
+                .insert(state + u64::from(thread.status), BOUND_GILSTATE.into());
+            for distance in *places {
+                memory.words.insert(pointer - distance, state);
+            }
+            link = state + u64::from(thread.next);
+        }
+        memory
+    }
+
+    fn find(memory: &Words) -> Option<i64> {
+        find_offset(memory, &layout(), RUNTIME)
+    }
+
+    #[test]
+    fn finds_the_slot_that_every_thread_has() {
+        assert_eq!(find(&process(&[&[0x28]])), Some(-0x28));
+        assert_eq!(
+            find(&process(&[&[0x28, 0x20], &[0x28], &[0x28, 0x900]])),
+            Some(-0x28)
+        );
+        assert_eq!(find(&process(&[&[4096]])), Some(-4096));
+    }
+
+    #[test]
+    fn gives_none_where_two_fit_or_none_does() {
+        assert_eq!(find(&process(&[&[0x28, 0x20]])), None);
+        assert_eq!(find(&process(&[&[0x28], &[0x20]])), None);
+        assert_eq!(find(&process(&[&[REACH + 8]])), None);
+        assert_eq!(find(&process(&[])), None);
+    }
+
+    #[test]
+    fn stops_where_memory_ends() {
+        let mut memory = process(&[&[0x28, 0x1800]]);
+        assert_eq!(find(&memory), None);
+        // The state and the runtime must stay readable, so the edge moves up to
+        // the page of the thread pointer only for addresses near it.
+        memory.words.remove(&(0x7f00_0010_0740 - 0x1800));
+        assert_eq!(find(&memory), Some(-0x28));
+        memory.edge = u64::MAX;
+        assert_eq!(find(&memory), None);
+    }
+
+    #[test]
+    fn a_list_that_runs_in_a_circle_ends() {
+        let mut memory = process(&[&[0x28]]);
+        let next = 0x100_0000 + u64::from(layout().thread.next);
+        memory.words.insert(next, 0x100_0000);
+        assert_eq!(find(&memory), Some(-0x28));
+        let interpreter = INTERPRETER + u64::from(layout().runtime.interp_next);
+        let threads = INTERPRETER + u64::from(layout().runtime.interp_threads_head);
+        memory.words.insert(interpreter, INTERPRETER);
+        memory.words.insert(threads, 0);
+        assert_eq!(find(&memory), None);
+    }
+}

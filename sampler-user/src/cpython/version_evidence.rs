@@ -15,7 +15,7 @@ use crate::process::elf_symbols::Symbol;
 
 /// Most bytes of constants that are searched for a version.
 const MAX_CONSTANTS: u64 = 64 << 20;
-/// Longest text of a version that is looked for: `3.10.10rc1+` and a NUL.
+/// Longest text of a version that is looked for, and the byte in front of it.
 const MAX_VERSION_TEXT: usize = 16;
 
 /// A version, and the debug offsets that came with it.
@@ -108,11 +108,15 @@ fn unexported_version(
     let minor = library_minor(&soname)
         .or_else(|| library_minor(file_name))
         .or_else(|| minor_by_size(runtime.size));
-    let texts = version_texts(elf, minor)?;
-    match (minor, texts.as_slice()) {
-        (_, [text]) => Ok(*text),
-        (Some(minor), _) => Ok(PythonVersion::minor_only(3, minor)),
-        (None, _) => Err(EvidenceError::Nothing),
+    match (written(elf, minor)?, minor) {
+        (Some(text), _) => Ok(text),
+        // 3.7.4 moved fields, and has this size since.
+        (None, Some(7)) if runtime.size == 1520 => Ok(PythonVersion {
+            micro: 4,
+            ..PythonVersion::minor_only(3, 7)
+        }),
+        (None, Some(minor)) => Ok(PythonVersion::minor_only(3, minor)),
+        (None, None) => Err(EvidenceError::Nothing),
     }
 }
 
@@ -135,38 +139,49 @@ fn minor_by_size(size: u64) -> Option<u8> {
     }
 }
 
-/// The different versions of 3.7 to 3.10 (or of `minor` alone) that are written
-/// among the constants. Other software's versions may be there too.
-fn version_texts(elf: &ElfFile, minor: Option<u8>) -> Result<Vec<PythonVersion>, ElfError> {
-    let mut found = Vec::new();
+/// The one version of 3.7 to 3.10 (or of `minor` alone) that is written among
+/// the constants; `None` if there are several: other software's may be there.
+///
+/// A text that is nothing but a version counts more than one that ends in it.
+/// The latter counts too, since linkers let a text share the end of a longer
+/// one, such as `/opt/python/3.8.18`.
+pub(crate) fn written(elf: &ElfFile, minor: Option<u8>) -> Result<Option<PythonVersion>, ElfError> {
     let Some(constants) = elf.section(".rodata") else {
-        return Ok(found);
+        return Ok(None);
     };
     if constants.size > MAX_CONSTANTS {
-        return Ok(found);
+        return Ok(None);
     }
+    let (mut whole, mut endings) = (Vec::new(), Vec::new());
     elf.visit_strings(constants, MAX_VERSION_TEXT, |_, tail| {
-        let text = tail.rsplit(|byte| *byte == 0).next().unwrap_or_default();
-        if let Some(version) = version_of_interest(text, minor)
-            && !found.contains(&version)
-        {
-            found.push(version);
+        if let Some((version, is_whole)) = version_at_end(tail, minor) {
+            let found = if is_whole { &mut whole } else { &mut endings };
+            if !found.contains(&version) {
+                found.push(version);
+            }
         }
-        found.len() < 8
+        whole.len() < 8 && endings.len() < 8
     })?;
-    Ok(found)
+    Ok([whole, endings]
+        .iter()
+        .find_map(|found| match found.as_slice() {
+            [version] => Some(*version),
+            _ => None,
+        }))
 }
 
-fn version_of_interest(text: &[u8], minor: Option<u8>) -> Option<PythonVersion> {
-    if !text.starts_with(b"3.") {
-        return None;
-    }
+/// The version that `tail` ends with, and whether it is a text of its own.
+fn version_at_end(tail: &[u8], minor: Option<u8>) -> Option<(PythonVersion, bool)> {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b".abcr+".contains(byte);
+    let before = tail.iter().rposition(|byte| !is_part(byte))?;
+    let text = tail.get(before.checked_add(1)?..)?;
     let version: PythonVersion = std::str::from_utf8(text).ok()?.parse().ok()?;
-    match minor {
-        Some(minor) => version.minor == minor,
-        None => (7..=10).contains(&version.minor),
-    }
-    .then_some(version)
+    let fits = version.major == 3
+        && match minor {
+            Some(minor) => version.minor == minor,
+            None => (7..=10).contains(&version.minor),
+        };
+    fits.then(|| (version, tail.get(before) == Some(&0)))
 }
 
 #[cfg(test)]
@@ -191,11 +206,19 @@ mod tests {
 
     #[test]
     fn takes_only_versions_that_fit() {
-        let version = |text: &str| text.parse::<PythonVersion>().ok();
-        assert_eq!(version_of_interest(b"3.9.2+", None), version("3.9.2"));
-        assert_eq!(version_of_interest(b"3.9.2", Some(8)), None);
-        assert_eq!(version_of_interest(b"3.34.1", None), None);
-        assert_eq!(version_of_interest(b"13.9.2", None), None);
-        assert_eq!(version_of_interest(b"3.9.2 (", None), None);
+        let version = |text: &str| text.parse::<PythonVersion>().expect("a version");
+        let whole = Some((version("3.9.2"), true));
+        assert_eq!(version_at_end(b"tail\x003.9.2+", None), whole);
+        let ending = Some((version("3.7.16"), false));
+        assert_eq!(version_at_end(b"/versions/3.7.16", Some(7)), ending);
+        assert_eq!(version_at_end(b"\x003.9.2", Some(8)), None);
+        assert_eq!(version_at_end(b"\x003.34.1", None), None);
+        assert_eq!(version_at_end(b"\x0013.9.2", None), None);
+        assert_eq!(
+            version_at_end(b"3.9.2", None),
+            None,
+            "may be the end of 13.9.2"
+        );
+        assert_eq!(version_at_end(b"\x00", None), None);
     }
 }

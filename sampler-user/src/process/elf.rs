@@ -351,3 +351,86 @@ fn c_string(bytes: &[u8], offset: u32) -> &[u8] {
         .and_then(|offset| bytes.get(offset..)?.split(|byte| *byte == 0).next())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::elf_fixture::{self, ADDRESS};
+    use crate::process::maps::read_maps;
+
+    fn parse(content: &[u8]) -> Result<ElfFile, ElfError> {
+        ElfFile::parse(elf_fixture::open(content))
+    }
+
+    fn fixture() -> Vec<u8> {
+        elf_fixture::elf(
+            elf::SHT_SYMTAB,
+            &[("here", ADDRESS + 4, 8)],
+            b"0123456789abcdef",
+        )
+    }
+
+    #[test]
+    fn reads_what_is_at_an_address() {
+        let file = parse(&fixture()).expect("a good file");
+        let mut bytes = [0; 4];
+        file.read_at_address(ADDRESS + 4, &mut bytes)
+            .expect("it is loaded");
+        assert_eq!(&bytes, b"4567");
+        for outside in [ADDRESS - 1, ADDRESS + 13, u64::MAX, 0] {
+            assert!(
+                file.read_at_address(outside, &mut bytes).is_err(),
+                "{outside:#x}"
+            );
+        }
+        assert_eq!(
+            file.section(".rodata").map(|section| section.size),
+            Some(16)
+        );
+        assert_eq!(file.section(".data"), None);
+    }
+
+    #[test]
+    fn names_what_it_cannot_use() {
+        assert!(matches!(parse(b"#!/bin/sh\n"), Err(ElfError::NotElf)));
+        assert!(matches!(parse(&[0; 64]), Err(ElfError::NotElf)));
+        let mut other = fixture();
+        other[18] = 0x28;
+        assert!(matches!(
+            parse(&other),
+            Err(ElfError::Machine { machine: 0x28 })
+        ));
+        other[4] = elf::ELFCLASS32;
+        assert!(matches!(parse(&other), Err(ElfError::ThirtyTwoBit)));
+    }
+
+    #[test]
+    fn finds_where_it_was_loaded() {
+        let file = parse(&fixture()).expect("a good file");
+        let maps = read_maps(std::process::id()).expect("we may look at ourselves");
+        let mut mapping = maps.into_iter().next().expect("we are mapped");
+        mapping.start = 0x7f00_0000_0000;
+        mapping.offset = 0;
+        // The segment's first byte is at 0x100 of its page in the file.
+        let bias = file.segments().load_bias(&mapping).expect("it fits");
+        assert_eq!(bias, 0x7f00_0000_0100 - ADDRESS);
+        mapping.offset = 0x1000;
+        assert_eq!(file.segments().load_bias(&mapping), None);
+    }
+
+    #[test]
+    fn a_damaged_file_never_panics() {
+        let mut usable = 0;
+        for content in elf_fixture::damaged(&fixture()) {
+            let Ok(file) = parse(&content) else { continue };
+            usable += 1;
+            let mut bytes = [0; 8];
+            let _ = file.read_at_address(ADDRESS, &mut bytes);
+            let _ = file.static_symbols(["here", "there"]);
+            let _ = file.dynamic_symbol("here");
+            let _ = file.soname();
+            let _ = file.program_tls_offset();
+        }
+        assert!(usable > 0);
+    }
+}

@@ -245,3 +245,88 @@ fn defined(entry: Bytes<'_>) -> Option<Symbol> {
         size: entry.u64_at(16),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::elf_fixture::{self, ADDRESS};
+    use crate::process::mapped_file::MappedFile;
+    use crate::process::maps::read_maps;
+
+    fn fixture(table: u32) -> ElfFile {
+        let symbols = [("longer_name", ADDRESS, 1), ("last", ADDRESS + 8, 2)];
+        let content = elf_fixture::elf(table, &symbols, &[7; 32]);
+        ElfFile::parse(elf_fixture::open(&content)).expect("a good file")
+    }
+
+    #[test]
+    fn finds_symbols_without_an_index() {
+        let last = Some(Symbol {
+            address: ADDRESS + 8,
+            size: 2,
+        });
+        let file = fixture(elf::SHT_SYMTAB);
+        let found = file
+            .static_symbols(["last", "name", "first"])
+            .expect("a good table");
+        assert_eq!(found, [last, None, None]);
+        assert_eq!(file.dynamic_symbol("last").expect("no table"), None);
+        let file = fixture(elf::SHT_DYNSYM);
+        assert_eq!(file.dynamic_symbol("last").expect("a good table"), last);
+        assert_eq!(file.static_symbols(["last"]).expect("no table"), [None]);
+    }
+
+    #[test]
+    fn finds_symbols_by_hash() {
+        let pid = std::process::id();
+        let maps = read_maps(pid).expect("we may look at ourselves");
+        let mapping = maps
+            .iter()
+            .find(|map| map.executable && map.file_name().starts_with(b"libc.so"))
+            .expect("tests are linked with the C library");
+        let file = MappedFile::locate(pid, mapping).expect("it is there");
+        let file = ElfFile::parse(file.open().expect("readable")).expect("a good file");
+        assert!(file.section_of_kind(elf::SHT_GNU_HASH).is_some());
+        let symbol = file
+            .dynamic_symbol("qsort")
+            .expect("a good table")
+            .expect("it is there");
+        let bias = file.segments().load_bias(mapping).expect("it fits");
+        let address = bias.wrapping_add(symbol.address);
+        assert!((mapping.start..mapping.end).contains(&address));
+        let streamed = file.streamed_symbols(
+            file.section_of_kind(elf::SHT_DYNSYM).expect("it is there"),
+            ["qsort", "no_such_function"],
+        );
+        assert_eq!(streamed.expect("a good table"), [Some(symbol), None]);
+        assert_eq!(
+            file.dynamic_symbol("no_such_function")
+                .expect("a good table"),
+            None
+        );
+        assert_eq!(
+            file.soname().expect("a good table").as_deref(),
+            Some(&b"libc.so.6"[..])
+        );
+    }
+
+    #[test]
+    fn strings_are_seen_across_chunks() {
+        let mut content = vec![b'x'; CHUNK * 2 + 100];
+        let split = CHUNK - 2;
+        content[split..split + 5].copy_from_slice(b"\0abc\0");
+        content.push(0);
+        let file = elf_fixture::elf(elf::SHT_SYMTAB, &[], &content);
+        let file = ElfFile::parse(elf_fixture::open(&file)).expect("a good file");
+        let mut seen = Vec::new();
+        let section = file.section(".rodata").expect("it is there");
+        file.visit_strings(section, 4, |end, text| {
+            seen.push((end, text.to_vec()));
+            true
+        })
+        .expect("it is whole");
+        assert_eq!(seen[0], (split as u64, b"xxxx".to_vec()));
+        assert_eq!(seen[1], (split as u64 + 4, b"\0abc".to_vec()));
+        assert_eq!(seen[2], (content.len() as u64 - 1, b"xxxx".to_vec()));
+    }
+}

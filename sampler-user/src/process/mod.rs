@@ -2,6 +2,8 @@
 //! Python, and every answer may be out of date the moment it is given.
 
 pub mod elf;
+#[cfg(test)]
+pub(crate) mod elf_fixture;
 pub mod elf_symbols;
 pub mod files;
 pub mod identity;
