@@ -306,7 +306,7 @@ fn implausible(field: &'static str, value: u64) -> DebugOffsetsError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::cpython::layout_table::row;
 
@@ -319,7 +319,7 @@ mod tests {
     ];
 
     /// CPython 3.14.10 for amd64.
-    const WORDS_3_14: [u64; 94] = [
+    pub(crate) const WORDS_3_14: [u64; 94] = [
         51251952, 0, 316616, 784, 808, 225864, 7280, 7272, 7344, 7360, 7408, 7688, 7672, 7680, 16,
         7784, 0, 7800, 7792, 7992, 0, 832, 0, 8, 16, 72, 152, 160, 232, 32, 88, 8, 0, 56, 80, 74,
         64, 0, 216, 112, 120, 128, 136, 68, 52, 96, 104, 208, 0, 16, 8, 416, 24, 88, 168, 40, 32,
@@ -337,7 +337,7 @@ mod tests {
         24, 72, 67, 0, 8, 24, 344, 8028, 0, 4, 512,
     ];
 
-    fn bytes(words: &[u64]) -> Vec<u8> {
+    pub(crate) fn bytes(words: &[u64]) -> Vec<u8> {
         let words = words.iter().flat_map(|word| word.to_le_bytes());
         COOKIE.iter().copied().chain(words).collect()
     }

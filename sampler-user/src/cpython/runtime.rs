@@ -232,3 +232,98 @@ fn refuse_traced_references(elf: &ElfFile, version: PythonVersion) -> Result<(),
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpython::debug_offsets::tests::{WORDS_3_14, bytes};
+    use crate::process::elf_fixture::{self, ADDRESS};
+    use object::elf::{SHT_DYNSYM, SHT_SYMTAB};
+
+    fn from_bytes(content: &[u8], file_name: &str) -> Result<Option<Runtime>, RuntimeError> {
+        let elf = ElfFile::parse(elf_fixture::open(content))?;
+        Runtime::from_elf(&elf, file_name.as_bytes())
+    }
+
+    /// A file with an interpreter whose `_PyRuntime` starts with `words`.
+    fn interpreter(table: u32, words: &[u64]) -> Vec<u8> {
+        let symbols = [("_PyRuntime", ADDRESS, words[2]), ("PyCode_Type", 0x99, 8)];
+        let mut content = bytes(words);
+        content.resize(2048, 0);
+        elf_fixture::elf(table, &symbols, &content)
+    }
+
+    #[test]
+    fn exported_or_not_it_is_found() {
+        for table in [SHT_DYNSYM, SHT_SYMTAB] {
+            let runtime = from_bytes(&interpreter(table, &WORDS_3_14), "app");
+            let runtime = runtime.expect("it is supported").expect("it is there");
+            assert_eq!(runtime.version.to_string(), "3.14.10");
+            assert_eq!(runtime.addresses.runtime, ADDRESS);
+            assert_eq!(runtime.addresses.code_type, 0x99);
+        }
+    }
+
+    #[test]
+    fn a_version_without_a_row_is_refused_by_name() {
+        let mut words = WORDS_3_14;
+        words[0] = 0x0310_00f0;
+        let error = from_bytes(&interpreter(SHT_DYNSYM, &words), "app").expect_err("3.16");
+        let text = "Python 3.16.0 is not supported: this build knows 3.6 to 3.15";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn a_preview_is_taken_at_its_word_or_not_at_all() {
+        let mut words = WORDS_3_14;
+        words[0] = 0x030e_00b1;
+        let runtime = from_bytes(&interpreter(SHT_DYNSYM, &words), "app");
+        let runtime = runtime.expect("plausible").expect("it is there");
+        assert_eq!(runtime.version.to_string(), "3.14.0b1");
+        words[30] = 3;
+        let error = from_bytes(&interpreter(SHT_DYNSYM, &words), "app").expect_err("nonsense");
+        assert!(
+            matches!(error, RuntimeError::UnknownPreview { .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn old_versions_are_told_by_name_then_by_size_then_by_text() {
+        let old = |size: u64, text: &[u8]| {
+            let symbols = [("_PyRuntime", 0x1234, size), ("PyCode_Type", 0x99, 8)];
+            elf_fixture::elf(SHT_DYNSYM, &symbols, text)
+        };
+        for (size, text, name, version) in [
+            (656, &b"\x003.10.2\0"[..], "libpython3.10.so.1.0", "3.10.2"),
+            (656, b"\x003.10.2\x003.9.5\0", "python", "3.9.5"),
+            (1, b"\x003.8.18+\0", "app", "3.8.18"),
+            (1520, b"", "app", "3.7.4"),
+        ] {
+            let runtime = from_bytes(&old(size, text), name).expect("it is supported");
+            assert_eq!(runtime.expect("it is there").version.to_string(), version);
+        }
+        let error = from_bytes(&old(1, b"\x003.8.1\x003.9.1\0"), "app").expect_err("two texts");
+        assert!(
+            matches!(error, RuntimeError::Evidence(EvidenceError::Nothing)),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_was_stripped_is_named() {
+        let symbols = [("_PyRuntime", ADDRESS, 8)];
+        let error = from_bytes(&elf_fixture::elf(SHT_DYNSYM, &symbols, &[0; 8]), "app");
+        let error = error.expect_err("no PyCode_Type").to_string();
+        assert!(error.contains("PyCode_Type was stripped"), "{error}");
+    }
+
+    #[test]
+    fn damaged_files_never_panic() {
+        let mut readable = 0;
+        for content in elf_fixture::damaged(&interpreter(SHT_DYNSYM, &WORDS_3_14)) {
+            readable += u32::from(from_bytes(&content, "app").is_ok());
+        }
+        assert!(readable > 0);
+    }
+}

@@ -129,16 +129,16 @@ mod tests {
     const RUNTIME: u64 = 0x10_0000;
     const INTERPRETER: u64 = 0x20_0000;
 
-    /// Words; what is not set is zero, and below `edge` nothing is mapped.
+    /// Words; what is not set is zero, except in `hole`, where nothing is mapped.
     #[derive(Default)]
     struct Words {
         words: HashMap<u64, u64>,
-        edge: u64,
+        hole: std::ops::Range<u64>,
     }
 
     impl UserMemory for Words {
         fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
-            if address < self.edge {
+            if self.hole.contains(&address) {
                 return Err(MemoryFault { address });
             }
             let (words, _) = destination.as_chunks_mut::<8>();
@@ -207,11 +207,10 @@ mod tests {
     fn stops_where_memory_ends() {
         let mut memory = process(&[&[0x28, 0x1800]]);
         assert_eq!(find(&memory), None);
-        // The state and the runtime must stay readable, so the edge moves up to
-        // the page of the thread pointer only for addresses near it.
-        memory.words.remove(&(0x7f00_0010_0740 - 0x1800));
+        // The page below the thread pointer's own.
+        memory.hole = 0x7f00_000f_f000..0x7f00_0010_0000;
         assert_eq!(find(&memory), Some(-0x28));
-        memory.edge = u64::MAX;
+        memory.hole = 0..u64::MAX;
         assert_eq!(find(&memory), None);
     }
 
