@@ -1,1 +1,3 @@
+//! What several integration tests share. It refuses to know what they test.
 
+pub mod interpreters;
