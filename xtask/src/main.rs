@@ -1,15 +1,19 @@
 //! The project's own automation: set-up, build, demo and tests, one command
 //! each. It refuses to know anything about sampling or CPython's insides.
 
+mod apt;
 mod build;
 mod cargo;
 mod ebpf;
+mod interpreters;
 mod linker;
 mod packages;
 mod process;
+mod roots;
 mod sudo;
 mod toolchain;
 mod workspace;
+mod wrapper;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,12 @@ enum Task {
     Setup,
     /// Build the kernel object, then the release binary that carries it.
     Build,
+    /// Make the private roots with Pythons that this host has not.
+    Roots {
+        /// Make them again: the suites they come from move on.
+        #[arg(long)]
+        anew: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,5 +61,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match arguments.task {
         Task::Setup => ebpf::Tools::find_or_install(&workspace).map(drop),
         Task::Build => build::everything(&workspace).map(drop),
+        Task::Roots { anew } => roots::show(anew),
     }
 }

@@ -1,0 +1,182 @@
+//! An apt of our own, beside the host's: it downloads a suite's packages and
+//! never installs anything on the host. It refuses to know what the packages
+//! are for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::process;
+
+const KEYRINGS: [&str; 2] = [
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/usr/share/keyrings/debian-archive-keyring.pgp",
+];
+
+/// The host's own settings that a download needs: proxies, certificates.
+const KEPT_SETTINGS: [&str; 3] = ["Acquire::http::", "Acquire::https::", "Acquire::Retries"];
+
+/// A private apt state for one suite of Debian.
+pub(crate) struct PrivateApt {
+    directory: PathBuf,
+    configuration: PathBuf,
+}
+
+impl PrivateApt {
+    /// Makes the state below `directory` and reads the suite's package list.
+    pub(crate) fn new(directory: &Path, suite: &str) -> anyhow::Result<Self> {
+        let mirror = host_mirror()
+            .context("the host's apt sources name no Debian mirror; another distribution?")?;
+        let keyring = KEYRINGS
+            .into_iter()
+            .find(|path| Path::new(path).is_file())
+            .context("no Debian keyring: sudo apt-get install debian-archive-keyring")?;
+        let architecture = process::read(Command::new("dpkg").arg("--print-architecture"))?;
+        let architecture = architecture.trim();
+        for part in [
+            "etc/preferences.d",
+            "etc/apt.conf.d",
+            "state/lists/partial",
+            "cache/archives/partial",
+        ] {
+            fs::create_dir_all(directory.join(part))?;
+        }
+        fs::write(directory.join("status"), "")?;
+        fs::write(
+            directory.join("etc/sources.list"),
+            format!("deb [signed-by={keyring} arch={architecture}] {mirror} {suite} main\n"),
+        )?;
+        let configuration = directory.join("apt.conf");
+        fs::write(&configuration, settings(directory, architecture)?)?;
+        let apt = Self {
+            directory: directory.to_owned(),
+            configuration,
+        };
+        process::run(apt.command("apt-get").args(["update", "--quiet=2"]))?;
+        Ok(apt)
+    }
+
+    /// Names of the suite's packages that begin with `prefix`.
+    pub(crate) fn names(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
+        let names = process::read(self.command("apt-cache").args(["pkgnames", prefix]))?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
+    /// Downloads `packages` with all that they depend on; gives the files.
+    pub(crate) fn download(&self, packages: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+        process::run(
+            self.command("apt-get")
+                .args(["install", "--yes", "--quiet=2", "--download-only"])
+                .arg("--no-install-recommends")
+                .args(packages)
+                .stdout(std::process::Stdio::null()),
+        )?;
+        let archives = self.directory.join("cache/archives");
+        let mut files = Vec::new();
+        for entry in fs::read_dir(archives)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "deb") {
+                files.push(path);
+            }
+        }
+        Ok(files)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("APT_CONFIG", &self.configuration)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    }
+}
+
+fn settings(directory: &Path, architecture: &str) -> anyhow::Result<String> {
+    let path = directory.to_str().context("the cache's path is no UTF-8")?;
+    if path.contains(['"', '\\']) {
+        bail!("apt cannot use a cache whose path has quotes or backslashes: {path}");
+    }
+    let mut text = String::new();
+    let host = process::read(Command::new("apt-config").arg("dump"))?;
+    for line in host
+        .lines()
+        .filter(|line| KEPT_SETTINGS.iter().any(|kept| line.starts_with(kept)))
+    {
+        text.push_str(line);
+        text.push('\n');
+    }
+    // Signatures are checked. Dates are not: a mirror that stands still, or a
+    // host whose clock is wrong, still gives a Python to test with.
+    text.push_str(&format!(
+        "Dir \"{path}\";\n\
+         Dir::State \"{path}/state\";\n\
+         Dir::State::status \"{path}/status\";\n\
+         Dir::Cache \"{path}/cache\";\n\
+         Dir::Etc \"{path}/etc\";\n\
+         APT::Architecture \"{architecture}\";\n\
+         APT::Architectures {{ \"{architecture}\"; }};\n\
+         APT::Sandbox::User \"\";\n\
+         Acquire::Languages \"none\";\n\
+         Acquire::Check-Valid-Until \"false\";\n\
+         Acquire::Check-Date \"false\";\n"
+    ));
+    Ok(text)
+}
+
+/// The Debian mirror that the host itself uses.
+fn host_mirror() -> Option<String> {
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
+        files.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    files.sort();
+    files
+        .iter()
+        .find_map(|file| fs::read_to_string(file).ok().and_then(|text| mirror(&text)))
+}
+
+/// The first address in an apt sources file, of either style, that ends as the
+/// address of a Debian archive does.
+fn mirror(sources: &str) -> Option<String> {
+    sources
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("deb ") || line.starts_with("URIs:"))
+        .flat_map(str::split_whitespace)
+        .find(|word| word.contains("://") && word.trim_end_matches('/').ends_with("/debian"))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mirror;
+
+    #[test]
+    fn the_mirror_is_found_in_both_styles_of_sources() {
+        let list = "# deb http://old.example/debian stable main\n\
+                    deb [arch=amd64] http://mirror.example/debian stable main\n";
+        assert_eq!(
+            mirror(list).as_deref(),
+            Some("http://mirror.example/debian")
+        );
+        let fields = "Types: deb\nURIs: http://mirror.example/debian/\nSuites: stable\n";
+        assert_eq!(
+            mirror(fields).as_deref(),
+            Some("http://mirror.example/debian/")
+        );
+    }
+
+    #[test]
+    fn another_archive_is_not_taken_for_debian() {
+        assert_eq!(
+            mirror("deb http://mirror.example/debian-security stable main\n"),
+            None
+        );
+        assert_eq!(
+            mirror("deb http://mirror.example/ubuntu noble main\n"),
+            None
+        );
+    }
+}
