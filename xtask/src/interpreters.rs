@@ -12,6 +12,9 @@ use anyhow::Context as _;
 use crate::process::probe;
 use crate::roots::RootPython;
 
+/// Where the tests find their interpreters: paths separated by colons.
+pub(crate) const VARIABLE: &str = "PYEBPF_PYTHONS";
+
 /// The oldest version the tests are written for.
 const OLDEST: (u8, u8) = (3, 8);
 

@@ -4,13 +4,19 @@
 mod apt;
 mod build;
 mod cargo;
+mod demo;
 mod ebpf;
+mod fuzz;
+mod hot;
 mod interpreters;
 mod linker;
+mod live;
 mod packages;
 mod process;
 mod roots;
 mod sudo;
+mod tally;
+mod test;
 mod toolchain;
 mod workspace;
 mod wrapper;
@@ -38,6 +44,20 @@ enum Task {
     Setup,
     /// Build the kernel object, then the release binary that carries it.
     Build,
+    /// Build, sample a small Python service of ours, and show the result.
+    Demo,
+    /// Run every check and every test, the live ones as root.
+    Test {
+        /// Only what needs neither root nor BPF nor other interpreters.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Run the fuzz targets.
+    Fuzz {
+        /// How long each target runs.
+        #[arg(long, default_value_t = 60, value_name = "N")]
+        seconds: u32,
+    },
     /// Make the private roots with Pythons that this host has not.
     Roots {
         /// Make them again: the suites they come from move on.
@@ -61,6 +81,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match arguments.task {
         Task::Setup => ebpf::Tools::find_or_install(&workspace).map(drop),
         Task::Build => build::everything(&workspace).map(drop),
+        Task::Demo => demo::run(&workspace),
+        Task::Test { quick } => test::everything(&workspace, quick),
+        Task::Fuzz { seconds } => fuzz::everything(&workspace, seconds),
         Task::Roots { anew } => roots::show(anew),
     }
 }

@@ -1,6 +1,7 @@
 //! Running other programs and saying so in one plain line each. It refuses to
 //! know what any of them is for.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -34,6 +35,27 @@ pub(crate) fn read(command: &mut Command) -> anyhow::Result<String> {
         bail!("`{line}` failed ({})", output.status);
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed no text"))
+}
+
+/// Runs `command`, shows its standard output and hands over each line of it.
+/// Says whether the command succeeded.
+pub(crate) fn run_reading(
+    command: &mut Command,
+    mut take: impl FnMut(&str),
+) -> anyhow::Result<bool> {
+    let line = describe(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    let output = child.stdout.take().context("a piped output can be taken")?;
+    for bytes in BufReader::new(output).split(b'\n') {
+        let text = bytes.with_context(|| format!("cannot read from `{line}`"))?;
+        let text = String::from_utf8_lossy(&text);
+        println!("{text}");
+        take(&text);
+    }
+    Ok(child.wait()?.success())
 }
 
 /// What `command` printed, or `None` where it is missing or failed: for looking

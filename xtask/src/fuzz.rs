@@ -1,0 +1,105 @@
+//! Building and running the fuzz targets on a stable compiler. It refuses to
+//! know what they feed.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::process::{self, say};
+use crate::workspace::Workspace;
+use crate::{cargo, packages};
+
+/// What libFuzzer needs to see which code an input reached. The flags are
+/// LLVM's own, so no nightly compiler is needed.
+const FLAGS: &str = "-Cpasses=sancov-module\
+    \u{1f}-Cllvm-args=-sanitizer-coverage-level=4\
+    \u{1f}-Cllvm-args=-sanitizer-coverage-inline-8bit-counters\
+    \u{1f}-Cllvm-args=-sanitizer-coverage-pc-table\
+    \u{1f}-Cllvm-args=-sanitizer-coverage-trace-compares\
+    \u{1f}-Ccodegen-units=1\
+    \u{1f}--cfg\u{1f}fuzzing";
+
+/// Limits that a target must keep for any input: seconds, and MB of memory.
+const LIMITS: [&str; 4] = [
+    "-timeout=10",
+    "-rss_limit_mb=2048",
+    "-max_len=65536",
+    "-print_final_stats=1",
+];
+
+/// Runs every target for so many seconds each.
+pub(crate) fn everything(workspace: &Workspace, seconds: u32) -> anyhow::Result<()> {
+    for target in targets(workspace)? {
+        one(workspace, &target, seconds)?;
+    }
+    Ok(())
+}
+
+/// Names of the targets: one for each file.
+pub(crate) fn targets(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+    let directory = workspace.root.join("fuzz/fuzz_targets");
+    let entries =
+        fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .filter_map(|path| {
+            path.file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+        })
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Builds one target and runs it. What it finds new goes into `fuzz/corpus`,
+/// what breaks it into `fuzz/artifacts`.
+pub(crate) fn one(workspace: &Workspace, target: &str, seconds: u32) -> anyhow::Result<()> {
+    packages::need_program("c++", "build-essential", "libFuzzer")?;
+    let program = build(workspace, target)?;
+    let fuzz = workspace.root.join("fuzz");
+    let corpus = fuzz.join("corpus").join(target);
+    let artifacts = fuzz.join("artifacts").join(target);
+    fs::create_dir_all(&corpus)?;
+    fs::create_dir_all(&artifacts)?;
+    say(format!("fuzzing {target} for {seconds} s"));
+    let mut command = Command::new(program);
+    command
+        .args(LIMITS)
+        .arg(format!("-max_total_time={seconds}"));
+    command
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .arg(corpus);
+    let seeds = fuzz.join("seeds").join(target);
+    if seeds.is_dir() {
+        command.arg(seeds);
+    }
+    process::run(&mut command)
+        .with_context(|| format!("the input that broke it is in {}", artifacts.display()))
+}
+
+fn build(workspace: &Workspace, target: &str) -> anyhow::Result<PathBuf> {
+    // Naming the target keeps build scripts and macros uninstrumented.
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let directory = workspace.target.join("fuzz");
+    process::run(
+        cargo::command()
+            .args([
+                "build",
+                "--release",
+                "--locked",
+                "--target",
+                &triple,
+                "--bin",
+                target,
+            ])
+            .arg("--target-dir")
+            .arg(&directory)
+            .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
+            .current_dir(workspace.root.join("fuzz")),
+    )?;
+    Ok(directory.join(triple).join("release").join(target))
+}

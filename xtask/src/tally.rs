@@ -1,0 +1,166 @@
+//! What a test run did: one line for each step, and the sums. It refuses to
+//! know what a step consists of.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::process::say;
+
+/// Passed and failed tests of one step. A step that has no tests of its own,
+/// such as a formatting check, counts as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) ignored: u64,
+}
+
+impl Counts {
+    /// A step that is a single check.
+    pub(crate) fn check(succeeded: bool) -> Self {
+        Self {
+            passed: succeeded.into(),
+            failed: (!succeeded).into(),
+            ignored: 0,
+        }
+    }
+
+    /// Adds what one line of a test program's output says, if it is a result:
+    /// `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    pub(crate) fn read(&mut self, line: &str) {
+        let Some((_, counts)) = line
+            .strip_prefix("test result: ")
+            .and_then(|r| r.split_once(". "))
+        else {
+            return;
+        };
+        for part in counts.split("; ") {
+            let Some((number, what)) = part.split_once(' ') else {
+                continue;
+            };
+            let Ok(number) = number.parse::<u64>() else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+struct Step {
+    name: String,
+    took: Duration,
+    result: Result<Counts, String>,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{:<24} {:>6.1} s  ",
+            self.name,
+            self.took.as_secs_f64()
+        )?;
+        match &self.result {
+            Ok(counts) => {
+                write!(out, "{} passed, {} failed", counts.passed, counts.failed)?;
+                match counts.ignored {
+                    0 => Ok(()),
+                    ignored => write!(out, ", {ignored} ignored"),
+                }
+            }
+            Err(reason) => write!(out, "{reason}"),
+        }
+    }
+}
+
+/// The steps of one run, in order.
+#[derive(Default)]
+pub(crate) struct Tally {
+    steps: Vec<Step>,
+    failed: u64,
+    passed: u64,
+}
+
+impl Tally {
+    /// Runs a step and keeps its result; an error counts as one failure, and
+    /// the steps after it still run.
+    pub(crate) fn step(&mut self, name: &str, run: impl FnOnce() -> anyhow::Result<Counts>) {
+        say(format!("test step: {name}"));
+        let start = Instant::now();
+        let result = run().map_err(|error| format!("FAILED: {error:#}"));
+        match &result {
+            Ok(counts) => {
+                self.passed += counts.passed;
+                self.failed += counts.failed;
+            }
+            Err(reason) => {
+                say(reason);
+                self.failed += 1;
+            }
+        }
+        self.steps.push(Step {
+            name: name.to_owned(),
+            took: start.elapsed(),
+            result,
+        });
+    }
+
+    /// Records that a step did not run, and why; a failure where `required`.
+    pub(crate) fn left_out(&mut self, name: &str, reason: &str, required: bool) {
+        let word = if required { "FAILED" } else { "not run" };
+        self.failed += u64::from(required);
+        self.steps.push(Step {
+            name: name.to_owned(),
+            took: Duration::ZERO,
+            result: Err(format!("{word}: {reason}")),
+        });
+    }
+
+    /// Prints every step and the sums; an error when something failed.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        println!();
+        for step in &self.steps {
+            println!("{step}");
+        }
+        println!("{} passed, {} failed", self.passed, self.failed);
+        match self.failed {
+            0 => Ok(()),
+            _ => anyhow::bail!("the tests failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, Tally};
+
+    #[test]
+    fn results_of_several_test_programs_add_up() {
+        let mut counts = Counts::default();
+        counts.read("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
+        counts.read("test something ... ok");
+        counts.read("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured");
+        assert_eq!(
+            counts,
+            Counts {
+                passed: 5,
+                failed: 4,
+                ignored: 1
+            }
+        );
+    }
+
+    #[test]
+    fn a_step_that_cannot_run_is_a_failure() {
+        let mut tally = Tally::default();
+        tally.step("broken", || anyhow::bail!("no such program"));
+        tally.left_out("optional", "nothing to do", false);
+        assert_eq!(tally.failed, 1);
+        assert!(tally.finish().is_err());
+    }
+}

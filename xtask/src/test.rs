@@ -1,0 +1,162 @@
+//! `cargo xtask test`: every check and every test, in the order in which they
+//! fail soonest. It refuses to know what the tests assert.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::process::{probe, say};
+use crate::roots::RootPython;
+use crate::tally::{Counts, Tally};
+use crate::workspace::Workspace;
+use crate::{build, cargo, fuzz, interpreters, live, packages, process, roots};
+
+/// The workspace member whose integration tests these are.
+const TESTS: &str = "tests";
+
+/// The integration test that needs root and BPF; the others need neither.
+const LIVE: &str = "live";
+
+/// How long each fuzz target runs as part of the tests, in seconds.
+const FUZZ_SECONDS: u32 = 15;
+
+/// Runs everything, or with `quick` only what needs neither root nor BPF nor
+/// other interpreters.
+pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<()> {
+    let mut tally = Tally::default();
+    checks(workspace, &mut tally);
+    let roots = if quick {
+        Vec::new()
+    } else {
+        other_pythons(&mut tally)
+    };
+    let pythons = interpreters::for_host_tests(&roots)?;
+    tally.step("unit tests", || unit_tests(workspace, &pythons));
+    tally.step("host tests", || host_tests(workspace, &pythons));
+    if quick {
+        return tally.finish();
+    }
+    let mut binary = None;
+    tally.step("kernel object and binary", || {
+        binary = Some(build::everything(workspace)?);
+        Ok(Counts::check(true))
+    });
+    match &binary {
+        Some(binary) => live_tests(workspace, binary, &roots, &mut tally),
+        None => tally.left_out("live tests", "there is no binary to test", true),
+    }
+    for target in fuzz::targets(workspace)? {
+        tally.step(&format!("fuzz {target}"), || {
+            fuzz::one(workspace, &target, FUZZ_SECONDS).map(|()| Counts::check(true))
+        });
+    }
+    tally.finish()
+}
+
+fn checks(workspace: &Workspace, tally: &mut Tally) {
+    let in_ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let component = |tally: &mut Tally, name: &str, subcommand: &str, arguments: &[&str]| {
+        if probe(cargo::command().args([subcommand, "--version"])).is_none() {
+            let reason = format!("missing: `rustup component add {name}` installs it");
+            tally.left_out(name, &reason, in_ci);
+            return;
+        }
+        tally.step(name, || {
+            check(workspace, cargo::command().arg(subcommand).args(arguments))
+        });
+    };
+    component(tally, "rustfmt", "fmt", &["--all", "--check"]);
+    let clippy = ["--locked", "--all-targets", "--", "-D", "warnings"];
+    component(tally, "clippy", "clippy", &clippy);
+    tally.step("documentation", || {
+        let mut command = cargo::command();
+        command.args(["doc", "--locked", "--no-deps", "--document-private-items"]);
+        check(workspace, command.env("RUSTDOCFLAGS", "-D warnings"))
+    });
+}
+
+fn check(workspace: &Workspace, command: &mut Command) -> anyhow::Result<Counts> {
+    process::run(command.current_dir(&workspace.root)).map(|()| Counts::check(true))
+}
+
+/// Pythons of other suites, where this host can have them. It need not, unless
+/// the run has to be complete.
+fn other_pythons(tally: &mut Tally) -> Vec<RootPython> {
+    roots::find_or_make(false).unwrap_or_else(|error| {
+        let reason = format!("{error:#}");
+        say(format!(
+            "going on without Pythons of other Debian suites: {reason}"
+        ));
+        tally.left_out("Pythons of other suites", &reason, live::is_required());
+        Vec::new()
+    })
+}
+
+fn unit_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
+    let mut command = cargo::command();
+    command.args(["test", "--locked", "--no-fail-fast", "--workspace"]);
+    command.args(["--exclude", "sampler-ebpf", "--exclude", TESTS]);
+    counted(
+        command
+            .env(interpreters::VARIABLE, pythons)
+            .current_dir(&workspace.root),
+    )
+}
+
+fn host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
+    let mut command = cargo::command();
+    command.args([
+        "test",
+        "--locked",
+        "--no-fail-fast",
+        "--package",
+        TESTS,
+        "--lib",
+    ]);
+    for target in workspace
+        .test_targets(TESTS)
+        .iter()
+        .filter(|target| *target != LIVE)
+    {
+        command.args(["--test", target]);
+    }
+    counted(
+        command
+            .env(interpreters::VARIABLE, pythons)
+            .current_dir(&workspace.root),
+    )
+}
+
+fn live_tests(workspace: &Workspace, binary: &Path, roots: &[RootPython], tally: &mut Tally) {
+    if !workspace
+        .test_targets(TESTS)
+        .iter()
+        .any(|target| target == LIVE)
+    {
+        tally.left_out("live tests", "this clone has none", live::is_required());
+        return;
+    }
+    tally.step("live tests", || {
+        if interpreters::of_host().is_empty() && roots.is_empty() {
+            packages::install(&["python3"]).context("there is no Python to sample")?;
+        }
+        let pythons = interpreters::for_live_tests(roots)?;
+        counted(&mut live::command(
+            workspace, TESTS, LIVE, binary, &pythons,
+        )?)
+    });
+}
+
+/// Runs test programs; failures among their tests are counted, anything else
+/// that goes wrong is an error.
+fn counted(command: &mut Command) -> anyhow::Result<Counts> {
+    let mut counts = Counts::default();
+    let succeeded = process::run_reading(command, |line| counts.read(line))?;
+    if !succeeded && counts.failed == 0 {
+        anyhow::bail!("`{}` failed outside its tests", process::describe(command));
+    }
+    Ok(counts)
+}
