@@ -64,11 +64,7 @@ impl<R: Read> TraceReader<R> {
             what: "its header cannot be decoded",
         };
         let header = block.into_data().ok_or(damaged)?;
-        let info: TraceInfo =
-            serde_json::from_slice(&header).map_err(|source| TraceError::Json {
-                what: "header",
-                source,
-            })?;
+        let info: TraceInfo = json(at, "header", &header)?;
         let info = info.with_whole_start();
         let tables = Tables::starting(info.start);
         Ok(Self {
@@ -127,11 +123,7 @@ impl<R: Read> TraceReader<R> {
     }
 
     fn summary_from(&self, at: u64, data: &[u8]) -> Result<Summary, TraceError> {
-        let stored: StoredSummary =
-            serde_json::from_slice(data).map_err(|source| TraceError::Json {
-                what: "summary",
-                source,
-            })?;
+        let stored: StoredSummary = json(at, "summary", data)?;
         let what = "its end is past the end of the clock";
         stored
             .restore(&self.info)

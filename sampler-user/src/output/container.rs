@@ -1,0 +1,204 @@
+//! Writes a part of a trace as a container of its own. It refuses to know the
+//! layout: trace/ does.
+
+use std::io::Write;
+
+use super::{Order, SinkError, TraceSink, TraceView};
+use crate::timeline::{
+    Frame, FrameId, ProcessIndex, RowChange, StackId, StackNode, StringId, Symbols, SymbolsError,
+    TimelineRow, Track, TrackId, Tracks,
+};
+use crate::trace::{ProcessSummary, Summary, TraceError, TraceWriter};
+
+/// A sink for `.pyebpf`. Only what the rows use goes into the file.
+pub struct ContainerSink<'a, W> {
+    view: &'a TraceView<'a>,
+    writer: TraceWriter<W>,
+    tracks: Tracks,
+    new_tracks: Vec<Option<TrackId>>,
+    new_processes: Vec<Option<ProcessIndex>>,
+    kept: KeptSymbols<'a>,
+}
+
+impl<'a, W: Write> ContainerSink<'a, W> {
+    /// Begins the file.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub fn new(output: W, view: &'a TraceView<'a>) -> Result<Self, SinkError> {
+        let trace = view.trace();
+        Ok(Self {
+            view,
+            writer: TraceWriter::create(output, &trace.info)?,
+            tracks: Tracks::default(),
+            new_tracks: vec![None; trace.tracks.tracks().len()],
+            new_processes: vec![None; trace.tracks.processes().len()],
+            kept: KeptSymbols::new(&trace.symbols),
+        })
+    }
+}
+
+impl<W: Write> TraceSink for ContainerSink<'_, W> {
+    fn order(&self) -> Order {
+        Order::Time
+    }
+
+    fn track(&mut self, id: TrackId) -> Result<(), SinkError> {
+        let Some((track, process)) = self.view.thread(id) else {
+            return Ok(());
+        };
+        let Some(slot) = self.new_processes.get_mut(track.process.index()) else {
+            return Ok(());
+        };
+        let process = *slot.get_or_insert_with(|| self.tracks.add_process(process.clone()));
+        if let Some(slot) = self.new_tracks.get_mut(id.index()) {
+            *slot = Some(self.tracks.add_track(Track {
+                process,
+                ..track.clone()
+            }));
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: &TimelineRow) -> Result<(), SinkError> {
+        let Some(track) = self.new_tracks.get(row.track.index()).copied().flatten() else {
+            return Ok(());
+        };
+        let full = |source| TraceError::Symbols { at: 0, source };
+        let stack = self.kept.stack(row.stack).map_err(full)?;
+        self.writer.change(&RowChange {
+            track,
+            time: row.start,
+            stack,
+            state: row.state,
+        });
+        if self.writer.wants_flush() {
+            self.writer
+                .flush(row.start, &self.kept.symbols, &mut self.tracks)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+        let whole = &self.view.trace().summary;
+        let renumbered = |of: &ProcessSummary| {
+            let process = self
+                .new_processes
+                .get(of.process.index())
+                .copied()
+                .flatten()?;
+            Some(ProcessSummary {
+                process,
+                counts: of.counts.clone(),
+            })
+        };
+        let summary = Summary {
+            end: self.view.end(),
+            counts: whole.counts.clone(),
+            processes: whole.processes.iter().filter_map(renumbered).collect(),
+        };
+        self.writer
+            .finish(&summary, &self.kept.symbols, &mut self.tracks)?
+            .flush()?;
+        Ok(())
+    }
+}
+
+/// The symbols that were used, renumbered in the order of their use.
+struct KeptSymbols<'a> {
+    old: &'a Symbols,
+    symbols: Symbols,
+    strings: Vec<Option<StringId>>,
+    frames: Vec<Option<FrameId>>,
+    stacks: Vec<Option<StackId>>,
+    path: Vec<StackId>,
+}
+
+impl<'a> KeptSymbols<'a> {
+    fn new(old: &'a Symbols) -> Self {
+        let mut strings = vec![None; old.string_count() as usize];
+        let mut stacks = vec![None; old.stack_count() as usize];
+        // The empty ones have the same number everywhere.
+        strings
+            .iter_mut()
+            .take(1)
+            .for_each(|slot| *slot = Some(StringId::EMPTY));
+        stacks
+            .iter_mut()
+            .take(1)
+            .for_each(|slot| *slot = Some(StackId::EMPTY));
+        let frames = vec![None; old.frame_count() as usize];
+        Self {
+            old,
+            symbols: Symbols::default(),
+            strings,
+            frames,
+            stacks,
+            path: Vec::new(),
+        }
+    }
+
+    fn stack(&mut self, id: StackId) -> Result<StackId, SymbolsError> {
+        let known = |stacks: &[Option<StackId>], id: StackId| {
+            stacks
+                .get(id.index())
+                .copied()
+                .unwrap_or(Some(StackId::EMPTY))
+        };
+        let mut at = id;
+        let mut parent = loop {
+            if let Some(new) = known(&self.stacks, at) {
+                break new;
+            }
+            self.path.push(at);
+            at = self
+                .old
+                .stack(at)
+                .map_or(StackId::EMPTY, |node| node.parent);
+        };
+        while let Some(old) = self.path.pop() {
+            let frame = self.old.stack(old).map_or(FrameId(0), |node| node.frame);
+            let frame = self.frame(frame)?;
+            parent = self.symbols.push_stack(StackNode { parent, frame })?;
+            if let Some(slot) = self.stacks.get_mut(old.index()) {
+                *slot = Some(parent);
+            }
+        }
+        Ok(parent)
+    }
+
+    fn frame(&mut self, id: FrameId) -> Result<FrameId, SymbolsError> {
+        if let Some(&Some(new)) = self.frames.get(id.index()) {
+            return Ok(new);
+        }
+        let Frame {
+            file,
+            function,
+            line,
+            source,
+        } = self.old.frame(id).unwrap_or_default();
+        let (file, function) = (self.string(file)?, self.string(function)?);
+        let source = self.string(source)?;
+        let new = self.symbols.push_frame(Frame {
+            file,
+            function,
+            line,
+            source,
+        })?;
+        if let Some(slot) = self.frames.get_mut(id.index()) {
+            *slot = Some(new);
+        }
+        Ok(new)
+    }
+
+    fn string(&mut self, id: StringId) -> Result<StringId, SymbolsError> {
+        if let Some(&Some(new)) = self.strings.get(id.index()) {
+            return Ok(new);
+        }
+        let new = self.symbols.push_string(self.old.string(id))?;
+        if let Some(slot) = self.strings.get_mut(id.index()) {
+            *slot = Some(new);
+        }
+        Ok(new)
+    }
+}

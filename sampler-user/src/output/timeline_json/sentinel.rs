@@ -1,0 +1,120 @@
+//! The fifth element of the last row: all that the rows do not say. It refuses
+//! to know how rows are written.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::ThreadRows;
+use super::states::Columns;
+use crate::output::{Order, TraceView, json_text};
+use crate::timeline::State;
+use crate::trace::Counts;
+
+#[derive(Serialize)]
+struct Head<'a> {
+    pyebpf: u32,
+    order: &'static str,
+    hz: u32,
+    mode: &'static str,
+    host: &'a str,
+    kernel: &'a str,
+    program: &'a str,
+    command: &'a [String],
+    /// Unix time at which the recording began, in microseconds.
+    start_us: u64,
+    threads: Vec<Thread<'a>>,
+    processes: Vec<Process<'a>>,
+    counts: &'a Counts,
+    states: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Thread<'a> {
+    rows: [u64; 2],
+    pid: u32,
+    tid: u32,
+    name: &'a str,
+    process: &'a str,
+    start_time_ticks: u64,
+    cmdline: &'a str,
+    python: &'a str,
+}
+
+/// The counters of one process.
+#[derive(Serialize)]
+struct Process<'a> {
+    pid: u32,
+    start_time_ticks: u64,
+    counts: &'a Counts,
+}
+
+pub(super) fn put(
+    out: &mut Vec<u8>,
+    view: &TraceView<'_>,
+    order: Order,
+    threads: &[ThreadRows],
+    columns: &mut Columns,
+) -> io::Result<()> {
+    let trace = view.trace();
+    let thread = |rows: &ThreadRows| {
+        let (track, process) = view.thread(rows.track)?;
+        Some(Thread {
+            rows: [rows.first, rows.end],
+            pid: process.pid,
+            tid: track.tid,
+            name: &track.name,
+            process: &process.name,
+            start_time_ticks: process.start_time_ticks,
+            cmdline: &process.cmdline,
+            python: &process.python,
+        })
+    };
+    let in_view = |process| {
+        let of = |&id| {
+            view.thread(id)
+                .is_some_and(|(track, _)| track.process == process)
+        };
+        view.tracks().iter().any(of)
+    };
+    let processes = trace
+        .summary
+        .processes
+        .iter()
+        .filter(|of| in_view(of.process));
+    let head = Head {
+        pyebpf: 1,
+        order: match order {
+            Order::Thread => "thread",
+            Order::Time => "time",
+        },
+        hz: trace.info.hz,
+        mode: trace.info.mode.name(),
+        host: &trace.info.host,
+        kernel: &trace.info.kernel,
+        program: &trace.info.program,
+        command: &trace.info.command,
+        start_us: trace.info.unix_start_us,
+        threads: threads.iter().filter_map(thread).collect(),
+        processes: processes
+            .filter_map(|of| {
+                let process = trace.tracks.process(of.process)?;
+                let (pid, start_time_ticks) = (process.pid, process.start_time_ticks);
+                Some(Process {
+                    pid,
+                    start_time_ticks,
+                    counts: &of.counts,
+                })
+            })
+            .collect(),
+        counts: &trace.summary.counts,
+        states: State::ALL.iter().map(|state| state.name()).collect(),
+    };
+    json_text::put(out, &head)?;
+    // The columns come last in the same object: they are too long for a value.
+    out.pop();
+    out.extend(b",\"cols\":");
+    columns.put(out);
+    out.push(b'}');
+    Ok(())
+}
