@@ -3,36 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sampler_user::cli::{CommandLine, Verb};
-use sampler_user::config::{ExitStatus, RecordConfig, Surroundings};
-use sampler_user::recorder::record;
+use sampler_user::cli::CommandLine;
+use sampler_user::verbs::run;
 
 fn main() -> ExitCode {
-    let verb = CommandLine::parse().into_verb();
-    let status = match verb {
-        Verb::Record(a) => {
-            let c = RecordConfig::from_arguments(
-                &a,
-                Surroundings {
-                    host: "host",
-                    now: std::time::SystemTime::now(),
-                },
-            );
-            match c {
-                Ok(c) => match record(&c) {
-                    Ok(s) => s,
-                    Err(e) => {
-                        eprintln!("pyebpf: {e}");
-                        e.exit_status()
-                    }
-                },
-                Err(e) => {
-                    eprintln!("pyebpf: {e}");
-                    ExitStatus::USAGE
-                }
-            }
+    match run(CommandLine::parse().into_verb()) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("pyebpf: {error}");
+            error.exit_status().into()
         }
-        _ => ExitStatus::ERROR,
-    };
-    status.into()
+    }
 }

@@ -1,0 +1,188 @@
+//! Takes a trace to the files that were asked for: joins what convert writes
+//! with where outfile puts it. It refuses to know a format's bytes.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::config::{ConvertConfig, Destination as Place, ExitStatus, OutputConfig};
+use crate::convert::{
+    ConvertError, ConvertOptions, Destination, DestinationError, Output, Written, convert,
+};
+use crate::outfile::OutputFile;
+use crate::output::{Format, FormatError};
+use crate::privileges::{Owner, PrivilegeError};
+
+/// What stands for standard output where a path is wanted.
+const STANDARD_OUTPUT: &str = "-";
+
+/// Why a trace was not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// A format that is not written.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The input cannot be opened.
+    #[error("cannot open {path}: {source}", path = path.display())]
+    Open {
+        /// The input.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// The caller of sudo cannot be found out.
+    #[error(transparent)]
+    Privilege(#[from] PrivilegeError),
+}
+
+impl DeliveryError {
+    /// The exit status of the program.
+    pub fn exit_status(&self) -> ExitStatus {
+        if matches!(self, Self::Format(_)) { ExitStatus::USAGE } else { ExitStatus::ERROR }
+    }
+}
+
+/// Where a trace goes, and how.
+#[derive(Clone)]
+pub struct Delivery {
+    /// The files and their formats.
+    pub outputs: Vec<Output>,
+    /// What of the trace, in which order.
+    pub options: ConvertOptions,
+    owner: Owner,
+    /// Set to give up in the middle of writing.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+impl Delivery {
+    /// Decides the formats.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Format`].
+    pub fn plan(
+        config: &OutputConfig,
+        options: ConvertOptions,
+        owner: Owner,
+    ) -> Result<Self, DeliveryError> {
+        let mut outputs = Vec::new();
+        for target in &config.targets {
+            let named = target.format.as_deref().map(Format::from_name).transpose()?;
+            let (path, format) = match &target.destination {
+                Place::StandardOutput => {
+                    (STANDARD_OUTPUT.into(), named.unwrap_or(Format::TimelineJson))
+                }
+                Place::DefaultName(_) => {
+                    let format = named.unwrap_or(Format::TimelineJson);
+                    let path = target.path(format.extension()).unwrap_or_default();
+                    (path.into_owned(), format)
+                }
+                Place::File(path) => {
+                    (path.clone(), named.map_or_else(|| Format::from_path(path), Ok)?)
+                }
+            };
+            outputs.push(Output { path, format });
+        }
+        Ok(Self { outputs, options, owner, cancelled: Arc::default() })
+    }
+
+    /// Reads a trace and writes it everywhere.
+    ///
+    /// # Errors
+    /// [`ConvertError`]; outputs that are complete stay.
+    pub fn deliver(&self, input: impl Read) -> Result<Vec<Written>, ConvertError> {
+        convert(BufReader::new(input), &self.outputs, &self.options, |path| self.create(path))
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn Destination>, DestinationError> {
+        let cancelled = self.cancelled.clone();
+        let target = if path == Path::new(STANDARD_OUTPUT) {
+            Target::Standard(BufWriter::new(io::stdout()))
+        } else {
+            Target::File(BufWriter::with_capacity(
+                1 << 16,
+                OutputFile::create(path, self.owner.clone())?,
+            ))
+        };
+        Ok(Box::new(Cancellable { target, cancelled }))
+    }
+}
+
+enum Target {
+    Standard(BufWriter<io::Stdout>),
+    File(BufWriter<OutputFile>),
+}
+
+/// A destination that stops taking bytes when it is told to.
+struct Cancellable {
+    target: Target,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Cancellable {
+    fn writer(&mut self) -> &mut dyn Write {
+        match &mut self.target {
+            Target::Standard(output) => output,
+            Target::File(file) => file,
+        }
+    }
+}
+
+impl Write for Cancellable {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(io::Error::other("given up"));
+        }
+        self.writer().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer().flush()
+    }
+}
+
+impl Destination for Cancellable {
+    fn commit(self: Box<Self>) -> Result<(), DestinationError> {
+        match self.target {
+            Target::Standard(mut output) => Ok(output.flush()?),
+            Target::File(file) => {
+                Ok(file.into_inner().map_err(io::IntoInnerError::into_error)?.commit()?)
+            }
+        }
+    }
+}
+
+/// The verb convert.
+///
+/// # Errors
+/// [`DeliveryError`].
+pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
+    let owner = Owner::of_this_process()?;
+    let options = ConvertOptions::try_from(config)?;
+    let delivery = Delivery::plan(&config.output, options, owner)?;
+    if config.input == Path::new(STANDARD_OUTPUT) {
+        warn_of_large(&delivery.deliver(io::stdin().lock())?);
+        return Ok(());
+    }
+    let path = config.input.clone();
+    let input = File::open(&path).map_err(|source| DeliveryError::Open { path, source })?;
+    warn_of_large(&delivery.deliver(input)?);
+    Ok(())
+}
+
+/// Says which files are too large to be opened comfortably.
+pub fn warn_of_large(files: &[Written]) {
+    for file in files {
+        if let Some(bytes) = file.large {
+            eprintln!(
+                "pyebpf: {} has {} MB, which browsers open slowly; .pyebpf is far smaller",
+                file.path.display(),
+                bytes / 1_000_000
+            );
+        }
+    }
+}
