@@ -80,10 +80,7 @@ impl Discovery {
             return Ok(found.swap_remove(started.unwrap_or(0)));
         }
         Err(refusal.unwrap_or_else(|| {
-            if maps
-                .iter()
-                .any(|map| map.file_name().starts_with(b"libpypy"))
-            {
+            if is_pypy(&maps) {
                 Refusal::PyPy { pid }
             } else {
                 Refusal::NotPython { pid }
@@ -174,6 +171,12 @@ fn c_library(maps: &[Mapping]) -> CLibrary {
     }
 }
 
+/// PyPy has its interpreter in this library, under whatever program.
+fn is_pypy(maps: &[Mapping]) -> bool {
+    maps.iter()
+        .any(|map| map.file_name().starts_with(b"libpypy"))
+}
+
 fn is_started(memory: &impl UserMemory, instance: &Instance) -> bool {
     let head = instance.runtime.layout.runtime.interpreters_head;
     let at = instance.runtime_address.wrapping_add(head.into());
@@ -200,4 +203,84 @@ fn unreadable(pid: u32, mapping: &Mapping, error: &io::Error) -> Result<Option<F
 fn sounds_like_python(mapping: &Mapping) -> bool {
     let name = mapping.file_name();
     name.starts_with(b"python") || name.starts_with(b"libpython")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn mapping(path: &str, inode: u64, executable: bool) -> Mapping {
+        Mapping {
+            start: 0x1000,
+            end: 0x2000,
+            offset: 0,
+            device: (8, 1),
+            inode,
+            writable: false,
+            executable,
+            deleted: false,
+            path: PathBuf::from(path),
+        }
+    }
+
+    #[test]
+    fn every_program_file_is_looked_at_once() {
+        let maps = [
+            mapping("/bin/app", 1, false),
+            mapping("/bin/app", 1, true),
+            mapping("/lib/libx.so", 2, true),
+            mapping("/bin/app", 1, true),
+            mapping("/data/libpython3.12.so", 3, false),
+            mapping("[vdso]", 0, true),
+        ];
+        let inodes: Vec<u64> = program_files(&maps).iter().map(|map| map.inode).collect();
+        assert_eq!(inodes, [1, 2]);
+    }
+
+    #[test]
+    fn libraries_tell_the_kind_of_process() {
+        let musl = [mapping("/lib/ld-musl-x86_64.so.1", 1, true)];
+        let pypy = [mapping("/opt/pypy3/bin/libpypy3.10-c.so", 1, true)];
+        assert_eq!(c_library(&musl), CLibrary::Musl);
+        assert_eq!(c_library(&pypy), CLibrary::Glibc);
+        assert!(is_pypy(&pypy) && !is_pypy(&musl));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_matters_only_if_it_sounds_like_python() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let gone = io::Error::from(io::ErrorKind::NotFound);
+        let library = mapping("/lib/libz.so", 1, true);
+        assert!(matches!(unreadable(7, &library, &denied), Ok(None)));
+        let python = mapping("/usr/bin/python3.9", 1, true);
+        let refusal = unreadable(7, &python, &denied).err();
+        assert_eq!(refusal, Some(Refusal::Permission { pid: 7 }));
+        let refusal = unreadable(7, &python, &gone)
+            .err()
+            .map(|refusal| refusal.to_string());
+        let text = refusal.expect("a reason");
+        assert!(
+            text.starts_with("process 7: cannot look into /usr/bin/python3.9: "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_second_look_remembers_every_file() {
+        let mut discovery = Discovery::new();
+        let pid = std::process::id();
+        assert!(matches!(
+            discovery.inspect(pid),
+            Err(Refusal::NotPython { .. })
+        ));
+        let files = discovery.files.len();
+        assert!(files > 1, "the test program and its libraries");
+        assert!(matches!(
+            discovery.inspect(pid),
+            Err(Refusal::NotPython { .. })
+        ));
+        assert_eq!(discovery.files.len(), files);
+    }
 }

@@ -108,7 +108,7 @@ impl Instance {
             && self.tls_offset == 0
     }
 
-    /// Searches the process for the slot; see [`crate::cpython::tls_slot`].
+    /// Searches the process for the slot.
     /// `None` when none fits, or several do: while the only thread is running
     /// that is the rule, and a later try may find it waiting.
     pub fn find_tls_offset(&self, memory: &impl UserMemory) -> Option<i64> {
