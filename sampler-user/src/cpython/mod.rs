@@ -1,9 +1,12 @@
 //! All knowledge of CPython's versions: where things lie and how they are
 //! encoded. It refuses to know the kernel side.
 
+pub mod code_object;
 pub mod debug_offsets;
 pub(crate) mod debug_offsets_order;
 pub mod discovery;
+#[cfg(test)]
+mod forged;
 pub mod instance;
 pub(crate) mod layout_rows;
 pub mod layout_table;
@@ -12,6 +15,8 @@ pub mod line_table;
 mod live_tests;
 pub mod refusal;
 pub mod runtime;
+pub mod text;
+pub mod thread_names;
 pub(crate) mod tls_slot;
 pub mod version;
 pub mod version_evidence;
