@@ -1,0 +1,175 @@
+//! Reads dicts, and the keys and values that instances share with their class,
+//! as one consistent copy. It refuses to know what is in them.
+
+use sampler_common::memory::UserMemory;
+
+use super::ThreadNamesError;
+use super::layout::{KeysKind, ValuesKind};
+use super::objects::{Objects, Subclass};
+
+/// Most entries, deleted ones included, of a dict that is read.
+const MAX_ENTRIES: u64 = 1 << 16;
+/// Most indices: entries fill at least a third of them in 3.6, half later.
+const MAX_INDICES: u64 = 1 << 20;
+/// Bytes of `PyDictKeysObject` before the indices, in the larger layout.
+const KEYS_HEADER: usize = 40;
+
+/// One key with its value, both addresses of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Entry {
+    pub(super) key: u64,
+    pub(super) value: u64,
+}
+
+/// Where the entries of one `PyDictKeysObject` are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Keys {
+    entries: u64,
+    entry_count: u64,
+    /// Words of an entry: hash, key and value, or only the last two.
+    entry_words: usize,
+}
+
+impl<Memory: UserMemory> Objects<'_, Memory> {
+    /// The entries of the dict at `address`, in the order of insertion.
+    ///
+    /// # Errors
+    /// [`ThreadNamesError::Changed`] when it was written to meanwhile.
+    pub(super) fn dict(&self, address: u64) -> Result<Vec<Entry>, ThreadNamesError> {
+        self.require(address, Subclass::Dict)?;
+        let layout = &self.layout.dict;
+        let header = || {
+            Ok((
+                self.word(address, layout.used)?,
+                self.word(address, layout.keys)?,
+                self.word(address, layout.values)?,
+            ))
+        };
+        let before = header()?;
+        let (_, keys, values) = before;
+        let entries = if values == 0 {
+            self.combined(keys)
+        } else {
+            self.split(keys, values)
+        };
+        if header()? == before {
+            entries
+        } else {
+            Err(ThreadNamesError::Changed { address })
+        }
+    }
+
+    /// The entries of keys whose values are at `values`.
+    pub(super) fn split(&self, keys: u64, values: u64) -> Result<Vec<Entry>, ThreadNamesError> {
+        let mut entries = self.entries(keys)?;
+        let first = match self.layout.values {
+            ValuesKind::Bare => values,
+            ValuesKind::Counted => {
+                // Capacity, size, embedded, valid (`pycore_dict.h`, 3.13). The
+                // last is only ever set in values that are part of an instance.
+                let [capacity, _, embedded, valid, ..] = self.word(values, 0)?.to_le_bytes();
+                if embedded == 1 && valid == 0 {
+                    return Err(ThreadNamesError::Changed { address: values });
+                }
+                entries.truncate(usize::from(capacity));
+                values.wrapping_add(8)
+            }
+        };
+        let mut bytes = vec![0; entries.len() * 8];
+        self.bytes(first, &mut bytes)?;
+        let (words, _) = bytes.as_chunks();
+        for (entry, &word) in entries.iter_mut().zip(words) {
+            entry.value = u64::from_ne_bytes(word);
+        }
+        Ok(present(entries))
+    }
+
+    fn combined(&self, keys: u64) -> Result<Vec<Entry>, ThreadNamesError> {
+        self.entries(keys).map(present)
+    }
+
+    /// The entries as they are stored, with deleted and shared ones.
+    fn entries(&self, address: u64) -> Result<Vec<Entry>, ThreadNamesError> {
+        let keys = self.keys(address)?;
+        let mut bytes = vec![0; keys.entry_count as usize * keys.entry_words * 8];
+        self.bytes(keys.entries, &mut bytes)?;
+        if self.keys(address)? != keys {
+            return Err(ThreadNamesError::Changed { address });
+        }
+        let (words, _) = bytes.as_chunks();
+        let words: Vec<u64> = words.iter().map(|&word| u64::from_ne_bytes(word)).collect();
+        let entries = words.chunks_exact(keys.entry_words);
+        Ok(entries
+            .filter_map(|entry| match *entry {
+                [_, key, value] | [key, value] => Some(Entry { key, value }),
+                _ => None,
+            })
+            .collect())
+    }
+
+    fn keys(&self, address: u64) -> Result<Keys, ThreadNamesError> {
+        let mut header = [0; KEYS_HEADER];
+        let keys = match self.layout.keys {
+            KeysKind::Size => {
+                self.bytes(address, &mut header)?;
+                sized_keys(address, &header)
+            }
+            KeysKind::Logarithm => {
+                self.bytes(address, &mut header[..32])?;
+                logarithmic_keys(address, &header)
+            }
+        };
+        keys.filter(|keys| keys.entry_count <= MAX_ENTRIES)
+            .ok_or(ThreadNamesError::Unexpected { address })
+    }
+}
+
+fn present(entries: Vec<Entry>) -> Vec<Entry> {
+    let present = entries.into_iter();
+    present
+        .filter(|entry| entry.key != 0 && entry.value != 0)
+        .collect()
+}
+
+fn word(header: &[u8; KEYS_HEADER], index: usize) -> u64 {
+    let (words, _) = header.as_chunks();
+    words.get(index).map_or(0, |&word| u64::from_ne_bytes(word))
+}
+
+/// `Objects/dict-common.h`, 3.6 to 3.10: reference count, size, look-up
+/// function, usable, entries. An index takes as few bytes as can hold the size.
+fn sized_keys(address: u64, header: &[u8; KEYS_HEADER]) -> Option<Keys> {
+    let size = word(header, 1);
+    if size > MAX_INDICES || !size.is_power_of_two() {
+        return None;
+    }
+    let index_bytes = match size {
+        0..=0xff => size,
+        0x100..=0xffff => size * 2,
+        _ => size * 4,
+    };
+    Some(Keys {
+        entries: address.wrapping_add(40 + index_bytes),
+        entry_count: word(header, 4),
+        entry_words: 3,
+    })
+}
+
+/// `pycore_dict.h`, 3.11 to 3.15: reference count; log2 of size, log2 of bytes
+/// of indices, kind; usable, entries. Kind 0 has keys of any type.
+fn logarithmic_keys(address: u64, header: &[u8; KEYS_HEADER]) -> Option<Keys> {
+    let [_, log2_index_bytes, kind, ..] = word(header, 1).to_le_bytes();
+    let index_bytes = 1_u64.checked_shl(u32::from(log2_index_bytes))?;
+    if index_bytes > MAX_INDICES * 4 {
+        return None;
+    }
+    Some(Keys {
+        entries: address.wrapping_add(32 + index_bytes),
+        entry_count: word(header, 3),
+        entry_words: match kind {
+            0 => 3,
+            1 | 2 => 2,
+            _ => return None,
+        },
+    })
+}

@@ -1,0 +1,184 @@
+//! Reads the names that Python code gave its threads: `threading.Thread.name`,
+//! by the thread's identifier. It refuses to know the kernel's names of threads.
+//!
+//! `sys.modules` leads to the module `threading`, its `_active` to the `Thread`
+//! of each identifier, and that one's `_name` to the name (`Lib/threading.py`,
+//! these four names from 3.6 to 3.15).
+
+mod dict;
+mod instance;
+pub mod layout;
+mod objects;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
+
+use sampler_common::layout::ObjectLayout;
+use sampler_common::memory::UserMemory;
+
+use self::dict::Entry;
+use self::instance::Name;
+use self::layout::AttributeLayout;
+use self::objects::Objects;
+use super::text::TextError;
+
+/// Most characters of a thread's name; what is longer is cut.
+const MAX_NAME: usize = 256;
+/// How often a reading is tried while the process changes what is read.
+const ATTEMPTS: u32 = 3;
+
+/// Why the names of a process's threads cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ThreadNamesError {
+    /// The process has no such memory, or not any more.
+    #[error("the names of the threads cannot be read: no memory at {address:#x}")]
+    Unreadable {
+        /// Where the read failed.
+        address: u64,
+    },
+    /// What lies there is not what CPython would have put there. The layout is
+    /// wrong for this build, or the process changed it while it was read.
+    #[error("the names of the threads cannot be read: {address:#x} holds something else")]
+    Unexpected {
+        /// Address of the object.
+        address: u64,
+    },
+    /// A text is none.
+    #[error("the names of the threads cannot be read")]
+    Text {
+        /// What is wrong.
+        source: TextError,
+    },
+    /// There is more to read than any program can need.
+    #[error("the names of the threads cannot be read: there are too many objects")]
+    TooMuch,
+    /// The process went on changing it at each attempt; try later.
+    #[error("the names of the threads change too fast to be read, at {address:#x}")]
+    Changed {
+        /// Address of the dict or keys that changed.
+        address: u64,
+    },
+}
+
+/// Where one process keeps its threads' names.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadNames<'a, Memory> {
+    /// The process.
+    pub memory: &'a Memory,
+    /// Its objects and texts.
+    pub object: &'a ObjectLayout,
+    /// Its dicts, ints and instances.
+    pub layout: &'a AttributeLayout,
+    /// `PyInterpreterState.imports.modules` (`.modules` to 3.11), bytes.
+    pub imports_modules: u32,
+}
+
+impl<Memory: UserMemory> ThreadNames<'_, Memory> {
+    /// The names of the threads of the interpreter whose
+    /// `PyInterpreterState` is at `interpreter`, by `PyThreadState.thread_id`.
+    ///
+    /// Empty when it never imported `threading`. A thread whose name is no `str`
+    /// or cannot be read consistently is left out; names are cut after 256
+    /// characters. It costs a few system calls per thread and about one per
+    /// module.
+    ///
+    /// # Errors
+    /// [`ThreadNamesError`] when the way to the threads cannot be read; never a
+    /// name that the thread did not have.
+    pub fn read(&self, interpreter: u64) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
+        let mut result = self.attempt(interpreter);
+        for _ in 1..ATTEMPTS {
+            if matches!(result, Ok(_) | Err(ThreadNamesError::TooMuch)) {
+                break;
+            }
+            result = self.attempt(interpreter);
+        }
+        result
+    }
+
+    fn attempt(&self, interpreter: u64) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
+        let objects = Objects::new(self.memory, self.object, self.layout);
+        let names = Names::new();
+        let slot = interpreter.wrapping_add(u64::from(self.imports_modules));
+        let modules = objects.dict(objects.word(slot, 0)?)?;
+        let Some(threading) = objects.item(&modules, &names.threading)? else {
+            return Ok(BTreeMap::new());
+        };
+        let module = objects.dict(objects.word(threading, self.layout.module_dict)?)?;
+        let Some(active) = objects.item(&module, &names.active)? else {
+            return Ok(BTreeMap::new());
+        };
+        let threads = objects.dict(active)?;
+        let mut found = named(&objects, &threads, &names);
+        // A thread that ended meanwhile may have been freed while it was read.
+        let still = objects.dict(active)?;
+        let still: HashSet<Entry> = still.into_iter().collect();
+        found.retain(|(entry, _)| still.contains(entry));
+        let mut result: BTreeMap<u64, String> = found.into_iter().map(|(_, named)| named).collect();
+        if let Some((ident, name)) = main_thread(&objects, &module, &names) {
+            result.entry(ident).or_insert(name);
+        }
+        Ok(result)
+    }
+}
+
+/// The names on the way.
+struct Names {
+    threading: Name,
+    active: Name,
+    main_thread: Name,
+    ident: Name,
+    name: Name,
+}
+
+impl Names {
+    fn new() -> Self {
+        Self {
+            threading: Name::new("threading"),
+            active: Name::new("_active"),
+            main_thread: Name::new("_main_thread"),
+            ident: Name::new("_ident"),
+            name: Name::new("_name"),
+        }
+    }
+}
+
+/// The entries of `threads` whose identifier and name can be read, with both.
+fn named<Memory: UserMemory>(
+    objects: &Objects<'_, Memory>,
+    threads: &[Entry],
+    names: &Names,
+) -> Vec<(Entry, (u64, String))> {
+    let threads = threads.iter();
+    threads
+        .filter_map(|&entry| {
+            let ident = objects.integer(entry.key).ok()??;
+            Some((entry, (ident, thread_name(objects, entry.value, names)?)))
+        })
+        .collect()
+}
+
+/// The name of the `Thread` at `thread`, if it is the same before and after.
+fn thread_name<Memory: UserMemory>(
+    objects: &Objects<'_, Memory>,
+    thread: u64,
+    names: &Names,
+) -> Option<String> {
+    let text = objects.attribute(thread, &names.name).ok()??;
+    let name = objects.text(text, MAX_NAME).ok()?;
+    (objects.attribute(thread, &names.name).ok()?? == text).then_some(name)
+}
+
+/// The main thread, which stays in its variable when a fork or a framework
+/// empties `_active`.
+fn main_thread<Memory: UserMemory>(
+    objects: &Objects<'_, Memory>,
+    module: &[Entry],
+    names: &Names,
+) -> Option<(u64, String)> {
+    let thread = objects.item(module, &names.main_thread).ok()??;
+    let ident = objects.attribute(thread, &names.ident).ok()??;
+    let ident = objects.integer(ident).ok()??;
+    Some((ident, thread_name(objects, thread, names)?))
+}

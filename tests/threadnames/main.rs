@@ -1,0 +1,84 @@
+//! Reads the names of threads out of every interpreter found, and compares them
+//! with what that interpreter says.
+
+mod victim;
+
+use std::collections::BTreeMap;
+
+use sampler_user::cpython::thread_names::layout::AttributeLayout;
+use sampler_user::cpython::thread_names::{ThreadNames, ThreadNamesError};
+use sampler_user::process::memory::ProcessMemory;
+use tests::interpreters::interpreters;
+
+use crate::victim::{Victim, object_layout};
+
+/// Most characters of a name that is read.
+const MAX_NAME: usize = 256;
+/// Readings of a process whose threads come and go.
+const READINGS: u32 = 300;
+
+fn read(victim: &Victim) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
+    let python = &victim.interpreter;
+    let layout = AttributeLayout::of_version(python.minor, python.free_threaded)
+        .expect("a row for every interpreter that tests find");
+    ThreadNames {
+        memory: &ProcessMemory::new(victim.pid),
+        object: &object_layout(python),
+        layout,
+        imports_modules: victim.imports_modules,
+    }
+    .read(victim.interpreter_state)
+}
+
+/// The names that must be read, cut where reading cuts them.
+fn expected(victim: &Victim) -> BTreeMap<u64, String> {
+    let names = victim.names.iter();
+    names
+        .map(|(&ident, name)| (ident, name.chars().take(MAX_NAME).collect()))
+        .collect()
+}
+
+#[test]
+fn every_thread_has_the_name_that_it_says() {
+    for interpreter in interpreters() {
+        let victim = Victim::start(&interpreter, "still");
+        let names = read(&victim).unwrap_or_else(|error| panic!("{interpreter:?}: {error}"));
+        assert_eq!(names, expected(&victim), "{interpreter:?}");
+        assert!(names.len() >= 17, "{interpreter:?}");
+        println!(
+            "3.{}.{}: {} names",
+            interpreter.minor,
+            interpreter.patch,
+            names.len()
+        );
+    }
+}
+
+#[test]
+fn threads_that_come_and_go_give_no_wrong_name() {
+    for interpreter in interpreters() {
+        let victim = Victim::start(&interpreter, "churn");
+        let expected = expected(&victim);
+        let (mut whole, mut short_lived) = (0, 0);
+        for _ in 0..READINGS {
+            let Ok(mut names) = read(&victim) else {
+                continue;
+            };
+            whole += 1;
+            for (ident, name) in &expected {
+                assert_eq!(names.remove(ident).as_ref(), Some(name), "{interpreter:?}");
+            }
+            short_lived += names.len();
+            for name in names.values() {
+                let number = name.strip_prefix("churn-").map(str::parse::<u64>);
+                assert!(matches!(number, Some(Ok(_))), "{interpreter:?}: {name:?}");
+            }
+        }
+        println!(
+            "3.{}.{}: {whole} of {READINGS} readings, {short_lived} short-lived threads in them",
+            interpreter.minor, interpreter.patch
+        );
+        assert!(whole > READINGS / 2, "{interpreter:?}: {whole} readings");
+        assert!(short_lived > 0, "{interpreter:?} starts no threads");
+    }
+}
