@@ -1,1 +1,222 @@
+//! The verb convert: any trace in, any format out. It refuses to know a
+//! format's bytes and how a file is put in its place.
 
+mod input;
+mod parts;
+mod selection;
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+pub use self::input::read_trace;
+pub use self::selection::{Selection, Split, TimePoint, TimePointError};
+use crate::output::{
+    ContainerSink, Format, JsonError, Order, SinkError, TimelineJson, TraceSink, TraceView, drive,
+    projected_bytes,
+};
+use crate::trace::{Trace, TraceError};
+
+/// JSON above this many bytes is written with a warning: browsers need seconds.
+pub const LARGE: u64 = 100_000_000;
+/// JSON above this many bytes is written only when forced: no browser reads it.
+pub const TOO_LARGE: u64 = 500_000_000;
+
+/// Why a trace was not converted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The input is no trace.
+    #[error("not a trace: neither a .pyebpf container nor a timeline JSON (gzip is fine)")]
+    NotATrace,
+    /// The input is packed in a way that is not unpacked.
+    #[error("the input is packed by zstd: unpack it first (zstd -d)")]
+    Zstd,
+    /// The input did not give its bytes.
+    #[error("cannot read the input: {source}")]
+    Read {
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The input is a container that cannot be read.
+    #[error(transparent)]
+    Container(#[from] TraceError),
+    /// The input is a JSON that cannot be read.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// No row is in the wanted part.
+    #[error(
+        "the trace has no row of the wanted threads in the wanted time; it has {threads} threads over {seconds:.1} s"
+    )]
+    Nothing {
+        /// How many threads the whole trace has.
+        threads: usize,
+        /// How long it is.
+        seconds: f64,
+    },
+    /// The JSON would be larger than any browser reads.
+    #[error("{path}: the JSON would have {megabytes} MB, and no browser reads that; write .pyebpf, take a part (--from, --to, --thread, --split), or use --force", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        megabytes: u64,
+    },
+    /// A file cannot be made or put in its place.
+    #[error("{path}: {source}", path = path.display())]
+    Destination {
+        /// The file.
+        path: PathBuf,
+        /// What its maker said.
+        source: DestinationError,
+    },
+    /// A file cannot be written.
+    #[error("{path}: {source}", path = path.display())]
+    Sink {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: SinkError,
+    },
+}
+
+/// What the maker of a file says when it fails.
+pub type DestinationError = Box<dyn Error + Send + Sync>;
+
+/// Where the bytes of an output go. Dropped without a commit, it leaves
+/// nothing.
+pub trait Destination: Write {
+    /// All bytes were written: put the file in its place.
+    ///
+    /// # Errors
+    /// Whatever hinders that.
+    fn commit(self: Box<Self>) -> Result<(), DestinationError>;
+}
+
+/// A file to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its path; the maker of destinations knows what `-` means.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: Format,
+}
+
+/// How a trace is written.
+#[derive(Clone, Debug, Default)]
+pub struct ConvertOptions {
+    /// Which part of it.
+    pub selection: Selection,
+    /// Into how many files.
+    pub split: Split,
+    /// In which order, where the format leaves the choice.
+    pub order: Order,
+    /// Whether to write JSON that no browser reads.
+    pub force: bool,
+}
+
+/// A file that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its path.
+    pub path: PathBuf,
+    /// How many threads are in it.
+    pub threads: usize,
+    /// Its size in bytes, where that passes [`LARGE`]: worth a warning that
+    /// names `.pyebpf`.
+    pub large: Option<u64>,
+}
+
+/// Reads a trace and writes it to every output.
+///
+/// `create` makes the file of a path. All sizes are checked before the first
+/// file is made; a file that fails is not committed, those before it stay.
+///
+/// # Errors
+/// [`ConvertError`].
+pub fn convert(
+    input: impl Read,
+    outputs: &[Output],
+    options: &ConvertOptions,
+    create: impl FnMut(&Path) -> Result<Box<dyn Destination>, DestinationError>,
+) -> Result<Vec<Written>, ConvertError> {
+    write_trace(&read_trace(input)?, outputs, options, create)
+}
+
+/// Writes a trace to every output, as [`convert`].
+///
+/// # Errors
+/// [`ConvertError`].
+pub fn write_trace(
+    trace: &Trace,
+    outputs: &[Output],
+    options: &ConvertOptions,
+    mut create: impl FnMut(&Path) -> Result<Box<dyn Destination>, DestinationError>,
+) -> Result<Vec<Written>, ConvertError> {
+    let whole = options.selection.view(trace);
+    if whole.tracks().is_empty() && !trace.rows.is_empty() {
+        let seconds = trace.summary.end.since(trace.info.start).as_secs_f64();
+        return Err(ConvertError::Nothing {
+            threads: trace.tracks.tracks().len(),
+            seconds,
+        });
+    }
+    let mut planned = Vec::new();
+    for output in outputs {
+        for (path, view) in parts::split(&whole, &output.path, options.split) {
+            let size = match output.format {
+                Format::TimelineJson => projected_bytes(&view),
+                Format::Container => 0,
+            };
+            if size > TOO_LARGE && !options.force {
+                return Err(ConvertError::TooLarge {
+                    path,
+                    megabytes: size / 1_000_000,
+                });
+            }
+            let large = (size > LARGE).then_some(size);
+            planned.push((
+                Written {
+                    path,
+                    threads: view.tracks().len(),
+                    large,
+                },
+                output,
+                view,
+            ));
+        }
+    }
+    let mut written = Vec::new();
+    for (file, output, view) in planned {
+        let failed = |source| ConvertError::Destination {
+            path: file.path.clone(),
+            source,
+        };
+        let mut destination = create(&file.path).map_err(failed)?;
+        write_view(&view, output.format, options.order, &mut *destination).map_err(|source| {
+            ConvertError::Sink {
+                path: file.path.clone(),
+                source,
+            }
+        })?;
+        destination.commit().map_err(failed)?;
+        written.push(file);
+    }
+    Ok(written)
+}
+
+/// Writes a part of a trace in one format.
+///
+/// # Errors
+/// [`SinkError`].
+pub fn write_view(
+    view: &TraceView<'_>,
+    format: Format,
+    order: Order,
+    output: impl Write,
+) -> Result<(), SinkError> {
+    let sink: Box<dyn TraceSink + '_> = match format {
+        Format::TimelineJson => Box::new(TimelineJson::new(output, view, order)),
+        Format::Container => Box::new(ContainerSink::new(output, view)?),
+    };
+    drive(view, sink)
+}

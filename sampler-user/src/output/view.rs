@@ -45,16 +45,31 @@ impl<'a> TraceView<'a> {
             .collect();
         order.sort_unstable();
         view.tracks = order.into_iter().map(|(_, track)| track).collect();
-        let process = |&id: &TrackId| trace.tracks.track(id).map(|track| track.process);
-        let processes: BTreeSet<_> = view.tracks.iter().filter_map(process).collect();
-        view.several_processes = processes.len() > 1;
-        view
+        view.named()
+    }
+
+    /// With its threads' names as many processes as it has ask for.
+    fn named(mut self) -> Self {
+        let process = |&id: &TrackId| self.trace.tracks.track(id).map(|track| track.process);
+        let processes: BTreeSet<_> = self.tracks.iter().filter_map(process).collect();
+        self.several_processes = processes.len() > 1;
+        self
     }
 
     /// The whole trace.
     #[must_use]
     pub fn whole(trace: &'a Trace) -> Self {
         Self::new(trace, KernelTime(0), trace.summary.end, |_| true)
+    }
+
+    /// The same times of some of its tracks.
+    #[must_use]
+    pub fn part(&self, tracks: Vec<TrackId>) -> Self {
+        Self {
+            tracks,
+            ..self.clone()
+        }
+        .named()
     }
 
     /// The trace that this is a part of.

@@ -1,0 +1,53 @@
+//! The files that a trace is split into. It refuses to know formats.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Split;
+use crate::output::TraceView;
+use crate::timeline::{ProcessIndex, TrackId};
+
+/// The parts of a view and the path of each: `trace.<pid>.json` by process,
+/// `trace.<pid>.<tid>.json` by thread. A path that comes again, because pids
+/// are reused, gets a number.
+pub(super) fn split<'a>(
+    whole: &TraceView<'a>,
+    path: &Path,
+    split: Split,
+) -> Vec<(PathBuf, TraceView<'a>)> {
+    if split == Split::No {
+        return vec![(path.to_owned(), whole.clone())];
+    }
+    let mut groups: BTreeMap<(ProcessIndex, Option<TrackId>), Vec<TrackId>> = BTreeMap::new();
+    for &id in whole.tracks() {
+        if let Some((track, _)) = whole.thread(id) {
+            let thread = (split == Split::Thread).then_some(id);
+            groups.entry((track.process, thread)).or_default().push(id);
+        }
+    }
+    let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+    let mut parts = Vec::new();
+    for tracks in groups.into_values() {
+        let thread = tracks.first().and_then(|&id| whole.thread(id));
+        let Some((track, process)) = thread else {
+            continue;
+        };
+        let mut mark = process.pid.to_string();
+        if split == Split::Thread {
+            mark = format!("{mark}.{}", track.tid);
+        }
+        let times = taken.entry(mark.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            mark = format!("{mark}.{times}");
+        }
+        parts.push((marked(path, &mark), whole.part(tracks)));
+    }
+    parts
+}
+
+fn marked(path: &Path, mark: &str) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}.{mark}.{extension}"))
+}
