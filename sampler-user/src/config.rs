@@ -10,11 +10,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use regex::Regex;
+
 use crate::cli::{ConvertArguments, RecordArguments};
+use crate::convert::Selection;
 pub use error::UsageError;
 pub use exit::ExitStatus;
-pub use output::{Destination, OutputConfig, OutputTarget, RowOrder, Split};
-pub use time::{TimePoint, parse_duration, parse_time_point};
+pub use output::{Destination, OutputConfig, OutputTarget};
+pub use time::{parse_duration, parse_time_point};
 
 /// The highest rate, in samples a second on each CPU.
 pub const HIGHEST_RATE: u32 = 10_000;
@@ -128,20 +131,14 @@ impl RecordConfig {
 }
 
 /// A conversion, as it is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ConvertConfig {
     /// The trace to read.
     pub input: PathBuf,
     /// What is written and where; at least one output.
     pub output: OutputConfig,
-    /// Where the part to keep begins; `None` is the start.
-    pub from: Option<TimePoint>,
-    /// Where the part to keep ends; `None` is the end.
-    pub to: Option<TimePoint>,
-    /// Texts of which a thread's name must contain one; empty keeps every thread.
-    pub threads: Vec<String>,
-    /// Pids, or texts that a process's name contains; empty keeps every process.
-    pub processes: Vec<String>,
+    /// The part to keep.
+    pub selection: Selection,
 }
 
 impl ConvertConfig {
@@ -159,20 +156,36 @@ impl ConvertConfig {
                     value: value.clone(),
                 }),
         };
-        for (option, texts) in [("--thread", &typed.thread), ("--process", &typed.process)] {
-            if texts.iter().any(String::is_empty) {
-                return Err(UsageError::Empty { option });
-            }
-        }
         Ok(Self {
             input: typed.input.clone(),
             output: OutputConfig::from_arguments(&typed.output, None)?,
-            from: time("--from", &typed.from)?,
-            to: time("--to", &typed.to)?,
-            threads: typed.thread.clone(),
-            processes: typed.process.clone(),
+            selection: Selection {
+                from: time("--from", &typed.from)?,
+                to: time("--to", &typed.to)?,
+                thread: pattern("--thread", &typed.thread)?,
+                process: pattern("--process", &typed.process)?,
+            },
         })
     }
+}
+
+/// One expression that matches where any of those typed does.
+fn pattern(option: &'static str, typed: &[String]) -> Result<Option<Regex>, UsageError> {
+    if typed.iter().any(String::is_empty) {
+        return Err(UsageError::Empty { option });
+    }
+    // Each by itself first, so that no parenthesis of one closes another's.
+    for value in typed {
+        Regex::new(value).map_err(|error| UsageError::Pattern {
+            option,
+            value: value.clone(),
+            reason: error.to_string(),
+        })?;
+    }
+    let alternatives: Vec<_> = typed.iter().map(|value| format!("(?:{value})")).collect();
+    Ok((!typed.is_empty())
+        .then(|| Regex::new(&alternatives.join("|")).ok())
+        .flatten())
 }
 
 fn target(typed: &RecordArguments) -> Result<Target, UsageError> {

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 pub use self::input::read_trace;
-pub use self::selection::{Selection, Split, TimePoint, TimePointError};
+pub use self::selection::{Selection, Split, TimePoint};
 use crate::output::{
     ContainerSink, Format, JsonError, Order, SinkError, TimelineJson, TraceSink, TraceView, drive,
     projected_bytes,

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::{ConvertConfig, Destination as Place, ExitStatus, OutputConfig};
 use crate::convert::{
-    ConvertError, ConvertOptions, Destination, DestinationError, Output, Written, convert,
+    ConvertError, ConvertOptions, Destination, DestinationError, Output, Selection, Written,
+    convert,
 };
 use crate::outfile::OutputFile;
 use crate::output::{Format, FormatError};
@@ -43,7 +44,11 @@ pub enum DeliveryError {
 impl DeliveryError {
     /// The exit status of the program.
     pub fn exit_status(&self) -> ExitStatus {
-        if matches!(self, Self::Format(_)) { ExitStatus::USAGE } else { ExitStatus::ERROR }
+        if matches!(self, Self::Format(_)) {
+            ExitStatus::USAGE
+        } else {
+            ExitStatus::ERROR
+        }
     }
 }
 
@@ -71,23 +76,34 @@ impl Delivery {
     ) -> Result<Self, DeliveryError> {
         let mut outputs = Vec::new();
         for target in &config.targets {
-            let named = target.format.as_deref().map(Format::from_name).transpose()?;
+            let named = target
+                .format
+                .as_deref()
+                .map(Format::from_name)
+                .transpose()?;
             let (path, format) = match &target.destination {
-                Place::StandardOutput => {
-                    (STANDARD_OUTPUT.into(), named.unwrap_or(Format::TimelineJson))
-                }
+                Place::StandardOutput => (
+                    STANDARD_OUTPUT.into(),
+                    named.unwrap_or(Format::TimelineJson),
+                ),
                 Place::DefaultName(_) => {
                     let format = named.unwrap_or(Format::TimelineJson);
                     let path = target.path(format.extension()).unwrap_or_default();
                     (path.into_owned(), format)
                 }
-                Place::File(path) => {
-                    (path.clone(), named.map_or_else(|| Format::from_path(path), Ok)?)
-                }
+                Place::File(path) => (
+                    path.clone(),
+                    named.map_or_else(|| Format::from_path(path), Ok)?,
+                ),
             };
             outputs.push(Output { path, format });
         }
-        Ok(Self { outputs, options, owner, cancelled: Arc::default() })
+        Ok(Self {
+            outputs,
+            options,
+            owner,
+            cancelled: Arc::default(),
+        })
     }
 
     /// Reads a trace and writes it everywhere.
@@ -95,7 +111,12 @@ impl Delivery {
     /// # Errors
     /// [`ConvertError`]; outputs that are complete stay.
     pub fn deliver(&self, input: impl Read) -> Result<Vec<Written>, ConvertError> {
-        convert(BufReader::new(input), &self.outputs, &self.options, |path| self.create(path))
+        convert(
+            BufReader::new(input),
+            &self.outputs,
+            &self.options,
+            |path| self.create(path),
+        )
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn Destination>, DestinationError> {
@@ -149,10 +170,21 @@ impl Destination for Cancellable {
     fn commit(self: Box<Self>) -> Result<(), DestinationError> {
         match self.target {
             Target::Standard(mut output) => Ok(output.flush()?),
-            Target::File(file) => {
-                Ok(file.into_inner().map_err(io::IntoInnerError::into_error)?.commit()?)
-            }
+            Target::File(file) => Ok(file
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?
+                .commit()?),
         }
+    }
+}
+
+/// How a part of a trace is written to these outputs.
+pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions {
+    ConvertOptions {
+        selection,
+        split: config.split,
+        order: config.order,
+        force: config.force,
     }
 }
 
@@ -162,7 +194,7 @@ impl Destination for Cancellable {
 /// [`DeliveryError`].
 pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
     let owner = Owner::of_this_process()?;
-    let options = ConvertOptions::try_from(config)?;
+    let options = written_as(&config.output, config.selection.clone());
     let delivery = Delivery::plan(&config.output, options, owner)?;
     if config.input == Path::new(STANDARD_OUTPUT) {
         warn_of_large(&delivery.deliver(io::stdin().lock())?);

@@ -53,7 +53,10 @@ impl Listing {
         let own = std::process::id();
         let found = pids.into_iter().filter(|pid| *pid != own);
         let processes = found.filter_map(|pid| look(&mut discovery, pid)).collect();
-        Ok(Self { schema: 1, processes })
+        Ok(Self {
+            schema: 1,
+            processes,
+        })
     }
 
     /// The JSON document.
@@ -95,7 +98,12 @@ impl fmt::Display for Listing {
             let command = escape_for_terminal(&process.cmdline);
             writeln!(out, "{:>8}  {python:<9} {name:<16} {command}", process.pid)?;
             if let Some(problem) = &process.problem {
-                writeln!(out, "{:>8}  cannot be sampled: {}", "", escape_for_terminal(problem))?;
+                writeln!(
+                    out,
+                    "{:>8}  cannot be sampled: {}",
+                    "",
+                    escape_for_terminal(problem)
+                )?;
             }
         }
         Ok(())

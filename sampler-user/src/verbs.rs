@@ -52,8 +52,14 @@ pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
     match verb {
         Verb::Record(typed) => {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            let surroundings = Surroundings { host: host.trim(), now: SystemTime::now() };
-            Ok(record(&RecordConfig::from_arguments(&typed, surroundings)?)?)
+            let surroundings = Surroundings {
+                host: host.trim(),
+                now: SystemTime::now(),
+            };
+            Ok(record(&RecordConfig::from_arguments(
+                &typed,
+                surroundings,
+            )?)?)
         }
         Verb::Convert(typed) => {
             convert_file(&ConvertConfig::from_arguments(&typed)?)?;
@@ -67,7 +73,10 @@ pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
 fn ps(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
     let listing = Listing::of_this_host().map_err(VerbError::List)?;
     let text = if typed.json {
-        listing.to_json().map_err(|error| VerbError::Print(error.into()))? + "\n"
+        listing
+            .to_json()
+            .map_err(|error| VerbError::Print(error.into()))?
+            + "\n"
     } else {
         listing.to_string()
     };
@@ -84,8 +93,11 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
     .and_then(|mut kernel| kernel.start_ticks(1));
     let diagnosis = Diagnosis::examine(&Probe::of_this_system())
         .with_load_result(loaded.map_err(|error: KernelError| error.to_string()));
-    let text =
-        if typed.json { diagnosis.to_json() + "\n" } else { diagnosis.to_string() };
+    let text = if typed.json {
+        diagnosis.to_json() + "\n"
+    } else {
+        diagnosis.to_string()
+    };
     print(&text)?;
     Ok(diagnosis.exit_status())
 }

@@ -52,6 +52,16 @@ pub enum UsageError {
         /// What was typed.
         value: String,
     },
+    /// `--thread` or `--process` is no regular expression.
+    #[error("{option} {value:?} is no regular expression: {reason}")]
+    Pattern {
+        /// The option it belongs to.
+        option: &'static str,
+        /// What was typed.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Both a pid and a command.
     #[error("--pid and a command cannot go together: leave out one of them")]
     TargetTwice,

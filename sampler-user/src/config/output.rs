@@ -7,27 +7,11 @@ use std::time::SystemTime;
 
 use crate::cli::{OrderArgument, OutputArguments, SplitArgument};
 use crate::config::UsageError;
+use crate::convert::Split;
+use crate::output::Order;
 
 /// The longest part of a default file name that comes from a command or a host.
 const LONGEST_SUBJECT: usize = 64;
-
-/// The order of rows in a timeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowOrder {
-    /// All rows of a thread, then the next thread.
-    Thread,
-    /// All rows in order of time.
-    Time,
-}
-
-/// What gets a file of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// A file for each process.
-    Process,
-    /// A file for each thread.
-    Thread,
-}
 
 /// Where one output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +54,9 @@ pub struct OutputConfig {
     /// The outputs, at least one.
     pub targets: Vec<OutputTarget>,
     /// The order of rows.
-    pub order: RowOrder,
-    /// What gets a file of its own; `None` is one file for all.
-    pub split: Option<Split>,
+    pub order: Order,
+    /// Into how many files each output goes.
+    pub split: Split,
     /// Whether a file is written that is too large for a browser.
     pub force: bool,
 }
@@ -110,13 +94,14 @@ impl OutputConfig {
         Ok(Self {
             targets: destinations.into_iter().map(target).collect(),
             order: match typed.order {
-                OrderArgument::Thread => RowOrder::Thread,
-                OrderArgument::Time => RowOrder::Time,
+                OrderArgument::Thread => Order::Thread,
+                OrderArgument::Time => Order::Time,
             },
-            split: typed.split.map(|split| match split {
-                SplitArgument::Process => Split::Process,
-                SplitArgument::Thread => Split::Thread,
-            }),
+            split: match typed.split {
+                None => Split::No,
+                Some(SplitArgument::Process) => Split::Process,
+                Some(SplitArgument::Thread) => Split::Thread,
+            },
             force: typed.force,
         })
     }

@@ -6,6 +6,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::{CommandLine, Verb};
+use crate::convert::TimePoint;
 
 fn surroundings() -> Surroundings<'static> {
     Surroundings {
@@ -169,26 +170,29 @@ fn quiet_and_verbose() {
 
 #[test]
 fn convert_needs_an_output_and_real_times() {
-    assert_eq!(convert(&["in.pyebpf"]), Err(UsageError::NoOutput));
+    assert_eq!(convert(&["in.pyebpf"]).err(), Some(UsageError::NoOutput));
     let config =
         convert(&["in.pyebpf", "-o", "-", "--from", "2h", "--thread", "Main"]).expect("is valid");
+    let selection = config.selection;
     assert_eq!(
-        config.from,
-        Some(TimePoint::AfterStart(Duration::from_secs(7200)))
+        selection.from,
+        Some(TimePoint::SinceStart(Duration::from_secs(7200)))
     );
-    assert_eq!((config.to, config.threads), (None, vec!["Main".to_owned()]));
+    assert!(selection.to.is_none() && selection.process.is_none());
+    let threads = selection.thread.expect("typed");
+    assert!(threads.is_match("MainThread") && !threads.is_match("worker"));
     let refused = convert(&["in.pyebpf", "-o", "-", "--to", "noon"]);
     assert_eq!(
-        refused,
-        Err(UsageError::TimePoint {
+        refused.err(),
+        Some(UsageError::TimePoint {
             option: "--to",
             value: "noon".to_owned()
         })
     );
     let refused = convert(&["in.pyebpf", "-o", "-", "--process", ""]);
     assert_eq!(
-        refused,
-        Err(UsageError::Empty {
+        refused.err(),
+        Some(UsageError::Empty {
             option: "--process"
         })
     );

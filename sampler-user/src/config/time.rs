@@ -3,14 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A point of a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimePoint {
-    /// This long after the recording's start.
-    AfterStart(Duration),
-    /// A time of the wall clock.
-    Clock(SystemTime),
-}
+use crate::convert::TimePoint;
 
 /// Reads `30` (seconds), `1.5`, `30s`, `500ms`, `2h`, `1h 30m`; `None` for what is none.
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -23,13 +16,15 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 pub fn parse_time_point(text: &str) -> Option<TimePoint> {
     let text = text.trim();
     if let Some(unix) = text.strip_prefix('@') {
-        return UNIX_EPOCH.checked_add(seconds(unix)?).map(TimePoint::Clock);
+        return on_clock(UNIX_EPOCH.checked_add(seconds(unix)?)?);
     }
-    parse_duration(text).map(TimePoint::AfterStart).or_else(|| {
-        humantime::parse_rfc3339_weak(text)
-            .ok()
-            .map(TimePoint::Clock)
-    })
+    let since_start = parse_duration(text).map(TimePoint::SinceStart);
+    since_start.or_else(|| on_clock(humantime::parse_rfc3339_weak(text).ok()?))
+}
+
+fn on_clock(time: SystemTime) -> Option<TimePoint> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    Some(TimePoint::Unix(u64::try_from(since.as_micros()).ok()?))
 }
 
 /// Digits, with at most nine more after a point.
@@ -85,10 +80,10 @@ mod tests {
 
     #[test]
     fn points_of_time() {
-        let clock = |seconds: f64| TimePoint::Clock(UNIX_EPOCH + Duration::from_secs_f64(seconds));
+        let clock = |seconds: f64| TimePoint::Unix((seconds * 1e6) as u64);
         assert_eq!(
             parse_time_point("2h"),
-            Some(TimePoint::AfterStart(Duration::from_secs(7200)))
+            Some(TimePoint::SinceStart(Duration::from_secs(7200)))
         );
         assert_eq!(
             parse_time_point("@1352241181.5"),

@@ -1,7 +1,6 @@
 //! Which part of a trace is wanted: times, threads, processes. It refuses to
 //! know what is done with it.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use regex::Regex;
@@ -9,10 +8,6 @@ use regex::Regex;
 use crate::output::TraceView;
 use crate::timeline::{KernelTime, TrackId};
 use crate::trace::{Trace, TraceInfo};
-
-/// Numbers from here on are Unix times: the year 2001. No recording is that
-/// long.
-const UNIX_FROM: f64 = 1e9;
 
 /// The wanted part. The default is all of it.
 #[derive(Clone, Debug, Default)]
@@ -47,37 +42,6 @@ pub enum TimePoint {
     SinceStart(Duration),
     /// Unix time, in microseconds.
     Unix(u64),
-}
-
-/// A text that is no moment of a trace.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{text}: not a time; give seconds since the start (12.5), a duration (1m 30s) or Unix time in seconds"
-)]
-pub struct TimePointError {
-    /// The text.
-    pub text: String,
-}
-
-impl FromStr for TimePoint {
-    type Err = TimePointError;
-
-    fn from_str(text: &str) -> Result<Self, TimePointError> {
-        let wrong = || TimePointError {
-            text: text.to_owned(),
-        };
-        let Ok(seconds) = text.parse::<f64>() else {
-            return humantime::parse_duration(text)
-                .map(Self::SinceStart)
-                .map_err(|_| wrong());
-        };
-        if seconds >= UNIX_FROM && seconds < 9e9 {
-            return Ok(Self::Unix((seconds * 1e6).round() as u64));
-        }
-        Duration::try_from_secs_f64(seconds)
-            .map(Self::SinceStart)
-            .map_err(|_| wrong())
-    }
 }
 
 impl TimePoint {
@@ -120,27 +84,5 @@ impl Selection {
             })
         });
         thread && process
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::TimePoint;
-
-    #[test]
-    fn times_are_seconds_durations_or_unix_times() {
-        let since = |milliseconds| Ok(TimePoint::SinceStart(Duration::from_millis(milliseconds)));
-        assert_eq!("12.5".parse(), since(12_500));
-        assert_eq!("0".parse(), since(0));
-        assert_eq!("1m 30s".parse(), since(90_000));
-        assert_eq!(
-            "1352241181.539376".parse(),
-            Ok(TimePoint::Unix(1_352_241_181_539_376))
-        );
-        for wrong in ["", "-1", "nan", "inf", "1e300", "soon"] {
-            assert!(wrong.parse::<TimePoint>().is_err(), "{wrong}");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! One process that runs a known build of CPython: where it lies there, and what
 //! the kernel side is told of it. It refuses to know how it was found.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sampler_common::layout::ABSENT;
@@ -8,7 +9,12 @@ use sampler_common::memory::UserMemory;
 use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData};
 
 use crate::cpython::runtime::Runtime;
+use crate::cpython::thread_names::ThreadNames;
+use crate::cpython::thread_names::layout::AttributeLayout;
 use crate::cpython::tls_slot;
+
+/// Most interpreters of one process whose threads are asked for names.
+const MAX_INTERPRETERS: usize = 64;
 
 /// The C library of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +112,46 @@ impl Instance {
         self.runtime.layout.runtime.tss_struct == ABSENT
             && self.runtime.layout.runtime.tstate_current == ABSENT
             && self.tls_offset == 0
+    }
+
+    /// The names that Python gave the threads of the process, by
+    /// `threading.get_ident()`. Those of an interpreter that cannot be read, or
+    /// that is of a build without known dicts, are missing.
+    pub fn thread_names(&self, memory: &impl UserMemory) -> BTreeMap<u64, String> {
+        let version = &self.runtime.version;
+        let known = AttributeLayout::of_version(version.minor, version.free_threaded);
+        let Some(layout) = known else {
+            return BTreeMap::new();
+        };
+        let reader = ThreadNames {
+            memory,
+            object: &self.runtime.layout.object,
+            layout,
+            imports_modules: self.runtime.names.interp_imports_modules,
+        };
+        let mut names = BTreeMap::new();
+        for interpreter in self.interpreters(memory) {
+            // The main interpreter comes last in the list, and wins.
+            names.extend(reader.read(interpreter).unwrap_or_default());
+        }
+        names
+    }
+
+    /// The addresses of the interpreters, the main one last.
+    fn interpreters(&self, memory: &impl UserMemory) -> Vec<u64> {
+        let runtime = &self.runtime.layout.runtime;
+        let mut found = Vec::new();
+        let mut link = self
+            .runtime_address
+            .wrapping_add(u64::from(runtime.interpreters_head));
+        while let Ok(interpreter) = memory.read_u64(link)
+            && interpreter != 0
+            && found.len() < MAX_INTERPRETERS
+        {
+            found.push(interpreter);
+            link = interpreter.wrapping_add(u64::from(runtime.interp_next));
+        }
+        found
     }
 
     /// Searches the process for the slot.

@@ -3,6 +3,7 @@
 
 use crate::bpf::kernel::KernelError;
 use crate::config::ExitStatus;
+use crate::delivery::DeliveryError;
 use crate::launch::LaunchError;
 use crate::outfile::OutfileError;
 use crate::privileges::PrivilegeError;
@@ -33,6 +34,9 @@ pub enum RecordError {
     /// Nothing was sampled, for this reason.
     #[error("{0}")]
     NoSample(String),
+    /// An output of a kind that cannot be written.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
     /// A signal or a timer could not be set up.
     #[error("cannot {doing}: {source}")]
     System {
@@ -58,6 +62,7 @@ impl RecordError {
             Self::Kernel(error) if error.is_about_rights_or_kernel() => ExitStatus::NOT_ALLOWED,
             Self::Targets(_) | Self::NoSample(_) => ExitStatus::NOTHING_SAMPLED,
             Self::Launch(error) => error.exit_status(),
+            Self::Delivery(error) => error.exit_status(),
             _ => ExitStatus::ERROR,
         }
     }

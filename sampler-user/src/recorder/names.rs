@@ -1,10 +1,9 @@
 //! The names of a process's Python threads, asked for at moments that keep the
 //! cost small. It refuses to know how they are found.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::cpython::thread_names::read_thread_names;
 use crate::process::memory::ProcessMemory;
 use crate::targets::FollowedProcess;
 
@@ -14,7 +13,7 @@ const SHARE: u32 = 50;
 /// The names of one process's threads, as they were when last asked for.
 #[derive(Default)]
 pub(super) struct ThreadNames {
-    by_ident: HashMap<u64, String>,
+    by_ident: BTreeMap<u64, String>,
     not_before: Option<Instant>,
 }
 
@@ -31,17 +30,13 @@ impl ThreadNames {
         let now = Instant::now();
         let is_missing = anew || !self.by_ident.contains_key(&ident);
         if is_missing && self.not_before.is_none_or(|time| now >= time) && !process.has_ended {
-            if let Some(names) = read(process) {
-                self.by_ident = names;
+            if let Some(python) = &process.python {
+                let memory = ProcessMemory::new(process.tgid);
+                self.by_ident = python.instance.thread_names(&memory);
             }
             let took = now.elapsed().max(Duration::from_micros(20));
             self.not_before = Some(now + took * SHARE);
         }
         self.by_ident.get(&ident)
     }
-}
-
-fn read(process: &FollowedProcess) -> Option<HashMap<u64, String>> {
-    let instance = &process.python.as_ref()?.instance;
-    read_thread_names(&ProcessMemory::new(process.tgid), instance).ok()
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::error::RecordError;
 use super::signals::{Request, Signals};
 use crate::config::OutputConfig;
-use crate::convert::{ConvertOptions, Written};
-use crate::delivery::{Delivery, warn_of_large};
+use crate::convert::{Selection, Split, Written};
+use crate::delivery::{Delivery, warn_of_large, written_as};
 use crate::outfile::VisibleFile;
 use crate::output::Format;
 use crate::privileges::Owner;
@@ -26,16 +26,20 @@ impl Outputs {
     /// Decides the formats; one container that was asked for is written as the
     /// recording runs, all else is derived from it.
     pub(super) fn plan(config: &OutputConfig, owner: Owner) -> Result<Self, RecordError> {
-        let options = ConvertOptions::of_outputs(config);
+        let options = written_as(config, Selection::default());
         let mut derived = Delivery::plan(config, options, owner.clone())?;
         let is_container = |format| format == Format::Container;
         let place = derived
             .outputs
             .iter()
             .position(|output| is_container(output.format) && output.path != Path::new("-"))
-            .filter(|_| config.split.is_none());
+            .filter(|_| config.split == Split::No);
         let asked_for = place.map(|place| derived.outputs.remove(place).path);
-        Ok(Self { derived, asked_for, owner })
+        Ok(Self {
+            derived,
+            asked_for,
+            owner,
+        })
     }
 
     /// Makes the container. One that was not asked for lies beside the first
@@ -79,13 +83,20 @@ impl Outputs {
     ) -> Result<(), RecordError> {
         container.sync()?;
         let path = container.path().display().to_string();
-        let kept = |message: String| RecordError::Conversion { message, container: path.clone() };
-        let mut reader = container.reader().map_err(|error| kept(error.to_string()))?;
+        let kept = |message: String| RecordError::Conversion {
+            message,
+            container: path.clone(),
+        };
+        let mut reader = container
+            .reader()
+            .map_err(|error| kept(error.to_string()))?;
         let cancelled = self.derived.cancelled.clone();
         let delivery = self.derived;
         let mut conversion = tokio::task::spawn_blocking(move || {
             reader.rewind()?;
-            delivery.deliver(reader.by_ref()).map_err(std::io::Error::other)
+            delivery
+                .deliver(reader.by_ref())
+                .map_err(std::io::Error::other)
         });
         let converted = loop {
             tokio::select! {

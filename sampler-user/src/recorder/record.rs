@@ -197,7 +197,7 @@ impl<'a> Recording<'a> {
     fn snapshot(&mut self) -> Result<(), RecordError> {
         self.take_records();
         self.flush(false)?;
-        self.outputs.snapshot();
+        self.outputs.snapshot(self.session.container());
         Ok(())
     }
 

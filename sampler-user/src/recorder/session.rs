@@ -160,6 +160,11 @@ impl<W: Write> Session<W> {
         )
     }
 
+    /// The container, to be read while it is written.
+    pub(super) fn container(&self) -> &W {
+        self.trace.output()
+    }
+
     /// Whether rows are waiting that should not pile up further.
     pub(super) fn wants_flush(&self) -> bool {
         self.trace.wants_flush()

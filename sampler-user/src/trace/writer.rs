@@ -84,6 +84,12 @@ impl<W: Write> TraceWriter<W> {
         }
     }
 
+    /// Where the container is written.
+    #[must_use]
+    pub fn output(&self) -> &W {
+        &self.output
+    }
+
     /// Whether so many changes are held back that they should be flushed now.
     #[must_use]
     pub fn wants_flush(&self) -> bool {
