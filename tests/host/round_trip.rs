@@ -172,6 +172,15 @@ fn a_part_is_taken_by_time_thread_and_process() {
     })
     .unwrap();
     assert_eq!(found.len(), 3);
+    let (from, to) = (Some("2".parse().unwrap()), Some("1".parse().unwrap()));
+    assert!(
+        part(Selection {
+            from,
+            to,
+            ..Selection::default()
+        })
+        .is_err()
+    );
     let from = Some("100".parse().unwrap());
     let error = part(Selection {
         from,

@@ -97,7 +97,7 @@ impl<'a> TraceView<'a> {
             .rows
             .rows(track, self.trace.summary.end)
             .filter(move |row| row.end > from || row.start >= from)
-            .take_while(move |row| row.start <= to)
+            .take_while(move |row| row.start <= to && from <= to)
             .map(move |row| TimelineRow {
                 start: row.start.max(from),
                 end: row.end.min(to),

@@ -100,6 +100,8 @@ mod block;
 mod decode;
 mod encode;
 mod error;
+#[cfg(test)]
+mod hostile_tests;
 mod index;
 mod info;
 mod load;

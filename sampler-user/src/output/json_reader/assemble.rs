@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::JsonError;
-use super::metadata::{Counters, Metadata, ThreadMetadata};
+use super::metadata::{Counters, Head, Metadata, ThreadMetadata};
 use super::rows::{FileRow, FileRows};
 use crate::timeline::{
     KernelTime, ProcessIndex, ProcessInfo, RowChange, RowStore, State, Track, TrackId, Tracks,
@@ -25,8 +25,8 @@ pub(super) fn assemble(file: FileRows) -> Result<Trace, JsonError> {
     };
     let last = rows.iter().map(|row| row.time).max().unwrap_or(first);
     let metadata = metadata.unwrap_or_else(unknown);
-    let start = if metadata.start_us > 0 {
-        metadata.start_us.min(first)
+    let start = if metadata.head.start_us > 0 {
+        metadata.head.start_us.min(first)
     } else {
         first
     };
@@ -84,38 +84,37 @@ pub(super) fn assemble(file: FileRows) -> Result<Trace, JsonError> {
 
 /// The 2012 profiler sampled by the wall clock and wrote nothing of itself.
 fn unknown() -> Metadata {
-    Metadata {
+    let head = Head {
         mode: Mode::Wall,
-        ..Metadata::default()
+        ..Head::default()
+    };
+    Metadata {
+        head,
+        counters: Counters::default(),
     }
 }
 
 fn split(metadata: Metadata, start: u64) -> (TraceInfo, Counters) {
-    let Metadata {
+    let Head {
         hz,
         mode,
         host,
         kernel,
         program,
         command,
-        counters,
         ..
-    } = metadata;
-    let unix_start_us = start;
-    let start = KernelTime(0);
-    (
-        TraceInfo {
-            hz,
-            mode,
-            host,
-            kernel,
-            start,
-            unix_start_us,
-            program,
-            command,
-        },
-        counters,
-    )
+    } = metadata.head;
+    let info = TraceInfo {
+        hz,
+        mode,
+        host,
+        kernel,
+        start: KernelTime(0),
+        unix_start_us: start,
+        program,
+        command,
+    };
+    (info, metadata.counters)
 }
 
 /// The threads and processes of a file, made when a row of theirs appears.
@@ -135,12 +134,14 @@ impl Owners {
         name: impl Fn(&FileRow) -> (u64, &'a str),
     ) -> Vec<TrackId> {
         let told = told_threads(rows.len(), metadata);
-        let mut by_told: Vec<Option<TrackId>> = vec![None; metadata.threads.len()];
+        let mut by_told: Vec<Option<TrackId>> = vec![None; metadata.head.threads.len()];
         let mut by_name: HashMap<u32, TrackId> = HashMap::new();
         let mut owners = Vec::with_capacity(rows.len());
         for (number, row) in rows.iter().enumerate() {
             let thread = told.get(number).copied().unwrap_or(u32::MAX) as usize;
-            let slot = by_told.get_mut(thread).zip(metadata.threads.get(thread));
+            let slot = by_told
+                .get_mut(thread)
+                .zip(metadata.head.threads.get(thread));
             owners.push(match slot {
                 Some((slot, told)) => *slot.get_or_insert_with(|| self.add(Some(told), name(row))),
                 None => *by_name
@@ -194,12 +195,12 @@ impl Owners {
 /// The number in the sentinel of each row's thread; `u32::MAX` where it tells
 /// none.
 fn told_threads(rows: usize, metadata: &Metadata) -> Vec<u32> {
-    if metadata.order == "time" {
+    if metadata.head.order == "time" {
         return metadata.counters.cols.thread.clone();
     }
     let mut told = vec![u32::MAX; rows];
     let mut before = 0;
-    for (number, thread) in (0_u32..).zip(&metadata.threads) {
+    for (number, thread) in (0_u32..).zip(&metadata.head.threads) {
         let (Ok(from), Ok(to)) = (
             usize::try_from(thread.rows.0),
             usize::try_from(thread.rows.1),

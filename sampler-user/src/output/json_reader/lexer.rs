@@ -116,14 +116,11 @@ impl<R: Read> Lexer<R> {
     pub(super) fn word<'t>(&mut self, into: &'t mut String) -> Result<&'t str, Stop> {
         into.clear();
         self.peek()?;
-        loop {
-            match self.rest()?.first().copied().ok_or(Stop::End)? {
-                byte @ (b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.') => {
-                    into.push(char::from(byte));
-                    self.at += 1;
-                }
-                _ => break,
-            }
+        while let byte @ (b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.') =
+            self.rest()?.first().copied().ok_or(Stop::End)?
+        {
+            into.push(char::from(byte));
+            self.at += 1;
             if into.len() > MAXIMUM_NUMBER {
                 return Err(self.unexpected());
             }

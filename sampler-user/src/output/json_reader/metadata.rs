@@ -8,10 +8,31 @@ use serde::{Deserialize, Deserializer};
 use crate::timeline::State;
 use crate::trace::{Counts, Mode};
 
-/// What the sentinel says of the file. Whatever is missing is empty.
+/// What the sentinel says of the file.
+#[derive(Debug, Default)]
+pub(super) struct Metadata {
+    pub(super) head: Head,
+    pub(super) counters: Counters,
+}
+
+impl Metadata {
+    /// `None` when it is not ours; without the columns when only they are not.
+    ///
+    /// The text is parsed twice: with one struct inside the other, the parser
+    /// would hold the columns in memory in a form ten times their size.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let head = serde_json::from_slice(text).ok()?;
+        Some(Self {
+            head,
+            counters: serde_json::from_slice(text).unwrap_or_default(),
+        })
+    }
+}
+
+/// How the trace was taken, and its threads. Whatever is missing is empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Metadata {
+pub(super) struct Head {
     pub(super) order: String,
     pub(super) hz: u32,
     pub(super) mode: Mode,
@@ -21,8 +42,6 @@ pub(super) struct Metadata {
     pub(super) command: Vec<String>,
     pub(super) start_us: u64,
     pub(super) threads: Vec<ThreadMetadata>,
-    #[serde(flatten)]
-    pub(super) counters: Counters,
 }
 
 /// The counters and the columns.

@@ -201,7 +201,7 @@ impl<R: Read> Parser<R> {
         let mut copy = Vec::new();
         self.lexer.skip(Some(&mut copy), MAXIMUM_METADATA)?;
         // Not ours, or too long: the rows stand without it.
-        self.file.metadata = serde_json::from_slice(&copy).ok();
+        self.file.metadata = Metadata::parse(&copy);
         Ok(())
     }
 

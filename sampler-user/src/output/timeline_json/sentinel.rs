@@ -1,6 +1,7 @@
 //! The fifth element of the last row: all that the rows do not say. It refuses
 //! to know how rows are written.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use serde::Serialize;
@@ -15,6 +16,17 @@ use crate::trace::Counts;
 struct Head<'a> {
     pyebpf: u32,
     order: &'static str,
+    #[serde(flatten)]
+    recording: Recording<'a>,
+    threads: Vec<Thread<'a>>,
+    processes: Vec<Process<'a>>,
+    counts: &'a Counts,
+    states: Vec<&'static str>,
+}
+
+/// How the trace was taken.
+#[derive(Serialize)]
+struct Recording<'a> {
     hz: u32,
     mode: &'static str,
     host: &'a str,
@@ -23,10 +35,6 @@ struct Head<'a> {
     command: &'a [String],
     /// Unix time at which the recording began, in microseconds.
     start_us: u64,
-    threads: Vec<Thread<'a>>,
-    processes: Vec<Process<'a>>,
-    counts: &'a Counts,
-    states: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -70,31 +78,28 @@ pub(super) fn put(
             python: &process.python,
         })
     };
-    let in_view = |process| {
-        let of = |&id| {
-            view.thread(id)
-                .is_some_and(|(track, _)| track.process == process)
-        };
-        view.tracks().iter().any(of)
-    };
+    let of_thread = |&id| view.thread(id).map(|(track, _)| track.process);
+    let in_view: BTreeSet<_> = view.tracks().iter().filter_map(of_thread).collect();
     let processes = trace
         .summary
         .processes
         .iter()
-        .filter(|of| in_view(of.process));
+        .filter(|of| in_view.contains(&of.process));
     let head = Head {
         pyebpf: 1,
         order: match order {
             Order::Thread => "thread",
             Order::Time => "time",
         },
-        hz: trace.info.hz,
-        mode: trace.info.mode.name(),
-        host: &trace.info.host,
-        kernel: &trace.info.kernel,
-        program: &trace.info.program,
-        command: &trace.info.command,
-        start_us: trace.info.unix_start_us,
+        recording: Recording {
+            hz: trace.info.hz,
+            mode: trace.info.mode.name(),
+            host: &trace.info.host,
+            kernel: &trace.info.kernel,
+            program: &trace.info.program,
+            command: &trace.info.command,
+            start_us: trace.info.unix_start_us,
+        },
         threads: threads.iter().filter_map(thread).collect(),
         processes: processes
             .filter_map(|of| {
