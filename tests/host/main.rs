@@ -1,6 +1,9 @@
 //! Tests that need no rights and no Python.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 mod container;
 mod golden;

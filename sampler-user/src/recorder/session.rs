@@ -14,7 +14,7 @@ use crate::bpf::known_code::KnownCode;
 use crate::report::{Account, ProcessSummary, Summary};
 use crate::symbolize::Symbolizer;
 use crate::targets::{FollowedProcess, Targets};
-use crate::timeline::{KernelTime, RowChange, State, TimelineBuilder};
+use crate::timeline::{KernelTime, ProcessIndex, RowChange, State, TimelineBuilder};
 use crate::trace::{TraceError, TraceWriter};
 
 /// The stages, in the order a sample goes through them.
@@ -33,7 +33,7 @@ pub(super) struct Session<W> {
 #[derive(Default)]
 pub(super) struct Ledger {
     accounts: HashMap<ProcessKey, Account>,
-    ended: Vec<ProcessSummary>,
+    ended: Vec<(Option<ProcessIndex>, ProcessSummary)>,
     pub(super) without_process: u64,
     pub(super) undecodable: u64,
     pub(super) samples: u64,
@@ -142,7 +142,10 @@ impl<W: Write> Session<W> {
                 threads: self.thread_count(process.key),
                 ..account
             };
-            self.ledger.ended.push(summarized(process, account));
+            let index = self.threads.index(process.key);
+            self.ledger
+                .ended
+                .push((index, summarized(process, account)));
         }
     }
 
@@ -190,11 +193,22 @@ impl<W: Write> Session<W> {
             self.close_account(process);
         }
         let mut processes = std::mem::take(&mut self.ledger.ended);
-        processes.sort_by_key(|it| (std::cmp::Reverse(it.account.delivered()), it.tgid));
+        processes.sort_by_key(|(_, it)| (std::cmp::Reverse(it.account.delivered()), it.tgid));
+        let in_trace = processes.iter().filter_map(|(index, it)| {
+            let counts = it.account.counts().into_iter();
+            let counts = counts
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect();
+            Some(crate::trace::ProcessSummary {
+                process: (*index)?,
+                counts,
+            })
+        });
+        let in_trace = in_trace.collect();
         let mut not_sampled: Vec<_> = self.targets.refusals().to_vec();
         not_sampled.sort_by_key(|(tgid, _)| *tgid);
         let summary = Summary {
-            processes,
+            processes: processes.into_iter().map(|(_, it)| it).collect(),
             without_process: self.ledger.without_process,
             undecodable: self.ledger.undecodable,
             names: self.symbolizer.counts(),
@@ -212,7 +226,7 @@ impl<W: Write> Session<W> {
         let closing = crate::trace::Summary {
             end,
             counts: counts.collect(),
-            processes: Vec::new(),
+            processes: in_trace,
         };
         let symbols = self.symbolizer.interner().symbols();
         let output = self

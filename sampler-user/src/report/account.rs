@@ -53,6 +53,24 @@ impl Account {
         self.shown() + self.refused()
     }
 
+    /// The counts by name, as a trace carries them; reasons without a sample are
+    /// left out.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let mut counts = vec![
+            ("shown", self.shown()),
+            ("whole", self.whole),
+            ("truncated", self.truncated),
+            ("cut_by_fault", self.cut_by_fault),
+            ("refused", self.refused()),
+        ];
+        counts.extend(
+            self.refused
+                .iter()
+                .map(|(reason, count)| (name(*reason), *count)),
+        );
+        counts
+    }
+
     /// Adds another process's samples.
     pub fn add(&mut self, other: &Self) {
         self.whole += other.whole;
@@ -73,6 +91,22 @@ impl Account {
             .iter()
             .map(|(reason, count)| format!("{count} {}", in_words(**reason)));
         words.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The name of a reason in machine-readable output.
+fn name(reason: Refused) -> &'static str {
+    match reason {
+        StopReason::Complete => "complete",
+        StopReason::Truncated => "too_deep",
+        StopReason::Fault => "fault",
+        StopReason::NoThreadState => "no_thread_state",
+        StopReason::NoFrame => "no_frame",
+        StopReason::NotCode => "not_code",
+        StopReason::InstructionOutOfRange => "instruction_out_of_range",
+        StopReason::BrokenChain => "broken_chain",
+        StopReason::Circular => "circular",
+        StopReason::NotInitialised => "not_initialised",
     }
 }
 

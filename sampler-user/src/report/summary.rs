@@ -63,19 +63,14 @@ impl Summary {
 
     /// The counts as a document: what the trace carries.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let total = self.total();
-        let mut counts: Vec<_> = vec![
-            ("shown", total.shown()),
-            ("whole", total.whole),
-            ("truncated", total.truncated),
-            ("cut_by_fault", total.cut_by_fault),
-            ("refused", total.refused()),
+        let mut counts = self.total().counts();
+        counts.extend([
             ("without_process", self.without_process),
             ("late", self.late),
             ("undecodable", self.undecodable),
             ("unknown_frames", self.names.unknown_frames),
             ("read_from_process", self.names.read_from_process),
-        ];
+        ]);
         counts.extend(
             Counter::ALL
                 .iter()

@@ -17,12 +17,13 @@ const MAX_LINE: usize = 256;
 
 /// Reads source lines.
 #[derive(Default)]
-pub struct Sources {
+pub(super) struct Sources {
     files: HashMap<(RootIdentity, PathBuf), SourceFile>,
     kept: usize,
 }
 
 /// A source file, or that there is none.
+#[derive(Default)]
 struct SourceFile {
     text: Box<[u8]>,
     /// Where each line starts.
@@ -32,7 +33,7 @@ struct SourceFile {
 impl Sources {
     /// The line `line` (from 1) of the file that the process calls `name`,
     /// without leading and trailing space; empty when it cannot be read.
-    pub fn line(&mut self, view: &FileView, name: &str, line: u32) -> String {
+    pub(super) fn line(&mut self, view: &FileView, name: &str, line: u32) -> String {
         let Some(path) = view.absolute(name) else {
             return String::new();
         };
@@ -50,15 +51,6 @@ impl Sources {
             .get(&key)
             .map(|file| file.line(line))
             .unwrap_or_default()
-    }
-}
-
-impl Default for SourceFile {
-    fn default() -> Self {
-        Self {
-            text: Box::default(),
-            starts: Box::default(),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod followed;
 mod pending;
-mod targets;
+mod table;
 
 pub use followed::FollowedProcess;
-pub use targets::{Selection, TargetError, Targets};
+pub use table::{Selection, TargetError, Targets};
