@@ -2,8 +2,7 @@
 
 Prints, for a test that reads the names from outside:
 
-    process PID INTERPRETER OFFSET
-        address of the PyInterpreterState and offset of its `modules`, decimal
+    process PID
     thread IDENT NAME
         the name as hexadecimal UTF-8, one line for each thread
     ready
@@ -13,31 +12,11 @@ that, named "churn-0" and on.
 """
 
 import _thread
-import ctypes
 import os
 import sys
 import threading
 
-WORD = ctypes.sizeof(ctypes.c_void_p)
 finished = threading.Event()
-
-
-def word(address):
-    return ctypes.c_void_p.from_address(address).value
-
-
-def interpreter():
-    if sys.version_info >= (3, 9):
-        get = ctypes.pythonapi.PyInterpreterState_Get
-        get.restype = ctypes.c_void_p
-        return get()
-    get = ctypes.pythonapi.PyThreadState_Get
-    get.restype = ctypes.c_void_p
-    return word(get() + 2 * WORD)
-
-
-def modules_offset(address):
-    return next(at for at in range(0, 1 << 14, WORD) if word(address + at) == id(sys.modules))
 
 
 class Slotted(threading.Thread):
@@ -136,8 +115,7 @@ def main():
     churner = threading.Thread(target=churn, name="churner")
     if sys.argv[1:] == ["churn"]:
         churner.start()
-    address = interpreter()
-    print("process", os.getpid(), address, modules_offset(address))
+    print("process", os.getpid())
     for thread in threading.enumerate():
         if not thread.name.startswith("churn-"):
             print("thread", thread.ident, thread.name.encode("utf-8").hex())

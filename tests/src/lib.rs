@@ -1,3 +1,4 @@
 //! What several integration tests share. It refuses to know what they test.
 
 pub mod interpreters;
+pub mod script;

@@ -5,29 +5,21 @@ mod victim;
 
 use std::collections::BTreeMap;
 
-use sampler_user::cpython::thread_names::layout::AttributeLayout;
-use sampler_user::cpython::thread_names::{ThreadNames, ThreadNamesError};
+use sampler_user::cpython::discovery::Discovery;
+use sampler_user::cpython::instance::Instance;
 use sampler_user::process::memory::ProcessMemory;
 use tests::interpreters::interpreters;
 
-use crate::victim::{Victim, object_layout};
+use crate::victim::Victim;
 
 /// Most characters of a name that is read.
 const MAX_NAME: usize = 256;
 /// Readings of a process whose threads come and go.
 const READINGS: u32 = 300;
 
-fn read(victim: &Victim) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
-    let python = &victim.interpreter;
-    let layout = AttributeLayout::of_version(python.minor, python.free_threaded)
-        .expect("a row for every interpreter that tests find");
-    ThreadNames {
-        memory: &ProcessMemory::new(victim.pid),
-        object: &object_layout(python),
-        layout,
-        imports_modules: victim.imports_modules,
-    }
-    .read(victim.interpreter_state)
+fn instance(victim: &Victim) -> Instance {
+    let found = Discovery::new().inspect(victim.pid);
+    found.unwrap_or_else(|refusal| panic!("{:?}: {refusal}", victim.interpreter))
 }
 
 /// The names that must be read, cut where reading cuts them.
@@ -42,7 +34,7 @@ fn expected(victim: &Victim) -> BTreeMap<u64, String> {
 fn every_thread_has_the_name_that_it_says() {
     for interpreter in interpreters() {
         let victim = Victim::start(&interpreter, "still");
-        let names = read(&victim).unwrap_or_else(|error| panic!("{interpreter:?}: {error}"));
+        let names = instance(&victim).thread_names(&ProcessMemory::new(victim.pid));
         assert_eq!(names, expected(&victim), "{interpreter:?}");
         assert!(names.len() >= 17, "{interpreter:?}");
         println!(
@@ -59,11 +51,13 @@ fn threads_that_come_and_go_give_no_wrong_name() {
     for interpreter in interpreters() {
         let victim = Victim::start(&interpreter, "churn");
         let expected = expected(&victim);
+        let (instance, memory) = (instance(&victim), ProcessMemory::new(victim.pid));
         let (mut whole, mut short_lived) = (0, 0);
         for _ in 0..READINGS {
-            let Ok(mut names) = read(&victim) else {
+            let mut names = instance.thread_names(&memory);
+            if names.is_empty() {
                 continue;
-            };
+            }
             whole += 1;
             for (ident, name) in &expected {
                 assert_eq!(names.remove(ident).as_ref(), Some(name), "{interpreter:?}");

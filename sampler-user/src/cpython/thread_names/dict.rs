@@ -15,10 +15,12 @@ const MAX_INDICES: u64 = 1 << 20;
 const KEYS_HEADER: usize = 40;
 
 /// One key with its value, both addresses of objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) key: u64,
     pub(super) value: u64,
+    /// Address of the key's word in the entry; the value's follows.
+    slot: u64,
 }
 
 /// Where the entries of one `PyDictKeysObject` are.
@@ -30,33 +32,92 @@ struct Keys {
     entry_words: usize,
 }
 
+/// A dict without its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    used: u64,
+    /// `ma_version_tag`, which counts changes to 3.13.
+    tag: u64,
+    keys: u64,
+    values: u64,
+}
+
+/// A dict as it was at one moment.
+pub(super) struct DictCopy {
+    address: u64,
+    header: Header,
+    keys: Keys,
+    /// What it held, in the order of insertion.
+    pub(super) entries: Vec<Entry>,
+}
+
 impl<Memory: UserMemory> Objects<'_, Memory> {
     /// The entries of the dict at `address`, in the order of insertion.
     ///
     /// # Errors
     /// [`ThreadNamesError::Changed`] when it was written to meanwhile.
     pub(super) fn dict(&self, address: u64) -> Result<Vec<Entry>, ThreadNamesError> {
+        self.dict_copy(address).map(|copy| copy.entries)
+    }
+
+    /// As [`Objects::dict`], to find out later what is still the same.
+    pub(super) fn dict_copy(&self, address: u64) -> Result<DictCopy, ThreadNamesError> {
         self.require(address, Subclass::Dict)?;
-        let layout = &self.layout.dict;
-        let header = || {
-            Ok((
-                self.word(address, layout.used)?,
-                self.word(address, layout.keys)?,
-                self.word(address, layout.values)?,
-            ))
+        let header = self.header(address)?;
+        let keys = self.keys(header.keys)?;
+        let entries = match header.values {
+            0 => self.entries(header.keys).map(present),
+            values => self.split(header.keys, values),
         };
-        let before = header()?;
-        let (_, keys, values) = before;
-        let entries = if values == 0 {
-            self.combined(keys)
-        } else {
-            self.split(keys, values)
-        };
-        if header()? == before {
-            entries
+        if self.header(address)? == header && self.keys(header.keys)? == keys {
+            Ok(DictCopy {
+                address,
+                header,
+                keys,
+                entries: entries?,
+            })
         } else {
             Err(ThreadNamesError::Changed { address })
         }
+    }
+
+    /// Whether `entry` was in the dict all the time since it was copied, so that
+    /// its key and value lived and are what they were.
+    ///
+    /// An entry of a dict stays in its place, and its place is not used again,
+    /// until all entries move to new keys.
+    ///
+    /// # Errors
+    /// [`ThreadNamesError::Changed`] when they moved.
+    pub(super) fn still_has(
+        &self,
+        copy: &DictCopy,
+        entry: &Entry,
+    ) -> Result<bool, ThreadNamesError> {
+        let has_entry =
+            self.word(entry.slot, 0)? == entry.key && self.word(entry.slot, 8)? == entry.value;
+        let header = self.header(copy.address)?;
+        let keys = self.keys(copy.header.keys)?;
+        let moved = header.keys != copy.header.keys
+            || keys.entries != copy.keys.entries
+            || keys.entry_count < copy.keys.entry_count;
+        if moved {
+            let address = copy.address;
+            return Err(ThreadNamesError::Changed { address });
+        }
+        Ok(has_entry)
+    }
+
+    fn header(&self, address: u64) -> Result<Header, ThreadNamesError> {
+        let mut bytes = [0; 32];
+        let used = address.wrapping_add(u64::from(self.layout.dict_used));
+        self.bytes(used, &mut bytes)?;
+        Ok(Header {
+            used: word(&bytes, 0),
+            tag: word(&bytes, 1),
+            keys: word(&bytes, 2),
+            values: word(&bytes, 3),
+        })
     }
 
     /// The entries of keys whose values are at `values`.
@@ -84,10 +145,6 @@ impl<Memory: UserMemory> Objects<'_, Memory> {
         Ok(present(entries))
     }
 
-    fn combined(&self, keys: u64) -> Result<Vec<Entry>, ThreadNamesError> {
-        self.entries(keys).map(present)
-    }
-
     /// The entries as they are stored, with deleted and shared ones.
     fn entries(&self, address: u64) -> Result<Vec<Entry>, ThreadNamesError> {
         let keys = self.keys(address)?;
@@ -96,13 +153,16 @@ impl<Memory: UserMemory> Objects<'_, Memory> {
         if self.keys(address)? != keys {
             return Err(ThreadNamesError::Changed { address });
         }
-        let (words, _) = bytes.as_chunks();
-        let words: Vec<u64> = words.iter().map(|&word| u64::from_ne_bytes(word)).collect();
-        let entries = words.chunks_exact(keys.entry_words);
+        let size = keys.entry_words * 8;
+        // The key and the value are the last two words.
+        let key = keys.entry_words - 2;
+        let slot = |entry: usize| keys.entries.wrapping_add((entry * size + key * 8) as u64);
+        let entries = bytes.chunks_exact(size).enumerate();
         Ok(entries
-            .filter_map(|entry| match *entry {
-                [_, key, value] | [key, value] => Some(Entry { key, value }),
-                _ => None,
+            .map(|(index, entry)| Entry {
+                key: word(entry, key),
+                value: word(entry, key + 1),
+                slot: slot(index),
             })
             .collect())
     }
@@ -131,8 +191,8 @@ fn present(entries: Vec<Entry>) -> Vec<Entry> {
         .collect()
 }
 
-fn word(header: &[u8; KEYS_HEADER], index: usize) -> u64 {
-    let (words, _) = header.as_chunks();
+fn word(bytes: &[u8], index: usize) -> u64 {
+    let (words, _) = bytes.as_chunks();
     words.get(index).map_or(0, |&word| u64::from_ne_bytes(word))
 }
 

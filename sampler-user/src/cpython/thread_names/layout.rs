@@ -8,8 +8,8 @@
 /// Layout of what lies between `sys.modules` and the name of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttributeLayout {
-    /// `PyDictObject`.
-    pub dict: DictLayout,
+    /// `PyDictObject.ma_used`; version tag, keys and values follow, a word each.
+    pub dict_used: u16,
     /// How a dict's keys are stored.
     pub keys: KeysKind,
     /// Where the first value is in `PyDictValues`.
@@ -24,17 +24,6 @@ pub struct AttributeLayout {
     pub integer_size: u16,
     /// `PyModuleObject.md_dict`.
     pub module_dict: u16,
-}
-
-/// `PyDictObject`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DictLayout {
-    /// `ma_used`.
-    pub used: u16,
-    /// `ma_keys`.
-    pub keys: u16,
-    /// `ma_values`.
-    pub values: u16,
 }
 
 /// `PyTypeObject`, and `PyHeapTypeObject` after it.
@@ -117,7 +106,7 @@ impl AttributeLayout {
 }
 
 const PYTHON_3_6: AttributeLayout = AttributeLayout {
-    dict: DICT,
+    dict_used: 16,
     keys: KeysKind::Size,
     values: ValuesKind::Bare,
     instance: InstanceKind::DictOffset,
@@ -152,11 +141,7 @@ const PYTHON_3_15: AttributeLayout = AttributeLayout {
 };
 
 const FREE_THREADED_3_13: AttributeLayout = AttributeLayout {
-    dict: DictLayout {
-        used: 32,
-        keys: 48,
-        values: 56,
-    },
+    dict_used: 32,
     instance: InstanceKind::Inline { dict_before: 8 },
     types: free_threaded_types(896),
     integer_size: 32,
@@ -167,12 +152,6 @@ const FREE_THREADED_3_13: AttributeLayout = AttributeLayout {
 const FREE_THREADED_3_15: AttributeLayout = AttributeLayout {
     types: free_threaded_types(904),
     ..FREE_THREADED_3_13
-};
-
-const DICT: DictLayout = DictLayout {
-    used: 16,
-    keys: 32,
-    values: 40,
 };
 
 const fn types(cached_keys: u16) -> TypeLayout {

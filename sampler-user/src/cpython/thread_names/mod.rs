@@ -15,7 +15,7 @@ mod tests;
 use std::collections::{BTreeMap, HashSet};
 
 use sampler_common::layout::ObjectLayout;
-use sampler_common::memory::UserMemory;
+use sampler_common::memory::{MemoryFault, UserMemory};
 
 use self::dict::Entry;
 use self::instance::Name;
@@ -26,7 +26,7 @@ use super::text::TextError;
 /// Most characters of a thread's name; what is longer is cut.
 const MAX_NAME: usize = 256;
 /// How often a reading is tried while the process changes what is read.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 8;
 
 /// Why the names of a process's threads cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,12 @@ pub enum ThreadNamesError {
     },
 }
 
+fn unreadable(fault: MemoryFault) -> ThreadNamesError {
+    ThreadNamesError::Unreadable {
+        address: fault.address,
+    }
+}
+
 /// Where one process keeps its threads' names.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadNames<'a, Memory> {
@@ -80,51 +86,79 @@ impl<Memory: UserMemory> ThreadNames<'_, Memory> {
     ///
     /// Empty when it never imported `threading`. A thread whose name is no `str`
     /// or cannot be read consistently is left out; names are cut after 256
-    /// characters. It costs a few system calls per thread and about one per
-    /// module.
+    /// characters. It costs some 50 system calls per thread and one per module.
     ///
     /// # Errors
     /// [`ThreadNamesError`] when the way to the threads cannot be read; never a
     /// name that the thread did not have.
     pub fn read(&self, interpreter: u64) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
-        let mut result = self.attempt(interpreter);
+        let objects = Objects::new(self.memory, self.object, self.layout);
+        let mut found = Found::default();
+        let mut result = self.attempt(&objects, interpreter, &mut found);
         for _ in 1..ATTEMPTS {
-            if matches!(result, Ok(_) | Err(ThreadNamesError::TooMuch)) {
+            if matches!(result, Ok(()) | Err(ThreadNamesError::TooMuch)) {
                 break;
             }
-            result = self.attempt(interpreter);
+            result = self.attempt(&objects, interpreter, &mut found);
         }
-        result
+        result.map(|()| found.names)
     }
 
-    fn attempt(&self, interpreter: u64) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
-        let objects = Objects::new(self.memory, self.object, self.layout);
-        let names = Names::new();
+    /// Adds names to what an earlier attempt has found.
+    fn attempt(
+        &self,
+        objects: &Objects<'_, Memory>,
+        interpreter: u64,
+        found: &mut Found,
+    ) -> Result<(), ThreadNamesError> {
+        let keywords = Keywords::new();
         let slot = interpreter.wrapping_add(u64::from(self.imports_modules));
         let modules = objects.dict(objects.word(slot, 0)?)?;
-        let Some(threading) = objects.item(&modules, &names.threading)? else {
-            return Ok(BTreeMap::new());
+        let Some(threading) = objects.item(&modules, &keywords.threading)? else {
+            return Ok(());
         };
         let module = objects.dict(objects.word(threading, self.layout.module_dict)?)?;
-        let Some(active) = objects.item(&module, &names.active)? else {
-            return Ok(BTreeMap::new());
+        let Some(active) = objects.item(&module, &keywords.active)? else {
+            return Ok(());
         };
-        let threads = objects.dict(active)?;
-        let mut found = named(&objects, &threads, &names);
-        // A thread that ended meanwhile may have been freed while it was read.
-        let still = objects.dict(active)?;
-        let still: HashSet<Entry> = still.into_iter().collect();
-        found.retain(|(entry, _)| still.contains(entry));
-        let mut result: BTreeMap<u64, String> = found.into_iter().map(|(_, named)| named).collect();
-        if let Some((ident, name)) = main_thread(&objects, &module, &names) {
-            result.entry(ident).or_insert(name);
+        let active = objects.dict_copy(active)?;
+        let mut idents = HashSet::new();
+        for entry in &active.entries {
+            if found.threads.contains(&(entry.key, entry.value)) {
+                continue;
+            }
+            let read = named(objects, entry, &keywords);
+            // What a thread that ended left behind looks like a thread.
+            if !objects.still_has(&active, entry)? {
+                continue;
+            }
+            let Some((ident, name)) = read else { continue };
+            if !idents.insert(ident) {
+                // One of the two was not alive when its identifier was read.
+                *found = Found::default();
+                let address = entry.key;
+                return Err(ThreadNamesError::Changed { address });
+            }
+            found.threads.insert((entry.key, entry.value));
+            found.names.insert(ident, name);
         }
-        Ok(result)
+        if let Some((ident, name)) = main_thread(objects, &module, &keywords) {
+            found.names.entry(ident).or_insert(name);
+        }
+        Ok(())
     }
 }
 
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    names: BTreeMap<u64, String>,
+    /// Their keys and values in `_active`.
+    threads: HashSet<(u64, u64)>,
+}
+
 /// The names on the way.
-struct Names {
+struct Keywords {
     threading: Name,
     active: Name,
     main_thread: Name,
@@ -132,7 +166,7 @@ struct Names {
     name: Name,
 }
 
-impl Names {
+impl Keywords {
     fn new() -> Self {
         Self {
             threading: Name::new("threading"),
@@ -144,30 +178,25 @@ impl Names {
     }
 }
 
-/// The entries of `threads` whose identifier and name can be read, with both.
+/// The identifier and the name of one entry of `_active`, if both can be read.
 fn named<Memory: UserMemory>(
     objects: &Objects<'_, Memory>,
-    threads: &[Entry],
-    names: &Names,
-) -> Vec<(Entry, (u64, String))> {
-    let threads = threads.iter();
-    threads
-        .filter_map(|&entry| {
-            let ident = objects.integer(entry.key).ok()??;
-            Some((entry, (ident, thread_name(objects, entry.value, names)?)))
-        })
-        .collect()
+    entry: &Entry,
+    keywords: &Keywords,
+) -> Option<(u64, String)> {
+    let ident = objects.integer(entry.key).ok()??;
+    Some((ident, thread_name(objects, entry.value, keywords)?))
 }
 
 /// The name of the `Thread` at `thread`, if it is the same before and after.
 fn thread_name<Memory: UserMemory>(
     objects: &Objects<'_, Memory>,
     thread: u64,
-    names: &Names,
+    keywords: &Keywords,
 ) -> Option<String> {
-    let text = objects.attribute(thread, &names.name).ok()??;
+    let text = objects.attribute(thread, &keywords.name).ok()??;
     let name = objects.text(text, MAX_NAME).ok()?;
-    (objects.attribute(thread, &names.name).ok()?? == text).then_some(name)
+    (objects.attribute(thread, &keywords.name).ok()?? == text).then_some(name)
 }
 
 /// The main thread, which stays in its variable when a fork or a framework
@@ -175,10 +204,10 @@ fn thread_name<Memory: UserMemory>(
 fn main_thread<Memory: UserMemory>(
     objects: &Objects<'_, Memory>,
     module: &[Entry],
-    names: &Names,
+    keywords: &Keywords,
 ) -> Option<(u64, String)> {
-    let thread = objects.item(module, &names.main_thread).ok()??;
-    let ident = objects.attribute(thread, &names.ident).ok()??;
+    let thread = objects.item(module, &keywords.main_thread).ok()??;
+    let ident = objects.attribute(thread, &keywords.ident).ok()??;
     let ident = objects.integer(ident).ok()??;
-    Some((ident, thread_name(objects, thread, names)?))
+    Some((ident, thread_name(objects, thread, keywords)?))
 }

@@ -5,11 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use sampler_common::layout::ObjectLayout;
-use sampler_common::memory::{MemoryFault, UserMemory};
+use sampler_common::memory::UserMemory;
 use sampler_common::window::Window;
 
-use super::ThreadNamesError;
 use super::layout::{AttributeLayout, IntegerKind};
+use super::{ThreadNamesError, unreadable};
 use crate::cpython::text::read_text;
 
 /// What an object is, by the flags its type has inherited (`Include/object.h`,
@@ -207,11 +207,5 @@ impl<'a, Memory: UserMemory> Objects<'a, Memory> {
             value << 30 | u128::from(u32::from_ne_bytes(digit))
         });
         Ok(u64::try_from(value).ok())
-    }
-}
-
-fn unreadable(fault: MemoryFault) -> ThreadNamesError {
-    ThreadNamesError::Unreadable {
-        address: fault.address,
     }
 }

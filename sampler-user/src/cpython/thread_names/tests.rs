@@ -94,10 +94,14 @@ fn read(memory: &ForgedMemory, minor: u8) -> Result<BTreeMap<u64, String>, Threa
     let names = ThreadNames {
         memory,
         object: &OBJECT,
-        layout: AttributeLayout::of_version(minor, false).expect("it is known"),
+        layout: row(minor).expect("it is known"),
         imports_modules: 0,
     };
     names.read(INTERPRETER)
+}
+
+fn row(minor: u8) -> Option<&'static AttributeLayout> {
+    AttributeLayout::of_version(minor, false)
 }
 
 fn one_thread(name: &str) -> BTreeMap<u64, String> {
@@ -172,7 +176,7 @@ fn damaged_memory_is_read_to_an_end_without_panic() {
 #[test]
 fn reading_stops_when_it_takes_too_much() {
     let memory = ForgedMemory::new(START, 1 << 20);
-    let layout = AttributeLayout::of_version(13, false).expect("it is known");
+    let layout = row(13).expect("it is known");
     let objects = Objects::new(&memory, &OBJECT, layout);
     let mut room = vec![0; 1 << 20];
     let mut reads = 0;
@@ -188,7 +192,7 @@ fn reading_stops_when_it_takes_too_much() {
 
 #[test]
 fn versions_that_do_not_exist_have_no_row() {
-    assert_eq!(AttributeLayout::of_version(5, false), None);
-    assert_eq!(AttributeLayout::of_version(16, false), None);
     assert_eq!(AttributeLayout::of_version(12, true), None);
+    assert_eq!(row(5), None);
+    assert_eq!(row(16), None);
 }

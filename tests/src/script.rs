@@ -1,0 +1,71 @@
+//! Runs a Python script that says what is true of itself and then waits, while a
+//! test looks at it from outside. It refuses to understand what it says.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use crate::interpreters::Interpreter;
+
+/// A running script. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Script {
+    child: Child,
+    /// What it printed until it was ready.
+    pub lines: Vec<String>,
+}
+
+impl Script {
+    /// Runs `source` and waits until it prints the line "ready". It must end by
+    /// itself when its standard input ends.
+    ///
+    /// # Panics
+    /// When it cannot be started or ends earlier.
+    pub fn start(interpreter: &Interpreter, source: &str, argument: &str) -> Self {
+        let mut command = Command::new(&interpreter.path);
+        // Not as a file: a private root does not hold it.
+        command.args(["-c", source, argument]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = Self {
+            child: command.spawn().expect("it ran a moment ago"),
+            lines: Vec::new(),
+        };
+        let output = script.child.stdout.take().expect("it was asked for");
+        for line in BufReader::new(output).lines() {
+            let line = line.expect("it prints ASCII");
+            if line == "ready" {
+                return script;
+            }
+            script.lines.push(line);
+        }
+        panic!("{interpreter:?} ended early");
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        // It ends by itself; nothing can be done about it here if it does not.
+        let _ = self.child.wait();
+    }
+}
+
+/// The bytes that `text` has two hexadecimal digits for.
+///
+/// # Panics
+/// When it is something else.
+pub fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks_exact(2);
+    let bytes = digits.map(|pair| {
+        let pair = str::from_utf8(pair).expect("it prints ASCII");
+        u8::from_str_radix(pair, 16).expect("two digits")
+    });
+    bytes.collect()
+}
+
+/// The text whose UTF-8 [`unhex`] gives.
+///
+/// # Panics
+/// When it is none.
+pub fn unhex_text(text: &str) -> String {
+    String::from_utf8(unhex(text)).expect("it was encoded as UTF-8")
+}
