@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use sampler_user::convert::{
-    ConvertError, ConvertOptions, Destination, DestinationError, Output, Selection, Split, convert,
-    read_trace,
+    ConvertError, ConvertOptions, Destination, DestinationError, Output, Selection, Split,
+    TimePoint, convert, read_trace,
 };
 use sampler_user::output::{Format, Order};
 use sampler_user::trace::Mode;
@@ -146,8 +147,8 @@ fn a_part_is_taken_by_time_thread_and_process() {
             .collect();
         Ok::<_, ConvertError>(rows)
     };
-    let from = Some("0.4".parse().unwrap());
-    let to = Some("1352241182.739376".parse().unwrap());
+    let from = Some(TimePoint::SinceStart(Duration::from_millis(400)));
+    let to = Some(TimePoint::Unix(1_352_241_182_739_376));
     let found = part(Selection {
         from,
         to,
@@ -172,7 +173,8 @@ fn a_part_is_taken_by_time_thread_and_process() {
     })
     .unwrap();
     assert_eq!(found.len(), 3);
-    let (from, to) = (Some("2".parse().unwrap()), Some("1".parse().unwrap()));
+    let seconds = |seconds| Some(TimePoint::SinceStart(Duration::from_secs(seconds)));
+    let (from, to) = (seconds(2), seconds(1));
     assert!(
         part(Selection {
             from,
@@ -181,7 +183,7 @@ fn a_part_is_taken_by_time_thread_and_process() {
         })
         .is_err()
     );
-    let from = Some("100".parse().unwrap());
+    let from = seconds(100);
     let error = part(Selection {
         from,
         ..Selection::default()
