@@ -20,7 +20,7 @@ const STAMP: &str = "pyebpf root 1\n";
 
 /// Wrapper scripts of one interpreter in a root.
 pub(crate) struct RootPython {
-    /// Runs it inside the root, as a container would; see [`wrapper::inside`].
+    /// Runs it inside the root, as a container would.
     pub(crate) inside: PathBuf,
     /// Runs it on the host by the root's own dynamic loader.
     pub(crate) by_loader: PathBuf,
