@@ -78,6 +78,7 @@ def worker_loop():
 
 class OrderHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_POST(self):
         job = Job(self.rfile.read(int(self.headers["Content-Length"])))
