@@ -22,7 +22,9 @@ pub enum Refusal {
         pid: u32,
     },
     /// We may not look at it.
-    #[error("no permission to look at process {pid}; run as root")]
+    #[error(
+        "no permission to look at process {pid}; run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+    )]
     Permission {
         /// The process.
         pid: u32,

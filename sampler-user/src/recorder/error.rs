@@ -1,6 +1,8 @@
 //! Why a recording did not happen, and the exit status that says so. It refuses
 //! to print.
 
+use std::path::Path;
+
 use crate::bpf::kernel::KernelError;
 use crate::config::ExitStatus;
 use crate::delivery::DeliveryError;
@@ -45,7 +47,8 @@ pub enum RecordError {
         /// What the kernel said.
         source: std::io::Error,
     },
-    /// An output could not be made from the container, which is left behind.
+    /// The recording broke off, or an output could not be made from it; the
+    /// container is left behind.
     #[error("{message}\nthe recording is kept in {container}: pyebpf convert {container} -o FILE")]
     Conversion {
         /// What went wrong.
@@ -56,6 +59,14 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// An error that leaves the container behind.
+    pub(super) fn kept(message: String, container: &Path) -> Self {
+        Self::Conversion {
+            message,
+            container: container.display().to_string(),
+        }
+    }
+
     /// The exit status of the program.
     pub fn exit_status(&self) -> ExitStatus {
         match self {

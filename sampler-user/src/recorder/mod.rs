@@ -1,12 +1,14 @@
 //! Wires the stages of a recording, and owns its start and stop. It refuses to
 //! do a stage's work.
 
+mod clock;
 mod error;
 mod names;
 mod outputs;
 mod record;
 mod session;
 mod signals;
+mod target_choice;
 mod threads;
 
 pub use error::RecordError;

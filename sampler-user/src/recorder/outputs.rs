@@ -58,6 +58,12 @@ impl Outputs {
     /// Writes the outputs from what the container has so far, beside the
     /// recording that goes on.
     pub(super) fn snapshot(&self, container: &VisibleFile) {
+        if let Some(path) = &self.asked_for {
+            eprintln!("snapshot in {}", path.display());
+        }
+        if self.derived.outputs.is_empty() {
+            return;
+        }
         let reader = match container.reader() {
             Ok(reader) => reader,
             Err(error) => return eprintln!("pyebpf: no snapshot: {error}"),
@@ -82,14 +88,16 @@ impl Outputs {
         signals: &mut Signals,
     ) -> Result<(), RecordError> {
         container.sync()?;
-        let path = container.path().display().to_string();
-        let kept = |message: String| RecordError::Conversion {
-            message,
-            container: path.clone(),
-        };
-        let mut reader = container
-            .reader()
-            .map_err(|error| kept(error.to_string()))?;
+        if let Some(path) = &self.asked_for {
+            eprintln!("written: {}", path.display());
+        }
+        if self.derived.outputs.is_empty() {
+            return Ok(());
+        }
+        let path = container.path().to_owned();
+        let kept = |message: String| RecordError::kept(message, &path);
+        let reader = container.reader();
+        let mut reader = reader.map_err(|error| kept(error.to_string()))?;
         let cancelled = self.derived.cancelled.clone();
         let delivery = self.derived;
         let mut conversion = tokio::task::spawn_blocking(move || {
@@ -114,9 +122,8 @@ impl Outputs {
         };
         warn_of_large(&files);
         report(&files, "written:");
-        match &self.asked_for {
-            Some(path) => eprintln!("written: {}", path.display()),
-            None => container.remove()?,
+        if self.asked_for.is_none() {
+            container.remove()?;
         }
         Ok(())
     }

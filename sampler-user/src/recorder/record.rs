@@ -1,29 +1,31 @@
 //! The verb record: sets the stages up, waits for records, signals, timers and
 //! ends, and closes. It refuses to look into a record.
 
-use std::ffi::OsString;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use sampler_common::counter::Counter;
 use tokio::sync::oneshot;
 
+use super::clock::{monotonic_now, trace_info};
 use super::error::RecordError;
 use super::outputs::Outputs;
 use super::session::{FLUSH_EVERY, Session, Stages};
 use super::signals::{Request, Signals};
+use super::target_choice::{complain, hold, no_sample, selection};
 use super::threads::Threads;
 use crate::bpf::counters::Counters;
 use crate::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
 use crate::bpf::ring::RecordRing;
 use crate::config::{ExitStatus, RecordConfig, Target, Verbosity};
-use crate::launch::{self, HeldCommand};
+use crate::launch::HeldCommand;
 use crate::outfile::VisibleFile;
 use crate::privileges::Owner;
 use crate::progress::{ProgressFacts, ProgressLine};
 use crate::report::Summary;
 use crate::symbolize::Symbolizer;
-use crate::targets::{Selection, TargetError, Targets};
+use crate::targets::Targets;
 use crate::timeline::{KernelTime, TimelineBuilder};
-use crate::trace::{Mode, TraceInfo, TraceWriter};
+use crate::trace::TraceWriter;
 
 /// Bytes of the ring buffer: a second of two CPUs at 1000 Hz, 50 frames deep.
 const RING_BYTES: u32 = 4 << 20;
@@ -104,6 +106,13 @@ impl<'a> Recording<'a> {
         let container = outputs.container()?;
         let info = trace_info(config);
         let start = info.start;
+        let mut ended = match start_all(&mut kernel, command, config.hz) {
+            Ok(ended) => ended,
+            Err(error) => {
+                outputs.discard(container)?;
+                return Err(error);
+            }
+        };
         let session = Session::new(Stages {
             targets,
             known,
@@ -112,11 +121,6 @@ impl<'a> Recording<'a> {
             builder: TimelineBuilder::new(Duration::from_secs(1) / config.hz),
             trace: TraceWriter::create(container, &info)?,
         });
-        kernel.start_ticks(config.hz)?;
-        let mut ended = match command {
-            Some(command) => Some(command.release()?.ended),
-            None => None,
-        };
         let now = Instant::now();
         let mut recording = Self {
             config,
@@ -130,9 +134,19 @@ impl<'a> Recording<'a> {
             next_flush: now + FLUSH_EVERY,
             next_progress: now + PROGRESS_EVERY,
         };
-        let end = recording.until_end(ended.as_mut()).await?;
-        kernel.stop_ticks();
-        recording.close(end, start).await
+        let container = recording.session.container().path().to_owned();
+        let outcome = match recording.until_end(ended.as_mut()).await {
+            Ok(end) => {
+                kernel.stop_ticks();
+                recording.close(end, start).await
+            }
+            Err(error) => Err(error),
+        };
+        // What the container has so far is not lost with a full disk.
+        outcome.map_err(|error| match error {
+            RecordError::Trace(error) => RecordError::kept(error.to_string(), &container),
+            other => other,
+        })
     }
 
     async fn until_end(
@@ -211,10 +225,7 @@ impl<'a> Recording<'a> {
             processes,
             threads,
             samples: self.session.ledger.samples,
-            lost: self
-                .counters
-                .read()
-                .get(sampler_common::counter::Counter::LostRing),
+            lost: self.counters.read().get(Counter::LostRing),
         });
     }
 
@@ -250,66 +261,17 @@ impl<'a> Recording<'a> {
     }
 }
 
-fn selection(config: &RecordConfig) -> Selection {
-    match &config.target {
-        Target::Host => Selection::Host,
-        Target::Processes(tgids) => Selection::Processes {
-            tgids: tgids.clone(),
-        },
-        Target::Command(_) => Selection::Processes { tgids: Vec::new() },
-    }
-}
-
-fn hold(
-    words: &[OsString],
-    owner: &Owner,
-    targets: &mut Targets,
-) -> Result<HeldCommand, RecordError> {
-    let command = launch::spawn(words, owner)?;
-    targets
-        .follow_command(command.pid())
-        .map_err(|error| RecordError::Targets(vec![TargetError::Table(error)]))?;
-    Ok(command)
-}
-
-/// Names the processes that cannot be sampled; an error when there is no other.
-fn complain(refused: Vec<TargetError>, config: &RecordConfig) -> Result<(), RecordError> {
-    let Target::Processes(tgids) = &config.target else {
-        return Ok(());
-    };
-    if refused.len() == tgids.len() {
-        return Err(RecordError::Targets(refused));
-    }
-    for error in refused {
-        eprintln!("pyebpf: {error}");
-    }
-    Ok(())
-}
-
-fn no_sample(config: &RecordConfig, summary: &Summary) -> String {
-    let refused = summary.total();
-    let mut reason = match &config.target {
-        Target::Host => "no sample: no Python process ran on this host meanwhile".to_owned(),
-        Target::Processes(tgids) => {
-            let list: Vec<_> = tgids.iter().map(ToString::to_string).collect();
-            format!(
-                "no sample: process {} did not run Python code meanwhile",
-                list.join(", ")
-            )
-        }
-        Target::Command(_) => "no sample: the command did not run Python code long enough".into(),
-    };
-    if refused.refused() > 0 {
-        reason.push_str(&format!("; not shown: {}", refused.refusals_in_words()));
-    }
-    for line in &summary.not_sampled {
-        reason.push_str(&format!(
-            "\n  not sampled: {}",
-            crate::escape::escape_for_terminal(line)
-        ));
-    }
-    reason.push_str("\na process that waits takes no CPU time and has no samples in cpu mode");
-    reason
+/// Starts the ticks and then the command; what tells the command's end.
+fn start_all(
+    kernel: &mut Kernel,
+    command: Option<HeldCommand>,
+    hz: u32,
+) -> Result<Option<oneshot::Receiver<ExitStatus>>, RecordError> {
+    kernel.start_ticks(hz)?;
+    Ok(match command {
+        Some(command) => Some(command.release()?.ended),
+        None => None,
+    })
 }
 
 async fn ended(command: Option<&mut oneshot::Receiver<ExitStatus>>) -> ExitStatus {
@@ -317,43 +279,5 @@ async fn ended(command: Option<&mut oneshot::Receiver<ExitStatus>>) -> ExitStatu
         // The sender is dropped only if its thread panicked.
         Some(command) => command.await.unwrap_or(ExitStatus::ERROR),
         None => std::future::pending().await,
-    }
-}
-
-/// `CLOCK_MONOTONIC`, the clock of the kernel side's samples.
-fn monotonic_now() -> KernelTime {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-    // It exists on every Linux.
-    now.map_or(KernelTime(0), |now| {
-        KernelTime(Duration::from(now).as_nanos() as u64)
-    })
-}
-
-fn trace_info(config: &RecordConfig) -> TraceInfo {
-    let unix = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let read = |path| {
-        std::fs::read_to_string(path)
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    };
-    let command = match &config.target {
-        Target::Command(words) if config.command_lines => words
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect(),
-        _ => Vec::new(),
-    };
-    TraceInfo {
-        hz: config.hz,
-        mode: Mode::Cpu,
-        host: read("/proc/sys/kernel/hostname"),
-        kernel: read("/proc/sys/kernel/osrelease"),
-        start: monotonic_now(),
-        unix_start_us: unix.as_micros() as u64,
-        program: concat!("pyebpf ", env!("CARGO_PKG_VERSION")).into(),
-        command,
     }
 }

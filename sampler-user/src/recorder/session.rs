@@ -89,6 +89,9 @@ impl<W: Write> Session<W> {
         self.ledger.samples += 1;
         let key = sample.header.process;
         let process = self.targets.of_sample(key, sample.header.tgid);
+        // An entry of the kernel side's table that turned into another process's
+        // while a sample was taken has a key and a tgid that do not belong together.
+        let process = process.filter(|process| process.tgid == sample.header.tgid);
         let Some((process, python)) = process.and_then(|it| Some((it, it.python.as_ref()?))) else {
             self.ledger.without_process += 1;
             return;
@@ -205,18 +208,13 @@ impl<W: Write> Session<W> {
             })
         });
         let in_trace = in_trace.collect();
-        let mut not_sampled: Vec<_> = self.targets.refusals().to_vec();
-        not_sampled.sort_by_key(|(tgid, _)| *tgid);
         let summary = Summary {
             processes: processes.into_iter().map(|(_, it)| it).collect(),
             without_process: self.ledger.without_process,
             undecodable: self.ledger.undecodable,
             names: self.symbolizer.counts(),
             late: self.builder.late(),
-            not_sampled: not_sampled
-                .iter()
-                .map(|(_, refusal)| refusal.to_string())
-                .collect(),
+            not_sampled: not_sampled(&self.targets),
             ..summary
         };
         let counts = summary
@@ -234,6 +232,22 @@ impl<W: Write> Session<W> {
             .finish(&closing, symbols, &mut self.threads.tracks)?;
         Ok((output, summary))
     }
+}
+
+/// The processes that could not be sampled, with their reasons.
+fn not_sampled(targets: &Targets) -> Vec<String> {
+    let mut refusals: Vec<_> = targets.refusals().iter().collect();
+    refusals.sort_by_key(|(tgid, _)| *tgid);
+    let mut lines: Vec<_> = refusals
+        .iter()
+        .map(|(_, refusal)| refusal.to_string())
+        .collect();
+    match targets.hidden() {
+        0 => {}
+        1 => lines.push("1 process that pyebpf may not look at".into()),
+        count => lines.push(format!("{count} processes that pyebpf may not look at")),
+    }
+    lines
 }
 
 fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {

@@ -18,6 +18,9 @@ use crate::process::files::FileView;
 use crate::process::memory::ProcessMemory;
 use crate::timeline::{Frame, FrameId, KernelTime, StackId, StringId, SymbolInterner};
 
+/// Most threads of one process whose last stack is remembered.
+const MAX_THREADS: usize = 4096;
+
 /// What symbolization needs to know of a process.
 #[derive(Clone, Debug)]
 pub struct ProcessContext {
@@ -137,6 +140,10 @@ impl Symbolizer {
         let stack = self.stack(&sample.frames, bottom, &mut last, context);
         let process = self.processes.entry(header.process).or_default();
         if bottom == StackId::EMPTY && stack.is_ok() {
+            // Threads that have ended leave theirs behind.
+            if process.threads.len() >= MAX_THREADS {
+                process.threads.clear();
+            }
             process.threads.insert(header.tid, last);
         }
         Ok(ResolvedSample {

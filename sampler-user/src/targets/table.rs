@@ -56,6 +56,7 @@ pub struct Targets {
     pending: Pending,
     tls_attempts: HashMap<ProcessKey, u32>,
     refusals: Vec<(u32, Refusal)>,
+    hidden: u32,
 }
 
 impl Targets {
@@ -70,6 +71,7 @@ impl Targets {
             pending: Pending::default(),
             tls_attempts: HashMap::new(),
             refusals: Vec::new(),
+            hidden: 0,
         }
     }
 
@@ -126,6 +128,7 @@ impl Targets {
         match self.follow(tgid) {
             Ok(())
             | Err(TargetError::Refused(Refusal::NotPython { .. } | Refusal::Gone { .. })) => {}
+            Err(TargetError::Refused(Refusal::Permission { .. })) => self.hidden += 1,
             Err(TargetError::Refused(refusal)) => self.refusals.push((tgid, refusal)),
             // The kernel side counts them too; the summary tells.
             Err(TargetError::Table(_)) => {}
@@ -336,6 +339,11 @@ impl Targets {
     /// Processes that have Python, or might have, but cannot be sampled.
     pub fn refusals(&self) -> &[(u32, Refusal)] {
         &self.refusals
+    }
+
+    /// Processes of the host that we may not look at; most have no Python.
+    pub fn hidden(&self) -> u32 {
+        self.hidden
     }
 
     /// Takes the ended processes out; their samples must all have been read.

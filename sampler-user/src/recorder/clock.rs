@@ -1,0 +1,46 @@
+//! The clock of a recording, and how its trace is headed. It refuses to know
+//! what is recorded.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::config::{RecordConfig, Target};
+use crate::timeline::KernelTime;
+use crate::trace::{Mode, TraceInfo};
+
+/// `CLOCK_MONOTONIC`, the clock of the kernel side's samples.
+pub(super) fn monotonic_now() -> KernelTime {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    // It exists on every Linux.
+    now.map_or(KernelTime(0), |now| {
+        KernelTime(Duration::from(now).as_nanos() as u64)
+    })
+}
+
+pub(super) fn trace_info(config: &RecordConfig) -> TraceInfo {
+    let unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let read = |path| {
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let command = match &config.target {
+        Target::Command(words) if config.command_lines => words
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+        _ => Vec::new(),
+    };
+    TraceInfo {
+        hz: config.hz,
+        mode: Mode::Cpu,
+        host: read("/proc/sys/kernel/hostname"),
+        kernel: read("/proc/sys/kernel/osrelease"),
+        start: monotonic_now(),
+        unix_start_us: unix.as_micros() as u64,
+        program: concat!("pyebpf ", env!("CARGO_PKG_VERSION")).into(),
+        command,
+    }
+}
