@@ -84,4 +84,13 @@ mod tests {
             assert_eq!(*counter as usize, position);
         }
     }
+    #[test]
+    fn names_are_distinct_and_plain() {
+        let names = Counter::ALL.map(Counter::name);
+        for (position, name) in names.iter().enumerate() {
+            let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+            assert!(!name.is_empty() && name.bytes().all(is_plain), "{name}");
+            assert!(!names[..position].contains(name), "{name}");
+        }
+    }
 }

@@ -46,3 +46,6 @@ fn mix(hash: u64, value: u64) -> u64 {
     let mixed = (hash ^ value).wrapping_mul(MULTIPLIER);
     mixed ^ (mixed >> 29)
 }
+
+#[cfg(test)]
+mod tests;

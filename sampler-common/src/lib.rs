@@ -23,6 +23,8 @@ pub mod memory;
 pub mod process;
 pub mod sample;
 pub mod stop;
+#[cfg(test)]
+mod test_memory;
 pub mod text;
 pub mod thread_state;
 pub mod walk;

@@ -66,4 +66,14 @@ mod tests {
         }
         assert_eq!(StopReason::from_wire(StopReason::ALL.len() as u32), None);
     }
+    #[test]
+    fn only_true_frames_may_be_shown() {
+        let shown = StopReason::ALL.into_iter().filter(|it| it.is_trustworthy());
+        assert!(shown.eq([
+            StopReason::Complete,
+            StopReason::Truncated,
+            StopReason::Fault
+        ]));
+        assert_eq!(StopReason::from_wire(u32::MAX), None);
+    }
 }

@@ -74,3 +74,6 @@ pub fn copy_text<M: UserMemory>(
         whole: size == wanted && length <= 0xffff,
     }
 }
+
+#[cfg(test)]
+mod tests;

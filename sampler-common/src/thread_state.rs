@@ -220,3 +220,6 @@ impl<M: UserMemory> Step for SearchStep<'_, M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
