@@ -1,0 +1,200 @@
+//! Freezes one process of every layout, from the interpreters found. It refuses
+//! to say what their chains are: the interpreters say so themselves.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::yield_now;
+use std::time::{Duration, Instant};
+
+use sampler_common::layout::ABSENT;
+use sampler_common::memory::{MemoryFault, UserMemory};
+use sampler_common::process::{ProcessConfig, ProcessKey};
+use sampler_common::window::WINDOW_SIZE;
+use sampler_user::cpython::discovery::Discovery;
+use sampler_user::process::identity::threads;
+use sampler_user::process::memory::ProcessMemory;
+use tests::frozen::file::{FrozenProcess, FrozenRead, FrozenThread, directory};
+use tests::frozen::replay::replay;
+use tests::interpreters::{Interpreter, interpreters};
+
+/// What the interpreters run.
+const SCRIPT: &str = include_str!("../../scripts/frozen_chain.py");
+/// Runs it under a name that is the same everywhere.
+const START: &str = "import sys; exec(compile(sys.argv[1], '/srv/app/chain.py', 'exec'))";
+/// Threads that the script has.
+const THREADS: usize = 2;
+/// How long an interpreter may take to come to rest.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Not random, so that a file changes only where the process differs.
+const KEY: ProcessKey = ProcessKey(0x0f20_5e40_0000_0001);
+
+fn main() {
+    let mut found = BTreeMap::new();
+    for interpreter in interpreters() {
+        // Patch releases of one minor version share a layout; the newest counts.
+        found.insert((interpreter.minor, interpreter.free_threaded), interpreter);
+    }
+    for interpreter in found.values() {
+        let frozen = freeze(interpreter);
+        let path = frozen.write(&directory()).expect("it can be written");
+        let size = fs::metadata(&path).expect("it was written").len();
+        println!(
+            "{}: {} threads, {} reads, {size} bytes in {}",
+            frozen.version,
+            frozen.threads.len(),
+            frozen.reads.len(),
+            path.display()
+        );
+    }
+}
+
+fn freeze(interpreter: &Interpreter) -> FrozenProcess {
+    let (running, threads) = Running::start(interpreter);
+    let pid = running.0.id();
+    let mut instance = Discovery::new()
+        .inspect(pid)
+        .unwrap_or_else(|refusal| panic!("{refusal}"));
+    let process = ProcessMemory::new(pid);
+    if instance.lacks_tls_offset() {
+        instance.learn_tls_offset(&process);
+    }
+    let config = instance.config(KEY);
+    let runtime = &instance.runtime;
+    let mut frozen = FrozenProcess::new(runtime.version.to_string(), &config, runtime.line_table);
+    let memory = Recorder::new(&process, &config);
+    for thread in &threads {
+        for config in routes(&config) {
+            let replay = replay(&memory, &config, runtime.line_table, thread.thread_pointer);
+            assert_eq!(
+                replay.shown,
+                Ok(thread.frames.clone()),
+                "{}",
+                frozen.version
+            );
+        }
+    }
+    let mut type_object = vec![0; WINDOW_SIZE];
+    memory
+        .read_bytes(config.code_type, &mut type_object)
+        .expect("it has the type of its code objects");
+    frozen.threads = threads;
+    frozen.reads = memory.into_reads();
+    frozen
+}
+
+/// The configuration as it is, and with only one way left to find a thread.
+fn routes(config: &ProcessConfig) -> [ProcessConfig; 3] {
+    let mut slot_only = *config;
+    slot_only.layout.runtime.tstate_current = ABSENT;
+    let mut list_only = slot_only;
+    list_only.tls_offset = 0;
+    list_only.layout.runtime.tss_struct = ABSENT;
+    [*config, slot_only, list_only]
+}
+
+struct Running(Child);
+
+impl Running {
+    /// Starts the script and waits until all its threads wait.
+    fn start(interpreter: &Interpreter) -> (Self, Vec<FrozenThread>) {
+        let mut child = Command::new(&interpreter.path)
+            .args(["-S", "-c", START, SCRIPT])
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it ran a moment ago");
+        let output = BufReader::new(child.stdout.take().expect("it is piped"));
+        let running = Self(child);
+        let lines = output.lines().take(THREADS);
+        let threads: Vec<FrozenThread> = lines
+            .map(|line| serde_json::from_str(&line.expect("text")).expect("a thread"))
+            .collect();
+        assert_eq!(threads.len(), THREADS, "{}", interpreter.path.display());
+        let start = Instant::now();
+        while !running.is_at_rest() {
+            assert!(start.elapsed() < PATIENCE, "its threads do not wait");
+            yield_now();
+        }
+        (running, threads)
+    }
+
+    /// Whether every thread is in the system call `read`, which is number 0.
+    fn is_at_rest(&self) -> bool {
+        let pid = self.0.id();
+        let is_reading = |tid: u32| {
+            let call = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall"));
+            call.expect("it is our child").starts_with("0 ")
+        };
+        threads(pid)
+            .expect("it is our child")
+            .into_iter()
+            .all(is_reading)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the assertions above have noticed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A memory that notes what is read of it, by address and size.
+struct Recorder<'process> {
+    process: &'process ProcessMemory,
+    /// Sizes of thread states and of frames.
+    narrow: [u16; 2],
+    /// The size of a code object, the largest structure.
+    wide: u16,
+    reads: RefCell<BTreeMap<(u64, usize), Vec<u8>>>,
+}
+
+impl<'process> Recorder<'process> {
+    fn new(process: &'process ProcessMemory, config: &ProcessConfig) -> Self {
+        let layout = &config.layout;
+        Self {
+            process,
+            narrow: [layout.thread.read_size, layout.frame.read_size],
+            wide: layout.code.read_size,
+            reads: RefCell::default(),
+        }
+    }
+
+    fn into_reads(self) -> Vec<FrozenRead> {
+        let reads = self.reads.into_inner().into_iter();
+        reads
+            .map(|((address, size), bytes)| FrozenRead {
+                address,
+                size: size as u64,
+                bytes,
+            })
+            .collect()
+    }
+}
+
+impl UserMemory for Recorder<'_> {
+    /// Reads a little more where a smaller structure is: once a pointer is bent
+    /// to it, it may be taken for the largest.
+    fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
+        self.process.read_bytes(address, destination)?;
+        let size = destination.len();
+        let mut bytes = destination.to_vec();
+        if self
+            .narrow
+            .iter()
+            .any(|narrow| usize::from(*narrow) == size)
+        {
+            let mut wide = vec![0; size.max(self.wide.into())];
+            if self.process.read_bytes(address, &mut wide).is_ok() {
+                bytes = wide;
+            }
+        }
+        self.reads.borrow_mut().insert((address, size), bytes);
+        Ok(())
+    }
+}

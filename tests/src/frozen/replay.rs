@@ -1,0 +1,156 @@
+//! Samples a thread of any memory the way the kernel side does, and resolves the
+//! sample the way the user side does. It refuses to know where the memory is.
+
+use bytemuck::Zeroable;
+use sampler_common::code::{CodeRecord, MAX_TEXT};
+use sampler_common::describe::{Subject, Windows, describe};
+use sampler_common::memory::UserMemory;
+use sampler_common::process::ProcessConfig;
+use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, SampleHeader};
+use sampler_common::stop::StopReason;
+use sampler_common::thread_state::{self, Search};
+use sampler_common::walk::{KnownCode, MAX_UNKNOWN, Walk};
+use sampler_common::window::Window;
+use sampler_user::bpf::events::{RawRecord, RawSample, decode};
+use sampler_user::cpython::line_table::LineTableKind;
+use sampler_user::symbolize::{ProcessContext, Symbolizer};
+
+use super::file::ExpectedFrame;
+
+/// A process id that nobody has: the user side finds no process to read from.
+const NOBODY: u32 = u32::MAX;
+
+/// What came of a sample.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The thread state that was found; 0 if none.
+    pub thread_state: u64,
+    /// Why the search or the walk ended.
+    pub stop: StopReason,
+    /// The frames of the walk, trustworthy or not.
+    pub frames: Vec<RawFrame>,
+    /// What the user side shows, innermost first, markers included; or why it
+    /// shows nothing.
+    pub shown: Result<Vec<ExpectedFrame>, StopReason>,
+}
+
+struct NothingKnown;
+
+impl KnownCode for NothingKnown {
+    fn is_known(&self, _: CodeKey) -> bool {
+        false
+    }
+}
+
+/// Samples the thread at `thread_pointer`.
+///
+/// # Panics
+/// When the walker breaks a promise: an unknown reason, or a description that
+/// the user side cannot decode.
+pub fn replay(
+    memory: &impl UserMemory,
+    config: &ProcessConfig,
+    line_tables: LineTableKind,
+    thread_pointer: u64,
+) -> Replay {
+    let mut search = Search::zeroed();
+    let thread_state = match thread_state::find(memory, config, thread_pointer, &mut search) {
+        Ok(found) => found,
+        Err(stop) => {
+            return Replay {
+                thread_state: 0,
+                stop,
+                frames: Vec::new(),
+                shown: Err(stop),
+            };
+        }
+    };
+    let mut walk = Walk::zeroed();
+    let mut frames = Box::new([RawFrame::zeroed(); MAX_FRAMES]);
+    let state = (thread_state, &search.state);
+    walk.run(memory, config, &NothingKnown, state, &mut frames);
+    let stop = StopReason::from_wire(walk.stop).expect("every outcome is a reason");
+    let frames = frames[..walk.depth as usize].to_vec();
+    let context = ProcessContext {
+        tgid: NOBODY,
+        config: *config,
+        line_tables,
+        files: None,
+    };
+    let mut symbolizer = Symbolizer::new(false);
+    learn(memory, &walk, &frames, &context, &mut symbolizer);
+    Replay {
+        thread_state,
+        stop,
+        shown: resolve(&mut symbolizer, stop, &frames, &context),
+        frames,
+    }
+}
+
+/// Describes what the walk found unknown, and hands that to the user side.
+fn learn(
+    memory: &impl UserMemory,
+    walk: &Walk,
+    frames: &[RawFrame],
+    context: &ProcessContext,
+    symbolizer: &mut Symbolizer,
+) {
+    let mut windows = Windows {
+        code: Window::zeroed(),
+        text: Window::zeroed(),
+    };
+    let mut record = CodeRecord {
+        header: Zeroable::zeroed(),
+        text: [0; MAX_TEXT],
+    };
+    let mut described = Vec::new();
+    let count = MAX_UNKNOWN.min(walk.unknown_count as usize);
+    for position in &walk.unknown[..count] {
+        let frame = &frames[usize::from(*position)];
+        if described.contains(&frame.key) {
+            continue;
+        }
+        described.push(frame.key);
+        let subject = Subject {
+            key: frame.key,
+            code: frame.code,
+            tgid: NOBODY,
+        };
+        let size = describe(memory, &context.config, subject, &mut windows, &mut record);
+        if size == 0 {
+            continue;
+        }
+        let mut bytes = bytemuck::bytes_of(&record.header).to_vec();
+        bytes.extend_from_slice(&record.text[..size - bytes.len()]);
+        match decode(&bytes) {
+            Ok(RawRecord::Code(code)) => symbolizer.learn(&code, context),
+            other => panic!("a description is {other:?}"),
+        }
+    }
+}
+
+fn resolve(
+    symbolizer: &mut Symbolizer,
+    stop: StopReason,
+    frames: &[RawFrame],
+    context: &ProcessContext,
+) -> Result<Vec<ExpectedFrame>, StopReason> {
+    let sample = RawSample {
+        header: SampleHeader {
+            process: context.config.key,
+            ..Zeroable::zeroed()
+        },
+        stop,
+        frames: frames.to_vec(),
+    };
+    let resolved = symbolizer.resolve(&sample, context)?;
+    let symbols = symbolizer.interner().symbols();
+    let mut stack = Vec::new();
+    symbols.frames_of(resolved.stack, &mut stack);
+    let frame = |id| {
+        let frame = symbols.frame(id).expect("a stack names frames");
+        let string = |id| symbols.string(id).to_owned();
+        ExpectedFrame(string(frame.function), string(frame.file), frame.line)
+    };
+    Ok(stack.into_iter().rev().map(frame).collect())
+}
