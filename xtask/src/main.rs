@@ -6,6 +6,7 @@ mod build;
 mod cargo;
 mod demo;
 mod ebpf;
+mod freeze;
 mod fuzz;
 mod hot;
 mod interpreters;
@@ -58,6 +59,8 @@ enum Task {
         #[arg(long, default_value_t = 60, value_name = "N")]
         seconds: u32,
     },
+    /// Make the frozen processes of the tests again, from the Pythons found.
+    Freeze,
     /// Make the private roots with Pythons that this host has not.
     Roots {
         /// Make them again: the suites they come from move on.
@@ -84,6 +87,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Task::Demo => demo::run(&workspace),
         Task::Test { quick } => test::everything(&workspace, quick),
         Task::Fuzz { seconds } => fuzz::everything(&workspace, seconds),
+        Task::Freeze => freeze::run(&workspace),
         Task::Roots { anew } => roots::show(anew),
     }
 }
