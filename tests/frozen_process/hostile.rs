@@ -1,0 +1,205 @@
+//! Every read and every word of every frozen process, damaged one at a time. A
+//! damage may cost frames, never show a wrong one; see [`crate::judge`].
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::thread;
+
+use sampler_common::layout::{ABSENT, EntryKind};
+use sampler_common::memory::UserMemory;
+use sampler_common::stop::StopReason;
+use tests::frozen::memory::{Damage, FrozenMemory};
+use tests::frozen::replay::Replay;
+
+use crate::case::Case;
+use crate::judge::{Excuses, Kind};
+use crate::parts::Parts;
+
+/// In the zero page, which no process has.
+const UNMAPPED: u64 = 0x10;
+
+/// Runs `check` on every case, on all processors.
+fn for_every_case(check: impl Fn(&Case) + Sync) {
+    let waiting = Mutex::new(Case::all());
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("no worker panicked").pop();
+                    let Some(case) = next else { return };
+                    check(&case);
+                }
+            });
+        }
+    });
+}
+
+/// Judges one thread under many damages.
+struct Court<'case> {
+    case: &'case Case,
+    parts: Parts,
+}
+
+impl<'case> Court<'case> {
+    fn new(case: &'case Case) -> Self {
+        let memory = FrozenMemory::new(&case.recorded, Damage::None);
+        Self {
+            case,
+            parts: Parts::of(&memory, &case.config, &case.anatomy),
+        }
+    }
+
+    fn excuses(&self, damage: &Damage) -> Excuses {
+        let (range, kind) = match damage {
+            Damage::None => (0..0, Kind::Unreadable),
+            Damage::Unreadable(range) => (range.clone(), Kind::Unreadable),
+            Damage::Changed { address, bytes } => {
+                let is_zero = bytes.iter().all(|byte| *byte == 0);
+                (
+                    *address..address + bytes.len() as u64,
+                    Kind::Changed { is_zero },
+                )
+            }
+        };
+        let parts = self.parts.touched(&range);
+        Excuses::of(&self.case.config, &self.case.anatomy, kind, &parts)
+    }
+
+    fn try_damage(&self, damage: Damage) -> Replay {
+        let excuses = self.excuses(&damage);
+        let replay = self.case.replay(damage.clone());
+        assert!(
+            excuses.allow(&self.case.truth, &replay),
+            "{} with {damage:x?} ends as {:?} and shows {:#?}",
+            self.case.name,
+            replay.stop,
+            replay.shown
+        );
+        replay
+    }
+
+    fn try_bytes(&self, address: u64, bytes: &[u8]) -> Replay {
+        let bytes = bytes.to_vec();
+        self.try_damage(Damage::Changed { address, bytes })
+    }
+}
+
+#[test]
+fn an_unreadable_part_never_shows_a_wrong_frame() {
+    for_every_case(|case| {
+        let court = Court::new(case);
+        let mut stops = BTreeSet::new();
+        for read in &case.reads {
+            let hole = read.address..read.address + read.size;
+            stops.insert(court.try_damage(Damage::Unreadable(hole)).stop);
+        }
+        // Without a name the rest is shown; without a frame only what is inside.
+        assert!(stops.contains(&StopReason::Complete), "{}", case.name);
+        assert!(stops.contains(&StopReason::Fault), "{}", case.name);
+    });
+}
+
+#[test]
+fn a_changed_word_never_shows_a_wrong_frame() {
+    for_every_case(|case| {
+        let court = Court::new(case);
+        let mut stops = BTreeSet::new();
+        let frames = &case.anatomy.frames;
+        let mut done = BTreeSet::new();
+        for read in &case.reads {
+            let place = frames.iter().position(|it| it.address == read.address);
+            let inner = place.unwrap_or(0).saturating_sub(1);
+            let other_code = frames[(place.unwrap_or(0) + 2) % frames.len()].code;
+            let values = [
+                read.address,
+                frames[inner].address,
+                0,
+                UNMAPPED,
+                case.config.code_type,
+                other_code,
+                0xffff,
+                u64::MAX,
+            ];
+            for address in (read.address.next_multiple_of(8)..read.address + read.size).step_by(8) {
+                if done.insert(address) {
+                    for value in values {
+                        stops.insert(court.try_bytes(address, &value.to_le_bytes()).stop);
+                    }
+                }
+            }
+        }
+        let expected = [
+            StopReason::Complete,
+            StopReason::Fault,
+            StopReason::NoFrame,
+            StopReason::NotCode,
+            StopReason::Circular,
+        ];
+        for stop in expected {
+            assert!(stops.contains(&stop), "{}: never {stop:?}", case.name);
+        }
+        let has_end_marks = case.config.layout.frame.entry_kind != EntryKind::None as u8;
+        assert_eq!(
+            stops.contains(&StopReason::BrokenChain),
+            has_end_marks,
+            "{}",
+            case.name
+        );
+    });
+}
+
+#[test]
+fn garbage_lengths_never_show_a_wrong_frame() {
+    for_every_case(|case| {
+        let court = Court::new(case);
+        let layout = &case.config.layout;
+        for code in case.anatomy.codes() {
+            let field = |offset: u16| {
+                let memory = FrozenMemory::new(&case.recorded, Damage::None);
+                let address = code + u64::from(offset);
+                memory.read_u64(address).expect("a whole process")
+            };
+            let named = match layout.code.qualname {
+                ABSENT => layout.code.name,
+                qualname => qualname,
+            };
+            let sizes = [
+                field(layout.code.filename) + u64::from(layout.object.str_length),
+                field(named) + u64::from(layout.object.str_length),
+                field(layout.code.linetable) + u64::from(layout.object.bytes_size),
+            ];
+            for address in sizes {
+                for shift in (0..64).step_by(3) {
+                    for size in [(1 << shift) - 1, 1 << shift, u64::MAX - shift] {
+                        court.try_bytes(address, &u64::to_le_bytes(size));
+                    }
+                }
+            }
+            for name in [field(layout.code.filename), field(named)] {
+                let state = name + u64::from(layout.object.str_state);
+                // The byte with kind, compact and ascii.
+                let state = state + u64::from(layout.object.str_kind_shift) / 8;
+                for bits in 0..=u8::MAX {
+                    court.try_bytes(state, &[bits]);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_changed_owner_never_shows_a_wrong_frame() {
+    for_every_case(|case| {
+        let court = Court::new(case);
+        let layout = &case.config.layout.frame;
+        if layout.entry_kind == EntryKind::None as u8 {
+            return;
+        }
+        for frame in &case.anatomy.frames {
+            for owner in [0, 1, 2, 3, 4, 5, 0x7f, 0x80, u8::MAX] {
+                court.try_bytes(frame.address + u64::from(layout.owner), &[owner]);
+            }
+        }
+    });
+}

@@ -1,0 +1,137 @@
+//! Damages whose outcome is known exactly: the reason that travels with the
+//! sample.
+
+use sampler_common::layout::{ABSENT, EntryKind, InstructionKind};
+use sampler_common::stop::StopReason;
+
+use crate::case::Case;
+
+/// In the zero page, which no process has.
+const UNMAPPED: u64 = 0x10;
+
+#[test]
+fn a_chain_that_ends_without_the_mark_of_an_end_is_broken() {
+    for case in Case::all() {
+        let layout = &case.config.layout.frame;
+        let mut broken = 0;
+        for frame in &case.anatomy.frames {
+            let replay = case.with_word(frame.address + u64::from(layout.previous), 0);
+            let expected = match frame.has_end_mark {
+                false => StopReason::BrokenChain,
+                true if replay.frames.is_empty() => StopReason::NoFrame,
+                true => StopReason::Complete,
+            };
+            assert_eq!(replay.stop, expected, "{} at {frame:x?}", case.name);
+            broken += u32::from(!frame.has_end_mark);
+        }
+        assert_eq!(broken == 0, layout.entry_kind == EntryKind::None as u8);
+    }
+}
+
+#[test]
+fn a_chain_that_comes_back_is_circular() {
+    for case in Case::all() {
+        let frames = &case.anatomy.frames;
+        let previous = u64::from(case.config.layout.frame.previous);
+        for (index, frame) in frames.iter().enumerate() {
+            for back in &frames[..=index] {
+                let replay = case.with_word(frame.address + previous, back.address);
+                assert_eq!(replay.stop, StopReason::Circular, "{}", case.name);
+                assert_eq!(replay.shown, Err(StopReason::Circular), "{}", case.name);
+                // Brent's test notices within three times the circle's length.
+                assert!(replay.frames.len() <= 3 * frames.len(), "{}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_object_of_another_type_is_not_run() {
+    for case in Case::all() {
+        let layout = &case.config.layout;
+        for code in case.anatomy.codes() {
+            let ob_type = code + u64::from(layout.object.ob_type);
+            for other in [0, UNMAPPED, code, u64::MAX, case.config.code_type + 8] {
+                assert_eq!(case.with_word(ob_type, other).stop, StopReason::NotCode);
+            }
+        }
+        for frame in case.anatomy.frames.iter().filter(|it| it.shown.is_some()) {
+            let executable = frame.address + u64::from(layout.frame.executable);
+            let replay = case.with_word(executable, case.config.code_type);
+            assert_eq!(replay.stop, StopReason::NotCode, "{}", case.name);
+            assert_eq!(replay.shown, Err(StopReason::NotCode), "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn an_instruction_outside_its_code_object_is_refused() {
+    for case in Case::all() {
+        let layout = &case.config.layout;
+        let is_pointer = layout.frame.instruction_kind >= InstructionKind::Pointer as u8;
+        for frame in case.anatomy.frames.iter().filter(|it| it.shown.is_some()) {
+            let instruction = (frame.address + u64::from(layout.frame.instruction)) & !7;
+            let outside = match is_pointer {
+                // One byte more than -1 unit before, and everything far away.
+                true => vec![
+                    0,
+                    u64::MAX,
+                    frame.code + u64::from(layout.code.adaptive) - 4,
+                    frame.code + 0x10_0000,
+                ],
+                // Both halves of the word: one of them is the index.
+                false => vec![0x7fff_ffff_7fff_ffff, 0x8000_0000_8000_0000],
+            };
+            for value in outside {
+                let replay = case.with_word(instruction, value);
+                let expected = Err(StopReason::InstructionOutOfRange);
+                assert_eq!(replay.shown, expected, "{} {value:#x}", case.name);
+            }
+            if !is_pointer {
+                continue;
+            }
+            // A pointer into one code object fits no other.
+            for code in case.anatomy.codes() {
+                if code != frame.code {
+                    let executable = frame.address + u64::from(layout.frame.executable);
+                    let expected = Err(StopReason::InstructionOutOfRange);
+                    assert_eq!(case.with_word(executable, code).shown, expected);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_thread_state_of_another_thread_is_refused() {
+    for case in Case::all() {
+        let thread = &case.config.layout.thread;
+        let at = |offset: u16| case.anatomy.thread_state + u64::from(offset);
+        for value in [0, case.thread_pointer + 8, u64::MAX] {
+            let stop = case.with_word(at(thread.thread_id), value).stop;
+            assert_eq!(stop, StopReason::NoThreadState, "{}", case.name);
+        }
+        let stop = case.with_word(at(thread.interp), 0).stop;
+        assert_eq!(stop, StopReason::NoThreadState, "{}", case.name);
+        let stop = case.with_word(at(thread.frame_head), 0).stop;
+        assert_eq!(stop, StopReason::NoFrame, "{}", case.name);
+    }
+}
+
+#[test]
+fn only_the_base_frame_ends_a_chain_where_there_is_one() {
+    let mut tried = 0;
+    for case in Case::all() {
+        let thread = &case.config.layout.thread;
+        if thread.base_frame == ABSENT {
+            continue;
+        }
+        tried += 1;
+        let base_frame = case.anatomy.thread_state + u64::from(thread.base_frame);
+        for value in [0, UNMAPPED, case.anatomy.frames[0].address] {
+            let replay = case.with_word(base_frame, value);
+            assert_eq!(replay.shown, Err(StopReason::BrokenChain), "{}", case.name);
+        }
+    }
+    assert!(tried > 0, "3.15 has one");
+}
