@@ -2,3 +2,4 @@
 
 pub mod frozen;
 pub mod interpreters;
+pub mod script;
