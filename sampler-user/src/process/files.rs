@@ -55,7 +55,7 @@ impl FileView {
         Ok(Self {
             root,
             identity,
-            working_directory: std::fs::read_link(proc.join("cwd")).ok(),
+            working_directory: working_directory(&proc),
             user: Uid::from_raw(user),
             group: Gid::from_raw(group),
         })
@@ -76,9 +76,6 @@ impl FileView {
         if path.is_absolute() {
             return Some(path.to_owned());
         }
-        // Linux shows the working directory relative to the reader's root; for
-        // a process in another root the link starts with that root's path or
-        // is not reachable, and the file is then simply not found.
         Some(self.working_directory.as_deref()?.join(path))
     }
 
@@ -108,6 +105,18 @@ impl FileView {
                 "not a regular file",
             ))
         }
+    }
+}
+
+/// The working directory, as the process itself calls it. Linux shows it from
+/// our root; a process in a root of its own, in our mount namespace, has that
+/// root's path in front.
+fn working_directory(proc: &Path) -> Option<PathBuf> {
+    let directory = std::fs::read_link(proc.join("cwd")).ok()?;
+    let root = std::fs::read_link(proc.join("root")).ok()?;
+    match directory.strip_prefix(&root) {
+        Ok(inside) => Some(Path::new("/").join(inside)),
+        Err(_) => Some(directory),
     }
 }
 
