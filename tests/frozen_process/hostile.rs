@@ -150,42 +150,71 @@ fn a_changed_word_never_shows_a_wrong_frame() {
 }
 
 #[test]
-fn garbage_lengths_never_show_a_wrong_frame() {
+fn a_garbage_length_never_shows_a_wrong_frame() {
     for_every_case(|case| {
         let court = Court::new(case);
-        let layout = &case.config.layout;
-        for code in case.anatomy.codes() {
-            let field = |offset: u16| {
-                let memory = FrozenMemory::new(&case.recorded, Damage::None);
-                let address = code + u64::from(offset);
-                memory.read_u64(address).expect("a whole process")
-            };
-            let named = match layout.code.qualname {
-                ABSENT => layout.code.name,
-                qualname => qualname,
-            };
-            let sizes = [
-                field(layout.code.filename) + u64::from(layout.object.str_length),
-                field(named) + u64::from(layout.object.str_length),
-                field(layout.code.linetable) + u64::from(layout.object.bytes_size),
-            ];
-            for address in sizes {
-                for shift in (0..64).step_by(3) {
-                    for size in [(1 << shift) - 1, 1 << shift, u64::MAX - shift] {
-                        court.try_bytes(address, &u64::to_le_bytes(size));
-                    }
-                }
-            }
-            for name in [field(layout.code.filename), field(named)] {
-                let state = name + u64::from(layout.object.str_state);
-                // The byte with kind, compact and ascii.
-                let state = state + u64::from(layout.object.str_kind_shift) / 8;
-                for bits in 0..=u8::MAX {
-                    court.try_bytes(state, &[bits]);
+        let object = &case.config.layout.object;
+        let fields = text_fields(case);
+        let mut lengths: BTreeSet<u64> = BTreeSet::new();
+        lengths.extend(
+            fields
+                .names
+                .iter()
+                .map(|at| at + u64::from(object.str_length)),
+        );
+        lengths.extend(
+            fields
+                .tables
+                .iter()
+                .map(|at| at + u64::from(object.bytes_size)),
+        );
+        for address in lengths {
+            for shift in [0, 1, 3, 5, 8, 12, 13, 16, 31, 32, 47, 62, 63] {
+                for length in [(1 << shift) - 1, 1 << shift, u64::MAX - shift] {
+                    court.try_bytes(address, &u64::to_le_bytes(length));
                 }
             }
         }
     });
+}
+
+#[test]
+fn a_garbage_kind_of_text_never_shows_a_wrong_frame() {
+    for_every_case(|case| {
+        let court = Court::new(case);
+        let object = &case.config.layout.object;
+        for name in text_fields(case).names {
+            // The byte with kind, compact and ascii, whatever else is in it.
+            let state = name + u64::from(object.str_state + u16::from(object.str_kind_shift) / 8);
+            for kind in 0..32 {
+                court.try_bytes(state, &[kind << (object.str_kind_shift % 8)]);
+            }
+        }
+    });
+}
+
+/// Where the texts and tables of all code objects of a thread are.
+struct TextFields {
+    names: BTreeSet<u64>,
+    tables: BTreeSet<u64>,
+}
+
+fn text_fields(case: &Case) -> TextFields {
+    let memory = FrozenMemory::new(&case.recorded, Damage::None);
+    let layout = &case.config.layout.code;
+    let named = match layout.qualname {
+        ABSENT => layout.name,
+        qualname => qualname,
+    };
+    let all = |offset: u16| {
+        let codes = case.anatomy.codes().into_iter();
+        codes.map(move |code| code + u64::from(offset))
+    };
+    let word = |address| memory.read_u64(address).expect("a whole process");
+    TextFields {
+        names: all(layout.filename).chain(all(named)).map(word).collect(),
+        tables: all(layout.linetable).map(word).collect(),
+    }
 }
 
 #[test]
