@@ -188,12 +188,13 @@ impl Symbolizer {
         let (common, mut stack) = last.keep_common(frames, bottom);
         let mut all_known = true;
         for (depth, raw) in frames.iter().rev().enumerate().skip(common) {
-            let is_innermost = depth + 1 == frames.len();
+            let is_at_an_end = depth == 0 || depth + 1 == frames.len();
             let frame = match self.frame(raw, context)? {
                 Some(frame) => frame,
-                // Nothing else vouches for an innermost frame that cannot be
-                // read: it may be one that was never finished.
-                None if is_innermost && raw.key == CodeKey::UNREAD => {
+                // Nothing else vouches for a first or last frame that cannot be
+                // read: the one may never have been finished, the other may be
+                // where the chain went astray.
+                None if is_at_an_end && raw.key == CodeKey::UNREAD => {
                     return Err(StopReason::Fault);
                 }
                 None => {
