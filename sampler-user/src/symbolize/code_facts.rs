@@ -27,8 +27,8 @@ impl CodeFacts {
         let (file_name, name) = (code.file_name.as_ref()?, code.name.as_ref()?);
         Some(Self {
             key: code.key,
-            file_name: decode_text(&file_name.bytes, file_name.width),
-            name: decode_text(&name.bytes, name.width),
+            file_name: plausible(decode_text(&file_name.bytes, file_name.width))?,
+            name: plausible(decode_text(&name.bytes, name.width))?,
             first_line: code.first_line,
             unit_count: code.unit_count,
             line_table: code.line_table.as_deref()?.into(),
@@ -45,11 +45,18 @@ impl CodeFacts {
         let code = read_code_object(memory, config, address).ok()?;
         Some(Self {
             key: code.key,
-            file_name: code.file_name,
-            name: code.name,
+            file_name: plausible(code.file_name)?,
+            name: plausible(code.name)?,
             first_line: code.first_line,
             unit_count: code.unit_count,
             line_table: code.line_table.into(),
         })
     }
+}
+
+/// A text that can be a name. CPython ends every string with a null character,
+/// and no compiler puts one into a name: one with a null character was read
+/// past its end, by a forged length.
+fn plausible(text: String) -> Option<String> {
+    (!text.contains('\0')).then_some(text)
 }
