@@ -121,6 +121,9 @@ impl<'a> Recording<'a> {
             builder: TimelineBuilder::new(Duration::from_secs(1) / config.hz),
             trace: TraceWriter::create(container, &info)?,
         });
+        if let Verbosity::Verbose(_) = config.verbosity {
+            eprintln!("pyebpf: sampling has begun");
+        }
         let now = Instant::now();
         let mut recording = Self {
             config,
