@@ -1,0 +1,59 @@
+//! Deep recursion: up to 1024 frames are shown, what is deeper is cut and marked.
+
+use std::time::Duration;
+
+use crate::machine::machine;
+use crate::marks::Marks;
+use crate::recording::record;
+use crate::target::Target;
+use crate::timeline::{Frame, Row};
+
+/// The most frames a sample has.
+const MOST: usize = 1024;
+
+#[test]
+fn shows_a_recursion_of_1000_frames_whole() {
+    recursion(998, |row, marks| {
+        marks.check(row, |_| false)?;
+        // The module and the function at the end are two more.
+        (row.frames.len() == 1000)
+            .then_some(())
+            .ok_or_else(|| format!("a row has {} frames", row.frames.len()))
+    });
+}
+
+#[test]
+fn cuts_a_recursion_of_1500_frames_and_says_so() {
+    recursion(1498, |row, marks| {
+        let (marker, inner) = row.frames.split_first().ok_or("an empty row")?;
+        if !marker.function.starts_with("<outer frames left out") || inner.len() != MOST {
+            return Err(format!(
+                "{} frames below {:?}",
+                inner.len(),
+                marker.function
+            ));
+        }
+        marks.check(row, |frame: &Frame| frame == marker)
+    });
+}
+
+fn recursion(depth: usize, check: impl Fn(&Row, &Marks) -> Result<(), String>) {
+    let Some(machine) = machine() else { return };
+    let marks = Marks::of("recursion.py");
+    machine.with_each(&format!("recursion of {depth}"), |interpreter| {
+        let target = Target::start(interpreter, "recursion.py", &[depth.to_string()]);
+        let timeline = record(machine, target.pid(), 200, Duration::from_millis(600))?;
+        let rows: Vec<_> = timeline.stacks().collect();
+        for row in &rows {
+            check(row, &marks)?;
+        }
+        let (shown, truncated) = (timeline.count("shown"), timeline.count("truncated"));
+        if truncated != if depth > MOST { shown } else { 0 } {
+            return Err(format!("{truncated} of {shown} samples are counted as cut"));
+        }
+        if shown < 50 || timeline.count("refused") * 100 > shown {
+            return Err(format!("what was counted: {:?}", timeline.counts));
+        }
+        Ok(format!("{shown} samples, {truncated} cut"))
+    });
+}

@@ -1,0 +1,31 @@
+//! Samples real processes, as a user would, with the program in `PYEBPF_BIN`,
+//! and compares what it shows with what their scripts are known to do. Needs
+//! root and BPF: without them the tests say so and pass, unless
+//! `PYEBPF_REQUIRE_BPF` is 1.
+//!
+//! A test waits for a line that a script or the profiler prints. Scripts are in
+//! `scripts`; they run in every interpreter found.
+
+mod machine;
+mod marks;
+mod recording;
+mod scratch;
+mod target;
+mod timeline;
+
+mod bad_input;
+mod chain;
+mod children;
+mod constructs;
+mod depth;
+mod forged;
+mod oracle;
+mod outputs;
+mod rate;
+mod released;
+mod short_lived;
+mod signals;
+mod subinterpreter;
+mod targets_gone;
+mod threads;
+mod verifier;

@@ -1,0 +1,89 @@
+//! Alternating chains, sampled fast: most samples fall near a call or a return,
+//! and none may show a stack that cannot be. `PYEBPF_ORACLE_SAMPLES` asks for
+//! more samples of each interpreter than the 3000 of an ordinary run.
+
+use std::time::Duration;
+
+use crate::machine::machine;
+use crate::marks::Marks;
+use crate::recording::{cpu_time, record};
+use crate::target::Target;
+use crate::timeline::{Frame, Row};
+
+const HZ: u32 = 1000;
+
+#[test]
+fn no_stack_is_impossible() {
+    let Some(machine) = machine() else { return };
+    let samples = std::env::var("PYEBPF_ORACLE_SAMPLES");
+    let samples: u64 = samples.map_or(3000, |it| it.parse().expect("a number of samples"));
+    let marks = Marks::of("chains.py");
+    machine.with_each("alternating chains", |interpreter| {
+        let target = Target::start::<&str>(interpreter, "chains.py", &[]);
+        let duration = Duration::from_secs(1) * u32::try_from(samples).map_err(|it| it.to_string())? / HZ;
+        let before = cpu_time(target.pid());
+        let timeline = record(machine, target.pid(), HZ, duration)?;
+        let used = (cpu_time(target.pid()) - before).min(duration);
+        let mut impossible = Vec::new();
+        let mut rows = 0;
+        for row in timeline.stacks() {
+            rows += 1;
+            impossible.extend(check(row, &marks).err());
+        }
+        let (shown, refused) = (timeline.count("shown"), timeline.count("refused"));
+        let (lost, unknown) = (timeline.count("lost_ring"), timeline.count("unknown_frames"));
+        let result = format!(
+            "{shown} samples, {rows} rows, {} impossible, {refused} refused, {lost} lost, {unknown} unknown frames",
+            impossible.len()
+        );
+        // The time that was measured includes the start of the recorder.
+        let taken = (shown + refused + lost) as f64;
+        let enough = taken >= 0.8 * used.as_secs_f64() * f64::from(HZ);
+        if impossible.is_empty() && enough && refused * 20 < shown && unknown == 0 {
+            Ok(result)
+        } else {
+            Err(format!("{result}: {:?}", impossible.iter().take(5).collect::<Vec<_>>()))
+        }
+    });
+}
+
+fn check(row: &Row, marks: &Marks) -> Result<(), String> {
+    marks.check(row, |frame| made_number(frame).is_some())?;
+    // Made code is between `made` and the leaf, whole or in its beginning.
+    let mut numbers = row.frames.iter().filter_map(made_number);
+    if let Some(first) = numbers.next() {
+        let all_the_same = numbers.all(|number| number == first);
+        let called_by_made =
+            row.frames
+                .iter()
+                .zip(row.frames.iter().skip(1))
+                .all(|(caller, it)| {
+                    made_number(it).is_none()
+                        || caller.function == "made"
+                        || made_number(caller).is_some()
+                });
+        if !all_the_same || !called_by_made {
+            return Err(format!("made code out of place: {:?}", row.frames));
+        }
+    }
+    Ok(())
+}
+
+/// The number of a frame of made code, if its file, name and line agree on it.
+fn made_number(frame: &Frame) -> Option<u32> {
+    let number: u32 = frame
+        .file
+        .strip_prefix("<made ")?
+        .strip_suffix('>')?
+        .parse()
+        .ok()?;
+    let definition = number % 50 + 1;
+    let fits = if frame.function == "<module>" {
+        // Before its first instruction a module is at line 1, or 0 from 3.11.
+        frame.line <= 1 || frame.line == definition
+    } else {
+        frame.function == format!("made_{number}")
+            && (definition..=definition + 1).contains(&frame.line)
+    };
+    fits.then_some(number)
+}

@@ -1,0 +1,90 @@
+//! Where the output of a recording and of its command goes, and whose it is.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::process::Command;
+
+use crate::machine::{Machine, machine};
+use crate::recording::{Finished, Recording, TIMELINE};
+use crate::scratch::Scratch;
+use crate::target::Target;
+use crate::timeline::Timeline;
+
+/// An account that every Linux has, and that may do nothing.
+const NOBODY: u32 = 65534;
+
+/// Busy for a third of a second, then ends as its caller says.
+const COMMAND: &str = "import os, sys, time\n\
+    end = time.monotonic() + 0.3\n\
+    print('from the command', flush=True)\n\
+    while time.monotonic() < end: pass\n";
+
+fn run_command(machine: &Machine, last_line: &str) -> Finished {
+    let python = machine.interpreter().path.to_str().expect("UTF-8");
+    let text = format!("{COMMAND}{last_line}");
+    let arguments = ["--hz", "500", "--", python, "-c", &text];
+    Recording::start(machine, &arguments).finish()
+}
+
+#[test]
+fn a_commands_status_and_output_are_passed_on() {
+    let Some(machine) = machine() else { return };
+    for (last_line, status) in [
+        ("", 0),
+        ("sys.exit(7)", 7),
+        ("os.kill(os.getpid(), 9)", 128 + 9),
+    ] {
+        let finished = run_command(machine, last_line);
+        assert_eq!(finished.status.code(), Some(status), "{}", finished.errors);
+        assert_eq!(finished.output, b"from the command\n");
+        let text = fs::read_to_string(finished.path(TIMELINE)).expect("it was busy");
+        let timeline = Timeline::parse(&text).expect("a whole file");
+        assert!(timeline.count("shown") > 50, "{:?}", timeline.counts);
+    }
+}
+
+#[test]
+fn a_command_that_is_not_there_is_127() {
+    let Some(machine) = machine() else { return };
+    let recording = Recording::start(machine, &["--", "there-is-no-such-program"]);
+    let finished = recording.finish();
+    assert_eq!(finished.status.code(), Some(127), "{}", finished.errors);
+    assert!(finished.errors.contains("there-is-no-such-program"));
+    assert!(finished.directory.names().is_empty());
+}
+
+#[test]
+fn standard_output_gets_the_timeline_alone() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+    let pid = target.pid().to_string();
+    let arguments = [
+        "--hz", "200", "--pid", &pid, "-d", "0.5", "-o", "-", "-f", "json",
+    ];
+    let finished = Recording::start_plain(machine, &arguments).finish();
+    assert!(finished.status.success(), "{}", finished.errors);
+    let text = String::from_utf8(finished.output).expect("ASCII");
+    Timeline::parse(&text).expect("a whole file");
+    assert!(finished.directory.names().is_empty());
+}
+
+#[test]
+fn files_belong_to_the_caller_of_sudo_alone() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+    let directory = Scratch::new();
+    chown(directory.path(), Some(NOBODY), Some(NOBODY)).expect("as root");
+    let mut command = Command::new(&machine.pyebpf);
+    command.env("SUDO_UID", NOBODY.to_string());
+    command.env("SUDO_GID", NOBODY.to_string());
+    command.args(["-p", &target.pid().to_string(), "--hz", "200", "-d", "0.5"]);
+    command.args(["-o", TIMELINE, "-o", "trace.pyebpf"]);
+    let finished = Recording::spawn(command, directory).finish();
+    assert!(finished.status.success(), "{}", finished.errors);
+    assert_eq!(finished.directory.names(), [TIMELINE, "trace.pyebpf"]);
+    for name in finished.directory.names() {
+        let metadata = fs::metadata(finished.path(&name)).expect("it is there");
+        let found = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+        assert_eq!(found, (NOBODY, NOBODY, 0o600), "{name}");
+    }
+}

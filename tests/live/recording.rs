@@ -1,0 +1,220 @@
+//! The program under test while it records. It refuses to wait for ever.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::time::ClockId;
+use nix::unistd::Pid;
+
+use crate::machine::Machine;
+use crate::scratch::Scratch;
+use crate::timeline::Timeline;
+
+/// How long a recording may take at most; each is asked to take some seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Says that sampling has begun, with `-v`.
+const STARTED: &str = "sampling has begun";
+
+/// A pyebpf that runs.
+pub(crate) struct Recording {
+    child: Child,
+    /// Lines of standard error; it ends when that is closed.
+    lines: Receiver<String>,
+    output: thread::JoinHandle<Vec<u8>>,
+    errors: String,
+    deadline: Instant,
+    pub(crate) directory: Scratch,
+}
+
+/// What came of it.
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) output: Vec<u8>,
+    pub(crate) errors: String,
+    pub(crate) directory: Scratch,
+}
+
+/// The name of the timeline in its directory.
+pub(crate) const TIMELINE: &str = "trace.json";
+
+impl Recording {
+    /// Starts a recording that writes [`TIMELINE`] into a directory of its own.
+    pub(crate) fn start<A: AsRef<OsStr>>(machine: &Machine, arguments: &[A]) -> Self {
+        let directory = Scratch::new();
+        // What else runs here must not make it late.
+        let mut command = Command::new("nice");
+        command.args(["-n", "-19"]).arg(&machine.pyebpf);
+        command
+            .arg("-v")
+            .arg("-o")
+            .arg(directory.path().join(TIMELINE));
+        command.args(arguments);
+        Self::spawn(command, directory)
+    }
+
+    /// Starts it with these arguments only, in a directory of its own.
+    pub(crate) fn start_plain<A: AsRef<OsStr>>(machine: &Machine, arguments: &[A]) -> Self {
+        let directory = Scratch::new();
+        let mut command = Command::new(&machine.pyebpf);
+        command.args(arguments);
+        Self::spawn(command, directory)
+    }
+
+    /// Starts `command` in `directory`.
+    pub(crate) fn spawn(mut command: Command, directory: Scratch) -> Self {
+        let is_set = |name: &str| command.get_envs().any(|(it, _)| it == name);
+        if !is_set("SUDO_UID") {
+            // As root itself, even where sudo started the tests.
+            command.env_remove("SUDO_UID").env_remove("SUDO_GID");
+        }
+        let mut child = command
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("pyebpf ran before");
+        let errors = child.stderr.take().expect("it was asked for");
+        let mut output = child.stdout.take().expect("it was asked for");
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let output = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            output.read_to_end(&mut bytes).expect("a pipe of ours");
+            bytes
+        });
+        Self {
+            child,
+            lines,
+            output,
+            errors: String::new(),
+            deadline: Instant::now() + PATIENCE,
+            directory,
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("pids are small");
+        kill(Pid::from_raw(pid), signal).expect("it is our child");
+    }
+
+    /// Waits until it samples.
+    pub(crate) fn wait_until_it_samples(&mut self) {
+        self.wait_for_line(STARTED);
+    }
+
+    /// Waits for a line on standard error that contains `text`.
+    pub(crate) fn wait_for_line(&mut self, text: &str) {
+        loop {
+            match self.next_line() {
+                Some(line) if line.contains(text) => return,
+                Some(_) => {}
+                None => panic!("pyebpf never said {text:?}:\n{}", self.errors),
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> Option<String> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => {
+                self.errors.push_str(&line);
+                self.errors.push('\n');
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                self.child.kill().expect("it is our child");
+                panic!("pyebpf did not end in time; it said:\n{}", self.errors);
+            }
+        }
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not come in time, or it panicked.
+    pub(crate) fn finish(mut self) -> Finished {
+        while self.next_line().is_some() {}
+        let status = self.child.wait().expect("it is our child");
+        let Self {
+            output,
+            errors,
+            directory,
+            ..
+        } = self;
+        assert!(!errors.contains("panicked"), "{errors}");
+        Finished {
+            status,
+            output: output.join().expect("it only reads"),
+            errors,
+            directory,
+        }
+    }
+}
+
+impl Finished {
+    /// The file of that name in the recording's directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The timeline that it wrote, which must keep every rule of the format.
+    pub(crate) fn timeline(&self) -> Result<Timeline, String> {
+        if !self.status.success() {
+            return Err(format!("it ended with {}:\n{}", self.status, self.errors));
+        }
+        let text = fs::read_to_string(self.path(TIMELINE));
+        let text = text.map_err(|error| format!("{TIMELINE}: {error}\n{}", self.errors))?;
+        Timeline::parse(&text)
+    }
+}
+
+/// Records one process for a time, at `hz`, and gives the timeline.
+pub(crate) fn record(
+    machine: &Machine,
+    pid: u32,
+    hz: u32,
+    duration: Duration,
+) -> Result<Timeline, String> {
+    let arguments: [OsString; 6] = [
+        "--hz".into(),
+        hz.to_string().into(),
+        "--pid".into(),
+        pid.to_string().into(),
+        "--duration".into(),
+        format!("{}ms", duration.as_millis()).into(),
+    ];
+    Recording::start(machine, &arguments).finish().timeline()
+}
+
+/// The CPU time that a process has used.
+pub(crate) fn cpu_time(pid: u32) -> Duration {
+    let pid = i32::try_from(pid).expect("pids are small");
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid)).expect("it runs");
+    clock.now().expect("it runs").into()
+}
+
+/// Waits until a process has used that much more CPU time.
+pub(crate) fn until_busy(pid: u32, time: Duration) {
+    let enough = cpu_time(pid) + time;
+    while cpu_time(pid) < enough {
+        // The clock of another process cannot be waited for.
+        thread::yield_now();
+    }
+}

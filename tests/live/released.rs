@@ -1,0 +1,32 @@
+//! Work in C code with the global lock released: the interpreter then has no
+//! current thread state, and the Python stack is still there.
+
+use std::time::Duration;
+
+use crate::machine::machine;
+use crate::marks::Marks;
+use crate::recording::record;
+use crate::target::Target;
+
+#[test]
+fn shows_the_stack_of_a_thread_that_hashes() {
+    let Some(machine) = machine() else { return };
+    let marks = Marks::of("hashing.py");
+    machine.with_each("hashing", |interpreter| {
+        let target = Target::start::<&str>(interpreter, "hashing.py", &[]);
+        let timeline = record(machine, target.pid(), 500, Duration::from_millis(1000))?;
+        let hasher = timeline.threads.iter().find(|it| it.name == "hasher");
+        for row in hasher.ok_or("there is no thread of that name")?.stacks() {
+            marks.check(row, |frame| frame.file.ends_with("/threading.py"))?;
+            let names = crate::marks::names(row);
+            if !names.ends_with(&["work", "hash_it"]) {
+                return Err(format!("a row shows {names:?}"));
+            }
+        }
+        let (shown, refused) = (timeline.count("shown"), timeline.count("refused"));
+        if shown < 300 || refused * 99 > shown {
+            return Err(format!("{shown} samples with a stack, {refused} without"));
+        }
+        Ok(format!("{shown} samples with a stack, {refused} without"))
+    });
+}

@@ -1,0 +1,86 @@
+//! Scripts that live for 50 milliseconds, one after the other, while the whole
+//! host is recorded. Each has a function of its own name.
+
+use std::collections::HashMap;
+use std::fs;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+
+use crate::machine::{machine, name, say};
+use crate::recording::Recording;
+use crate::scratch::Scratch;
+use crate::target::command;
+
+/// Scripts that each interpreter runs.
+const SCRIPTS: u32 = 10;
+
+/// What a script's function is called, before its number.
+const PREFIX: &str = "only_in_";
+
+#[test]
+fn names_scripts_of_fifty_milliseconds() {
+    let Some(machine) = machine() else { return };
+    let scripts = Scratch::new();
+    let mut recording = Recording::start(machine, &["--hz", "1000"]);
+    recording.wait_until_it_samples();
+    // By process: its number, and which interpreter ran it.
+    let mut processes = HashMap::new();
+    for (place, interpreter) in machine.interpreters.iter().enumerate() {
+        for _ in 0..SCRIPTS {
+            let number = processes.len();
+            let file = format!("script_{number}.py");
+            fs::write(scripts.path().join(&file), text(number)).expect("our directory");
+            let mut child = command::<&str>(scripts.path(), interpreter, &file, &[])
+                .stdin(Stdio::null())
+                .spawn()
+                .expect("it ran before");
+            assert!(child.wait().expect("it is our child").success());
+            processes.insert(child.id(), (number, place));
+        }
+    }
+    recording.signal(Signal::SIGINT);
+    let timeline = recording.finish().timeline().expect("a timeline");
+    let mut seen = vec![0; machine.interpreters.len()];
+    for (&pid, &(number, place)) in &processes {
+        let own = format!("{PREFIX}{number}");
+        let frames = || {
+            timeline
+                .of_process(pid)
+                .flat_map(|it| &it.rows)
+                .flat_map(|it| &it.frames)
+        };
+        for frame in frames().filter(|it| it.function.starts_with(PREFIX)) {
+            let right_file = frame.file.ends_with(&format!("/script_{number}.py"));
+            let right_line = (4..=7).contains(&frame.line);
+            assert!(
+                frame.function == own && right_file && right_line,
+                "{number}: {frame:?}"
+            );
+        }
+        seen[place] += u32::from(frames().any(|frame| frame.function == own));
+    }
+    for (interpreter, seen) in machine.interpreters.iter().zip(&seen) {
+        say(format!(
+            "  short scripts, {}: {seen} of {SCRIPTS} seen",
+            name(interpreter)
+        ));
+    }
+    let all: u32 = seen.iter().sum();
+    assert!(
+        all as usize * 10 >= processes.len() * 9,
+        "{all} of {} seen",
+        processes.len()
+    );
+}
+
+fn text(number: usize) -> String {
+    format!(
+        "import time\n\n\n\
+         def {PREFIX}{number}():\n    \
+             end = time.perf_counter() + 0.05\n    \
+             while time.perf_counter() < end:\n        \
+                 pass\n\n\n\
+         {PREFIX}{number}()\n"
+    )
+}

@@ -1,0 +1,116 @@
+//! A Python process to be sampled. It refuses to outlive its test.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+use tests::interpreters::Interpreter;
+
+/// The directory of the scripts; interpreters of private roots see it too.
+pub(crate) fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
+}
+
+/// A process that runs a script and talks with the test by lines.
+pub(crate) struct Target {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    /// What the script printed when it was ready.
+    pub(crate) ready: Value,
+}
+
+impl Target {
+    /// Starts `scripts/<script>` and waits until it says that it is ready.
+    pub(crate) fn start<A: AsRef<OsStr>>(
+        interpreter: &Interpreter,
+        script: &str,
+        arguments: &[A],
+    ) -> Self {
+        Self::start_in(&scripts(), interpreter, script, arguments)
+    }
+
+    /// The same for a script of another directory.
+    pub(crate) fn start_in<A: AsRef<OsStr>>(
+        directory: &Path,
+        interpreter: &Interpreter,
+        script: &str,
+        arguments: &[A],
+    ) -> Self {
+        let mut child = command(directory, interpreter, script, arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the interpreter ran before");
+        let mut target = Self {
+            input: child.stdin.take().expect("it was asked for"),
+            output: BufReader::new(child.stdout.take().expect("it was asked for")),
+            child,
+            ready: Value::Null,
+        };
+        target.ready = target.next_line();
+        target
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line that it prints.
+    ///
+    /// # Panics
+    /// When it ends without.
+    pub(crate) fn next_line(&mut self) -> Value {
+        let mut line = String::new();
+        self.output
+            .read_line(&mut line)
+            .expect("its output is ours");
+        assert!(!line.is_empty(), "process {} ended early", self.child.id());
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// Gives it a line to read.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.input, "{line}").expect("it reads");
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
+    /// Waits for its end and says whether it was a good one.
+    pub(crate) fn wait(&mut self) -> bool {
+        self.child.wait().expect("it is our child").success()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The command that runs a script.
+pub(crate) fn command<A: AsRef<OsStr>>(
+    directory: &Path,
+    interpreter: &Interpreter,
+    script: &str,
+    arguments: &[A],
+) -> Command {
+    // What else runs here must not take the time that is measured.
+    let mut command = Command::new("nice");
+    command
+        .args(["-n", "-19"])
+        .arg(&interpreter.path)
+        .arg(directory.join(script))
+        .args(arguments)
+        .env("PYEBPF_SCRIPTS", directory)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}

@@ -1,0 +1,111 @@
+//! Targets that end, are killed or become another program in mid-recording.
+
+use std::time::Duration;
+
+use crate::machine::machine;
+use crate::marks::Marks;
+use crate::recording::Recording;
+use crate::target::{Target, scripts};
+use crate::timeline::Frame;
+
+#[test]
+fn a_killed_target_ends_the_recording() {
+    let Some(machine) = machine() else { return };
+    let marks = Marks::of("known_chain.py");
+    machine.with_each("killed target", |interpreter| {
+        let mut target = Target::start::<&str>(interpreter, "known_chain.py", &[]);
+        let pid = target.pid().to_string();
+        let mut recording = Recording::start(machine, &["--hz", "1000", "--pid", &pid]);
+        recording.wait_until_it_samples();
+        crate::recording::until_busy(target.pid(), Duration::from_millis(100));
+        target.kill();
+        let timeline = recording.finish().timeline()?;
+        timeline
+            .stacks()
+            .try_for_each(|row| marks.check(row, |_| false))?;
+        Ok(format!(
+            "{} samples before its end",
+            timeline.count("shown")
+        ))
+    });
+}
+
+#[test]
+fn a_target_may_become_another_python() {
+    let Some(machine) = machine() else { return };
+    let (from, to) = (machine.interpreter(), &machine.interpreters[0]);
+    let script = scripts().join("known_chain.py");
+    let arguments = [to.path.as_path(), &script];
+    let mut target = Target::start(from, "changes_program.py", &arguments);
+    let pid = target.pid().to_string();
+    let mut recording = Recording::start(machine, &["--hz", "1000", "--pid", &pid]);
+    recording.wait_until_it_samples();
+    target.say("go");
+    // The new program says that it is ready.
+    target.next_line();
+    crate::recording::until_busy(target.pid(), Duration::from_millis(300));
+    target.kill();
+    let timeline = recording.finish().timeline().expect("both were busy");
+    let marks = Marks::of("known_chain.py");
+    let names = |name: &str| {
+        timeline
+            .stacks()
+            .filter(|it| it.frames.iter().any(|it| it.function == name))
+            .count()
+    };
+    assert!(
+        names("before") > 0 && names("h") > 0,
+        "{} {}",
+        names("before"),
+        names("h")
+    );
+    for row in timeline
+        .stacks()
+        .filter(|row| row.frames.iter().any(|it| marks.owns(it)))
+    {
+        marks.check(row, Frame::is_library).expect("a known chain");
+    }
+    assert_eq!(timeline.count("unknown_frames"), 0);
+}
+
+#[test]
+fn a_target_may_become_another_program() {
+    let Some(machine) = machine() else { return };
+    let arguments = [
+        "/bin/sh",
+        "-c",
+        "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done",
+    ];
+    let mut target = Target::start(machine.interpreter(), "changes_program.py", &arguments);
+    let pid = target.pid().to_string();
+    let mut recording = Recording::start(machine, &["--hz", "1000", "--pid", &pid]);
+    recording.wait_until_it_samples();
+    target.say("go");
+    assert!(target.wait());
+    let timeline = recording.finish().timeline().expect("it was busy before");
+    let last = timeline.stacks().last().expect("it was sampled");
+    assert!(
+        last.frames.iter().any(|frame| frame.function == "before"),
+        "{last:?}"
+    );
+    assert_eq!(timeline.count("unknown_frames"), 0);
+}
+
+#[test]
+fn a_command_may_end_at_once() {
+    let Some(machine) = machine() else { return };
+    let python = machine.interpreter().path.to_str().expect("UTF-8");
+    for (hz, text) in [
+        ("1000", "pass"),
+        ("1", "pass"),
+        ("1000", "import os; os._exit(0)"),
+    ] {
+        let arguments = ["--hz", hz, "--", python, "-S", "-c", text];
+        let finished = Recording::start(machine, &arguments).finish();
+        match finished.status.code() {
+            Some(0) => drop(finished.timeline().expect("a whole file")),
+            Some(4) => assert!(finished.errors.contains("no sample"), "{}", finished.errors),
+            other => panic!("exit status {other:?}: {}", finished.errors),
+        }
+    }
+}

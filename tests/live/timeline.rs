@@ -1,0 +1,217 @@
+//! Reads the JSON timeline, and holds it to every rule of the format. It refuses
+//! to know which stacks are right.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// A whole file.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    pub(crate) threads: Vec<Thread>,
+    /// What was counted, by name.
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+/// One thread of it.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    pub(crate) name: String,
+    /// `threading.get_ident()`.
+    pub(crate) ident: u64,
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A thread's stack from a time on.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Unix time in seconds.
+    pub(crate) time: f64,
+    /// Outermost first; empty where the thread did not run.
+    pub(crate) frames: Vec<Frame>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Frame {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) function: String,
+    pub(crate) source: String,
+}
+
+impl Frame {
+    /// The name without what encloses the function, which versions from 3.11 on
+    /// have in front.
+    pub(crate) fn short_name(&self) -> &str {
+        let name = self.function.as_str();
+        name.rsplit_once('.').map_or(name, |(_, last)| last)
+    }
+
+    /// Whether it is of the standard library.
+    pub(crate) fn is_library(&self) -> bool {
+        self.file.contains("/lib/python3.") || self.file.starts_with("<frozen ")
+    }
+}
+
+impl Timeline {
+    /// Reads a file that is ordered by thread.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if !text.is_ascii() {
+            return Err("the file is not ASCII".to_owned());
+        }
+        let document: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let rows = document.as_array().ok_or("the file is no array")?;
+        let (sentinel, rows) = rows.split_last().ok_or("the file has no row")?;
+        let [end, Value::Null, Value::Null, Value::Array(none), facts] = elements(sentinel)? else {
+            return Err(format!("the last row is no sentinel: {sentinel}"));
+        };
+        let end = end.as_f64().ok_or("the sentinel has no time")?;
+        if !none.is_empty() || facts["pyebpf"] != 1 || facts["order"] != "thread" {
+            return Err("the sentinel does not say what the file is".to_owned());
+        }
+        if facts["cols"]["state"].as_array().map(Vec::len) != Some(rows.len()) {
+            return Err("the column of states is not as long as the file".to_owned());
+        }
+        let mut threads = Vec::new();
+        let mut next = 0;
+        for fact in facts["threads"].as_array().ok_or("no list of threads")? {
+            let range = (number(&fact["rows"][0])?, number(&fact["rows"][1])?);
+            if range.0 != next || range.1 <= next {
+                return Err(format!("a thread has the rows {range:?} after row {next}"));
+            }
+            next = range.1;
+            let of_thread = rows.get(range.0 as usize..range.1 as usize);
+            threads.push(thread(
+                fact,
+                of_thread.ok_or("rows that are not there")?,
+                end,
+            )?);
+        }
+        if next != rows.len() as u64 {
+            return Err(format!("{} rows, {next} of them with a thread", rows.len()));
+        }
+        if threads.is_empty() {
+            return Err("there is no thread".to_owned());
+        }
+        let counts = facts["counts"].as_object().ok_or("no counts")?;
+        let counts = counts
+            .iter()
+            .map(|(name, count)| Ok((name.clone(), number(count)?)));
+        Ok(Self {
+            threads,
+            counts: counts.collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// A count of the sentinel.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.counts
+            .get(name)
+            .copied()
+            .unwrap_or_else(|| panic!("no count {name}"))
+    }
+
+    /// All rows in which a thread ran.
+    pub(crate) fn stacks(&self) -> impl Iterator<Item = &Row> {
+        self.threads.iter().flat_map(Thread::stacks)
+    }
+
+    /// The threads of a process.
+    pub(crate) fn of_process(&self, pid: u32) -> impl Iterator<Item = &Thread> {
+        self.threads.iter().filter(move |thread| thread.pid == pid)
+    }
+}
+
+impl Thread {
+    /// The rows in which it ran.
+    pub(crate) fn stacks(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| !row.frames.is_empty())
+    }
+}
+
+fn thread(fact: &Value, rows: &[Value], end: f64) -> Result<Thread, String> {
+    let mut thread = Thread {
+        name: fact["name"]
+            .as_str()
+            .ok_or("a thread has no name")?
+            .to_owned(),
+        ident: 0,
+        pid: number(&fact["pid"])? as u32,
+        tid: number(&fact["tid"])? as u32,
+        rows: Vec::with_capacity(rows.len()),
+    };
+    let mut identity = None;
+    for row in rows {
+        let [
+            Value::Number(time),
+            ident,
+            Value::String(label),
+            Value::Array(stack),
+        ] = elements(row)?
+        else {
+            return Err(format!("this row is not of the format: {row}"));
+        };
+        thread.ident = number(ident)?;
+        if *identity.get_or_insert((thread.ident, label)) != (thread.ident, label) {
+            return Err(format!("a thread has two identities: {row}"));
+        }
+        let of_many = format!(
+            "{} · {}[{}]",
+            thread.name,
+            text(&fact["process"])?,
+            thread.pid
+        );
+        if *label != thread.name && *label != of_many {
+            return Err(format!("a row of {of_many} is called {label}"));
+        }
+        let time = time.as_f64().ok_or("a row has no time")?;
+        let frames = stack.iter().map(frame).collect::<Result<Vec<_>, _>>()?;
+        if let Some(last) = thread.rows.last() {
+            if last.frames == frames {
+                return Err(format!("a row repeats the stack before it: {row}"));
+            }
+            if last.time > time {
+                return Err(format!("a row is earlier than the one before it: {row}"));
+            }
+        } else if frames.is_empty() {
+            return Err(format!("a thread begins with an empty stack: {row}"));
+        }
+        if time > end {
+            return Err(format!("a row is later than the sentinel: {row}"));
+        }
+        thread.rows.push(Row { time, frames });
+    }
+    match thread.rows.last() {
+        Some(last) if last.frames.is_empty() => Ok(thread),
+        _ => Err(format!("the thread {} is not closed", thread.name)),
+    }
+}
+
+fn frame(frame: &Value) -> Result<Frame, String> {
+    let [file, line, function, source] = elements(frame)? else {
+        return Err(format!("this frame is not of the format: {frame}"));
+    };
+    Ok(Frame {
+        file: text(file)?.to_owned(),
+        line: number(line)? as u32,
+        function: text(function)?.to_owned(),
+        source: text(source)?.to_owned(),
+    })
+}
+
+fn elements(value: &Value) -> Result<&[Value], String> {
+    value
+        .as_array()
+        .map(Vec::as_slice)
+        .ok_or_else(|| format!("no array: {value}"))
+}
+
+fn number(value: &Value) -> Result<u64, String> {
+    value.as_u64().ok_or_else(|| format!("no number: {value}"))
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| format!("no text: {value}"))
+}

@@ -1,0 +1,30 @@
+//! The kernel's verifier accepts the kernel side with room to spare.
+
+use sampler_user::bpf::kernel::{Kernel, KernelOptions};
+
+use crate::machine::{machine, say};
+
+/// Instructions that the verifier may look at in one program; its own limit is a
+/// million. Kernels differ, and a program near the limit fails on some.
+const BUDGET: u32 = 50_000;
+
+#[test]
+fn the_verifier_has_little_to_do() {
+    if machine().is_none() {
+        return;
+    }
+    let mut kernel = Kernel::load(KernelOptions {
+        follow_children: true,
+        report_all_execs: true,
+        ring_bytes: 1 << 16,
+    })
+    .expect("it loaded for the recordings");
+    let counts = kernel.verified_instructions();
+    say(format!("  verified instructions: {counts:?}"));
+    let of = |name: &str| counts.iter().find(|it| it.0 == name).map(|it| it.1);
+    assert!(of("on_cpu").is_some_and(|count| count > 100), "{counts:?}");
+    assert!(
+        counts.iter().all(|(_, count)| *count <= BUDGET),
+        "{counts:?}"
+    );
+}

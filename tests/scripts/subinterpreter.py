@@ -1,0 +1,34 @@
+"""Runs busy code in a subinterpreter, or says that it has none."""
+import json
+import sys
+
+try:
+    import _interpreters as interpreters
+except ImportError:
+    try:
+        import _xxsubinterpreters as interpreters
+    except ImportError:
+        interpreters = None
+
+TEXT = """
+def busy_inside():
+    number = 1
+    while True:
+        number = (number * 3 + 1) & 65535
+
+def inside():
+    busy_inside()
+
+print('{"available": true}', flush=True)
+inside()
+"""
+
+
+def enter():
+    interpreters.run_string(interpreters.create(), TEXT)
+
+
+if interpreters is None:
+    print(json.dumps({"available": False}), flush=True)
+else:
+    enter()
