@@ -2,6 +2,7 @@
 //! each. It refuses to know anything about sampling or CPython's insides.
 
 mod apt;
+mod bench;
 mod build;
 mod cargo;
 mod demo;
@@ -53,6 +54,18 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Measure what sampling costs, as root, and print the tables.
+    Bench {
+        /// Fewer and shorter repetitions: less than two minutes.
+        #[arg(long)]
+        quick: bool,
+        /// Put the tables into README.md.
+        #[arg(long)]
+        readme: bool,
+    },
+    /// The part of `bench` that runs as root.
+    #[command(hide = true)]
+    Measure(bench::MeasureArguments),
     /// Run the fuzz targets.
     Fuzz {
         /// How long each target runs.
@@ -80,14 +93,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let workspace = Workspace::locate()?;
-    match arguments.task {
-        Task::Setup => ebpf::Tools::find_or_install(&workspace).map(drop),
-        Task::Build => build::everything(&workspace).map(drop),
-        Task::Demo => demo::run(&workspace),
-        Task::Test { quick } => test::everything(&workspace, quick),
-        Task::Fuzz { seconds } => fuzz::everything(&workspace, seconds),
-        Task::Freeze => freeze::run(&workspace),
-        Task::Roots { anew } => roots::show(anew),
+    let clone = Workspace::locate;
+    match &arguments.task {
+        Task::Setup => ebpf::Tools::find_or_install(&clone()?).map(drop),
+        Task::Build => build::everything(&clone()?).map(drop),
+        Task::Demo => demo::run(&clone()?),
+        Task::Test { quick } => test::everything(&clone()?, *quick),
+        Task::Bench { quick, readme } => bench::run(&clone()?, *quick, *readme),
+        // Root need not have a cargo to ask where the clone is.
+        Task::Measure(arguments) => bench::measure(arguments),
+        Task::Fuzz { seconds } => fuzz::everything(&clone()?, *seconds),
+        Task::Freeze => freeze::run(&clone()?),
+        Task::Roots { anew } => roots::show(*anew),
     }
 }

@@ -1,0 +1,40 @@
+//! How much memory pyebpf has resident at its worst, with many processes. It
+//! refuses to count the kernel's own: maps and programs are not in it.
+
+use std::thread::sleep;
+
+use serde_json::{Value, json};
+
+use super::measure::Setting;
+use super::recorder::Recorder;
+use super::spread::Spread;
+use super::target::Target;
+
+const HZ: u32 = 100;
+
+/// Records `count` processes that are a little busy, all interpreters in turn.
+pub(super) fn measure(setting: &Setting, count: usize) -> anyhow::Result<Value> {
+    let pythons = setting.pythons.iter().cycle().take(count);
+    let targets = pythons
+        .map(|python| Target::start(&python.path, &setting.scripts, "bench_light.py", &[]))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let processes: Vec<_> = targets.iter().map(Target::pid).collect();
+    let mut peak = Spread::default();
+    let mut samples = Spread::default();
+    for _ in 0..setting.plan.memory_repetitions {
+        let recorder = Recorder::start(&setting.binary, &setting.scratch, HZ, &processes)?;
+        sleep(setting.plan.memory);
+        let account = recorder.finish()?;
+        peak.add(account.peak_memory as f64);
+        samples.add(account.shown as f64);
+    }
+    Ok(json!({
+        "processes": count,
+        "interpreters": setting.pythons.len().min(count),
+        "hz": HZ,
+        "seconds": setting.plan.memory.as_secs_f64(),
+        "repetitions": setting.plan.memory_repetitions,
+        "samples": samples.to_json(),
+        "peak_kib": peak.to_json(),
+    }))
+}

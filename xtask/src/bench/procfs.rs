@@ -1,0 +1,119 @@
+//! What the kernel says about the cost of a process: CPU time, memory, and the
+//! run time of the BPF programs it holds. It refuses to know what the process is.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::unistd::Pid;
+
+/// `BPF_PROG_TYPE_PERF_EVENT` (`include/uapi/linux/bpf.h`).
+const PERF_EVENT: u64 = 7;
+
+/// How often a program ran, and how long in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct RunTime {
+    /// Runs.
+    pub(super) count: u64,
+    /// Time in the program; the interrupt around it is not counted.
+    pub(super) total: Duration,
+}
+
+/// CPU time of the threads that a process has now, user and system.
+pub(super) fn cpu_time(process: Pid) -> anyhow::Result<Duration> {
+    let tasks = format!("/proc/{process}/task");
+    let mut sum = 0;
+    for task in fs::read_dir(&tasks).with_context(|| format!("cannot list {tasks}"))? {
+        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        // Nanoseconds on a CPU, nanoseconds waiting for one, turns.
+        let on_cpu: u64 = text
+            .split_whitespace()
+            .next()
+            .and_then(|number| number.parse().ok())
+            .context("a schedstat has no first number: the kernel lacks CONFIG_SCHED_INFO")?;
+        sum += on_cpu;
+    }
+    Ok(Duration::from_nanos(sum))
+}
+
+/// The most memory a process had resident so far, in KiB; `None` once it ended.
+pub(super) fn peak_memory(process: Pid) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    number_after(&status, "VmHWM:")
+}
+
+/// The run time of the perf-event program that a process holds; `None` when it
+/// holds none. It counts only while `bpf_stats_enabled` is 1.
+pub(super) fn perf_event_program(process: Pid) -> anyhow::Result<Option<RunTime>> {
+    first_file(process, run_time_of)
+}
+
+/// Whether a process has attached a BPF program to a perf event.
+pub(super) fn has_perf_event_link(process: Pid) -> anyhow::Result<bool> {
+    first_file(process, is_perf_event_link).map(|found| found.is_some())
+}
+
+/// What `look` finds first in the descriptions of a process's open files.
+fn first_file<T>(process: Pid, look: impl Fn(&str) -> Option<T>) -> anyhow::Result<Option<T>> {
+    let directory = format!("/proc/{process}/fdinfo");
+    let entries = fs::read_dir(&directory).with_context(|| format!("cannot list {directory}"))?;
+    for entry in entries {
+        // The process may close it meanwhile.
+        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+        if let Some(found) = look(&text) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The total memory of this machine, in KiB.
+pub(super) fn machine_memory() -> Option<u64> {
+    let text = fs::read_to_string(Path::new("/proc/meminfo")).ok()?;
+    number_after(&text, "MemTotal:")
+}
+
+fn run_time_of(fdinfo: &str) -> Option<RunTime> {
+    if number_after(fdinfo, "prog_type:")? != PERF_EVENT {
+        return None;
+    }
+    Some(RunTime {
+        count: number_after(fdinfo, "run_cnt:")?,
+        total: Duration::from_nanos(number_after(fdinfo, "run_time_ns:")?),
+    })
+}
+
+fn is_perf_event_link(fdinfo: &str) -> Option<()> {
+    let mut words = fdinfo.split_whitespace();
+    words.find(|word| *word == "link_type:")?;
+    (words.next()? == "perf").then_some(())
+}
+
+fn number_after(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{RunTime, is_perf_event_link, run_time_of};
+
+    #[test]
+    fn only_a_perf_event_program_counts() {
+        let program = "pos:\t0\nprog_type:\t7\nprog_jited:\t1\nrun_time_ns:\t23136339\nrun_cnt:\t5769\nverified_insns:\t5198\n";
+        let expected = RunTime {
+            count: 5769,
+            total: Duration::from_nanos(23_136_339),
+        };
+        assert_eq!(run_time_of(program), Some(expected));
+        assert_eq!(run_time_of(&program.replace("\t7\n", "\t17\n")), None);
+        let link = "pos:\t0\nlink_type:\tperf\nprog_id:\t825\n";
+        assert_eq!(run_time_of(link), None);
+        assert!(is_perf_event_link(link).is_some());
+        assert!(is_perf_event_link(program).is_none());
+        assert!(is_perf_event_link(&link.replace("perf", "raw_tracepoint")).is_none());
+    }
+}

@@ -1,0 +1,138 @@
+//! What one sample costs: in the kernel, by the kernel's clock around the BPF
+//! program, and in user space, by the CPU time of pyebpf. It refuses to count
+//! the tick's interrupt itself: `slowdown` shows that.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::measure::Setting;
+use super::procfs::{self, RunTime};
+use super::recorder::Recorder;
+use super::spread::Spread;
+use super::target::Target;
+
+/// Until records that were taken have been read: pyebpf looks at least every
+/// 100 ms.
+const SETTLE: Duration = Duration::from_millis(250);
+/// What the target runs before anything counts, so that its code is known.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// How deep the target's stack is.
+const DEPTH: usize = 32;
+
+/// What is repeated, how often.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Phases {
+    pub(super) hz: u32,
+    pub(super) repetitions: usize,
+    pub(super) busy: Duration,
+    pub(super) idle: Duration,
+}
+
+/// Cumulative figures at one moment at which the target stands still and all
+/// its records are read.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    ticks: RunTime,
+    user: Duration,
+    target: Duration,
+}
+
+/// What passed between two readings, in nanoseconds.
+struct Phase {
+    ticks: f64,
+    in_kernel: f64,
+    user: f64,
+    target: f64,
+}
+
+/// Lets a target run and stand still in turns under one pyebpf.
+///
+/// Ticks that find the target standing still cost what a tick that hits nothing
+/// costs here; that is taken off the other phase's ticks that hit nothing. How
+/// many ticks hit the target is known for the whole run from pyebpf's account,
+/// and falls to the phases as the target's CPU time does.
+pub(super) fn measure(setting: &Setting, python: &Path, phases: Phases) -> anyhow::Result<Value> {
+    let target = Target::start(python, &setting.scripts, "bench_frames.py", &["busy"])?;
+    target.stop()?;
+    let before = procfs::cpu_time(target.pid())?;
+    let recorder = Recorder::start(
+        &setting.binary,
+        &setting.scratch,
+        phases.hz,
+        &[target.pid()],
+    )?;
+    run(&target, WARM_UP)?;
+    let mut pairs = Vec::new();
+    for _ in 0..phases.repetitions {
+        let standing = read(&recorder, &target)?;
+        sleep(phases.idle);
+        let starting = read(&recorder, &target)?;
+        run(&target, phases.busy)?;
+        let ended = read(&recorder, &target)?;
+        pairs.push((standing.until(starting), starting.until(ended)));
+    }
+    let all = (procfs::cpu_time(target.pid())? - before).as_nanos() as f64;
+    let account = recorder.finish()?;
+    anyhow::ensure!(
+        account.depth == DEPTH,
+        "the target's stack was {} deep, not {DEPTH}",
+        account.depth
+    );
+
+    let mut costs: [Spread; 4] = Default::default();
+    for (idle, busy) in &pairs {
+        let cost_of_nothing = idle.in_kernel / idle.ticks;
+        let hits = account.taken as f64 * busy.target / all;
+        let of_others = cost_of_nothing * (busy.ticks - hits).max(0.0);
+        let in_kernel = (busy.in_kernel - of_others) / hits;
+        let in_user = busy.user / hits;
+        let values = [cost_of_nothing, in_kernel, in_user, in_kernel + in_user];
+        for (spread, value) in costs.iter_mut().zip(values) {
+            spread.add(value);
+        }
+    }
+    let [nothing, kernel, user, both] = costs.each_ref().map(Spread::to_json);
+    Ok(json!({
+        "hz": phases.hz,
+        "frames": DEPTH,
+        "taken": account.taken,
+        "shown": account.shown,
+        "repetitions": phases.repetitions,
+        "tick_that_hits_nothing_ns": nothing,
+        "kernel_ns": kernel,
+        "user_ns": user,
+        "both_ns": both,
+    }))
+}
+
+/// Lets the target run for a while, and waits until its records are read.
+fn run(target: &Target, time: Duration) -> anyhow::Result<()> {
+    target.go_on()?;
+    sleep(time);
+    target.stop()?;
+    sleep(SETTLE);
+    Ok(())
+}
+
+fn read(recorder: &Recorder, target: &Target) -> anyhow::Result<Reading> {
+    Ok(Reading {
+        ticks: recorder.ticks()?,
+        user: procfs::cpu_time(recorder.pid())?,
+        target: procfs::cpu_time(target.pid())?,
+    })
+}
+
+impl Reading {
+    fn until(self, later: Self) -> Phase {
+        let passed = |from: Duration, to: Duration| to.saturating_sub(from).as_nanos() as f64;
+        Phase {
+            ticks: later.ticks.count.saturating_sub(self.ticks.count) as f64,
+            in_kernel: passed(self.ticks.total, later.ticks.total),
+            user: passed(self.user, later.user),
+            target: passed(self.target, later.target),
+        }
+    }
+}
