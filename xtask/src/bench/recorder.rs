@@ -122,8 +122,7 @@ impl Drop for Recorder {
 /// has a line of its own, and the rest of a long recording is not parsed.
 fn account(text: &str, peak_memory: u64) -> Option<Account> {
     let row = |line: &str| serde_json::from_str::<Value>(line.trim_end_matches(',')).ok();
-    let last = text.lines().rev().find(|line| line.starts_with("[1"))?;
-    let last = row(last)?;
+    let last = text.lines().rev().find_map(row)?;
     let counts = &last[4]["counts"];
     let depths = text.lines().take(ROWS).filter_map(row);
     let depths = depths.filter_map(|row| row[3].as_array().map(Vec::len));
