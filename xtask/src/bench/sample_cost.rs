@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -35,6 +35,7 @@ pub(super) struct Phases {
 /// its records are read.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
+    at: Instant,
     ticks: RunTime,
     user: Duration,
     target: Duration,
@@ -42,6 +43,7 @@ struct Reading {
 
 /// What passed between two readings, in nanoseconds.
 struct Phase {
+    wall: f64,
     ticks: f64,
     in_kernel: f64,
     user: f64,
@@ -82,19 +84,21 @@ pub(super) fn measure(setting: &Setting, python: &Path, phases: Phases) -> anyho
         account.depth
     );
 
-    let mut costs: [Spread; 4] = Default::default();
+    let mut costs: [Spread; 5] = Default::default();
     for (idle, busy) in &pairs {
         let cost_of_nothing = idle.in_kernel / idle.ticks;
         let hits = account.taken as f64 * busy.target / all;
         let of_others = cost_of_nothing * (busy.ticks - hits).max(0.0);
         let in_kernel = (busy.in_kernel - of_others) / hits;
         let in_user = busy.user / hits;
-        let values = [cost_of_nothing, in_kernel, in_user, in_kernel + in_user];
+        let at_rest = idle.user / (idle.wall / 1e9);
+        let both = in_kernel + in_user;
+        let values = [cost_of_nothing, in_kernel, in_user, both, at_rest];
         for (spread, value) in costs.iter_mut().zip(values) {
             spread.add(value);
         }
     }
-    let [nothing, kernel, user, both] = costs.each_ref().map(Spread::to_json);
+    let [nothing, kernel, user, both, at_rest] = costs.each_ref().map(Spread::to_json);
     Ok(json!({
         "hz": phases.hz,
         "frames": DEPTH,
@@ -105,6 +109,7 @@ pub(super) fn measure(setting: &Setting, python: &Path, phases: Phases) -> anyho
         "kernel_ns": kernel,
         "user_ns": user,
         "both_ns": both,
+        "user_ns_per_second_without_samples": at_rest,
     }))
 }
 
@@ -119,6 +124,7 @@ fn run(target: &Target, time: Duration) -> anyhow::Result<()> {
 
 fn read(recorder: &Recorder, target: &Target) -> anyhow::Result<Reading> {
     Ok(Reading {
+        at: Instant::now(),
         ticks: recorder.ticks()?,
         user: procfs::cpu_time(recorder.pid())?,
         target: procfs::cpu_time(target.pid())?,
@@ -129,6 +135,7 @@ impl Reading {
     fn until(self, later: Self) -> Phase {
         let passed = |from: Duration, to: Duration| to.saturating_sub(from).as_nanos() as f64;
         Phase {
+            wall: later.at.duration_since(self.at).as_nanos() as f64,
             ticks: later.ticks.count.saturating_sub(self.ticks.count) as f64,
             in_kernel: passed(self.ticks.total, later.ticks.total),
             user: passed(self.user, later.user),

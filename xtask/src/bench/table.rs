@@ -51,12 +51,12 @@ fn heading(text: &mut String, document: &Value) -> anyhow::Result<()> {
 
 fn samples(text: &mut String, document: &Value) -> anyhow::Result<()> {
     text.push_str("\nCPU time of one sample, 32 frames deep, in microseconds:\n\n");
-    text.push_str("| CPython | Hz | kernel side | user side | both | samples | repetitions |\n");
-    text.push_str("|---|--:|--:|--:|--:|--:|--:|\n");
+    text.push_str("| CPython | Hz | kernel side | user side | both | samples | repetitions | user side at rest |\n");
+    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|\n");
     for row in rows(document, "sample")? {
         writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
             row["python"].as_str().context("a row names no Python")?,
             row["hz"],
             spread(&row["kernel_ns"], 1000.0, 2)?,
@@ -64,12 +64,14 @@ fn samples(text: &mut String, document: &Value) -> anyhow::Result<()> {
             spread(&row["both_ns"], 1000.0, 2)?,
             row["taken"],
             row["repetitions"],
+            spread(&row["user_ns_per_second_without_samples"], 1000.0, 0)?,
         )?;
     }
     text.push_str(
         "\nThe kernel side is the run time of the BPF program, without the interrupt around it. \
          The user side is all CPU time of pyebpf while the target runs, its timers included; \
-         starting and the writing of the final file are not in it.\n",
+         starting and the writing of the final file are not in it. At rest: its CPU time a second \
+         while the target stands still; at low rates that falls on few samples.\n",
     );
     Ok(())
 }
