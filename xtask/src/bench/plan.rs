@@ -32,12 +32,12 @@ impl Plan {
         if quick {
             Self {
                 repetitions: 3,
-                busy: ms(700),
+                busy: ms(500),
                 idle: ms(200),
                 slow_repetitions: 2,
-                slow_busy: ms(4000),
+                slow_busy: ms(3000),
                 pairs: 3,
-                half: ms(500),
+                half: ms(400),
                 memory: ms(3000),
                 memory_repetitions: 1,
             }

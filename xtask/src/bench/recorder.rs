@@ -27,6 +27,7 @@ const ROWS: usize = 200;
 pub(super) struct Recorder {
     process: Child,
     output: PathBuf,
+    messages: PathBuf,
 }
 
 /// What it said at its end.
@@ -52,18 +53,24 @@ impl Recorder {
     ) -> anyhow::Result<Self> {
         let output = scratch.join("recording.json");
         let list: Vec<String> = processes.iter().map(ToString::to_string).collect();
+        let messages = scratch.join("messages");
         let mut command = Command::new(binary);
         command
             .args(["--quiet", "--hz", &hz.to_string(), "--pid", &list.join(",")])
             .arg("-o")
-            .arg(&output);
+            .arg(&output)
+            .stderr(fs::File::create(&messages)?);
         let process = interrupt::spawn(&mut command)
             .with_context(|| format!("cannot start {}", binary.display()))?;
-        let mut recorder = Self { process, output };
+        let mut recorder = Self {
+            process,
+            output,
+            messages,
+        };
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = recorder.process.try_wait()? {
-                bail!("pyebpf ended before it sampled ({status})");
+                bail!("pyebpf did not start ({status}): {}", recorder.said());
             }
             // Until it has its own files open there is nothing to look at.
             if procfs::has_perf_event_link(recorder.pid()).unwrap_or(false) {
@@ -74,6 +81,10 @@ impl Recorder {
             }
             sleep(LOOK);
         }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.messages).unwrap_or_default()
     }
 
     /// Its process id.
@@ -103,7 +114,7 @@ impl Recorder {
             sleep(LOOK);
         };
         if !status.success() {
-            bail!("pyebpf failed ({status})");
+            bail!("pyebpf failed ({status}): {}", self.said());
         }
         let text = fs::read_to_string(&self.output)
             .with_context(|| format!("cannot read {}", self.output.display()))?;
