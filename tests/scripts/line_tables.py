@@ -34,7 +34,8 @@ def source_files():
     for directory, below, names in os.walk(root):
         below[:] = [name for name in below if name not in ("site-packages", "dist-packages")]
         found += [os.path.join(directory, name) for name in names if name.endswith(".py")]
-    return sorted(found)
+    # A distribution links some to files that an unpacked root does not have.
+    return sorted(path for path in found if os.path.isfile(path))
 
 
 def runs(code):
