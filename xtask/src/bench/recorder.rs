@@ -54,12 +54,14 @@ impl Recorder {
         let output = scratch.join("recording.json");
         let list: Vec<String> = processes.iter().map(ToString::to_string).collect();
         let messages = scratch.join("messages");
+        let file = fs::File::create(&messages)
+            .with_context(|| format!("cannot create {}", messages.display()))?;
         let mut command = Command::new(binary);
         command
             .args(["--quiet", "--hz", &hz.to_string(), "--pid", &list.join(",")])
             .arg("-o")
             .arg(&output)
-            .stderr(fs::File::create(&messages)?);
+            .stderr(file);
         let process = interrupt::spawn(&mut command)
             .with_context(|| format!("cannot start {}", binary.display()))?;
         let mut recorder = Self {
