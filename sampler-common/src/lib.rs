@@ -16,6 +16,7 @@ pub mod code;
 pub mod counter;
 pub mod describe;
 pub mod fingerprint;
+pub mod frame_window;
 pub mod known;
 pub mod layout;
 pub mod lifecycle;

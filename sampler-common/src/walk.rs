@@ -8,6 +8,7 @@
 //! them fails, and the sample says so instead of showing a wrong stack.
 
 use crate::fingerprint::code_key;
+use crate::frame_window::FrameWindow;
 use crate::layout::{EntryKind, FrameHead, InstructionKind};
 use crate::memory::{MemoryFault, Next, Step, UserMemory};
 use crate::process::ProcessConfig;
@@ -33,7 +34,7 @@ pub trait KnownCode {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Walk {
-    frame: Window,
+    frame: FrameWindow,
     code: Window,
     /// The frame to look at next.
     next: u64,
@@ -48,6 +49,10 @@ pub struct Walk {
     pub depth: u32,
     /// Positions of the frames whose code objects nobody knows yet.
     pub unknown_count: u32,
+    /// Frames whose code objects could not be read here: user space should try
+    /// soon, while they are still there.
+    pub unread_count: u32,
+    reserved: u32,
     /// The address that could not be read, for [`StopReason::Fault`].
     pub stop_address: u64,
     /// See `unknown_count`.
@@ -58,7 +63,7 @@ impl Walk {
     /// Empty memory.
     pub const fn zeroed() -> Self {
         Self {
-            frame: Window::zeroed(),
+            frame: FrameWindow::zeroed(),
             code: Window::zeroed(),
             next: 0,
             landmark: 0,
@@ -67,6 +72,8 @@ impl Walk {
             steps: 0,
             depth: 0,
             unknown_count: 0,
+            unread_count: 0,
+            reserved: 0,
             stop_address: 0,
             unknown: [0; MAX_UNKNOWN],
         }
@@ -88,7 +95,9 @@ impl Walk {
         self.steps = 0;
         self.depth = 0;
         self.unknown_count = 0;
+        self.unread_count = 0;
         self.landmark = 0;
+        self.frame.clear();
         let thread = &config.layout.thread;
         // A pointer into the thread state's private part (3.15).
         self.base_frame = state.u64_at(thread.base_frame);
@@ -177,7 +186,10 @@ impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
         if self.walk.is_circular() {
             return self.end(StopReason::Circular);
         }
-        if let Err(fault) = self.walk.frame.load(self.memory, address, layout.read_size) {
+        // Where instructions are pointers, frames are on a data stack (3.11).
+        let in_blocks = layout.instruction_kind >= InstructionKind::Pointer as u8;
+        let frame = &mut self.walk.frame;
+        if let Err(fault) = frame.load(self.memory, address, layout.read_size, in_blocks) {
             self.walk.fail(fault);
             return Next::Stop;
         }
@@ -325,7 +337,9 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
         };
         *place = frame;
         walk.depth = depth as u32 + 1;
-        if frame.key != CodeKey::UNREAD && !self.known.is_known(frame.key) {
+        if frame.key == CodeKey::UNREAD {
+            walk.unread_count = walk.unread_count.wrapping_add(1);
+        } else if !self.known.is_known(frame.key) {
             let count = walk.unknown_count;
             walk.unknown_count = count.wrapping_add(1);
             if let Some(place) = walk.unknown.get_mut(count as usize) {

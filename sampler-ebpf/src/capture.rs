@@ -62,9 +62,11 @@ pub(crate) fn capture<M: UserMemory>(memory: &M, config: &ProcessConfig, thread:
             sample.header.stop_address = walk.stop_address;
             if is_trustworthy(walk.stop) {
                 sample.header.frame_count = walk.depth;
+                if walk.unknown_count != 0 || walk.unread_count != 0 {
+                    urgency = Urgency::Now;
+                }
                 if walk.unknown_count != 0 {
                     describe_unknown(memory, config, thread.tgid, sampling);
-                    urgency = Urgency::Now;
                 }
             }
         }

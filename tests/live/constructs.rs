@@ -66,7 +66,12 @@ fn shows_every_way_of_calling() {
 
 /// Frames that a way of calling may lead through: of the standard library.
 fn is_foreign(frame: &Frame) -> bool {
-    is_text(frame) || frame.is_library()
+    is_text(frame) || is_of_named_tuple(frame) || frame.is_library()
+}
+
+/// `namedtuple` makes its `__new__` out of a string (`Lib/collections/__init__.py`).
+fn is_of_named_tuple(frame: &Frame) -> bool {
+    frame.file == "<string>" && matches!(frame.function.as_str(), "<lambda>" | "__new__")
 }
 
 /// Whether it is of code from a string.

@@ -1,0 +1,177 @@
+//! The frames of a thread, copied several at a time where they lie side by side.
+//! It refuses to know their layout, and forgets what it copied with each walk.
+//!
+//! From 3.11 the frames of a thread are pushed one above the other on its data
+//! stack (`_PyThreadState_PushFrame`, `Python/pystate.c`), so that a block below
+//! one frame usually holds its callers. Reading costs the same for a word and
+//! for a block, as far as a walk is concerned.
+
+use crate::memory::{MemoryFault, UserMemory};
+
+const WORDS: usize = 256;
+/// Bytes of a block: some eight frames of usual size.
+const BLOCK: u64 = 1024;
+/// A block does not reach below the page that its frame begins in: a chunk of
+/// the data stack begins at a page, and what is before it may not be mapped.
+const PAGE: u64 = 4096;
+
+/// A copy of one frame, and perhaps of others near it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct FrameWindow {
+    words: [u64; WORDS],
+    /// What is copied: from here
+    start: u64,
+    /// to here.
+    end: u64,
+    /// Where the current frame begins in the copy, a multiple of eight.
+    base: u64,
+}
+
+impl FrameWindow {
+    /// An empty window.
+    pub const fn zeroed() -> Self {
+        Self {
+            words: [0; WORDS],
+            start: 0,
+            end: 0,
+            base: 0,
+        }
+    }
+
+    /// Forgets everything: the thread has run since.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Makes the frame at `address`, of which `size` bytes are looked at, the
+    /// current one; with `in_blocks`, together with what lies below it.
+    ///
+    /// # Errors
+    /// [`MemoryFault`] when the frame itself cannot be read.
+    #[inline(always)]
+    pub fn load<M: UserMemory>(
+        &mut self,
+        memory: &M,
+        address: u64,
+        size: u16,
+        in_blocks: bool,
+    ) -> Result<(), MemoryFault> {
+        let end = address.wrapping_add(u64::from(size));
+        if address >= self.start && end <= self.end && address < end && address % 8 == 0 {
+            self.base = address - self.start;
+            return Ok(());
+        }
+        if in_blocks && address % 8 == 0 {
+            let page = address & !(PAGE - 1);
+            let below = end.saturating_sub(BLOCK);
+            let start = if below > page { below } else { page };
+            if self.copy(memory, start, end).is_ok() {
+                self.base = address - start;
+                return Ok(());
+            }
+        }
+        self.base = 0;
+        self.copy(memory, address, end)
+    }
+
+    #[inline(always)]
+    fn copy<M: UserMemory>(&mut self, memory: &M, start: u64, end: u64) -> Result<(), MemoryFault> {
+        self.clear();
+        let size = end.wrapping_sub(start) as usize;
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
+        let Some(wanted) = bytes.get_mut(..size) else {
+            return Err(MemoryFault { address: start });
+        };
+        memory.read_bytes(start, wanted)?;
+        self.start = start;
+        self.end = end;
+        Ok(())
+    }
+
+    /// The 8-byte-aligned word of the current frame that holds `offset`.
+    #[inline(always)]
+    pub fn u64_at(&self, offset: u16) -> u64 {
+        self.words[(self.base as usize).wrapping_add(usize::from(offset)) / 8 % WORDS]
+    }
+
+    /// The 4-byte-aligned half word that holds `offset`.
+    #[inline(always)]
+    pub fn u32_at(&self, offset: u16) -> u32 {
+        (self.u64_at(offset) >> (u32::from(offset & 4) * 8)) as u32
+    }
+
+    /// The byte at `offset`.
+    #[inline(always)]
+    pub fn u8_at(&self, offset: u16) -> u8 {
+        (self.u64_at(offset) >> (u32::from(offset & 7) * 8)) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    /// Every byte is its address; nothing is mapped below `first`.
+    struct Mapped {
+        first: u64,
+        reads: Cell<u32>,
+    }
+
+    impl UserMemory for Mapped {
+        fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
+            self.reads.set(self.reads.get() + 1);
+            if address < self.first {
+                return Err(MemoryFault { address });
+            }
+            for (offset, byte) in destination.iter_mut().enumerate() {
+                *byte = address.wrapping_add(offset as u64) as u8;
+            }
+            Ok(())
+        }
+    }
+
+    fn load(window: &mut FrameWindow, memory: &Mapped, address: u64) -> u8 {
+        window
+            .load(memory, address, 80, true)
+            .expect("it is mapped");
+        window.u8_at(3)
+    }
+
+    #[test]
+    fn callers_below_come_with_a_frame() {
+        let memory = Mapped {
+            first: 0x7000,
+            reads: Cell::new(0),
+        };
+        let mut window = FrameWindow::zeroed();
+        for address in [0x7800, 0x7780, 0x7700, 0x7480] {
+            assert_eq!(load(&mut window, &memory, address), address as u8 + 3);
+        }
+        assert_eq!(memory.reads.get(), 1);
+        assert_eq!(load(&mut window, &memory, 0x7400), 3, "below the block");
+        assert_eq!(memory.reads.get(), 2);
+        window.clear();
+        load(&mut window, &memory, 0x7400);
+        assert_eq!(memory.reads.get(), 3, "nothing is remembered");
+    }
+
+    #[test]
+    fn a_frame_alone_is_read_where_its_surroundings_cannot_be() {
+        let memory = Mapped {
+            first: 0x7100,
+            reads: Cell::new(0),
+        };
+        let mut window = FrameWindow::zeroed();
+        assert_eq!(load(&mut window, &memory, 0x7120), 0x23);
+        assert!(window.load(&memory, 0x7000, 80, true).is_err());
+        let around_the_end = window.load(&memory, u64::MAX - 7, 80, true);
+        assert!(
+            around_the_end.is_ok(),
+            "it is for the memory to refuse that"
+        );
+    }
+}
