@@ -60,11 +60,11 @@ impl FrameWindow {
         in_blocks: bool,
     ) -> Result<(), MemoryFault> {
         let end = address.wrapping_add(u64::from(size));
-        if address >= self.start && end <= self.end && address < end && address % 8 == 0 {
+        if address >= self.start && end <= self.end && address < end && address.is_multiple_of(8) {
             self.base = address - self.start;
             return Ok(());
         }
-        if in_blocks && address % 8 == 0 {
+        if in_blocks && address.is_multiple_of(8) {
             let page = address & !(PAGE - 1);
             let below = end.saturating_sub(BLOCK);
             let start = if below > page { below } else { page };

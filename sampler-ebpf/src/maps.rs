@@ -20,7 +20,7 @@ use sampler_common::walk::Walk;
 
 /// Bytes in the ring buffer above which user space is woken; below, it comes by
 /// itself soon enough.
-const WAKE_AT: u64 = 256 * 1024;
+const WAKE_AT: u64 = 1024 * 1024;
 /// Flags of `bpf_ringbuf_output` (`include/uapi/linux/bpf.h`).
 const NO_WAKEUP: u64 = 1;
 const FORCE_WAKEUP: u64 = 2;

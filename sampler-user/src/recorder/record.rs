@@ -31,8 +31,9 @@ use crate::trace::TraceWriter;
 const RING_BYTES: u32 = 4 << 20;
 /// Records taken in one go, before anything else is looked after.
 const BATCH: usize = 4096;
-/// How long records may wait in the ring buffer.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long records may wait in the ring buffer. Waking up costs as much as some
+/// fifty samples; what is urgent, such as new code, wakes us at once.
+const PAUSE: Duration = Duration::from_millis(400);
 /// How often the progress line changes.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 

@@ -1,10 +1,10 @@
 //! One recording under way: takes records through the stages, one after the
 //! other. It refuses to wait for anything: `record` does.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
 use sampler_common::process::ProcessKey;
 use sampler_common::stop::StopReason;
 
@@ -32,7 +32,7 @@ pub(super) struct Session<W> {
 /// What was counted on the way.
 #[derive(Default)]
 pub(super) struct Ledger {
-    accounts: HashMap<ProcessKey, Account>,
+    accounts: FxHashMap<ProcessKey, Account>,
     ended: Vec<(Option<ProcessIndex>, ProcessSummary)>,
     pub(super) without_process: u64,
     pub(super) undecodable: u64,

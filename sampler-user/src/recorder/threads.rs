@@ -1,8 +1,7 @@
 //! Which row of the timeline a thread is, and what it is called. It refuses to
 //! know what the thread does.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
 use sampler_common::process::ProcessKey;
 
 use super::names::ThreadNames;
@@ -15,13 +14,13 @@ pub(super) struct Threads {
     /// Processes and threads, as the trace has them.
     pub(super) tracks: Tracks,
     with_command_lines: bool,
-    processes: HashMap<ProcessKey, ProcessThreads>,
+    processes: FxHashMap<ProcessKey, ProcessThreads>,
 }
 
 struct ProcessThreads {
     index: ProcessIndex,
     names: ThreadNames,
-    threads: HashMap<u32, Thread>,
+    threads: FxHashMap<u32, Thread>,
 }
 
 struct Thread {
@@ -37,7 +36,7 @@ impl Threads {
         Self {
             tracks: Tracks::default(),
             with_command_lines,
-            processes: HashMap::new(),
+            processes: FxHashMap::default(),
         }
     }
 
@@ -51,7 +50,7 @@ impl Threads {
             .or_insert_with(|| ProcessThreads {
                 index: tracks.add_process(info(process, self.with_command_lines)),
                 names: ThreadNames::default(),
-                threads: HashMap::new(),
+                threads: FxHashMap::default(),
             });
         // The kernel uses a thread's number again; then its address differs.
         let before = known

@@ -1,8 +1,7 @@
 //! What symbolization remembers of one process: its code objects, and the last
 //! stack of each of its threads. It refuses to read anything.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
 use sampler_common::sample::{CodeKey, RawFrame};
 
 use crate::timeline::{FrameId, StackId, StringId};
@@ -86,8 +85,8 @@ impl LastStack {
 /// One life of one process.
 #[derive(Default)]
 pub(super) struct ProcessSymbols {
-    pub(super) codes: HashMap<CodeKey, SeenCode>,
-    pub(super) threads: HashMap<u32, LastStack>,
+    pub(super) codes: FxHashMap<CodeKey, SeenCode>,
+    pub(super) threads: FxHashMap<u32, LastStack>,
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //! whole stack. It refuses to guess: what has no name is shown as unknown, and
 //! counted.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::{CodeKey, RawFrame};
 use sampler_common::stop::StopReason;
@@ -62,7 +62,7 @@ pub struct Counts {
 pub struct Symbolizer {
     interner: SymbolInterner,
     sources: Option<Sources>,
-    processes: HashMap<ProcessKey, ProcessSymbols>,
+    processes: FxHashMap<ProcessKey, ProcessSymbols>,
     newly_known: Vec<CodeKey>,
     counts: Counts,
 }
@@ -73,7 +73,7 @@ impl Symbolizer {
         Self {
             interner: SymbolInterner::default(),
             sources: with_source.then(Sources::default),
-            processes: HashMap::new(),
+            processes: FxHashMap::default(),
             newly_known: Vec::new(),
             counts: Counts::default(),
         }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Instant;
 
+use rustc_hash::FxHashMap;
 use sampler_common::lifecycle::LifecycleKind;
 use sampler_common::process::ProcessKey;
 
@@ -51,7 +52,7 @@ pub struct Targets {
     selection: Selection,
     table: ProcessTable,
     discovery: Discovery,
-    processes: HashMap<ProcessKey, FollowedProcess>,
+    processes: FxHashMap<ProcessKey, FollowedProcess>,
     current: HashMap<u32, ProcessKey>,
     pending: Pending,
     tls_attempts: HashMap<ProcessKey, u32>,
@@ -66,7 +67,7 @@ impl Targets {
             selection,
             table,
             discovery: Discovery::new(),
-            processes: HashMap::new(),
+            processes: FxHashMap::default(),
             current: HashMap::new(),
             pending: Pending::default(),
             tls_attempts: HashMap::new(),
