@@ -170,6 +170,9 @@ fn a_disk_too_small_for_the_timeline_keeps_the_recording() {
     let mut convert = Command::new(&machine.pyebpf);
     convert
         .arg("convert")
+        // Who called sudo may not write in the directories of the tests.
+        .env_remove("SUDO_UID")
+        .env_remove("SUDO_GID")
         .arg(container)
         .arg("-o")
         .arg(finished.path(TIMELINE));
