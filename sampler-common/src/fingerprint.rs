@@ -41,8 +41,9 @@ pub fn child_key(parent: ProcessKey, child: u32, time: u64) -> ProcessKey {
     ProcessKey(mix(mix(parent.0, u64::from(child)), time) | 1)
 }
 
+/// Mixes a number into a hash.
 #[inline(always)]
-fn mix(hash: u64, value: u64) -> u64 {
+pub(crate) fn mix(hash: u64, value: u64) -> u64 {
     let mixed = (hash ^ value).wrapping_mul(MULTIPLIER);
     mixed ^ (mixed >> 29)
 }

@@ -9,8 +9,8 @@
 use crate::memory::{MemoryFault, UserMemory};
 
 const WORDS: usize = 256;
-/// Bytes of a block: some eight frames of usual size.
-const BLOCK: u64 = 1024;
+/// Bytes of a block: some sixteen frames of usual size.
+const BLOCK: u64 = 2048;
 /// A block does not reach below the page that its frame begins in: a chunk of
 /// the data stack begins at a page, and what is before it may not be mapped.
 const PAGE: u64 = 4096;
@@ -148,7 +148,7 @@ mod tests {
             reads: Cell::new(0),
         };
         let mut window = FrameWindow::zeroed();
-        for address in [0x7800, 0x7780, 0x7700, 0x7480] {
+        for address in [0x7c00, 0x7b80, 0x7b00, 0x7480] {
             assert_eq!(load(&mut window, &memory, address), address as u8 + 3);
         }
         assert_eq!(memory.reads.get(), 1);

@@ -13,6 +13,7 @@
 extern crate std;
 
 pub mod code;
+pub mod code_cache;
 pub mod counter;
 pub mod describe;
 pub mod fingerprint;

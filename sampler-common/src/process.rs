@@ -26,6 +26,10 @@ pub struct ProcessConfig {
     pub tls_offset: i64,
     /// The C library's thread-specific data.
     pub thread_specific: ThreadSpecificData,
+    /// The interpreter's count of code objects.
+    pub code_generation: CodeGeneration,
+    /// The interpreter's GIL.
+    pub gil: GilPlace,
     /// A [`ProcessState`].
     pub state: u32,
     /// Padding.
@@ -48,6 +52,49 @@ pub struct ThreadSpecificData {
     pub value: u16,
     /// 1 when `offset` holds a pointer to the array.
     pub indirect: u16,
+}
+
+/// Where an interpreter counts its code objects; see [`crate::code_cache`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CodeGeneration {
+    /// The count of all interpreters; 0 where each has its own.
+    pub address: u64,
+    /// Offset of an interpreter's own count in `PyInterpreterState`. With 0 for
+    /// both there is none, or none is known.
+    pub offset: u32,
+    /// 1 where the count is the 32-bit number that the next code object gets as
+    /// its `co_version` (to 3.13); 0 where it is 64 bits wide and counts those
+    /// that were freed (from 3.14).
+    pub counts_versions: u32,
+}
+
+impl CodeGeneration {
+    /// No count.
+    pub const NONE: Self = Self {
+        address: 0,
+        offset: 0,
+        counts_versions: 0,
+    };
+}
+
+/// Where the `_gil_runtime_state` of an interpreter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct GilPlace {
+    /// `_PyRuntime.ceval.gil` itself (3.7 to 3.11), or the pointer
+    /// `PyInterpreterState.ceval.gil` (from 3.12).
+    pub offset: u32,
+    /// 1 where `offset` is that of the pointer.
+    pub is_pointer: u32,
+}
+
+impl GilPlace {
+    /// None, or not known.
+    pub const NONE: Self = Self {
+        offset: 0,
+        is_pointer: 0,
+    };
 }
 
 /// What the kernel side does with a process.

@@ -7,9 +7,10 @@
 //! A thread can be interrupted in the middle of pushing a frame; then one of
 //! them fails, and the sample says so instead of showing a wrong stack.
 
+use crate::code_cache::{CachedCode, CodeCache};
 use crate::fingerprint::code_key;
 use crate::frame_window::FrameWindow;
-use crate::layout::{EntryKind, FrameHead, InstructionKind};
+use crate::layout::{ABSENT, EntryKind, FrameHead, InstructionKind};
 use crate::memory::{MemoryFault, Next, Step, UserMemory};
 use crate::process::ProcessConfig;
 use crate::sample::{CodeKey, MAX_FRAMES, RawFrame};
@@ -28,6 +29,14 @@ const FIRST_ENTRY_OWNER: u8 = 3;
 pub trait KnownCode {
     /// Whether this one needs no description any more.
     fn is_known(&self, key: CodeKey) -> bool;
+}
+
+/// What is known of code objects before a walk looks at them.
+pub struct Codes<'a, K> {
+    /// Those that user space has the names of.
+    pub known: &'a K,
+    /// Those that were read by earlier walks with the same table.
+    pub cache: &'a mut CodeCache,
 }
 
 /// Memory of a walk that does not fit a BPF stack.
@@ -79,15 +88,14 @@ impl Walk {
         }
     }
 
-    /// Walks the thread whose state, at address `thread_state`, was copied to
-    /// `state`. Afterwards `self` says how it went.
+    /// Walks the thread whose state was copied to `state`. Afterwards `self` says how it went.
     #[inline(always)]
     pub fn run<M: UserMemory, K: KnownCode>(
         &mut self,
         memory: &M,
         config: &ProcessConfig,
-        known: &K,
-        (_, state): (u64, &Window),
+        codes: Codes<'_, K>,
+        state: &Window,
         frames: &mut [RawFrame; MAX_FRAMES],
     ) {
         self.stop = StopReason::Truncated as u32;
@@ -106,12 +114,15 @@ impl Walk {
             Ok(frame) => self.next = frame,
             Err(fault) => return self.fail(fault),
         }
+        let Codes { known, cache } = codes;
+        cache.begin(memory, config, state);
         memory.repeat(
             MAX_STEPS,
             &mut WalkStep {
                 memory,
                 config,
                 known,
+                cache,
                 walk: self,
                 frames,
             },
@@ -166,13 +177,20 @@ struct WalkStep<'a, M, K> {
     memory: &'a M,
     config: &'a ProcessConfig,
     known: &'a K,
+    cache: &'a mut CodeCache,
     walk: &'a mut Walk,
     frames: &'a mut [RawFrame; MAX_FRAMES],
 }
 
-/// Whether a frame stands for Python code.
+/// What a frame stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Content {
-    Python(RawFrame),
+    /// Python code that user space has the names of.
+    Known,
+    /// Python code that nobody has described yet.
+    Unknown,
+    /// Python code that could not be read here.
+    Unread,
     /// An entry frame, a shim, or the helper frame under `__init__`.
     Nothing,
 }
@@ -194,16 +212,10 @@ impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
             return Next::Stop;
         }
         let owner = self.walk.frame.u8_at(layout.owner);
-        if !self.is_entry(owner) {
-            match self.content() {
-                Ok(Content::Python(frame)) => {
-                    if self.push(frame) == Next::Stop {
-                        return Next::Stop;
-                    }
-                }
-                Ok(Content::Nothing) => {}
-                Err(reason) => return self.end(reason),
-            }
+        if !self.is_entry(owner)
+            && let Err(reason) = self.take()
+        {
+            return self.end(reason);
         }
         let previous = self.walk.frame.u64_at(layout.previous);
         if previous != 0 {
@@ -247,47 +259,79 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
         }
     }
 
+    /// Writes the frame, if it stands for Python code.
     #[inline(always)]
-    fn content(&mut self) -> Result<Content, StopReason> {
+    fn take(&mut self) -> Result<(), StopReason> {
         let layout = &self.config.layout;
         let tag = u64::from(layout.frame.tag_mask);
         let code = self.walk.frame.u64_at(layout.frame.executable) & !tag;
+        let (content, key, unit_count) = match self.cache.get(code) {
+            Some(cached) if cached.key == CodeKey::UNREAD => return Ok(()),
+            Some(cached) => (Content::Known, cached.key, cached.unit_count),
+            None => self.read(code)?,
+        };
+        if content == Content::Nothing {
+            return Ok(());
+        }
+        let instruction = self.instruction(code)?;
+        if layout.frame.instruction_kind >= InstructionKind::Pointer as u8
+            && content != Content::Unread
+            && instruction >= unit_count as i32
+        {
+            return Err(StopReason::InstructionOutOfRange);
+        }
+        self.push(
+            content,
+            RawFrame {
+                key,
+                code,
+                instruction,
+                reserved: 0,
+            },
+        )
+    }
+
+    /// Reads the code object: what it is, its key and its number of code units.
+    #[inline(always)]
+    fn read(&mut self, code: u64) -> Result<(Content, CodeKey, u32), StopReason> {
+        let layout = &self.config.layout;
         let window = &mut self.walk.code;
         if window
             .load(self.memory, code, layout.code.read_size)
             .is_err()
         {
             // Perhaps only paged out: user space can read it and check it.
-            let instruction = self.instruction(code)?;
-            return Ok(Content::Python(RawFrame {
-                key: CodeKey::UNREAD,
-                code,
-                instruction,
-                reserved: 0,
-            }));
+            return Ok((Content::Unread, CodeKey::UNREAD, 0));
         }
         if window.u64_at(layout.object.ob_type) != self.config.code_type {
             return Err(StopReason::NotCode);
         }
+        let version = match layout.code.version {
+            ABSENT => 0,
+            offset => window.u32_at(offset),
+        };
         if layout.code.has_init_cleanup != 0
             && window.u64_at(layout.code.filename) == window.u64_at(layout.code.name)
             && window.u32_at(layout.code.firstlineno) == 0
         {
-            return Ok(Content::Nothing);
+            let cached = CachedCode {
+                key: CodeKey::UNREAD,
+                unit_count: 0,
+            };
+            self.cache.put(code, version, cached);
+            return Ok((Content::Nothing, CodeKey::UNREAD, 0));
         }
         let key = code_key(self.config.key, code, window, &layout.code);
-        let instruction = self.instruction(code)?;
-        if layout.frame.instruction_kind >= InstructionKind::Pointer as u8
-            && instruction >= self.walk.code.u32_at(layout.code.unit_count) as i32
-        {
-            return Err(StopReason::InstructionOutOfRange);
+        let unit_count = match layout.code.unit_count {
+            ABSENT => 0,
+            offset => window.u32_at(offset),
+        };
+        if !self.known.is_known(key) {
+            return Ok((Content::Unknown, key, unit_count));
         }
-        Ok(Content::Python(RawFrame {
-            key,
-            code,
-            instruction,
-            reserved: 0,
-        }))
+        self.cache
+            .put(code, version, CachedCode { key, unit_count });
+        Ok((Content::Known, key, unit_count))
     }
 
     /// Index of the frame's current code unit; -1 before the first.
@@ -328,24 +372,23 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
     }
 
     #[inline(always)]
-    fn push(&mut self, frame: RawFrame) -> Next {
+    fn push(&mut self, content: Content, frame: RawFrame) -> Result<(), StopReason> {
         let walk = &mut *self.walk;
         let depth = walk.depth as usize;
         let Some(place) = self.frames.get_mut(depth) else {
-            walk.end(StopReason::Truncated);
-            return Next::Stop;
+            return Err(StopReason::Truncated);
         };
         *place = frame;
         walk.depth = depth as u32 + 1;
-        if frame.key == CodeKey::UNREAD {
+        if content == Content::Unread {
             walk.unread_count = walk.unread_count.wrapping_add(1);
-        } else if !self.known.is_known(frame.key) {
+        } else if content == Content::Unknown {
             let count = walk.unknown_count;
             walk.unknown_count = count.wrapping_add(1);
             if let Some(place) = walk.unknown.get_mut(count as usize) {
                 *place = depth as u16;
             }
         }
-        Next::Continue
+        Ok(())
     }
 }

@@ -11,9 +11,11 @@ use sampler_common::process::ProcessConfig;
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
 use sampler_common::stop::StopReason;
 use sampler_common::thread_state;
-use sampler_common::walk::{KnownCode, MAX_UNKNOWN};
+use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN};
 
-use crate::maps::{Describing, KNOWN, Sampling, Urgency, count, describing, sampling, send};
+use crate::maps::{
+    Describing, KNOWN, Sampling, Urgency, code_cache, count, describing, sampling, send,
+};
 
 /// The thread to sample.
 #[derive(Clone, Copy)]
@@ -37,7 +39,7 @@ impl KnownCode for KnownTable {
 /// Takes a sample of `thread` and sends it.
 #[inline(always)]
 pub(crate) fn capture<M: UserMemory>(memory: &M, config: &ProcessConfig, thread: Thread) {
-    let Some(sampling) = sampling() else {
+    let (Some(sampling), Some(cache)) = (sampling(), code_cache()) else {
         return count(Counter::NoScratch);
     };
     begin(sampling, config, thread);
@@ -54,8 +56,11 @@ pub(crate) fn capture<M: UserMemory>(memory: &M, config: &ProcessConfig, thread:
             walk.run(
                 memory,
                 config,
-                &KnownTable,
-                (state, &search.state),
+                Codes {
+                    known: &KnownTable,
+                    cache,
+                },
+                &search.state,
                 &mut sample.frames,
             );
             sample.header.stop = walk.stop;

@@ -10,6 +10,7 @@ use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use sampler_common::code::CodeRecord;
+use sampler_common::code_cache::CodeCache;
 use sampler_common::counter::Counter;
 use sampler_common::describe::Windows;
 use sampler_common::known::{BUCKET_COUNT, Bucket};
@@ -46,6 +47,9 @@ static SAMPLING: PerCpuArray<Sampling> = PerCpuArray::with_max_entries(1, 0);
 #[map(name = "DESCRIBING")]
 static DESCRIBING: PerCpuArray<Describing> = PerCpuArray::with_max_entries(1, 0);
 
+#[map(name = "CODE_CACHE")]
+static CODE_CACHE: PerCpuArray<CodeCache> = PerCpuArray::with_max_entries(1, 0);
+
 /// Memory of one tick: too large for the 512 bytes of a BPF stack.
 #[repr(C)]
 pub(crate) struct Sampling {
@@ -70,6 +74,13 @@ pub(crate) fn sampling() -> Option<&'static mut Sampling> {
     // perf-event programs do not nest on one CPU (`bpf_prog_active`), and no
     // other program uses this map.
     unsafe { SAMPLING.get_ptr_mut(0).map(|value| &mut *value) }
+}
+
+/// What this CPU's ticks remember of code objects.
+#[inline(always)]
+pub(crate) fn code_cache() -> Option<&'static mut CodeCache> {
+    // SAFETY: as for `sampling`.
+    unsafe { CODE_CACHE.get_ptr_mut(0).map(|value| &mut *value) }
 }
 
 /// This CPU's memory for descriptions.

@@ -3,7 +3,9 @@
 
 use sampler_common::layout::{ABSENT, EntryKind, FrameHead, InstructionKind};
 use sampler_common::memory::{MemoryFault, UserMemory};
-use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData};
+use sampler_common::process::{
+    CodeGeneration, GilPlace, ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData,
+};
 use sampler_common::sample::MAX_FRAMES;
 use sampler_common::stop::StopReason;
 use sampler_user::cpython::layout_table::{LayoutRow, row};
@@ -148,6 +150,8 @@ impl Synthetic {
                 value: 0,
                 indirect: 0,
             },
+            code_generation: CodeGeneration::NONE,
+            gil: GilPlace::NONE,
             state: ProcessState::Sampled as u32,
             reserved: 0,
             layout: self.row.layout,

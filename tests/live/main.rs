@@ -23,6 +23,7 @@ mod oracle;
 mod outputs;
 mod rate;
 mod released;
+mod replaced_code;
 mod short_lived;
 mod signals;
 mod subinterpreter;

@@ -7,9 +7,10 @@
 //! used must be plausible: a pre-release with another order is refused.
 
 use sampler_common::layout::{ABSENT, InterpreterLayout, MAX_WINDOW_OFFSET};
+use sampler_common::process::GilPlace;
 
 use crate::cpython::debug_offsets_order::{INTERPRETER, Order, RUNTIME, order};
-use crate::cpython::layout_table::{LayoutRow, NamesLayout};
+use crate::cpython::layout_table::{CodeCount, LayoutRow, NamesLayout};
 use crate::cpython::version::PythonVersion;
 
 /// What the structure starts with.
@@ -108,8 +109,28 @@ impl DebugOffsets {
         }
         let interpreter = Structure(self.word(INTERPRETER), u64::from(ABSENT));
         let modules = interpreter.field("imports.modules", self.word(order.imports_modules), 8)?;
+        let code_count = match order.code_object_generation {
+            Some(at) => CodeCount::Generation {
+                offset: interpreter
+                    .field("code_object_generation", self.word(at), 8)?
+                    .into(),
+            },
+            None => row.code_count,
+        };
+        // Builds without the GIL have the pointer too, and nobody waits there.
+        let gil = match row.gil {
+            GilPlace::NONE => GilPlace::NONE,
+            place => GilPlace {
+                offset: interpreter
+                    .field("ceval.gil", self.word(order.imports_modules + 3), 8)?
+                    .into(),
+                ..place
+            },
+        };
         Ok(LayoutRow {
             layout,
+            code_count,
+            gil,
             names: NamesLayout {
                 interp_imports_modules: modules.into(),
                 ..row.names

@@ -10,6 +10,8 @@ pub(crate) struct Order {
     pub(crate) words: usize,
     /// `interpreter_state.imports_modules`.
     pub(crate) imports_modules: usize,
+    /// `interpreter_state.code_object_generation`.
+    pub(crate) code_object_generation: Option<usize>,
     /// Start of `thread_state`.
     pub(crate) thread: usize,
     /// `thread_state.base_frame`.
@@ -38,6 +40,7 @@ pub(crate) const INTERPRETER: usize = 5;
 const ORDER_3_13: Order = Order {
     words: 72,
     imports_modules: 10,
+    code_object_generation: None,
     thread: 18,
     base_frame: None,
     thread_id: 23,
@@ -52,6 +55,7 @@ const ORDER_3_13: Order = Order {
 const ORDER_3_14: Order = Order {
     words: 94,
     imports_modules: 11,
+    code_object_generation: Some(19),
     thread: 21,
     base_frame: None,
     thread_id: 26,
@@ -66,6 +70,7 @@ const ORDER_3_14: Order = Order {
 const ORDER_3_15: Order = Order {
     words: 110,
     imports_modules: 11,
+    code_object_generation: Some(19),
     thread: 21,
     base_frame: Some(26),
     thread_id: 29,

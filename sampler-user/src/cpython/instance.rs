@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use sampler_common::layout::ABSENT;
 use sampler_common::memory::UserMemory;
-use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData};
+use sampler_common::process::{
+    CodeGeneration, ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData,
+};
 
+use crate::cpython::code_count;
+use crate::cpython::layout_table::CodeCount;
 use crate::cpython::runtime::Runtime;
 use crate::cpython::thread_names::ThreadNames;
 use crate::cpython::thread_names::layout::AttributeLayout;
@@ -100,6 +104,8 @@ impl Instance {
             code_type: self.code_type_address,
             tls_offset: self.tls_offset,
             thread_specific: self.c_library.thread_specific(),
+            code_generation: self.code_generation(),
+            gil: self.runtime.gil,
             state: ProcessState::Sampled as u32,
             reserved: 0,
             layout: self.runtime.layout,
@@ -112,6 +118,55 @@ impl Instance {
         self.runtime.layout.runtime.tss_struct == ABSENT
             && self.runtime.layout.runtime.tstate_current == ABSENT
             && self.tls_offset == 0
+    }
+
+    /// Where its code objects are counted, if that is certain.
+    pub fn code_generation(&self) -> CodeGeneration {
+        match self.runtime.code_count {
+            CodeCount::Static => CodeGeneration {
+                address: self
+                    .runtime
+                    .addresses
+                    .next_version
+                    .map_or(0, |address| self.bias.wrapping_add(address)),
+                offset: 0,
+                counts_versions: 1,
+            },
+            CodeCount::NextVersion { offset, .. } if !self.lacks_code_count() => CodeGeneration {
+                address: 0,
+                offset,
+                counts_versions: 1,
+            },
+            CodeCount::Generation { offset } => CodeGeneration {
+                address: 0,
+                offset,
+                counts_versions: 0,
+            },
+            CodeCount::None | CodeCount::NextVersion { .. } => CodeGeneration::NONE,
+        }
+    }
+
+    /// Whether [`Instance::learn_code_count`] could still make walks cheaper.
+    pub fn lacks_code_count(&self) -> bool {
+        matches!(self.runtime.code_count, CodeCount::NextVersion { .. })
+            && self.runtime.code_count_holds.get().is_none()
+    }
+
+    /// Checks the place of the count of code objects, for this and every later
+    /// process that runs this build. Returns whether it is certain now.
+    pub fn learn_code_count(&self, memory: &impl UserMemory) -> bool {
+        let CodeCount::NextVersion { initial_thread, .. } = self.runtime.code_count else {
+            return false;
+        };
+        let layout = &self.runtime.layout;
+        let holds = |interpreter: &u64| {
+            code_count::has_landmark(memory, layout, *interpreter, initial_thread)
+        };
+        if self.interpreters(memory).iter().any(holds) {
+            // Another process may have been first.
+            let _ = self.runtime.code_count_holds.set(());
+        }
+        !self.lacks_code_count()
     }
 
     /// The names that Python gave the threads of the process, by

@@ -15,8 +15,9 @@ use sampler_common::layout::{
     ABSENT, CodeLayout, EntryKind, FrameHead, FrameLayout, InstructionKind, InterpreterLayout,
     ObjectLayout, RuntimeLayout, ThreadLayout,
 };
+use sampler_common::process::GilPlace;
 
-use crate::cpython::layout_table::{ABSENT_NAME_FIELD, LayoutRow, NamesLayout};
+use crate::cpython::layout_table::{ABSENT_NAME_FIELD, CodeCount, LayoutRow, NamesLayout};
 use crate::cpython::line_table::LineTableKind;
 
 /// CPython 3.6. It has no `_PyRuntime`, but statics beside each other; the two
@@ -48,6 +49,8 @@ pub(crate) const PYTHON_3_6: LayoutRow = LayoutRow {
         interp_imports_modules: 16,
         runtime_main_thread: ABSENT_NAME_FIELD,
     },
+    code_count: CodeCount::None,
+    gil: GilPlace::NONE,
     line_table: LineTableKind::Lnotab,
 };
 
@@ -85,6 +88,8 @@ pub(crate) const PYTHON_3_7_4: LayoutRow = LayoutRow {
         interp_imports_modules: 40,
         runtime_main_thread: ABSENT_NAME_FIELD,
     },
+    code_count: CodeCount::None,
+    gil: gil_in_runtime(1264),
     line_table: LineTableKind::Lnotab,
 };
 
@@ -104,6 +109,8 @@ pub(crate) const PYTHON_3_8: LayoutRow = LayoutRow {
         interp_imports_modules: 56,
         runtime_main_thread: 72,
     },
+    code_count: CodeCount::None,
+    gil: gil_in_runtime(1152),
     line_table: LineTableKind::Lnotab,
 };
 
@@ -121,6 +128,8 @@ pub(crate) const PYTHON_3_9: LayoutRow = LayoutRow {
         interp_imports_modules: 856,
         runtime_main_thread: 72,
     },
+    code_count: CodeCount::None,
+    gil: gil_in_runtime(352),
     line_table: LineTableKind::Lnotab,
 };
 
@@ -181,6 +190,8 @@ pub(crate) const PYTHON_3_11: LayoutRow = LayoutRow {
         interp_imports_modules: 888,
         runtime_main_thread: 80,
     },
+    code_count: CodeCount::None,
+    gil: gil_in_runtime(360),
     line_table: LineTableKind::Locations311,
 };
 
@@ -221,6 +232,8 @@ pub(crate) const PYTHON_3_12: LayoutRow = LayoutRow {
         interp_imports_modules: 944,
         runtime_main_thread: 64,
     },
+    code_count: CodeCount::Static,
+    gil: gil_of_interpreter(384),
     line_table: LineTableKind::Locations311,
 };
 
@@ -259,6 +272,11 @@ pub(crate) const PYTHON_3_13: LayoutRow = LayoutRow {
         interp_imports_modules: 7656,
         runtime_main_thread: 656,
     },
+    code_count: CodeCount::NextVersion {
+        offset: 17_000,
+        initial_thread: 194_624,
+    },
+    gil: gil_of_interpreter(16),
     line_table: LineTableKind::Locations311,
 };
 
@@ -274,6 +292,11 @@ pub(crate) const PYTHON_3_13T: LayoutRow = LayoutRow {
         interp_imports_modules: ABSENT_NAME_FIELD,
         runtime_main_thread: 656,
     },
+    code_count: CodeCount::NextVersion {
+        offset: 20_092,
+        initial_thread: 197_744,
+    },
+    gil: GilPlace::NONE,
     line_table: LineTableKind::Locations311,
 };
 
@@ -303,6 +326,8 @@ pub(crate) const PYTHON_3_14: LayoutRow = LayoutRow {
         interp_imports_modules: 7688,
         runtime_main_thread: 832,
     },
+    code_count: CodeCount::Generation { offset: 7992 },
+    gil: gil_of_interpreter(16),
     line_table: LineTableKind::Locations311,
 };
 
@@ -318,6 +343,8 @@ pub(crate) const PYTHON_3_14T: LayoutRow = LayoutRow {
         interp_imports_modules: ABSENT_NAME_FIELD,
         runtime_main_thread: 832,
     },
+    code_count: CodeCount::Generation { offset: 7992 },
+    gil: GilPlace::NONE,
     line_table: LineTableKind::Locations311,
 };
 
@@ -336,6 +363,8 @@ pub(crate) const PYTHON_3_15: LayoutRow = LayoutRow {
         interp_imports_modules: 7592,
         runtime_main_thread: 960,
     },
+    code_count: CodeCount::Generation { offset: 7944 },
+    gil: gil_of_interpreter(16),
     line_table: LineTableKind::Locations311,
 };
 
@@ -354,8 +383,26 @@ pub(crate) const PYTHON_3_15T: LayoutRow = LayoutRow {
         interp_imports_modules: ABSENT_NAME_FIELD,
         runtime_main_thread: 960,
     },
+    code_count: CodeCount::Generation { offset: 7944 },
+    gil: GilPlace::NONE,
     line_table: LineTableKind::Locations311,
 };
+
+/// `_PyRuntime.ceval.gil` (Include/internal/pycore_ceval.h, pycore_runtime.h).
+const fn gil_in_runtime(offset: u32) -> GilPlace {
+    GilPlace {
+        offset,
+        is_pointer: 0,
+    }
+}
+
+/// `PyInterpreterState.ceval.gil` (Include/internal/pycore_ceval_state.h).
+const fn gil_of_interpreter(offset: u32) -> GilPlace {
+    GilPlace {
+        offset,
+        is_pointer: 1,
+    }
+}
 
 const RUNTIME_3_15: RuntimeLayout = RuntimeLayout {
     interpreters_head: 936,

@@ -2,6 +2,7 @@
 //! in the table has no layout.
 
 use sampler_common::layout::InterpreterLayout;
+use sampler_common::process::GilPlace;
 
 use crate::cpython::layout_rows as rows;
 use crate::cpython::line_table::LineTableKind;
@@ -22,6 +23,32 @@ pub struct NamesLayout {
     pub runtime_main_thread: u32,
 }
 
+/// Where an interpreter counts its code objects; see
+/// [`sampler_common::code_cache`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeCount {
+    /// It does not (to 3.11).
+    None,
+    /// `_Py_next_func_version` (3.12): a static, found where the build was not
+    /// stripped.
+    Static,
+    /// `PyInterpreterState.func_state.next_version` (3.13). The structure says
+    /// nothing of that field, so its place is checked by a landmark.
+    NextVersion {
+        /// Its offset.
+        offset: u32,
+        /// Offset of `_initial_thread`, where the state of an interpreter's
+        /// first thread lies.
+        initial_thread: u32,
+    },
+    /// `PyInterpreterState._code_object_generation` (from 3.14), which the
+    /// interpreter's own description names.
+    Generation {
+        /// Its offset.
+        offset: u32,
+    },
+}
+
 /// What user space needs to know of one layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayoutRow {
@@ -29,6 +56,10 @@ pub struct LayoutRow {
     pub layout: InterpreterLayout,
     /// For thread names.
     pub names: NamesLayout,
+    /// For remembering code objects.
+    pub code_count: CodeCount,
+    /// For telling who waits for the GIL.
+    pub gil: GilPlace,
     /// For line numbers.
     pub line_table: LineTableKind,
 }

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use sampler_common::code::{CodeHeader, CodeRecord, MAX_TEXT};
+use sampler_common::code_cache::CodeCache;
 use sampler_common::describe::{Subject, Windows, describe};
 use sampler_common::layout::ABSENT;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame};
 use sampler_common::stop::StopReason;
 use sampler_common::thread_state::{self, Search};
-use sampler_common::walk::{KnownCode, Walk};
+use sampler_common::walk::{Codes, KnownCode, Walk};
 use sampler_common::window::Window;
 
 use crate::cpython::discovery::Discovery;
@@ -152,8 +153,11 @@ fn chain(memory: &ProcessMemory, config: &ProcessConfig, state: ThreadState) -> 
     walk.run(
         memory,
         config,
-        &NothingKnown,
-        (state.address, &search.state),
+        Codes {
+            known: &NothingKnown,
+            cache: &mut CodeCache::zeroed(),
+        },
+        &search.state,
         &mut frames,
     );
     assert_eq!(

@@ -1,6 +1,7 @@
 //! All knowledge of CPython's versions: where things lie and how they are
 //! encoded. It refuses to know the kernel side.
 
+mod code_count;
 pub mod code_object;
 pub mod debug_offsets;
 pub(crate) mod debug_offsets_order;

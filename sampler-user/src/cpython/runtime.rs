@@ -4,8 +4,11 @@
 use std::sync::OnceLock;
 
 use sampler_common::layout::InterpreterLayout;
+use sampler_common::process::GilPlace;
 
-use crate::cpython::layout_table::{self, LayoutRow, NEWEST_MINOR, NamesLayout, OLDEST_MINOR};
+use crate::cpython::layout_table::{
+    self, CodeCount, LayoutRow, NEWEST_MINOR, NamesLayout, OLDEST_MINOR,
+};
 use crate::cpython::line_table::LineTableKind;
 use crate::cpython::version::PythonVersion;
 use crate::cpython::version_evidence::{self, EvidenceError};
@@ -23,6 +26,8 @@ pub struct RuntimeAddresses {
     /// `_Py_tss_gilstate` (3.15), as a distance from the thread pointer, if the
     /// file was not stripped. Only true where the file is the program itself.
     pub tls_offset: Option<i64>,
+    /// `_Py_next_func_version` (3.11, 3.12), if the file was not stripped.
+    pub next_version: Option<u64>,
 }
 
 /// One build of CPython.
@@ -36,11 +41,17 @@ pub struct Runtime {
     pub names: NamesLayout,
     /// For line numbers.
     pub line_table: LineTableKind,
+    /// For remembering code objects.
+    pub code_count: CodeCount,
+    /// For telling who waits for the GIL.
+    pub gil: GilPlace,
     /// Where it is in its file.
     pub addresses: RuntimeAddresses,
     /// A thread-local slot that was found in one process and is at the same
     /// place in every other: the interpreter is the program itself.
     pub(crate) learned_tls_offset: OnceLock<i64>,
+    /// Set when a process has shown that `code_count` holds for this build.
+    pub(crate) code_count_holds: OnceLock<()>,
 }
 
 /// Why the interpreter in a file cannot be sampled.
@@ -131,6 +142,7 @@ impl Runtime {
                 runtime: runtime.address,
                 code_type: code_type.address,
                 tls_offset,
+                next_version: symbols.next_version.map(|symbol| symbol.address),
             },
         )))
     }
@@ -141,8 +153,11 @@ impl Runtime {
             layout: row.layout,
             names: row.names,
             line_table: row.line_table,
+            code_count: row.code_count,
+            gil: row.gil,
             addresses,
             learned_tls_offset: OnceLock::new(),
+            code_count_holds: OnceLock::new(),
         }
     }
 
@@ -186,6 +201,7 @@ impl Runtime {
                 runtime: base,
                 code_type: code_type.address,
                 tls_offset: None,
+                next_version: None,
             },
         )))
     }
@@ -196,6 +212,7 @@ struct Symbols {
     runtime: Option<Symbol>,
     code_type: Option<Symbol>,
     gilstate_slot: Option<Symbol>,
+    next_version: Option<Symbol>,
 }
 
 impl Symbols {
@@ -204,8 +221,17 @@ impl Symbols {
     fn find(elf: &ElfFile) -> Result<Self, ElfError> {
         let mut runtime = elf.dynamic_symbol("_PyRuntime")?;
         let mut code_type = elf.dynamic_symbol("PyCode_Type")?;
-        let names = ["_PyRuntime", "PyCode_Type", "_Py_tss_gilstate"];
-        let [hidden_runtime, hidden_code_type, gilstate_slot] = elf.static_symbols(names)?;
+        let [
+            hidden_runtime,
+            hidden_code_type,
+            gilstate_slot,
+            next_version,
+        ] = elf.static_symbols([
+            "_PyRuntime",
+            "PyCode_Type",
+            "_Py_tss_gilstate",
+            "_Py_next_func_version",
+        ])?;
         runtime = runtime.or(hidden_runtime);
         code_type = code_type.or(hidden_code_type);
         let section = elf.section(".PyRuntime").map(|section| Symbol {
@@ -216,6 +242,7 @@ impl Symbols {
             runtime: runtime.or(section),
             code_type,
             gilstate_slot,
+            next_version,
         })
     }
 }

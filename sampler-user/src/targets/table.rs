@@ -20,9 +20,9 @@ use crate::cpython::refusal::Refusal;
 use crate::process::identity::{ProcessIdentity, running_pids};
 use crate::process::memory::ProcessMemory;
 
-/// Attempts to find a thread-local variable: threads must exist, and with one
-/// thread two places can look alike.
-const TLS_ATTEMPTS: u32 = 8;
+/// Attempts, as a power of two, to find what samples are cheaper with: threads
+/// must exist, and with one thread two places can look alike.
+const ATTEMPTS: u32 = 8;
 
 /// Which processes to follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Targets {
     processes: FxHashMap<ProcessKey, FollowedProcess>,
     current: HashMap<u32, ProcessKey>,
     pending: Pending,
-    tls_attempts: HashMap<ProcessKey, u32>,
+    attempts: HashMap<ProcessKey, u32>,
     refusals: Vec<(u32, Refusal)>,
     hidden: u32,
 }
@@ -70,7 +70,7 @@ impl Targets {
             processes: FxHashMap::default(),
             current: HashMap::new(),
             pending: Pending::default(),
-            tls_attempts: HashMap::new(),
+            attempts: HashMap::new(),
             refusals: Vec::new(),
             hidden: 0,
         }
@@ -290,30 +290,34 @@ impl Targets {
         self.processes.get(&key)
     }
 
-    /// Finds the thread-local variable of a process whose threads would
-    /// otherwise be searched for one by one (3.15, which has no other route).
+    /// Finds out what makes samples of a process cheaper and what only a running
+    /// interpreter shows: the thread-local variable that spares a search through
+    /// its threads (3.15), and that it counts its code objects (3.12, 3.13).
     pub fn improve(&mut self, key: ProcessKey) {
         let Some(process) = self.processes.get_mut(&key) else {
             return;
         };
-        let lacks = process
-            .python
-            .as_ref()
-            .is_some_and(|it| it.instance.lacks_tls_offset());
-        if !lacks || process.has_ended {
-            return;
-        }
-        let attempts = self.tls_attempts.entry(key).or_default();
-        *attempts += 1;
-        // The first samples of a process, then ever more rarely.
-        if *attempts > 1 << TLS_ATTEMPTS || !attempts.is_power_of_two() {
-            return;
-        }
-        let memory = ProcessMemory::new(process.tgid);
         let Some(python) = &mut process.python else {
             return;
         };
-        if python.instance.learn_tls_offset(&memory) {
+        let lacks_slot = python.instance.lacks_tls_offset();
+        let lacks_count = python.instance.lacks_code_count();
+        // Another process may have shown it for this one's build.
+        let is_outdated = !lacks_count
+            && python.context.config.code_generation != python.instance.code_generation();
+        if process.has_ended || !lacks_slot && !lacks_count && !is_outdated {
+            return;
+        }
+        let attempts = self.attempts.entry(key).or_default();
+        *attempts += 1;
+        // The first samples of a process, then ever more rarely.
+        if *attempts > 1 << ATTEMPTS || !attempts.is_power_of_two() {
+            return;
+        }
+        let memory = ProcessMemory::new(process.tgid);
+        let mut is_better = is_outdated || lacks_slot && python.instance.learn_tls_offset(&memory);
+        is_better |= lacks_count && python.instance.learn_code_count(&memory);
+        if is_better {
             python.context.config = python.instance.config(key);
             // It may have ended; then there is nothing to improve.
             let _ = self.table.update(process.tgid, &python.context.config);
@@ -352,7 +356,7 @@ impl Targets {
         let ended = self.processes.extract_if(|_, process| process.has_ended);
         let ended: Vec<_> = ended.map(|(_, process)| process).collect();
         for process in &ended {
-            self.tls_attempts.remove(&process.key);
+            self.attempts.remove(&process.key);
         }
         ended
     }

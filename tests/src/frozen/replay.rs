@@ -3,13 +3,14 @@
 
 use bytemuck::Zeroable;
 use sampler_common::code::{CodeRecord, MAX_TEXT};
+use sampler_common::code_cache::CodeCache;
 use sampler_common::describe::{Subject, Windows, describe};
 use sampler_common::memory::UserMemory;
 use sampler_common::process::ProcessConfig;
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, SampleHeader};
 use sampler_common::stop::StopReason;
 use sampler_common::thread_state::{self, Search};
-use sampler_common::walk::{KnownCode, MAX_UNKNOWN, Walk};
+use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 use sampler_common::window::Window;
 use sampler_user::bpf::events::{RawRecord, RawSample, decode};
 use sampler_user::cpython::line_table::LineTableKind;
@@ -67,8 +68,11 @@ pub fn replay(
     };
     let mut walk = Walk::zeroed();
     let mut frames = Box::new([RawFrame::zeroed(); MAX_FRAMES]);
-    let state = (thread_state, &search.state);
-    walk.run(memory, config, &NothingKnown, state, &mut frames);
+    let codes = Codes {
+        known: &NothingKnown,
+        cache: &mut CodeCache::zeroed(),
+    };
+    walk.run(memory, config, codes, &search.state, &mut frames);
     let stop = StopReason::from_wire(walk.stop).expect("every outcome is a reason");
     let frames = frames[..walk.depth as usize].to_vec();
     let context = ProcessContext {
