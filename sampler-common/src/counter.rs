@@ -9,7 +9,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Counter {
-    /// Ticks that hit a thread of a sampled process.
+    /// Ticks that hit a thread of a sampled process, and threads off CPU that a
+    /// pass looked into.
     Taken = 0,
     /// Sample records handed to the ring buffer.
     Delivered = 1,
@@ -33,6 +34,14 @@ pub enum Counter {
     NoScratch = 10,
     /// The kernel's record of the task could not be read.
     TaskFault = 11,
+    /// Threads that a pass found as they were: off CPU ever since.
+    Unchanged = 12,
+    /// Threads that a pass found running; their CPU's own ticks sample them.
+    PassedRunning = 13,
+    /// Threads whose last sample a pass could not remember: their table is full.
+    ThreadTableFull = 14,
+    /// Threads that a pass found off CPU, just after their sample of this tick.
+    AlreadySampled = 15,
 }
 
 impl Counter {
@@ -40,7 +49,7 @@ impl Counter {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All counters, in index order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Taken,
         Self::Delivered,
         Self::LostRing,
@@ -53,6 +62,10 @@ impl Counter {
         Self::ProcessTableFull,
         Self::NoScratch,
         Self::TaskFault,
+        Self::Unchanged,
+        Self::PassedRunning,
+        Self::ThreadTableFull,
+        Self::AlreadySampled,
     ];
 
     /// The name it has in machine-readable output.
@@ -70,6 +83,10 @@ impl Counter {
             Self::ProcessTableFull => "process_table_full",
             Self::NoScratch => "no_scratch",
             Self::TaskFault => "task_fault",
+            Self::Unchanged => "unchanged",
+            Self::PassedRunning => "passed_running",
+            Self::ThreadTableFull => "thread_table_full",
+            Self::AlreadySampled => "already_sampled",
         }
     }
 }

@@ -29,5 +29,6 @@ pub mod stop;
 mod test_memory;
 pub mod text;
 pub mod thread_state;
+pub mod wait;
 pub mod walk;
 pub mod window;

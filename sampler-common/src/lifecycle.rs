@@ -16,6 +16,9 @@ pub enum LifecycleKind {
     Exec = 2,
     /// A followed process ended.
     Exit = 3,
+    /// A thread of a followed process ended, and others go on; told only where
+    /// waiting threads are sampled.
+    ThreadExit = 4,
 }
 
 impl LifecycleKind {
@@ -25,6 +28,7 @@ impl LifecycleKind {
             1 => Some(Self::Fork),
             2 => Some(Self::Exec),
             3 => Some(Self::Exit),
+            4 => Some(Self::ThreadExit),
             _ => None,
         }
     }
@@ -48,6 +52,10 @@ pub struct LifecycleRecord {
     pub tgid: u32,
     /// Of a fork, the parent's thread group id; else 0.
     pub parent_tgid: u32,
+    /// Of a thread that ended, its id; else 0.
+    pub tid: u32,
+    /// Padding.
+    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<LifecycleRecord>() == 40);
+const _: () = assert!(size_of::<LifecycleRecord>() == 48);

@@ -4,6 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::process::ProcessKey;
+use crate::wait::WaitFacts;
 
 /// Most Python frames one sample carries; the innermost are kept.
 pub const MAX_FRAMES: usize = 1024;
@@ -57,6 +58,9 @@ pub struct RawFrame {
     pub reserved: u32,
 }
 
+/// The kernel's name of a thread, padded with zeros.
+pub type Comm = [u8; 16];
+
 /// What precedes the frames of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -80,11 +84,13 @@ pub struct SampleHeader {
     /// Where a read failed, for [`crate::stop::StopReason::Fault`].
     pub stop_address: u64,
     /// Kernel's name of the thread, padded with zeros.
-    pub comm: [u8; 16],
+    pub comm: Comm,
     /// CPU the sample was taken on.
     pub cpu: u32,
     /// Number of frames that follow, innermost first.
     pub frame_count: u32,
+    /// How it was taken, and why the thread waits.
+    pub wait: WaitFacts,
 }
 
 /// A sample with room for all its frames. On the wire it ends after the last
@@ -99,4 +105,4 @@ pub struct SampleRecord {
 }
 
 const _: () = assert!(size_of::<RawFrame>() == 24);
-const _: () = assert!(size_of::<SampleHeader>() == 80);
+const _: () = assert!(size_of::<SampleHeader>() == 112);

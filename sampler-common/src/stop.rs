@@ -25,11 +25,13 @@ pub enum StopReason {
     Circular = 8,
     /// The interpreter is not initialised yet, or no longer.
     NotInitialised = 9,
+    /// The thread was off CPU and ran while it was walked.
+    Moved = 10,
 }
 
 impl StopReason {
     /// All reasons, in wire order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Complete,
         Self::Truncated,
         Self::Fault,
@@ -40,6 +42,7 @@ impl StopReason {
         Self::BrokenChain,
         Self::Circular,
         Self::NotInitialised,
+        Self::Moved,
     ];
 
     /// Reads a reason off the wire; `None` for a number no reason has.

@@ -2,20 +2,19 @@
 //! describes what is new, sends it. It refuses to know how the thread was chosen
 //! and where its memory is read from.
 
-use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_smp_processor_id, bpf_ktime_get_ns};
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use sampler_common::counter::Counter;
 use sampler_common::describe::{Subject, describe};
 use sampler_common::known::{bucket_of, holds};
 use sampler_common::memory::{Next, Step, UserMemory};
 use sampler_common::process::ProcessConfig;
-use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
+use sampler_common::sample::{CodeKey, Comm, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
 use sampler_common::stop::StopReason;
 use sampler_common::thread_state;
+use sampler_common::wait::WaitFacts;
 use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN};
 
-use crate::maps::{
-    Describing, KNOWN, Sampling, Urgency, code_cache, count, describing, sampling, send,
-};
+use crate::maps::{Describing, KNOWN, Sampling, Scratch, Urgency, count, send};
 
 /// The thread to sample.
 #[derive(Clone, Copy)]
@@ -23,6 +22,7 @@ pub(crate) struct Thread {
     pub(crate) tgid: u32,
     pub(crate) tid: u32,
     pub(crate) pointer: u64,
+    pub(crate) comm: Comm,
 }
 
 struct KnownTable;
@@ -36,58 +36,14 @@ impl KnownCode for KnownTable {
     }
 }
 
-/// Takes a sample of `thread` and sends it.
+/// Begins a sample of `thread`, now.
 #[inline(always)]
-pub(crate) fn capture<M: UserMemory>(memory: &M, config: &ProcessConfig, thread: Thread) {
-    let (Some(sampling), Some(cache)) = (sampling(), code_cache()) else {
-        return count(Counter::NoScratch);
-    };
-    begin(sampling, config, thread);
-    let found = thread_state::find(memory, config, thread.pointer, &mut sampling.search);
-    let Sampling {
-        sample,
-        walk,
-        search,
-    } = sampling;
-    let mut urgency = Urgency::Whenever;
-    match found {
-        Ok(state) => {
-            sample.header.thread_state = state;
-            walk.run(
-                memory,
-                config,
-                Codes {
-                    known: &KnownTable,
-                    cache,
-                },
-                &search.state,
-                &mut sample.frames,
-            );
-            sample.header.stop = walk.stop;
-            sample.header.stop_address = walk.stop_address;
-            if is_trustworthy(walk.stop) {
-                sample.header.frame_count = walk.depth;
-                if walk.unknown_count != 0 || walk.unread_count != 0 {
-                    urgency = Urgency::Now;
-                }
-                if walk.unknown_count != 0 {
-                    describe_unknown(memory, config, thread.tgid, sampling);
-                }
-            }
-        }
-        Err(reason) => sample.header.stop = reason as u32,
-    }
-    finish(sampling, urgency);
-}
-
-/// [`StopReason::is_trustworthy`], for a number.
-#[inline(always)]
-fn is_trustworthy(stop: u32) -> bool {
-    stop <= StopReason::Fault as u32
-}
-
-#[inline(always)]
-fn begin(sampling: &mut Sampling, config: &ProcessConfig, thread: Thread) {
+pub(crate) fn begin(
+    sampling: &mut Sampling,
+    config: &ProcessConfig,
+    thread: &Thread,
+    wait: WaitFacts,
+) {
     sampling.sample.header = SampleHeader {
         kind: RecordKind::Sample as u32,
         stop: 0,
@@ -99,42 +55,104 @@ fn begin(sampling: &mut Sampling, config: &ProcessConfig, thread: Thread) {
         thread_id: thread.pointer,
         thread_state: 0,
         stop_address: 0,
-        comm: bpf_get_current_comm().unwrap_or_default(),
+        comm: thread.comm,
         // SAFETY: as above.
         cpu: unsafe { bpf_get_smp_processor_id() },
         frame_count: 0,
+        wait,
     };
+    sampling.walk.unknown_count = 0;
+    sampling.walk.unread_count = 0;
 }
 
+/// Finds the thread state and walks the frames.
 #[inline(always)]
-fn finish(sampling: &Sampling, urgency: Urgency) {
-    let frames = sampling.sample.header.frame_count as usize;
+pub(crate) fn walk<M: UserMemory>(
+    memory: &M,
+    config: &ProcessConfig,
+    thread: &Thread,
+    scratch: &mut Scratch,
+) {
+    let Sampling {
+        sample,
+        walk,
+        search,
+    } = &mut *scratch.sampling;
+    match thread_state::find(memory, config, thread.pointer, search) {
+        Ok(state) => {
+            sample.header.thread_state = state;
+            walk.run(
+                memory,
+                config,
+                Codes {
+                    known: &KnownTable,
+                    cache: scratch.cache,
+                },
+                &search.state,
+                &mut sample.frames,
+            );
+            sample.header.stop = walk.stop;
+            sample.header.stop_address = walk.stop_address;
+            if is_trustworthy(walk.stop) {
+                sample.header.frame_count = walk.depth;
+            }
+        }
+        Err(reason) => sample.header.stop = reason as u32,
+    }
+}
+
+/// [`StopReason::is_trustworthy`], for a number.
+#[inline(always)]
+fn is_trustworthy(stop: u32) -> bool {
+    stop <= StopReason::Fault as u32
+}
+
+/// Describes what the sample saw first and sends the sample. Whether user space
+/// will get it.
+#[inline(always)]
+pub(crate) fn finish<M: UserMemory>(
+    memory: &M,
+    config: &ProcessConfig,
+    scratch: &mut Scratch,
+) -> bool {
+    let header = &scratch.sampling.sample.header;
+    let frames = header.frame_count as usize;
+    let mut urgency = Urgency::Whenever;
+    if frames != 0 {
+        let walk = &scratch.sampling.walk;
+        if walk.unknown_count != 0 || walk.unread_count != 0 {
+            urgency = Urgency::Now;
+        }
+        if walk.unknown_count != 0 {
+            describe_unknown(memory, config, scratch);
+        }
+    }
     let frames = if frames > MAX_FRAMES {
         MAX_FRAMES
     } else {
         frames
     };
     let size = size_of::<SampleHeader>() + frames * size_of::<RawFrame>();
+    let sample = &raw const scratch.sampling.sample;
     // SAFETY: header and frames are contiguous plain data, `size` is within.
-    let bytes = unsafe { core::slice::from_raw_parts((&raw const sampling.sample).cast(), size) };
-    if send(bytes, urgency) {
-        count(Counter::Delivered);
+    let bytes = unsafe { core::slice::from_raw_parts(sample.cast(), size) };
+    let is_sent = send(bytes, urgency);
+    count(if is_sent {
+        Counter::Delivered
     } else {
-        count(Counter::LostRing);
-    }
+        Counter::LostRing
+    });
+    is_sent
 }
 
 /// Sends the names of the code objects that this sample saw first.
 #[inline(always)]
-fn describe_unknown<M: UserMemory>(
-    memory: &M,
-    config: &ProcessConfig,
-    tgid: u32,
-    sampling: &mut Sampling,
-) {
-    let Some(describing) = describing() else {
-        return count(Counter::NoScratch);
-    };
+fn describe_unknown<M: UserMemory>(memory: &M, config: &ProcessConfig, scratch: &mut Scratch) {
+    let Scratch {
+        sampling,
+        describing,
+        ..
+    } = scratch;
     if sampling.walk.unknown_count > MAX_UNKNOWN as u32 {
         count(Counter::DescriptionDeferred);
     }
@@ -144,7 +162,6 @@ fn describe_unknown<M: UserMemory>(
         &mut DescribeStep {
             memory,
             config,
-            tgid,
             sampling,
             describing,
         },
@@ -154,7 +171,6 @@ fn describe_unknown<M: UserMemory>(
 struct DescribeStep<'a, M> {
     memory: &'a M,
     config: &'a ProcessConfig,
-    tgid: u32,
     sampling: &'a Sampling,
     describing: &'a mut Describing,
 }
@@ -179,7 +195,7 @@ impl<M: UserMemory> Step for DescribeStep<'_, M> {
         let subject = Subject {
             key: frame.key,
             code: frame.code,
-            tgid: self.tgid,
+            tgid: self.sampling.sample.header.tgid,
         };
         let size = describe(self.memory, self.config, subject, windows, record);
         if size == 0 || size > size_of_val(record) {

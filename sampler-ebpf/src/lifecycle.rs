@@ -14,7 +14,7 @@ use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
 use sampler_common::process::{ProcessKey, ProcessState};
 use sampler_common::sample::RecordKind;
 
-use crate::maps::{PROCESSES, Urgency, count, send};
+use crate::maps::{PROCESSES, THREADS, Urgency, count, send};
 use crate::task::Task;
 
 /// 1 when forked children are followed too. Set before loading.
@@ -24,6 +24,11 @@ static FOLLOW_CHILDREN: u32 = 1;
 /// 1 when programs that start in processes not followed so far are reported.
 #[unsafe(no_mangle)]
 static REPORT_ALL_EXECS: u32 = 1;
+
+/// 1 when the ends of single threads are reported: their last rows would go on
+/// for ever where waiting threads are sampled. Set before loading.
+#[unsafe(no_mangle)]
+static REPORT_THREAD_EXITS: u32 = 0;
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -59,6 +64,8 @@ fn process_fork(context: RawTracePointContext) -> i32 {
         parent_key,
         tgid: child,
         parent_tgid: parent,
+        tid: 0,
+        reserved: 0,
     })
 }
 
@@ -99,19 +106,40 @@ fn process_exec(context: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 fn process_exit(context: RawTracePointContext) -> i32 {
     let task = task(&context, 0);
-    let Some((_, tgid)) = task.ids() else {
+    let Some((tid, tgid)) = task.ids() else {
         count(Counter::TaskFault);
         return 0;
     };
+    if is_set(&REPORT_THREAD_EXITS) {
+        // An error means that no pass has seen it.
+        let _ = THREADS.remove(tid);
+    }
     // `live` is counted down before the tracepoint (`kernel/exit.c`, do_exit).
     if task.live_threads().is_none_or(|live| live != 0) {
-        return 0;
+        return thread_exit(tid, tgid);
     }
     let key = forget(tgid);
     if key == ProcessKey(0) {
         return 0;
     }
     report(event(LifecycleKind::Exit, key, tgid))
+}
+
+/// A thread ended while others of its process go on.
+#[inline(always)]
+fn thread_exit(tid: u32, tgid: u32) -> i32 {
+    if !is_set(&REPORT_THREAD_EXITS) {
+        return 0;
+    }
+    let Some(config) = PROCESSES.get_ptr(tgid) else {
+        return 0;
+    };
+    // SAFETY: an element of a preallocated map stays readable; its process is
+    // here, in one of its threads.
+    let key = unsafe { (*config).key };
+    let mut record = event(LifecycleKind::ThreadExit, key, tgid);
+    record.tid = tid;
+    report_with(record, Urgency::Whenever)
 }
 
 #[inline(always)]
@@ -145,12 +173,19 @@ fn event(event: LifecycleKind, key: ProcessKey, tgid: u32) -> LifecycleRecord {
         parent_key: ProcessKey(0),
         tgid,
         parent_tgid: 0,
+        tid: 0,
+        reserved: 0,
     }
 }
 
 #[inline(always)]
 fn report(record: LifecycleRecord) -> i32 {
-    if send(bytemuck::bytes_of(&record), Urgency::Now) {
+    report_with(record, Urgency::Now)
+}
+
+#[inline(always)]
+fn report_with(record: LifecycleRecord, urgency: Urgency) -> i32 {
+    if send(bytemuck::bytes_of(&record), urgency) {
         count(Counter::Lifecycle);
     } else {
         count(Counter::LostLifecycle);

@@ -9,6 +9,7 @@ mod capture;
 mod lifecycle;
 mod maps;
 mod memory;
+mod off_cpu;
 mod on_cpu;
 mod task;
 

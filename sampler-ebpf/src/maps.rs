@@ -50,6 +50,56 @@ static DESCRIBING: PerCpuArray<Describing> = PerCpuArray::with_max_entries(1, 0)
 #[map(name = "CODE_CACHE")]
 static CODE_CACHE: PerCpuArray<CodeCache> = PerCpuArray::with_max_entries(1, 0);
 
+/// The threads off CPU that were sampled, by thread id. Only passes and the ends
+/// of threads write it, in process context.
+#[map(name = "THREADS")]
+pub(crate) static THREADS: HashMap<u32, SeenThread> = HashMap::with_max_entries(32768, 0);
+
+#[map(name = "PASS_SAMPLING")]
+static PASS_SAMPLING: Array<Sampling> = Array::with_max_entries(1, 0);
+
+#[map(name = "PASS_DESCRIBING")]
+static PASS_DESCRIBING: Array<Describing> = Array::with_max_entries(1, 0);
+
+#[map(name = "PASS_CODE_CACHE")]
+static PASS_CODE_CACHE: Array<CodeCache> = Array::with_max_entries(1, 0);
+
+/// Which thread each CPU sampled last, by the CPU's number. A CPU writes its own
+/// place only; a pass reads that of the CPU that a thread was on.
+#[map(name = "LAST_ON_CPU")]
+static LAST_ON_CPU: Array<LastOnCpu> = Array::with_max_entries(CPUS, 0);
+
+/// Places for CPUs; with more of them, two share one.
+const CPUS: u32 = 512;
+
+/// The sample that a CPU took last; a cache line for each CPU.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct LastOnCpu {
+    /// When.
+    pub(crate) time: u64,
+    /// Of which thread.
+    pub(crate) tid: u32,
+}
+
+/// The place of a CPU.
+#[inline(always)]
+pub(crate) fn last_on_cpu(cpu: u32) -> Option<*mut LastOnCpu> {
+    LAST_ON_CPU.get_ptr_mut(cpu % CPUS)
+}
+
+/// A thread as it was when a pass sampled it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct SeenThread {
+    /// When it started, which tells it from a later one with its number.
+    pub(crate) start_time: u64,
+    /// How often it had left its CPU.
+    pub(crate) switches: u64,
+    /// Its `__state`.
+    pub(crate) task_state: u64,
+}
+
 /// Memory of one tick: too large for the 512 bytes of a BPF stack.
 #[repr(C)]
 pub(crate) struct Sampling {
@@ -67,27 +117,40 @@ pub(crate) struct Describing {
     pub(crate) position: u32,
 }
 
+/// All the memory that taking a sample needs.
+pub(crate) struct Scratch {
+    pub(crate) sampling: &'static mut Sampling,
+    pub(crate) describing: &'static mut Describing,
+    pub(crate) cache: &'static mut CodeCache,
+}
+
 /// This CPU's memory for one tick.
 #[inline(always)]
-pub(crate) fn sampling() -> Option<&'static mut Sampling> {
-    // SAFETY: the value is zeroed plain data, valid for the life of the program;
+pub(crate) fn scratch_of_tick() -> Option<Scratch> {
+    // SAFETY: the values are zeroed plain data, valid for the life of the program;
     // perf-event programs do not nest on one CPU (`bpf_prog_active`), and no
-    // other program uses this map.
-    unsafe { SAMPLING.get_ptr_mut(0).map(|value| &mut *value) }
+    // other program uses these maps.
+    unsafe {
+        Some(Scratch {
+            sampling: &mut *SAMPLING.get_ptr_mut(0)?,
+            describing: &mut *DESCRIBING.get_ptr_mut(0)?,
+            cache: &mut *CODE_CACHE.get_ptr_mut(0)?,
+        })
+    }
 }
 
-/// What this CPU's ticks remember of code objects.
+/// The memory of a pass: one for all CPUs, since it may wait and go on elsewhere.
 #[inline(always)]
-pub(crate) fn code_cache() -> Option<&'static mut CodeCache> {
-    // SAFETY: as for `sampling`.
-    unsafe { CODE_CACHE.get_ptr_mut(0).map(|value| &mut *value) }
-}
-
-/// This CPU's memory for descriptions.
-#[inline(always)]
-pub(crate) fn describing() -> Option<&'static mut Describing> {
-    // SAFETY: as for `sampling`.
-    unsafe { DESCRIBING.get_ptr_mut(0).map(|value| &mut *value) }
+pub(crate) fn scratch_of_pass() -> Option<Scratch> {
+    // SAFETY: the values are zeroed plain data, valid for the life of the program;
+    // user space runs one pass at a time, and no other program uses these maps.
+    unsafe {
+        Some(Scratch {
+            sampling: &mut *PASS_SAMPLING.get_ptr_mut(0)?,
+            describing: &mut *PASS_DESCRIBING.get_ptr_mut(0)?,
+            cache: &mut *PASS_CODE_CACHE.get_ptr_mut(0)?,
+        })
+    }
 }
 
 /// Adds one to a statistic of this CPU.

@@ -7,10 +7,21 @@ use aya_ebpf::programs::PerfEventContext;
 use sampler_common::counter::Counter;
 use sampler_common::process::ProcessState;
 
-use crate::capture::{Thread, capture};
-use crate::maps::{PROCESSES, count};
+use sampler_common::wait::WaitFacts;
+
+use crate::capture::{self, Thread};
+use crate::maps::{LastOnCpu, PROCESSES, count, last_on_cpu, scratch_of_tick};
 use crate::memory::CurrentTask;
 use crate::task::Task;
+
+/// Tells the passes over waiting threads that this one had its sample.
+#[inline(always)]
+fn note(time: u64, tid: u32, cpu: u32) {
+    if let Some(place) = last_on_cpu(cpu) {
+        // SAFETY: an element of an array stays, and only this CPU writes it.
+        unsafe { *place = LastOnCpu { time, tid } };
+    }
+}
 
 /// Samples the interrupted thread if its process is followed: one map look-up
 /// for every other.
@@ -29,9 +40,28 @@ fn on_cpu(_context: PerfEventContext) -> u32 {
         return 0;
     }
     count(Counter::Taken);
-    match Task::current().thread_pointer() {
-        Some(pointer) => capture(&CurrentTask, config, Thread { tgid, tid, pointer }),
-        None => count(Counter::TaskFault),
-    }
+    let task = Task::current();
+    let (Some(pointer), Some(comm)) = (task.thread_pointer(), task.comm()) else {
+        count(Counter::TaskFault);
+        return 0;
+    };
+    let Some(mut scratch) = scratch_of_tick() else {
+        count(Counter::NoScratch);
+        return 0;
+    };
+    let thread = Thread {
+        tgid,
+        tid,
+        pointer,
+        comm,
+    };
+    capture::begin(scratch.sampling, config, &thread, WaitFacts::RUNNING);
+    note(
+        scratch.sampling.sample.header.time,
+        tid,
+        scratch.sampling.sample.header.cpu,
+    );
+    capture::walk(&CurrentTask, config, &thread, &mut scratch);
+    capture::finish(&CurrentTask, config, &mut scratch);
     0
 }

@@ -2,7 +2,9 @@
 //! space reads them from the kernel's own BTF and sets them before loading,
 //! since rustc emits no relocations for them.
 
+use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
+use sampler_common::sample::Comm;
 
 macro_rules! offsets {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -19,6 +21,22 @@ offsets! {
     TASK_PID
     /// `task_struct.tgid`.
     TASK_TGID
+    /// `task_struct.comm`.
+    TASK_COMM
+    /// `task_struct.flags`.
+    TASK_FLAGS
+    /// `task_struct.thread_info.cpu`, or `.cpu` before Linux 5.16.
+    TASK_CPU
+    /// `task_struct.on_cpu`.
+    TASK_ON_CPU
+    /// `task_struct.__state`.
+    TASK_STATE
+    /// `task_struct.nvcsw`: how often it gave up its CPU.
+    TASK_VOLUNTARY_SWITCHES
+    /// `task_struct.nivcsw`: how often its CPU was taken from it.
+    TASK_INVOLUNTARY_SWITCHES
+    /// `task_struct.start_boottime`.
+    TASK_START_TIME
     /// `task_struct.signal`.
     TASK_SIGNAL
     /// `signal_struct.live`: threads that have not exited.
@@ -62,6 +80,12 @@ impl Task {
         Self::read(self.0.wrapping_add(offset(&TASK_THREAD_POINTER)))
     }
 
+    /// The kernel's name of the thread.
+    #[inline(always)]
+    pub(crate) fn comm(self) -> Option<Comm> {
+        Self::read(self.0.wrapping_add(offset(&TASK_COMM)))
+    }
+
     /// Thread id and thread group id, in the initial pid namespace.
     #[inline(always)]
     pub(crate) fn ids(self) -> Option<(u32, u32)> {
@@ -75,5 +99,72 @@ impl Task {
     pub(crate) fn live_threads(self) -> Option<u32> {
         let signal: u64 = Self::read(self.0.wrapping_add(offset(&TASK_SIGNAL)))?;
         Self::read(signal.wrapping_add(offset(&SIGNAL_LIVE)))
+    }
+}
+
+/// The task that an iterator is at. Its fields are read directly: the verifier
+/// knows what it points to, and that the offsets are constants.
+#[derive(Clone, Copy)]
+pub(crate) struct PassedTask(pub(crate) *mut task_struct);
+
+/// `PF_EXITING` (`include/linux/sched.h`).
+const EXITING: u32 = 4;
+
+impl PassedTask {
+    #[inline(always)]
+    fn field<T: Copy>(self, of: &'static u32) -> T {
+        // SAFETY: the task is the iterator's, and the offset one of its fields'.
+        unsafe {
+            core::ptr::read_volatile(self.0.cast::<u8>().add(offset(of) as usize).cast::<T>())
+        }
+    }
+
+    /// Its thread id.
+    #[inline(always)]
+    pub(crate) fn tid(self) -> u32 {
+        self.field(&TASK_PID)
+    }
+
+    /// Its thread group id.
+    #[inline(always)]
+    pub(crate) fn tgid(self) -> u32 {
+        self.field(&TASK_TGID)
+    }
+
+    /// Whether it is on its way out and has no memory any more, or soon.
+    #[inline(always)]
+    pub(crate) fn is_exiting(self) -> bool {
+        self.field::<u32>(&TASK_FLAGS) & EXITING != 0
+    }
+
+    /// Whether a CPU executes it.
+    #[inline(always)]
+    pub(crate) fn is_running(self) -> bool {
+        self.field::<u32>(&TASK_ON_CPU) != 0
+    }
+
+    /// The CPU that it is on or was on last.
+    #[inline(always)]
+    pub(crate) fn cpu(self) -> u32 {
+        self.field(&TASK_CPU)
+    }
+
+    /// What it waits for, in the kernel's terms.
+    #[inline(always)]
+    pub(crate) fn state(self) -> u32 {
+        self.field(&TASK_STATE)
+    }
+
+    /// How often it has left a CPU.
+    #[inline(always)]
+    pub(crate) fn switches(self) -> u64 {
+        self.field::<u64>(&TASK_VOLUNTARY_SWITCHES)
+            .wrapping_add(self.field::<u64>(&TASK_INVOLUNTARY_SWITCHES))
+    }
+
+    /// When it started.
+    #[inline(always)]
+    pub(crate) fn start_time(self) -> u64 {
+        self.field(&TASK_START_TIME)
     }
 }

@@ -110,7 +110,7 @@ pub struct RecordArguments {
     /// Leave out processes that the recorded ones start
     #[arg(long)]
     pub no_children: bool,
-    /// What is sampled: `cpu` is what runs
+    /// What is sampled: `cpu` is what runs, `wall` every thread, waiting ones too
     #[arg(long, value_name = "MODE", default_value = "cpu")]
     pub mode: String,
     /// Stop after this time, for example 30, 30s, 500ms, 2h

@@ -14,6 +14,7 @@ use regex::Regex;
 
 use crate::cli::{ConvertArguments, RecordArguments};
 use crate::convert::Selection;
+use crate::trace::Mode;
 pub use error::UsageError;
 pub use exit::ExitStatus;
 pub use output::{Destination, OutputConfig, OutputTarget};
@@ -63,6 +64,8 @@ pub struct Surroundings<'a> {
 /// A recording, as it is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordConfig {
+    /// Whether what runs is sampled, or what waits too.
+    pub mode: Mode,
     /// What is recorded.
     pub target: Target,
     /// Whether children of the target are recorded too.
@@ -90,14 +93,7 @@ impl RecordConfig {
         typed: &RecordArguments,
         surroundings: Surroundings<'_>,
     ) -> Result<Self, UsageError> {
-        if typed.mode == "wall" {
-            return Err(UsageError::WallMode);
-        }
-        if typed.mode != "cpu" {
-            return Err(UsageError::Mode {
-                value: typed.mode.clone(),
-            });
-        }
+        let mode = mode(&typed.mode)?;
         let target = target(typed)?;
         let subject = match &target {
             Target::Command(words) => words.first().map_or(surroundings.host.into(), |program| {
@@ -114,6 +110,7 @@ impl RecordConfig {
             Some(value) => Some(positive_duration("--duration", value)?),
         };
         Ok(Self {
+            mode,
             target,
             children: !typed.no_children,
             hz: rate(&typed.hz)?,
@@ -203,6 +200,18 @@ fn target(typed: &RecordArguments) -> Result<Target, UsageError> {
             processes.dedup();
             Ok(Target::Processes(processes))
         }
+    }
+}
+
+/// `cpu`, `wall`, or both in any order.
+fn mode(value: &str) -> Result<Mode, UsageError> {
+    match value {
+        "cpu" => Ok(Mode::Cpu),
+        "wall" => Ok(Mode::Wall),
+        "cpu,wall" | "wall,cpu" => Ok(Mode::CpuAndWall),
+        _ => Err(UsageError::Mode {
+            value: value.to_owned(),
+        }),
     }
 }
 

@@ -89,6 +89,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
         follow_children: true,
         report_all_execs: true,
         ring_bytes: 1 << 16,
+        passes: Some(10),
     })
     .and_then(|mut kernel| kernel.start_ticks(1));
     let diagnosis = Diagnosis::examine(&Probe::of_this_system())

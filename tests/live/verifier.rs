@@ -17,6 +17,7 @@ fn the_verifier_has_little_to_do() {
         follow_children: true,
         report_all_execs: true,
         ring_bytes: 1 << 16,
+        passes: Some(10),
     })
     .expect("it loaded for the recordings");
     let counts = kernel.verified_instructions();

@@ -8,6 +8,7 @@ use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
 use sampler_common::process::ProcessKey;
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
 use sampler_common::stop::StopReason;
+use sampler_common::wait::Origin;
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,8 @@ pub struct RawSample {
     pub header: SampleHeader,
     /// Why the walk ended.
     pub stop: StopReason,
+    /// How it was taken.
+    pub origin: Origin,
     /// Frames, innermost first.
     pub frames: Vec<RawFrame>,
 }
@@ -140,6 +143,10 @@ fn decode_sample(record: &[u8]) -> Result<RawSample, DecodeError> {
         what: "stop reason",
         number: header.stop,
     })?;
+    let origin = Origin::from_wire(header.wait.origin).ok_or(DecodeError::Unknown {
+        what: "origin",
+        number: header.wait.origin,
+    })?;
     let count = header.frame_count as usize;
     if count > MAX_FRAMES {
         return Err(DecodeError::Unknown {
@@ -155,6 +162,7 @@ fn decode_sample(record: &[u8]) -> Result<RawSample, DecodeError> {
     Ok(RawSample {
         header,
         stop,
+        origin,
         frames: frames.collect(),
     })
 }

@@ -1,17 +1,20 @@
 //! Loads the kernel side and starts and stops its ticks. It refuses to read
 //! records: `ring` does.
 
+use std::os::fd::AsFd as _;
+
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya::programs::perf_event::{
     PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
 };
-use aya::programs::{PerfEvent, ProgramError, RawTracePoint};
+use aya::programs::{Iter, PerfEvent, ProgramError, RawTracePoint};
 use aya::util::online_cpus;
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
 
 use super::counters::Counters;
 use super::kernel_types::{KernelTypes, KernelTypesError};
 use super::known_code::KnownCode;
+use super::passes::Passes;
 use super::processes::ProcessTable;
 use super::ring::RecordRing;
 use super::task_offsets::TaskOffsets;
@@ -85,6 +88,9 @@ pub struct KernelOptions {
     pub report_all_execs: bool,
     /// Size of the ring buffer: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// Prepare passes over threads that are off CPU, one for each tick of this
+    /// many a second.
+    pub passes: Option<u32>,
 }
 
 /// The loaded kernel side. Dropping it detaches and unloads everything.
@@ -118,12 +124,19 @@ impl Kernel {
         let offsets = TaskOffsets::find(&KernelTypes::of_this_kernel()?)?;
         let follow_children = u32::from(options.follow_children);
         let report_all_execs = u32::from(options.report_all_execs);
+        let report_thread_exits = u32::from(options.passes.is_some());
+        let half_period = 500_000_000 / options.passes.unwrap_or(1).max(1);
         let mut loader = EbpfLoader::new();
         loader
             .verifier_log_level(VerifierLogLevel::STATS)
             .override_global("FOLLOW_CHILDREN", &follow_children, true)
             .override_global("REPORT_ALL_EXECS", &report_all_execs, true)
+            .override_global("HALF_PERIOD", &half_period, true)
+            .override_global("REPORT_THREAD_EXITS", &report_thread_exits, true)
             .map_max_entries("RECORDS", options.ring_bytes);
+        if options.passes.is_none() {
+            loader.map_max_entries("THREADS", 1);
+        }
         for (name, value) in &offsets.globals {
             loader.override_global(name, value, true);
         }
@@ -163,6 +176,25 @@ impl Kernel {
             known: KnownCode::new(Array::try_from(take("KNOWN")?).map_err(bad)?),
             counters: Counters::new(PerCpuArray::try_from(take("COUNTERS")?).map_err(bad)?),
         })
+    }
+
+    /// Loads what passes over threads that are off CPU.
+    ///
+    /// # Errors
+    /// [`KernelError`]; needs Linux 5.18.
+    pub fn prepare_passes(&mut self) -> Result<Passes, KernelError> {
+        let types =
+            Btf::from_sys_fs().map_err(|error| failed("read the kernel's types", &error))?;
+        let program: &mut Iter = find(&mut self.ebpf, "off_cpu")?;
+        program
+            .load("task", &types)
+            .map_err(|error| refused("off_cpu", error))?;
+        let doing = "attach the passes over threads";
+        let descriptor = program.fd().map_err(|error| failed(doing, &error))?;
+        let descriptor = descriptor.as_fd().try_clone_to_owned();
+        descriptor
+            .and_then(Passes::new)
+            .map_err(|error| failed(doing, &error))
     }
 
     /// Starts `hz` ticks a second on every CPU that is online.

@@ -7,6 +7,7 @@ pub mod events;
 pub mod kernel;
 pub mod kernel_types;
 pub mod known_code;
+pub mod passes;
 pub mod processes;
 pub mod ring;
 pub mod task_offsets;

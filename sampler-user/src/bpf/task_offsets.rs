@@ -8,7 +8,7 @@ use super::kernel_types::{KernelTypes, KernelTypesError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskOffsets {
     /// Name of the global, and its value.
-    pub globals: [(&'static str, u32); 5],
+    pub globals: [(&'static str, u32); 13],
 }
 
 impl TaskOffsets {
@@ -17,15 +17,26 @@ impl TaskOffsets {
     /// # Errors
     /// [`KernelTypesError`] when a field does not exist in this kernel.
     pub fn find(types: &KernelTypes) -> Result<Self, KernelTypesError> {
+        let state = types
+            .field_offset("task_struct", "__state")
+            // Before Linux 5.14.
+            .or_else(|_| types.field_offset("task_struct", "state"))?;
+        let field = |name| types.field_offset("task_struct", name);
+        let cpu = field("thread_info.cpu").or_else(|_| field("cpu"))?;
         Ok(Self {
             globals: [
-                (
-                    "TASK_THREAD_POINTER",
-                    types.field_offset("task_struct", "thread.fsbase")?,
-                ),
-                ("TASK_PID", types.field_offset("task_struct", "pid")?),
-                ("TASK_TGID", types.field_offset("task_struct", "tgid")?),
-                ("TASK_SIGNAL", types.field_offset("task_struct", "signal")?),
+                ("TASK_THREAD_POINTER", field("thread.fsbase")?),
+                ("TASK_PID", field("pid")?),
+                ("TASK_TGID", field("tgid")?),
+                ("TASK_COMM", field("comm")?),
+                ("TASK_FLAGS", field("flags")?),
+                ("TASK_CPU", cpu),
+                ("TASK_ON_CPU", field("on_cpu")?),
+                ("TASK_STATE", state),
+                ("TASK_VOLUNTARY_SWITCHES", field("nvcsw")?),
+                ("TASK_INVOLUNTARY_SWITCHES", field("nivcsw")?),
+                ("TASK_START_TIME", field("start_boottime")?),
+                ("TASK_SIGNAL", field("signal")?),
                 ("SIGNAL_LIVE", types.field_offset("signal_struct", "live")?),
             ],
         })

@@ -22,11 +22,8 @@ pub enum UsageError {
         /// What was typed.
         value: String,
     },
-    /// `--mode wall`.
-    #[error("--mode wall is not in this version yet: leave it out, or use --mode cpu")]
-    WallMode,
     /// `--mode` with a word that is no mode.
-    #[error("--mode {value:?}: the mode is cpu")]
+    #[error("--mode {value:?}: the mode is cpu (what runs), wall (what waits too), or cpu,wall")]
     Mode {
         /// What was typed.
         value: String,

@@ -123,7 +123,15 @@ fn durations_are_positive_and_bounded() {
 
 #[test]
 fn wall_mode_says_that_it_is_not_there_yet() {
-    assert_eq!(record(&["--mode", "wall"]), Err(UsageError::WallMode));
+    for (typed, mode) in [
+        ("wall", Mode::Wall),
+        ("cpu", Mode::Cpu),
+        ("cpu,wall", Mode::CpuAndWall),
+        ("wall,cpu", Mode::CpuAndWall),
+    ] {
+        let config = record(&["--mode", typed]);
+        assert_eq!(config.map(|config| config.mode), Ok(mode), "{typed}");
+    }
     assert_eq!(
         record(&["--mode", "gil"]),
         Err(UsageError::Mode {

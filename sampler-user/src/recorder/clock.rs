@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::{RecordConfig, Target};
 use crate::timeline::KernelTime;
-use crate::trace::{Mode, TraceInfo};
+use crate::trace::TraceInfo;
 
 /// `CLOCK_MONOTONIC`, the clock of the kernel side's samples.
 pub(super) fn monotonic_now() -> KernelTime {
@@ -35,7 +35,7 @@ pub(super) fn trace_info(config: &RecordConfig) -> TraceInfo {
     };
     TraceInfo {
         hz: config.hz,
-        mode: Mode::Cpu,
+        mode: config.mode,
         host: read("/proc/sys/kernel/hostname"),
         kernel: read("/proc/sys/kernel/osrelease"),
         start: monotonic_now(),

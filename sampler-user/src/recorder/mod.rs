@@ -5,11 +5,13 @@ mod clock;
 mod error;
 mod names;
 mod outputs;
+mod pass_clock;
 mod record;
 mod session;
 mod signals;
 mod target_choice;
 mod threads;
+mod waiting;
 
 pub use error::RecordError;
 pub use record::record;

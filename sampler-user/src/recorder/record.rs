@@ -9,12 +9,14 @@ use tokio::sync::oneshot;
 use super::clock::{monotonic_now, trace_info};
 use super::error::RecordError;
 use super::outputs::Outputs;
+use super::pass_clock::{Pass, PassClock};
 use super::session::{FLUSH_EVERY, Session, Stages};
 use super::signals::{Request, Signals};
 use super::target_choice::{complain, hold, no_sample, selection};
 use super::threads::Threads;
 use crate::bpf::counters::Counters;
 use crate::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
+use crate::bpf::passes::Passes;
 use crate::bpf::ring::RecordRing;
 use crate::config::{ExitStatus, RecordConfig, Target, Verbosity};
 use crate::launch::HeldCommand;
@@ -25,7 +27,7 @@ use crate::report::Summary;
 use crate::symbolize::Symbolizer;
 use crate::targets::Targets;
 use crate::timeline::{KernelTime, TimelineBuilder};
-use crate::trace::TraceWriter;
+use crate::trace::{Mode, TraceWriter};
 
 /// Bytes of the ring buffer: a second of two CPUs at 1000 Hz, 50 frames deep.
 const RING_BYTES: u32 = 4 << 20;
@@ -60,6 +62,8 @@ struct Recording<'a> {
     config: &'a RecordConfig,
     records: RecordRing,
     counters: Counters,
+    /// The clock of passes over waiting threads.
+    passes: Option<PassClock>,
     session: Session<VisibleFile>,
     outputs: Outputs,
     signals: Signals,
@@ -89,7 +93,12 @@ impl<'a> Recording<'a> {
             follow_children: config.children || matches!(config.target, Target::Host),
             report_all_execs: matches!(config.target, Target::Host),
             ring_bytes: RING_BYTES,
+            passes: (config.mode != Mode::Cpu).then_some(config.hz),
         })?;
+        let passes = match config.mode {
+            Mode::Cpu => None,
+            Mode::Wall | Mode::CpuAndWall => Some(kernel.prepare_passes()?),
+        };
         let KernelMaps {
             records,
             processes,
@@ -114,12 +123,20 @@ impl<'a> Recording<'a> {
                 return Err(error);
             }
         };
+        let period = Duration::from_secs(1) / config.hz;
+        let passes = match passes {
+            Some(passes) => Some(start_passes(passes, period, &targets)?),
+            None => None,
+        };
         let session = Session::new(Stages {
             targets,
             known,
             symbolizer: Symbolizer::new(config.source),
             threads: Threads::new(config.command_lines),
-            builder: TimelineBuilder::new(Duration::from_secs(1) / config.hz),
+            builder: match config.mode {
+                Mode::Cpu => TimelineBuilder::new(period),
+                Mode::Wall | Mode::CpuAndWall => TimelineBuilder::without_gaps(period),
+            },
             trace: TraceWriter::create(container, &info)?,
         });
         if let Verbosity::Verbose(_) = config.verbosity {
@@ -130,6 +147,7 @@ impl<'a> Recording<'a> {
             config,
             records,
             counters,
+            passes,
             session,
             outputs,
             signals,
@@ -141,6 +159,9 @@ impl<'a> Recording<'a> {
         let container = recording.session.container().path().to_owned();
         let outcome = match recording.until_end(ended.as_mut()).await {
             Ok(end) => {
+                if let Some(passes) = &recording.passes {
+                    passes.stop();
+                }
                 kernel.stop_ticks();
                 recording.close(end, start).await
             }
@@ -171,6 +192,9 @@ impl<'a> Recording<'a> {
             let is_behind = self.take_records() == BATCH;
             let now = Instant::now();
             self.session.targets.look_at_pending(now);
+            if let Some(passes) = &self.passes {
+                passes.follow(self.session.targets.sampled().collect());
+            }
             if now >= self.next_flush || self.session.wants_flush() {
                 self.next_flush = now + FLUSH_EVERY;
                 self.flush(is_behind)?;
@@ -242,6 +266,7 @@ impl<'a> Recording<'a> {
             elapsed: Duration::from_nanos(now.0.saturating_sub(start.0)),
             hz: self.config.hz,
             kernel: self.counters.read(),
+            passes: self.passes.as_ref().map(PassClock::counts),
             ..Summary::default()
         };
         let (container, summary) = self.session.finish(now, summary)?;
@@ -276,6 +301,25 @@ fn start_all(
         Some(command) => Some(command.release()?.ended),
         None => None,
     })
+}
+
+/// Starts passes over the threads of the processes that are sampled.
+fn start_passes(
+    passes: impl Pass,
+    period: Duration,
+    targets: &Targets,
+) -> Result<PassClock, RecordError> {
+    let tgids = targets.sampled().collect();
+    PassClock::start(passes, monotonic_now(), period, tgids).map_err(|source| RecordError::System {
+        doing: "start the passes over waiting threads",
+        source,
+    })
+}
+
+impl Pass for Passes {
+    fn run(&mut self, tgids: &[u32]) -> std::io::Result<()> {
+        Passes::run(self, tgids)
+    }
 }
 
 async fn ended(command: Option<&mut oneshot::Receiver<ExitStatus>>) -> ExitStatus {

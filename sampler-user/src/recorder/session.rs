@@ -5,11 +5,14 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
+use sampler_common::lifecycle::LifecycleKind;
 use sampler_common::process::ProcessKey;
 use sampler_common::stop::StopReason;
+use sampler_common::wait::Origin;
 
 use super::threads::Threads;
-use crate::bpf::events::{RawRecord, RawSample, decode};
+use super::waiting;
+use crate::bpf::events::{RawLifecycle, RawRecord, RawSample, decode};
 use crate::bpf::known_code::KnownCode;
 use crate::report::{Account, ProcessSummary, Summary};
 use crate::symbolize::Symbolizer;
@@ -74,9 +77,21 @@ impl<W: Write> Session<W> {
                     self.acknowledge();
                 }
             }
-            Ok(RawRecord::Lifecycle(event)) => self.targets.on_lifecycle(&event, Instant::now()),
+            Ok(RawRecord::Lifecycle(event)) => self.lifecycle(&event),
             Err(_) => self.ledger.undecodable += 1,
         }
+    }
+
+    fn lifecycle(&mut self, event: &RawLifecycle) {
+        let record = &event.record;
+        if event.event == LifecycleKind::ThreadExit
+            && let Some(track) = self.threads.end(record.key, record.tid)
+        {
+            let time = KernelTime(record.time);
+            self.builder.end_track(track, time, &mut self.changes);
+            self.write_changes();
+        }
+        self.targets.on_lifecycle(event, Instant::now());
     }
 
     fn acknowledge(&mut self) {
@@ -97,14 +112,28 @@ impl<W: Write> Session<W> {
             return;
         };
         let account = self.ledger.accounts.entry(key).or_default();
+        let state = match sample.origin {
+            Origin::OnCpu => State::Running,
+            Origin::OffCpu | Origin::OffCpuSameStack => {
+                waiting::state(&sample.header.wait, python.instance.c_library)
+            }
+        };
+        if sample.origin == Origin::OffCpuSameStack {
+            account.restated += 1;
+            if let Some(track) = self.threads.known(sample) {
+                let time = KernelTime(sample.header.time);
+                self.builder.restate(track, time, state, &mut self.changes);
+                self.write_changes();
+            }
+            return;
+        }
         match self.symbolizer.resolve(sample, &python.context) {
             Ok(resolved) => {
                 account.show(sample.stop);
                 let track = self.threads.track(sample, process);
                 let changes = &mut self.changes;
-                let running = State::Running;
                 self.builder
-                    .observe(track, resolved.time, resolved.stack, running, changes);
+                    .observe(track, resolved.time, resolved.stack, state, changes);
                 self.write_changes();
                 self.acknowledge();
             }

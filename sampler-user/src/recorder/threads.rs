@@ -102,6 +102,23 @@ impl Threads {
         track
     }
 
+    /// The row of a thread that had a sample before.
+    pub(super) fn known(&self, sample: &RawSample) -> Option<TrackId> {
+        let header = &sample.header;
+        let thread = self
+            .processes
+            .get(&header.process)?
+            .threads
+            .get(&header.tid)?;
+        (thread.ident == header.thread_id).then_some(thread.track)
+    }
+
+    /// Forgets a thread that has ended; its row, if it had one.
+    pub(super) fn end(&mut self, process: ProcessKey, tid: u32) -> Option<TrackId> {
+        let threads = &mut self.processes.get_mut(&process)?.threads;
+        threads.remove(&tid).map(|thread| thread.track)
+    }
+
     /// The process's number in the trace, if it had samples.
     pub(super) fn index(&self, process: ProcessKey) -> Option<ProcessIndex> {
         self.processes.get(&process).map(|known| known.index)

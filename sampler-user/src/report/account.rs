@@ -19,6 +19,9 @@ pub struct Account {
     pub cut_by_fault: u64,
     /// Not shown, by reason.
     pub refused: BTreeMap<Refused, u64>,
+    /// Threads off CPU that had not run since their last sample: only their
+    /// state was taken anew.
+    pub restated: u64,
     /// Threads that had a sample.
     pub threads: u32,
 }
@@ -50,7 +53,7 @@ impl Account {
 
     /// All samples that arrived.
     pub fn delivered(&self) -> u64 {
-        self.shown() + self.refused()
+        self.shown() + self.restated + self.refused()
     }
 
     /// The counts by name, as a trace carries them; reasons without a sample are
@@ -61,6 +64,7 @@ impl Account {
             ("whole", self.whole),
             ("truncated", self.truncated),
             ("cut_by_fault", self.cut_by_fault),
+            ("restated", self.restated),
             ("refused", self.refused()),
         ];
         counts.extend(
@@ -76,6 +80,7 @@ impl Account {
         self.whole += other.whole;
         self.truncated += other.truncated;
         self.cut_by_fault += other.cut_by_fault;
+        self.restated += other.restated;
         self.threads += other.threads;
         for (reason, count) in &other.refused {
             *self.refused.entry(*reason).or_default() += count;
@@ -107,6 +112,7 @@ fn name(reason: Refused) -> &'static str {
         StopReason::BrokenChain => "broken_chain",
         StopReason::Circular => "circular",
         StopReason::NotInitialised => "not_initialised",
+        StopReason::Moved => "moved",
     }
 }
 
@@ -123,6 +129,7 @@ fn in_words(reason: Refused) -> &'static str {
         StopReason::BrokenChain => "with a broken chain of frames",
         StopReason::Circular => "with a circular chain of frames",
         StopReason::NotInitialised => "before the interpreter was ready",
+        StopReason::Moved => "that ran while they were looked at",
     }
 }
 

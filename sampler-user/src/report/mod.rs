@@ -2,7 +2,9 @@
 //! count: it is given the counts.
 
 mod account;
+mod pass_counts;
 mod summary;
 
 pub use account::{Account, Refused};
+pub use pass_counts::PassCounts;
 pub use summary::{ProcessSummary, Summary};

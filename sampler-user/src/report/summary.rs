@@ -6,6 +6,7 @@ use std::time::Duration;
 use sampler_common::counter::Counter;
 
 use super::account::Account;
+use super::pass_counts::PassCounts;
 use crate::bpf::counters::CounterValues;
 use crate::escape::escape_for_terminal;
 use crate::symbolize::Counts;
@@ -36,6 +37,8 @@ pub struct Summary {
     pub without_process: u64,
     /// The kernel side's statistics.
     pub kernel: CounterValues,
+    /// Passes over waiting threads, where there were any.
+    pub passes: Option<PassCounts>,
     /// What had no name.
     pub names: Counts,
     /// Samples that came too late to be put into the timeline.
@@ -76,6 +79,13 @@ impl Summary {
                 .iter()
                 .map(|it| (it.name(), self.kernel.get(*it))),
         );
+        if let Some(passes) = self.passes {
+            counts.extend([
+                ("passes", passes.run),
+                ("passes_skipped", passes.skipped),
+                ("passes_failed", passes.failed),
+            ]);
+        }
         counts
     }
 }
@@ -143,6 +153,20 @@ impl Summary {
         for (count, what) in losses.into_iter().filter(|(count, _)| *count > 0) {
             any = true;
             writeln!(out, "  {} {what}", counted(count, "sample"))?;
+        }
+        let passes = self.passes.unwrap_or_default();
+        for (count, what) in [
+            (passes.skipped, "left out: the one before took too long"),
+            (passes.failed, "failed"),
+        ] {
+            if count > 0 {
+                any = true;
+                writeln!(
+                    out,
+                    "  {} over waiting threads {what}",
+                    counted(count, "pass")
+                )?;
+            }
         }
         let unknown = self.names.unknown_frames;
         if unknown > 0 {

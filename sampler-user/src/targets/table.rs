@@ -198,6 +198,8 @@ impl Targets {
                 self.pending.add(key, now);
             }
             LifecycleKind::Exit => self.end(record.key),
+            // Its process goes on.
+            LifecycleKind::ThreadExit => {}
         }
     }
 
@@ -322,6 +324,12 @@ impl Targets {
             // It may have ended; then there is nothing to improve.
             let _ = self.table.update(process.tgid, &python.context.config);
         }
+    }
+
+    /// The processes whose threads are sampled now.
+    pub fn sampled(&self) -> impl Iterator<Item = u32> {
+        let is_sampled = |it: &&FollowedProcess| it.python.is_some() && !it.has_ended;
+        self.processes.values().filter(is_sampled).map(|it| it.tgid)
     }
 
     /// All processes that were followed, ended ones too.

@@ -94,6 +94,23 @@ impl TimelineBuilder {
         }
     }
 
+    /// A thread that has not run since its last sample is in another state: its
+    /// stack goes on. One that had no sample yet is left alone.
+    pub fn restate(
+        &mut self,
+        track: TrackId,
+        time: KernelTime,
+        state: State,
+        out: &mut Vec<RowChange>,
+    ) {
+        let Some(last) = self.seen.get(track.index()) else {
+            return;
+        };
+        if last.state != State::None {
+            self.observe(track, time, last.stack, state, out);
+        }
+    }
+
     /// Emits the gaps of all threads not seen for too long at `now`. Call it
     /// when the samples up to `now` have been observed, about once a period.
     pub fn expire(&mut self, now: KernelTime, out: &mut Vec<RowChange>) {

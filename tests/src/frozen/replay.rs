@@ -10,6 +10,7 @@ use sampler_common::process::ProcessConfig;
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, SampleHeader};
 use sampler_common::stop::StopReason;
 use sampler_common::thread_state::{self, Search};
+use sampler_common::wait::Origin;
 use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 use sampler_common::window::Window;
 use sampler_user::bpf::events::{RawRecord, RawSample, decode};
@@ -140,6 +141,7 @@ fn resolve(
     context: &ProcessContext,
 ) -> Result<Vec<ExpectedFrame>, StopReason> {
     let sample = RawSample {
+        origin: Origin::OnCpu,
         header: SampleHeader {
             process: context.config.key,
             ..Zeroable::zeroed()

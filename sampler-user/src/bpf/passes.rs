@@ -1,0 +1,170 @@
+//! Runs the kernel side's program over the threads of the followed processes,
+//! one pass at a time. It refuses to know when a pass is due.
+//!
+//! aya attaches an iterator without telling it which process to stay in, and
+//! gives its link away with the first pass; so the calls are made here.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+
+/// Commands and the attach type of `bpf(2)` (`include/uapi/linux/bpf.h`).
+const LINK_CREATE: libc::c_long = 28;
+const ITER_CREATE: libc::c_long = 33;
+const TRACE_ITER: u32 = 28;
+
+/// With more processes than this one pass over the whole host is cheaper.
+const MOST_SINGLE: usize = 64;
+
+/// `struct { __u32 prog_fd, target_fd, attach_type, flags; … } link_create`.
+#[repr(C)]
+#[derive(Default)]
+struct LinkCreate {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    info: u64,
+    info_size: u32,
+    padding: u32,
+}
+
+/// `union bpf_iter_link_info`, for an iterator over tasks.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    tid: u32,
+    pid: u32,
+    pid_fd: u32,
+    padding: u32,
+}
+
+#[repr(C)]
+struct IterCreate {
+    link: u32,
+    flags: u32,
+}
+
+/// The program, attached to what it passes over.
+pub struct Passes {
+    program: OwnedFd,
+    /// Over the whole host; made when it is first needed.
+    host: Option<OwnedFd>,
+    /// Over one process each.
+    single: BTreeMap<u32, OwnedFd>,
+    /// Whether this kernel can stay in one process (Linux 6.1).
+    can_stay: bool,
+}
+
+impl Passes {
+    /// Passes of the loaded program that `program` refers to.
+    ///
+    /// # Errors
+    /// What the kernel says to attaching it; needs Linux 5.18.
+    pub(super) fn new(program: OwnedFd) -> io::Result<Self> {
+        let host = link(&program, None)?;
+        Ok(Self {
+            program,
+            host: Some(host),
+            single: BTreeMap::new(),
+            can_stay: true,
+        })
+    }
+
+    /// Looks at every thread of the processes `tgids` once.
+    ///
+    /// # Errors
+    /// What the kernel says to a pass over the whole host. A process that has
+    /// ended is no error.
+    pub fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
+        if self.can_stay && tgids.len() <= MOST_SINGLE {
+            self.single.retain(|tgid, _| tgids.contains(tgid));
+            for tgid in tgids {
+                match self.run_single(*tgid) {
+                    Ok(()) => {}
+                    Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                        self.can_stay = false;
+                        return self.run_host();
+                    }
+                    Err(_) => {
+                        self.single.remove(tgid);
+                    }
+                }
+            }
+            return Ok(());
+        }
+        self.run_host()
+    }
+
+    fn run_single(&mut self, tgid: u32) -> io::Result<()> {
+        if !self.single.contains_key(&tgid) {
+            self.single.insert(tgid, link(&self.program, Some(tgid))?);
+        }
+        match self.single.get(&tgid) {
+            Some(link) => pass(link),
+            None => Ok(()),
+        }
+    }
+
+    fn run_host(&mut self) -> io::Result<()> {
+        self.single.clear();
+        if self.host.is_none() {
+            self.host = Some(link(&self.program, None)?);
+        }
+        match &self.host {
+            Some(link) => pass(link),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Attaches the program to all threads of the host, or of one process.
+fn link(program: &OwnedFd, tgid: Option<u32>) -> io::Result<OwnedFd> {
+    let info = LinkInfo {
+        pid: tgid.unwrap_or(0),
+        ..LinkInfo::default()
+    };
+    let mut create = LinkCreate {
+        program: program.as_raw_fd().cast_unsigned(),
+        attach_type: TRACE_ITER,
+        ..LinkCreate::default()
+    };
+    if tgid.is_some() {
+        create.info = (&raw const info) as u64;
+        create.info_size = size_of::<LinkInfo>() as u32;
+    }
+    call(LINK_CREATE, &create)
+}
+
+/// One pass: reading runs the program for every thread; it prints nothing.
+fn pass(link: &OwnedFd) -> io::Result<()> {
+    let create = IterCreate {
+        link: link.as_raw_fd().cast_unsigned(),
+        flags: 0,
+    };
+    let mut pass = File::from(call(ITER_CREATE, &create)?);
+    let mut nothing = [0; 64];
+    loop {
+        match pass.read(&mut nothing) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A call of `bpf(2)` that gives a new file descriptor.
+fn call<T>(command: libc::c_long, argument: &T) -> io::Result<OwnedFd> {
+    // SAFETY: the argument is a valid structure of the size that is named, and
+    // what it points to outlives the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, &raw const *argument, size_of::<T>()) };
+    let fd = i32::try_from(result).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it for us, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
