@@ -10,6 +10,7 @@ mod machine;
 mod marks;
 mod recording;
 mod scratch;
+mod states;
 mod target;
 mod timeline;
 
@@ -30,3 +31,4 @@ mod subinterpreter;
 mod targets_gone;
 mod threads;
 mod verifier;
+mod wall;

@@ -31,6 +31,8 @@ pub(crate) struct Row {
     pub(crate) time: f64,
     /// Outermost first; empty where the thread did not run.
     pub(crate) frames: Vec<Frame>,
+    /// Its element of the column of states.
+    pub(crate) state: Value,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +73,10 @@ impl Timeline {
         if !none.is_empty() || facts["pyebpf"] != 1 || facts["order"] != "thread" {
             return Err("the sentinel does not say what the file is".to_owned());
         }
-        if facts["cols"]["state"].as_array().map(Vec::len) != Some(rows.len()) {
+        let states = facts["cols"]["state"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
+        if states.len() != rows.len() {
             return Err("the column of states is not as long as the file".to_owned());
         }
         let mut threads = Vec::new();
@@ -82,7 +87,8 @@ impl Timeline {
                 return Err(format!("a thread has the rows {range:?} after row {next}"));
             }
             next = range.1;
-            let of_thread = rows.get(range.0 as usize..range.1 as usize);
+            let range = range.0 as usize..range.1 as usize;
+            let of_thread = rows.get(range.clone()).zip(states.get(range));
             threads.push(thread(
                 fact,
                 of_thread.ok_or("rows that are not there")?,
@@ -131,7 +137,7 @@ impl Thread {
     }
 }
 
-fn thread(fact: &Value, rows: &[Value], end: f64) -> Result<Thread, String> {
+fn thread(fact: &Value, (rows, states): (&[Value], &[Value]), end: f64) -> Result<Thread, String> {
     let mut thread = Thread {
         name: fact["name"]
             .as_str()
@@ -143,7 +149,7 @@ fn thread(fact: &Value, rows: &[Value], end: f64) -> Result<Thread, String> {
         rows: Vec::with_capacity(rows.len()),
     };
     let mut identity = None;
-    for row in rows {
+    for (row, state) in rows.iter().zip(states) {
         let [
             Value::Number(time),
             ident,
@@ -181,7 +187,11 @@ fn thread(fact: &Value, rows: &[Value], end: f64) -> Result<Thread, String> {
         if time > end {
             return Err(format!("a row is later than the sentinel: {row}"));
         }
-        thread.rows.push(Row { time, frames });
+        thread.rows.push(Row {
+            time,
+            frames,
+            state: state.clone(),
+        });
     }
     match thread.rows.last() {
         Some(last) if last.frames.is_empty() => Ok(thread),

@@ -1,0 +1,190 @@
+//! Wall-clock mode: every thread, also one that waits, with its state.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::interpreters::Interpreter;
+
+use crate::machine::{Machine, machine};
+use crate::marks::Marks;
+use crate::recording::Recording;
+use crate::states::{seconds, share};
+use crate::target::Target;
+use crate::timeline::{Thread, Timeline};
+
+/// A wall-clock recording of one process.
+fn record_wall(
+    machine: &Machine,
+    pid: u32,
+    hz: u32,
+    duration: Duration,
+) -> Result<Timeline, String> {
+    let arguments = [
+        "--mode".to_owned(),
+        "wall".to_owned(),
+        "--hz".to_owned(),
+        hz.to_string(),
+        "--pid".to_owned(),
+        pid.to_string(),
+        "--duration".to_owned(),
+        format!("{}ms", duration.as_millis()),
+    ];
+    Recording::start(machine, &arguments).finish().timeline()
+}
+
+fn of_script(
+    machine: &Machine,
+    interpreter: &Interpreter,
+    kind: &str,
+) -> Result<(Target, Timeline), String> {
+    let target = Target::start(interpreter, "waiting.py", &[kind]);
+    let timeline = record_wall(machine, target.pid(), 100, Duration::from_millis(1500))?;
+    Ok((target, timeline))
+}
+
+/// The threads with that name; there must be some.
+fn named<'a>(timeline: &'a Timeline, name: &str) -> Result<Vec<&'a Thread>, String> {
+    let found: Vec<_> = timeline
+        .threads
+        .iter()
+        .filter(|it| it.name == name)
+        .collect();
+    if found.is_empty() {
+        let names: Vec<_> = timeline.threads.iter().map(|it| &it.name).collect();
+        return Err(format!("no thread {name} among {names:?}"));
+    }
+    Ok(found)
+}
+
+#[test]
+fn a_thread_that_waits_is_one_row_with_its_state_and_line() {
+    let Some(machine) = machine() else { return };
+    let marks = Marks::of("waiting.py");
+    machine.with_each("waiting threads", |interpreter| {
+        let (target, timeline) = of_script(machine, interpreter, "quiet")?;
+        let states = target.ready.as_object().ok_or("no states")?;
+        for (name, state) in states {
+            let state = state.as_str().ok_or("no state")?;
+            let threads = named(&timeline, name)?;
+            let &[thread] = threads.as_slice() else {
+                return Err(format!("{name} is there {} times", threads.len()));
+            };
+            let seconds = seconds(thread);
+            // One that waited all the time has one row, and one that closes it.
+            if thread.rows.len() != 2 || share(&seconds, state) < 0.95 {
+                return Err(format!("{name}: {seconds:?}, {} rows", thread.rows.len()));
+            }
+            for row in thread.stacks() {
+                marks.check(row, |frame| frame.is_library())?;
+                if row.frames.iter().all(|frame| frame.short_name() != name) {
+                    return Err(format!("{name} is not in its own stack: {row:?}"));
+                }
+            }
+        }
+        let main = named(&timeline, "MainThread")?[0];
+        let io = share(&seconds(main), "I/O");
+        if io < 0.95 {
+            return Err(format!("the main thread reads: {:?}", seconds(main)));
+        }
+        let unchanged = timeline.count("unchanged");
+        let taken = timeline.count("taken");
+        if taken > 40 || unchanged < 500 {
+            return Err(format!(
+                "{taken} samples of threads at rest, {unchanged} spared"
+            ));
+        }
+        Ok(format!(
+            "{} threads, {taken} samples, {unchanged} spared",
+            timeline.threads.len()
+        ))
+    });
+}
+
+#[test]
+fn a_fight_for_the_gil_is_not_one_for_a_lock() {
+    let Some(machine) = machine() else { return };
+    machine.with_each("convoys", |interpreter| {
+        let mut said = Vec::new();
+        for (kind, state, wrong) in [
+            ("gil", "waiting for GIL", "lock"),
+            ("lock", "lock", "waiting for GIL"),
+        ] {
+            let (_target, timeline) = of_script(machine, interpreter, kind)?;
+            let threads = named(&timeline, kind)?;
+            let mut all = crate::states::Seconds::new();
+            for thread in &threads {
+                for (state, time) in seconds(thread) {
+                    *all.entry(state).or_default() += time;
+                }
+            }
+            let (right, wrong) = (share(&all, state), share(&all, wrong));
+            // Of four, three wait at any time, less those without a CPU.
+            if threads.len() != 4 || right < 0.25 || wrong > 0.05 {
+                return Err(format!("{kind}: {all:?} in {} threads", threads.len()));
+            }
+            said.push(format!("{kind}: {:.0} %", right * 100.0));
+        }
+        Ok(said.join(", "))
+    });
+}
+
+/// Threads that alternate between two chains and sleep in both.
+const ALTERNATING: u64 = 4;
+
+/// `PYEBPF_ORACLE_SAMPLES` asks for more samples of each interpreter than the
+/// 6000 of an ordinary run.
+#[test]
+fn no_stack_of_a_waiting_thread_is_impossible() {
+    let Some(machine) = machine() else { return };
+    let wanted = std::env::var("PYEBPF_ORACLE_SAMPLES");
+    let wanted: u64 = wanted.map_or(6000, |it| it.parse().expect("a number of samples"));
+    let marks = Marks::of("waiting_chains.py");
+    machine.with_each("waiting chains", |interpreter| {
+        let count = ALTERNATING.to_string();
+        let target = Target::start(interpreter, "waiting_chains.py", &[&count]);
+        let duration = Duration::from_millis(wanted / ALTERNATING);
+        let timeline = record_wall(machine, target.pid(), 1000, duration)?;
+        let mut impossible = Vec::new();
+        let mut rows = 0;
+        for row in timeline.stacks() {
+            rows += 1;
+            let library = marks.check(row, |frame| frame.is_library());
+            impossible.extend(library.err());
+        }
+        let of = |name| timeline.count(name);
+        let (shown, refused) = (of("shown"), of("refused"));
+        let result = format!(
+            "{shown} samples, {rows} rows, {} impossible, {refused} refused ({} ran meanwhile), {} lost, {} passes left out",
+            impossible.len(),
+            timeline.counts.get("moved").copied().unwrap_or(0),
+            of("lost_ring"),
+            of("passes_skipped"),
+        );
+        if impossible.is_empty() && shown * 4 > wanted && of("unknown_frames") == 0 {
+            Ok(result)
+        } else {
+            Err(format!("{result}: {:?}", impossible.iter().take(5).collect::<Vec<_>>()))
+        }
+    });
+}
+
+#[test]
+fn a_stopped_process_says_so_and_keeps_its_stacks() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start(machine.interpreter(), "waiting.py", &["gil"]);
+    let pid = Pid::from_raw(i32::try_from(target.pid()).expect("pids are small"));
+    kill(pid, Signal::SIGSTOP).expect("it is our child");
+    let timeline = record_wall(machine, target.pid(), 100, Duration::from_millis(600));
+    kill(pid, Signal::SIGCONT).expect("it is our child");
+    let timeline = timeline.expect("a stopped process has stacks");
+    assert_eq!(timeline.threads.len(), 5);
+    for thread in &timeline.threads {
+        let seconds = seconds(thread);
+        assert!(
+            share(&seconds, "stopped") > 0.95,
+            "{}: {seconds:?}",
+            thread.name
+        );
+    }
+}
