@@ -17,7 +17,7 @@ pub const MAX_SEARCHED: u32 = 512;
 /// `_status.bound_gilstate` (3.12 on): the state that this thread's slot holds.
 const BOUND_GILSTATE: u32 = 8;
 /// Keys that glibc keeps inside `struct pthread`; others are behind a pointer.
-const INLINE_KEYS: u32 = 32;
+pub const INLINE_KEYS: u32 = 32;
 
 /// Memory of a search that does not fit a BPF stack.
 #[derive(Clone, Copy)]
@@ -42,7 +42,8 @@ impl Search {
     }
 }
 
-/// The address of the thread state, whose copy is then in `search.state`.
+/// The address of the thread state, whose copy is then in `search.state`. `hint`
+/// is where it was the last time, or 0.
 ///
 /// # Errors
 /// [`StopReason::NoThreadState`] for a thread that never ran Python,
@@ -53,9 +54,20 @@ pub fn find<M: UserMemory>(
     memory: &M,
     config: &ProcessConfig,
     thread_pointer: u64,
+    hint: u64,
     search: &mut Search,
 ) -> Result<u64, StopReason> {
     let layout = &config.layout;
+    // A state that is freed, or that its thread has left for another
+    // interpreter's, loses this mark first (`unbind_gilstate_tstate`,
+    // Python/pystate.c of 3.12 and later).
+    if hint != 0
+        && layout.thread.status != ABSENT
+        && let Some(found) = load(memory, layout, Ok(hint), thread_pointer, search)
+        && search.state.u32_at(layout.thread.status) & BOUND_GILSTATE != 0
+    {
+        return Ok(found);
+    }
     // To 3.11 the slot keeps the thread's first state, also while it runs in a
     // subinterpreter. The holder of the GIL is right there too.
     if layout.runtime.tstate_current != ABSENT {

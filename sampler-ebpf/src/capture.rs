@@ -23,6 +23,8 @@ pub(crate) struct Thread {
     pub(crate) tid: u32,
     pub(crate) pointer: u64,
     pub(crate) comm: Comm,
+    /// Where its thread state was the last time, or 0.
+    pub(crate) thread_state: u64,
 }
 
 struct KnownTable;
@@ -78,7 +80,7 @@ pub(crate) fn walk<M: UserMemory>(
         walk,
         search,
     } = &mut *scratch.sampling;
-    match thread_state::find(memory, config, thread.pointer, search) {
+    match thread_state::find(memory, config, thread.pointer, thread.thread_state, search) {
         Ok(state) => {
             sample.header.thread_state = state;
             walk.run(

@@ -98,6 +98,8 @@ pub(crate) struct SeenThread {
     pub(crate) switches: u64,
     /// Its `__state`.
     pub(crate) task_state: u64,
+    /// The address of its `PyThreadState`.
+    pub(crate) thread_state: u64,
 }
 
 /// Memory of one tick: too large for the 512 bytes of a BPF stack.

@@ -63,21 +63,26 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         return count(Counter::PassedRunning);
     }
     let tid = task.tid();
-    let now = SeenThread {
+    let mut now = SeenThread {
         start_time: task.start_time(),
         switches: task.switches(),
         task_state: u64::from(task.state()),
+        thread_state: 0,
     };
     let mut origin = Origin::OffCpu;
-    if let Some(before) = THREADS.get_ptr(tid) {
+    let seen = THREADS.get_ptr_mut(tid);
+    if let Some(before) = seen {
         // SAFETY: an element of a preallocated map stays readable; only passes
         // change it.
         let before = unsafe { *before };
-        if before == now {
-            return count(Counter::Unchanged);
-        }
-        if before.start_time == now.start_time && before.switches == now.switches {
-            origin = Origin::OffCpuSameStack;
+        if before.start_time == now.start_time {
+            now.thread_state = before.thread_state;
+            if before == now {
+                return count(Counter::Unchanged);
+            }
+            if before.switches == now.switches {
+                origin = Origin::OffCpuSameStack;
+            }
         }
     }
     if was_sampled_by_tick(task, tid) {
@@ -96,6 +101,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         tid,
         pointer,
         comm,
+        thread_state: now.thread_state,
     };
     let memory = RemoteTask(task.0);
     capture::begin(
@@ -106,6 +112,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
     );
     if origin == Origin::OffCpu {
         capture::walk(&memory, config, &thread, &mut scratch);
+        now.thread_state = scratch.sampling.sample.header.thread_state;
         add_gil(&memory, config, &mut scratch);
         if task.is_running() || task.switches() != now.switches {
             let header = &mut scratch.sampling.sample.header;
@@ -117,8 +124,16 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
     }
     let is_moved = scratch.sampling.sample.header.stop == StopReason::Moved as u32;
     let is_sent = capture::finish(&memory, config, &mut scratch);
-    if is_sent && !is_moved && THREADS.insert(tid, now, 0).is_err() {
-        count(Counter::ThreadTableFull);
+    if !is_sent || is_moved {
+        return;
+    }
+    match seen {
+        // SAFETY: an element of a preallocated map stays writable; only passes
+        // write it. The thread may have ended and its element be another's by
+        // now: then that one's start time differs, and it is looked at anew.
+        Some(seen) => unsafe { *seen = now },
+        None if THREADS.insert(tid, now, 0).is_err() => count(Counter::ThreadTableFull),
+        None => {}
     }
 }
 

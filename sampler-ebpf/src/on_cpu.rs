@@ -54,6 +54,7 @@ fn on_cpu(_context: PerfEventContext) -> u32 {
         tid,
         pointer,
         comm,
+        thread_state: 0,
     };
     capture::begin(scratch.sampling, config, &thread, WaitFacts::RUNNING);
     note(

@@ -41,7 +41,7 @@ fn own(memory: &mut TestMemory, index: u64) {
 
 fn find(memory: &TestMemory, config: &ProcessConfig) -> Result<u64, StopReason> {
     let mut search = Search::zeroed();
-    let found = super::find(memory, config, POINTER, &mut search);
+    let found = super::find(memory, config, POINTER, 0, &mut search);
     if found.is_ok() {
         let thread_id = config.layout.thread.thread_id;
         assert_eq!(search.state.u64_at(thread_id), POINTER, "its copy");

@@ -9,6 +9,7 @@ use sampler_common::memory::UserMemory;
 use sampler_common::process::{
     CodeGeneration, ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData,
 };
+use sampler_common::thread_state::INLINE_KEYS;
 
 use crate::cpython::code_count;
 use crate::cpython::layout_table::CodeCount;
@@ -113,11 +114,17 @@ impl Instance {
     }
 
     /// Whether [`Instance::learn_tls_offset`] could still make it faster to
-    /// find a thread's state: the build has no TSS key, and no slot is known.
+    /// find a thread's state: no slot is known yet.
     pub fn lacks_tls_offset(&self) -> bool {
-        self.runtime.layout.runtime.tss_struct == ABSENT
-            && self.runtime.layout.runtime.tstate_current == ABSENT
-            && self.tls_offset == 0
+        let runtime = &self.runtime.layout.runtime;
+        let has_another_way = runtime.tss_struct == ABSENT && runtime.tstate_current != ABSENT;
+        self.tls_offset == 0 && !has_another_way && !self.has_far_slots()
+    }
+
+    /// Whether the values of keys are behind a pointer, not beside it.
+    fn has_far_slots(&self) -> bool {
+        self.runtime.layout.runtime.tss_struct != ABSENT
+            && self.c_library.thread_specific().indirect != 0
     }
 
     /// Where its code objects are counted, if that is certain.
@@ -209,6 +216,22 @@ impl Instance {
         found
     }
 
+    /// The slot that the key in `_PyRuntime` stands for; the key stays the same
+    /// as long as the process lives, forks included.
+    fn slot_of_key(&self, memory: &impl UserMemory) -> Option<i64> {
+        let at = u64::from(self.runtime.layout.runtime.tss_struct);
+        let key = memory
+            .read_u64(self.runtime_address.wrapping_add(at))
+            .ok()?;
+        let (is_initialised, key) = (key as u32, key >> 32);
+        let place = self.c_library.thread_specific();
+        if is_initialised == 0 || place.indirect != 0 || key >= u64::from(INLINE_KEYS) {
+            return None;
+        }
+        let entry = u64::from(place.offset) + key * u64::from(place.stride);
+        i64::try_from(entry + u64::from(place.value)).ok()
+    }
+
     /// Searches the process for the slot.
     /// `None` when none fits, or several do: while the only thread is running
     /// that is the rule, and a later try may find it waiting.
@@ -216,10 +239,13 @@ impl Instance {
         tls_slot::find_offset(memory, &self.runtime.layout, self.runtime_address)
     }
 
-    /// Searches for the slot and keeps it; for a program, also for every later
-    /// process that runs it. Returns whether it is known now.
+    /// Finds the slot and keeps it: by the key that the interpreter has (to
+    /// 3.14), or by a search, whose result is kept for a program's every later
+    /// process too. Returns whether it is known now.
     pub fn learn_tls_offset(&mut self, memory: &impl UserMemory) -> bool {
-        if let Some(offset) = self.find_tls_offset(memory) {
+        if self.runtime.layout.runtime.tss_struct != ABSENT {
+            self.tls_offset = self.slot_of_key(memory).unwrap_or(0);
+        } else if let Some(offset) = self.find_tls_offset(memory) {
             self.tls_offset = offset;
             if self.is_program {
                 // Another process may have been first; both are right.

@@ -139,7 +139,7 @@ impl KnownCode for NothingKnown {
 /// The names of the frames of one thread, innermost first.
 fn chain(memory: &ProcessMemory, config: &ProcessConfig, state: ThreadState) -> Vec<String> {
     let mut search = Search::zeroed();
-    let found = thread_state::find(memory, config, state.thread_pointer, &mut search);
+    let found = thread_state::find(memory, config, state.thread_pointer, 0, &mut search);
     assert_eq!(found, Ok(state.address), "the usual route");
     let mut walk = Walk::zeroed();
     let mut frames = Box::new(
@@ -202,7 +202,13 @@ fn name(memory: &ProcessMemory, config: &ProcessConfig, frame: &RawFrame) -> Str
 /// and when that list is out of reach.
 fn check_routes(memory: &ProcessMemory, config: &ProcessConfig, state: ThreadState) -> bool {
     let find = |config: &ProcessConfig| {
-        thread_state::find(memory, config, state.thread_pointer, &mut Search::zeroed())
+        thread_state::find(
+            memory,
+            config,
+            state.thread_pointer,
+            0,
+            &mut Search::zeroed(),
+        )
     };
     let mut list_only = *config;
     list_only.tls_offset = 0;

@@ -56,7 +56,7 @@ pub fn replay(
     thread_pointer: u64,
 ) -> Replay {
     let mut search = Search::zeroed();
-    let thread_state = match thread_state::find(memory, config, thread_pointer, &mut search) {
+    let thread_state = match thread_state::find(memory, config, thread_pointer, 0, &mut search) {
         Ok(found) => found,
         Err(stop) => {
             return Replay {
