@@ -32,3 +32,4 @@ mod targets_gone;
 mod threads;
 mod verifier;
 mod wall;
+mod wall_targets;

@@ -14,7 +14,7 @@ use crate::target::Target;
 use crate::timeline::{Thread, Timeline};
 
 /// A wall-clock recording of one process.
-fn record_wall(
+pub(crate) fn record_wall(
     machine: &Machine,
     pid: u32,
     hz: u32,
@@ -44,7 +44,7 @@ fn of_script(
 }
 
 /// The threads with that name; there must be some.
-fn named<'a>(timeline: &'a Timeline, name: &str) -> Result<Vec<&'a Thread>, String> {
+pub(crate) fn named<'a>(timeline: &'a Timeline, name: &str) -> Result<Vec<&'a Thread>, String> {
     let found: Vec<_> = timeline
         .threads
         .iter()

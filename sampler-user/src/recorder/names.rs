@@ -18,6 +18,11 @@ pub(super) struct ThreadNames {
 }
 
 impl ThreadNames {
+    /// The thread `ident` is another one than before.
+    pub(super) fn forget(&mut self, ident: u64) {
+        self.by_ident.remove(&ident);
+    }
+
     /// The name of the thread `ident` (`threading.get_ident()`), if Python has
     /// given it one and it can be read. With `anew`, what was found earlier does
     /// not count: a thread may have got another name.

@@ -84,10 +84,10 @@ impl<W: Write> Session<W> {
 
     fn lifecycle(&mut self, event: &RawLifecycle) {
         let record = &event.record;
+        let time = KernelTime(record.time);
         if event.event == LifecycleKind::ThreadExit
-            && let Some(track) = self.threads.end(record.key, record.tid)
+            && let Some(track) = self.threads.end(record.key, record.tid, time)
         {
-            let time = KernelTime(record.time);
             self.builder.end_track(track, time, &mut self.changes);
             self.write_changes();
         }
@@ -118,6 +118,10 @@ impl<W: Write> Session<W> {
                 waiting::state(&sample.header.wait, python.instance.c_library)
             }
         };
+        if self.threads.has_ended(sample) {
+            account.refuse(StopReason::Moved);
+            return;
+        }
         if sample.origin == Origin::OffCpuSameStack {
             account.restated += 1;
             if let Some(track) = self.threads.known(sample) {
@@ -130,8 +134,11 @@ impl<W: Write> Session<W> {
         match self.symbolizer.resolve(sample, &python.context) {
             Ok(resolved) => {
                 account.show(sample.stop);
-                let track = self.threads.track(sample, process);
+                let (track, replaced) = self.threads.track(sample, process);
                 let changes = &mut self.changes;
+                if let Some(replaced) = replaced {
+                    self.builder.end_track(replaced, resolved.time, changes);
+                }
                 self.builder
                     .observe(track, resolved.time, resolved.stack, state, changes);
                 self.write_changes();
@@ -157,6 +164,7 @@ impl<W: Write> Session<W> {
     /// Every record up to `now` must have been taken.
     pub(super) fn settle(&mut self, now: KernelTime) {
         self.builder.expire(now, &mut self.changes);
+        self.threads.settle(now.saturating_sub(LONGEST_PASS));
         for process in self.targets.take_ended() {
             for track in self.threads.rows_of(process.key) {
                 self.builder.end_track(track, now, &mut self.changes);
@@ -294,6 +302,10 @@ fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {
         account,
     }
 }
+
+/// How long a pass may be held up between looking at a thread and sending what it
+/// saw; only a machine that is very busy comes near it.
+const LONGEST_PASS: Duration = Duration::from_secs(5);
 
 /// How often the container gets a segment.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(2);

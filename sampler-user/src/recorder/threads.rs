@@ -7,7 +7,7 @@ use sampler_common::process::ProcessKey;
 use super::names::ThreadNames;
 use crate::bpf::events::RawSample;
 use crate::targets::FollowedProcess;
-use crate::timeline::{ProcessIndex, ProcessInfo, Track, TrackId, Tracks};
+use crate::timeline::{KernelTime, ProcessIndex, ProcessInfo, Track, TrackId, Tracks};
 
 /// The threads that had samples.
 pub(super) struct Threads {
@@ -21,6 +21,11 @@ struct ProcessThreads {
     index: ProcessIndex,
     names: ThreadNames,
     threads: FxHashMap<u32, Thread>,
+    /// Which thread was seen last with an address: the C library gives that of a
+    /// thread that has ended to a new one.
+    owners: FxHashMap<u64, u32>,
+    /// When threads ended, since the last [`Threads::settle`].
+    ended: FxHashMap<u32, KernelTime>,
 }
 
 struct Thread {
@@ -40,8 +45,13 @@ impl Threads {
         }
     }
 
-    /// The row of the thread that `sample` is of.
-    pub(super) fn track(&mut self, sample: &RawSample, process: &FollowedProcess) -> TrackId {
+    /// The row of the thread that `sample` is of, and the one that it had before
+    /// if that is another: it got another name.
+    pub(super) fn track(
+        &mut self,
+        sample: &RawSample,
+        process: &FollowedProcess,
+    ) -> (TrackId, Option<TrackId>) {
         let header = &sample.header;
         let tracks = &mut self.tracks;
         let known = self
@@ -51,6 +61,8 @@ impl Threads {
                 index: tracks.add_process(info(process, self.with_command_lines)),
                 names: ThreadNames::default(),
                 threads: FxHashMap::default(),
+                owners: FxHashMap::default(),
+                ended: FxHashMap::default(),
             });
         // The kernel uses a thread's number again; then its address differs.
         let before = known
@@ -67,7 +79,11 @@ impl Threads {
             if let Some(thread) = known.threads.get_mut(&header.tid) {
                 thread.samples = samples;
             }
-            return track;
+            return (track, None);
+        }
+        let owner = known.owners.insert(header.thread_id, header.tid);
+        if owner.is_some_and(|tid| tid != header.tid) {
+            known.names.forget(header.thread_id);
         }
         let name = known
             .names
@@ -92,6 +108,7 @@ impl Threads {
                 tracks.add_track(new_track(known.index, sample, name))
             }
         };
+        let replaced = before.map(|it| it.track).filter(|it| *it != track);
         let thread = Thread {
             track,
             ident: header.thread_id,
@@ -99,7 +116,7 @@ impl Threads {
             is_named: is_now_named,
         };
         known.threads.insert(header.tid, thread);
-        track
+        (track, replaced)
     }
 
     /// The row of a thread that had a sample before.
@@ -113,10 +130,31 @@ impl Threads {
         (thread.ident == header.thread_id).then_some(thread.track)
     }
 
-    /// Forgets a thread that has ended; its row, if it had one.
-    pub(super) fn end(&mut self, process: ProcessKey, tid: u32) -> Option<TrackId> {
-        let threads = &mut self.processes.get_mut(&process)?.threads;
-        threads.remove(&tid).map(|thread| thread.track)
+    /// Forgets a thread that ended at `time`; its row, if it had one.
+    pub(super) fn end(
+        &mut self,
+        process: ProcessKey,
+        tid: u32,
+        time: KernelTime,
+    ) -> Option<TrackId> {
+        let known = self.processes.get_mut(&process)?;
+        known.ended.insert(tid, time);
+        known.threads.remove(&tid).map(|thread| thread.track)
+    }
+
+    /// Whether the thread has ended: a pass may be interrupted before it sends
+    /// what it has seen, and a tick may hit a thread on its way out. Its number is
+    /// not another thread's so soon.
+    pub(super) fn has_ended(&self, sample: &RawSample) -> bool {
+        let known = self.processes.get(&sample.header.process);
+        known.is_some_and(|known| known.ended.contains_key(&sample.header.tid))
+    }
+
+    /// Every sample that was taken before `time` has arrived.
+    pub(super) fn settle(&mut self, time: KernelTime) {
+        for known in self.processes.values_mut() {
+            known.ended.retain(|_, end| *end >= time);
+        }
     }
 
     /// The process's number in the trace, if it had samples.
