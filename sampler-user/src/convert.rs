@@ -9,10 +9,14 @@ use std::error::Error;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 pub use self::input::read_trace;
 pub use self::selection::{Selection, Split, TimePoint};
 use crate::output::{
-    ContainerSink, Format, JsonError, Order, SinkError, TimelineJson, TraceSink, TraceView, drive,
+    ChromeTrace, ContainerSink, FileFormat, FirefoxProfile, Flame, FlameSvg, Folded, Format,
+    JsonError, Pprof, Shape, SinkError, Speedscope, TimelineJson, TraceSink, TraceView, drive,
     projected_bytes,
 };
 use crate::trace::{Trace, TraceError};
@@ -99,6 +103,17 @@ pub struct Output {
     pub path: PathBuf,
     /// Its format.
     pub format: Format,
+    /// Whether gzip packs it.
+    pub gzip: bool,
+}
+
+impl Output {
+    fn file_format(&self) -> FileFormat {
+        FileFormat {
+            format: self.format,
+            gzip: self.gzip,
+        }
+    }
 }
 
 /// How a trace is written.
@@ -108,8 +123,8 @@ pub struct ConvertOptions {
     pub selection: Selection,
     /// Into how many files.
     pub split: Split,
-    /// In which order, where the format leaves the choice.
-    pub order: Order,
+    /// In which order, and what is added up.
+    pub shape: Shape,
     /// Whether to write JSON that no browser reads.
     pub force: bool,
 }
@@ -162,10 +177,11 @@ pub fn write_trace(
     }
     let mut planned = Vec::new();
     for output in outputs {
-        for (path, view) in parts::split(&whole, &output.path, options.split) {
+        let ending = output.file_format().extension();
+        for (path, view) in parts::split(&whole, &output.path, &ending, options.split) {
             let size = match output.format {
                 Format::TimelineJson => projected_bytes(&view),
-                Format::Container => 0,
+                _ => 0,
             };
             if size > TOO_LARGE && !options.force {
                 return Err(ConvertError::TooLarge {
@@ -192,7 +208,7 @@ pub fn write_trace(
             source,
         };
         let mut destination = create(&file.path).map_err(failed)?;
-        write_view(&view, output.format, options.order, &mut *destination).map_err(|source| {
+        write_packed(&view, output, options.shape, &mut *destination).map_err(|source| {
             ConvertError::Sink {
                 path: file.path.clone(),
                 source,
@@ -204,6 +220,20 @@ pub fn write_trace(
     Ok(written)
 }
 
+fn write_packed(
+    view: &TraceView<'_>,
+    output: &Output,
+    shape: Shape,
+    destination: &mut dyn Destination,
+) -> Result<(), SinkError> {
+    if !output.gzip {
+        return write_view(view, output.format, shape, destination);
+    }
+    let mut packer = GzEncoder::new(destination, Compression::fast());
+    write_view(view, output.format, shape, &mut packer)?;
+    Ok(packer.finish()?.flush()?)
+}
+
 /// Writes a part of a trace in one format.
 ///
 /// # Errors
@@ -211,12 +241,19 @@ pub fn write_trace(
 pub fn write_view(
     view: &TraceView<'_>,
     format: Format,
-    order: Order,
+    shape: Shape,
     output: impl Write,
 ) -> Result<(), SinkError> {
     let sink: Box<dyn TraceSink + '_> = match format {
-        Format::TimelineJson => Box::new(TimelineJson::new(output, view, order)),
+        Format::TimelineJson => Box::new(TimelineJson::new(output, view, shape.order)),
         Format::Container => Box::new(ContainerSink::new(output, view)?),
+        Format::Folded => Box::new(Folded::new(output, view, shape)),
+        Format::FlameGraph => Box::new(FlameSvg::new(output, view, Flame::Graph, shape)),
+        Format::FlameChart => Box::new(FlameSvg::new(output, view, Flame::Chart, shape)),
+        Format::Speedscope => Box::new(Speedscope::new(output, view)),
+        Format::Chrome => Box::new(ChromeTrace::new(output, view)),
+        Format::Pprof => Box::new(Pprof::new(output, view, shape)),
+        Format::Firefox => Box::new(FirefoxProfile::new(output, view)),
     };
     drive(view, sink)
 }

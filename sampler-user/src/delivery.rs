@@ -13,7 +13,7 @@ use crate::convert::{
     convert,
 };
 use crate::outfile::OutputFile;
-use crate::output::{Format, FormatError};
+use crate::output::{FileFormat, Format, FormatError, Shape};
 use crate::privileges::{Owner, PrivilegeError};
 
 /// What stands for standard output where a path is wanted.
@@ -79,24 +79,26 @@ impl Delivery {
             let named = target
                 .format
                 .as_deref()
-                .map(Format::from_name)
+                .map(FileFormat::from_name)
                 .transpose()?;
-            let (path, format) = match &target.destination {
-                Place::StandardOutput => (
-                    STANDARD_OUTPUT.into(),
-                    named.unwrap_or(Format::TimelineJson),
-                ),
+            let unnamed = FileFormat {
+                format: Format::TimelineJson,
+                gzip: false,
+            };
+            let (path, found) = match &target.destination {
+                Place::StandardOutput => (STANDARD_OUTPUT.into(), named.unwrap_or(unnamed)),
                 Place::DefaultName(_) => {
-                    let format = named.unwrap_or(Format::TimelineJson);
-                    let path = target.path(format.extension()).unwrap_or_default();
-                    (path.into_owned(), format)
+                    let found = named.unwrap_or(unnamed);
+                    let path = target.path(&found.extension()).unwrap_or_default();
+                    (path.into_owned(), found)
                 }
                 Place::File(path) => (
                     path.clone(),
-                    named.map_or_else(|| Format::from_path(path), Ok)?,
+                    named.map_or_else(|| FileFormat::from_path(path), Ok)?,
                 ),
             };
-            outputs.push(Output { path, format });
+            let FileFormat { format, gzip } = found;
+            outputs.push(Output { path, format, gzip });
         }
         Ok(Self {
             outputs,
@@ -183,7 +185,10 @@ pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions
     ConvertOptions {
         selection,
         split: config.split,
-        order: config.order,
+        shape: Shape {
+            order: config.order,
+            merge_threads: false,
+        },
         force: config.force,
     }
 }

@@ -1,10 +1,12 @@
 //! Each format's bytes against a file that a person has looked at. Run with
 //! `PYEBPF_BLESS=1` to accept what comes out, and read the difference.
 
+use std::io::Read;
 use std::path::PathBuf;
 
+use flate2::read::MultiGzDecoder;
 use sampler_user::convert::write_view;
-use sampler_user::output::{Format, Order, TraceView};
+use sampler_user::output::{Format, Order, Shape, TraceView};
 use sampler_user::trace::{Mode, Trace};
 
 use crate::sample_trace;
@@ -24,16 +26,19 @@ fn check(name: &str, bytes: &[u8]) {
     );
 }
 
-pub(crate) fn json(trace: &Trace, order: Order) -> Vec<u8> {
+/// A trace in a format.
+pub(crate) fn written(trace: &Trace, format: Format, shape: Shape) -> Vec<u8> {
     let mut out = Vec::new();
-    write_view(
-        &TraceView::whole(trace),
-        Format::TimelineJson,
-        order,
-        &mut out,
-    )
-    .unwrap();
+    write_view(&TraceView::whole(trace), format, shape, &mut out).unwrap();
     out
+}
+
+pub(crate) fn json(trace: &Trace, order: Order) -> Vec<u8> {
+    let shape = Shape {
+        order,
+        ..Shape::default()
+    };
+    written(trace, Format::TimelineJson, shape)
 }
 
 #[test]
@@ -58,4 +63,66 @@ fn timeline_json_with_states() {
         "wall.json",
         &json(&sample_trace::trace(Mode::Wall), Order::Thread),
     );
+}
+
+fn wall(format: Format) -> Vec<u8> {
+    written(&sample_trace::trace(Mode::Wall), format, Shape::default())
+}
+
+#[test]
+fn folded() {
+    check("wall.folded", &wall(Format::Folded));
+}
+
+#[test]
+fn folded_with_the_threads_of_a_process_together() {
+    let shape = Shape {
+        merge_threads: true,
+        ..Shape::default()
+    };
+    let trace = sample_trace::trace(Mode::Wall);
+    check("merged.folded", &written(&trace, Format::Folded, shape));
+}
+
+#[test]
+fn flame_graph() {
+    check("wall.svg", &wall(Format::FlameGraph));
+}
+
+#[test]
+fn flame_chart() {
+    check("wall.flamechart.svg", &wall(Format::FlameChart));
+}
+
+#[test]
+fn speedscope() {
+    check("wall.speedscope.json", &wall(Format::Speedscope));
+}
+
+#[test]
+fn firefox() {
+    check("wall.firefox.json", &wall(Format::Firefox));
+}
+
+#[test]
+fn chrome() {
+    check("wall.chrome.json", &wall(Format::Chrome));
+}
+
+/// The bytes inside of gzip, whose own depend on the version of the packer.
+#[test]
+fn pprof() {
+    let mut unpacked = Vec::new();
+    let packed = wall(Format::Pprof);
+    MultiGzDecoder::new(packed.as_slice())
+        .read_to_end(&mut unpacked)
+        .unwrap();
+    check("wall.pb", &unpacked);
+}
+
+#[test]
+fn the_same_trace_gives_the_same_bytes() {
+    for format in Format::ALL {
+        assert!(wall(format) == wall(format), "{format:?}");
+    }
 }

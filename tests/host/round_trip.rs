@@ -11,7 +11,7 @@ use sampler_user::convert::{
     ConvertError, ConvertOptions, Destination, DestinationError, Output, Selection, Split,
     TimePoint, convert, read_trace,
 };
-use sampler_user::output::{Format, Order};
+use sampler_user::output::{FileFormat, Order, Shape};
 use sampler_user::trace::Mode;
 
 use crate::golden::json;
@@ -49,12 +49,13 @@ fn converted(
     options: &ConvertOptions,
 ) -> Result<BTreeMap<PathBuf, Vec<u8>>, ConvertError> {
     let files = Files::default();
-    let format = Format::from_path(Path::new(path)).unwrap();
+    let FileFormat { format, gzip } = FileFormat::from_path(Path::new(path)).unwrap();
     convert(
         input,
         &[Output {
             path: path.into(),
             format,
+            gzip,
         }],
         options,
         |path| {
@@ -71,7 +72,10 @@ fn converted(
 
 fn one(input: impl Read, path: &str, order: Order) -> Vec<u8> {
     let options = ConvertOptions {
-        order,
+        shape: Shape {
+            order,
+            ..Shape::default()
+        },
         ..ConvertOptions::default()
     };
     converted(input, path, &options)
@@ -194,17 +198,18 @@ fn a_part_is_taken_by_time_thread_and_process() {
 
 #[test]
 fn a_file_for_each_process_or_thread() {
-    let split = |split| {
+    let split_to = |path, split| {
         let options = ConvertOptions {
             split,
             ..ConvertOptions::default()
         };
-        let files = converted(container(Mode::Cpu).as_slice(), "d/t.json", &options).unwrap();
+        let files = converted(container(Mode::Cpu).as_slice(), path, &options).unwrap();
         files
             .keys()
             .map(|path| path.display().to_string())
             .collect::<Vec<_>>()
     };
+    let split = |split| split_to("d/t.json", split);
     assert_eq!(split(Split::Process), ["d/t.1234.json", "d/t.1240.json"]);
     assert_eq!(
         split(Split::Thread),
@@ -212,6 +217,13 @@ fn a_file_for_each_process_or_thread() {
             "d/t.1234.1234.json",
             "d/t.1240.1240.json",
             "d/t.1240.1241.json"
+        ]
+    );
+    assert_eq!(
+        split_to("d/t.x.speedscope.json.gz", Split::Process),
+        [
+            "d/t.x.1234.speedscope.json.gz",
+            "d/t.x.1240.speedscope.json.gz"
         ]
     );
 }

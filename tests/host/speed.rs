@@ -6,7 +6,7 @@ use std::io;
 use std::time::Instant;
 
 use sampler_user::convert::write_view;
-use sampler_user::output::{Format, Order, TraceView};
+use sampler_user::output::{Format, Order, Shape, TraceView};
 use sampler_user::timeline::{ProcessInfo, RowChange, StackId, State, Track};
 use sampler_user::trace::{Mode, Summary, TraceWriter, read_bytes};
 
@@ -135,12 +135,16 @@ fn a_million_rows_a_second() {
     ] {
         let start = Instant::now();
         let mut count = Count(0);
-        write_view(&TraceView::whole(&trace), format, order, &mut count).unwrap();
+        let shape = Shape {
+            order,
+            ..Shape::default()
+        };
+        write_view(&TraceView::whole(&trace), format, shape, &mut count).unwrap();
         report(what, start, count.0);
     }
     let view = TraceView::whole(&trace);
     let mut count = Count(0);
-    write_view(&view, Format::TimelineJson, Order::Thread, &mut count).unwrap();
+    write_view(&view, Format::TimelineJson, Shape::default(), &mut count).unwrap();
     let projected = sampler_user::output::projected_bytes(&view);
     println!("JSON projected {projected}, written {}", count.0);
     assert!(projected.abs_diff(count.0) * 20 < count.0);

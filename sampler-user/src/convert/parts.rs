@@ -8,11 +8,12 @@ use crate::output::TraceView;
 use crate::timeline::{ProcessIndex, TrackId};
 
 /// The parts of a view and the path of each: `trace.<pid>.json` by process,
-/// `trace.<pid>.<tid>.json` by thread. A path that comes again, because pids
-/// are reused, gets a number.
+/// `trace.<pid>.<tid>.json` by thread, before the ending of the format. A path
+/// that comes again, because pids are reused, gets a number.
 pub(super) fn split<'a>(
     whole: &TraceView<'a>,
     path: &Path,
+    ending: &str,
     split: Split,
 ) -> Vec<(PathBuf, TraceView<'a>)> {
     if split == Split::No {
@@ -41,13 +42,25 @@ pub(super) fn split<'a>(
         if *times > 1 {
             mark = format!("{mark}.{times}");
         }
-        parts.push((marked(path, &mark), whole.part(tracks)));
+        parts.push((marked(path, ending, &mark), whole.part(tracks)));
     }
     parts
 }
 
-fn marked(path: &Path, mark: &str) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}.{mark}.{extension}"))
+fn marked(path: &Path, ending: &str, mark: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let at = name.len().saturating_sub(ending.len());
+    let by_ending = name.split_at_checked(at).filter(|(stem, found)| {
+        found.eq_ignore_ascii_case(ending) && stem.len() > 1 && stem.ends_with('.')
+    });
+    if let Some((stem, ending)) = by_ending {
+        return path.with_file_name(format!("{stem}{mark}.{ending}"));
+    }
+    match (path.file_stem(), path.extension()) {
+        (Some(stem), Some(extension)) => {
+            let (stem, extension) = (stem.to_string_lossy(), extension.to_string_lossy());
+            path.with_file_name(format!("{stem}.{mark}.{extension}"))
+        }
+        _ => path.with_file_name(format!("{name}.{mark}")),
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::output::TraceView;
+use crate::output::{RowFilter, TraceView};
 use crate::timeline::{KernelTime, TrackId};
 use crate::trace::{Trace, TraceInfo};
 
@@ -66,7 +66,9 @@ impl Selection {
         let to = self
             .to
             .map_or(trace.summary.end, |to| to.in_trace(&trace.info));
-        TraceView::new(trace, from, to, |id| self.wants(trace, id))
+        TraceView::new(trace, from, to, RowFilter::default(), |id| {
+            self.wants(trace, id)
+        })
     }
 
     fn wants(&self, trace: &Trace, id: TrackId) -> bool {

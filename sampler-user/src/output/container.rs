@@ -8,7 +8,7 @@ use crate::timeline::{
     Frame, FrameId, ProcessIndex, RowChange, StackId, StackNode, StringId, Symbols, SymbolsError,
     TimelineRow, Track, TrackId, Tracks,
 };
-use crate::trace::{ProcessSummary, Summary, TraceError, TraceWriter};
+use crate::trace::{ProcessSummary, Summary, TraceError, TraceInfo, TraceWriter};
 
 /// A sink for `.pyebpf`. Only what the rows use goes into the file.
 pub struct ContainerSink<'a, W> {
@@ -27,9 +27,13 @@ impl<'a, W: Write> ContainerSink<'a, W> {
     /// [`SinkError`].
     pub fn new(output: W, view: &'a TraceView<'a>) -> Result<Self, SinkError> {
         let trace = view.trace();
+        let info = TraceInfo {
+            mode: view.mode(),
+            ..trace.info.clone()
+        };
         Ok(Self {
             view,
-            writer: TraceWriter::create(output, &trace.info)?,
+            writer: TraceWriter::create(output, &info)?,
             tracks: Tracks::default(),
             new_tracks: vec![None; trace.tracks.tracks().len()],
             new_processes: vec![None; trace.tracks.processes().len()],
@@ -39,8 +43,8 @@ impl<'a, W: Write> ContainerSink<'a, W> {
 }
 
 impl<W: Write> TraceSink for ContainerSink<'_, W> {
-    fn order(&self) -> Order {
-        Order::Time
+    fn order(&self) -> Option<Order> {
+        Some(Order::Time)
     }
 
     fn track(&mut self, id: TrackId) -> Result<(), SinkError> {

@@ -4,9 +4,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use super::{Order, SinkError, TraceSink};
+use super::{Order, RowFilter, SinkError, TraceSink};
 use crate::timeline::{KernelTime, ProcessInfo, StackId, State, TimelineRow, Track, TrackId};
-use crate::trace::Trace;
+use crate::trace::{Mode, Trace};
 
 /// The part of a trace that goes into one file.
 #[derive(Clone, Debug)]
@@ -16,24 +16,27 @@ pub struct TraceView<'a> {
     tracks: Vec<TrackId>,
     from: KernelTime,
     to: KernelTime,
+    filter: RowFilter,
     several_processes: bool,
 }
 
 impl<'a> TraceView<'a> {
-    /// The part from `from` to `to` of the tracks for which `wanted` holds.
+    /// The part from `from` to `to` of the tracks for which `wanted` holds, with
+    /// the rows that `filter` shows.
     #[must_use]
     pub fn new(
         trace: &'a Trace,
         from: KernelTime,
         to: KernelTime,
+        filter: RowFilter,
         wanted: impl Fn(TrackId) -> bool,
     ) -> Self {
-        let to = to.min(trace.summary.end);
         let mut view = Self {
             trace,
             tracks: Vec::new(),
-            from,
-            to,
+            from: whole_microseconds(from),
+            to: whole_microseconds(to.min(trace.summary.end)),
+            filter,
             several_processes: false,
         };
         let mut order: Vec<_> = trace
@@ -59,7 +62,8 @@ impl<'a> TraceView<'a> {
     /// The whole trace.
     #[must_use]
     pub fn whole(trace: &'a Trace) -> Self {
-        Self::new(trace, KernelTime(0), trace.summary.end, |_| true)
+        let filter = RowFilter::default();
+        Self::new(trace, KernelTime(0), trace.summary.end, filter, |_| true)
     }
 
     /// The same times of some of its tracks.
@@ -84,6 +88,29 @@ impl<'a> TraceView<'a> {
         &self.tracks
     }
 
+    /// When the part begins: the time zero of formats that have one.
+    #[must_use]
+    pub fn start(&self) -> KernelTime {
+        let start = whole_microseconds(self.trace.info.start);
+        self.from.max(start).min(self.to.max(start))
+    }
+
+    /// Microseconds from the part's start to `time`.
+    #[must_use]
+    pub fn microseconds(&self, time: KernelTime) -> u64 {
+        time.0.saturating_sub(self.start().0) / 1000
+    }
+
+    /// What was sampled, as far as it is shown.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        if self.filter.running_only {
+            Mode::Cpu
+        } else {
+            self.trace.info.mode
+        }
+    }
+
     /// When the part ends.
     #[must_use]
     pub fn end(&self) -> KernelTime {
@@ -93,7 +120,8 @@ impl<'a> TraceView<'a> {
     /// The rows of a track, cut to the part's times, from its first stack on.
     pub fn rows(&self, track: TrackId) -> impl Iterator<Item = TimelineRow> + use<'a> {
         let (from, to) = (self.from, self.to);
-        self.trace
+        let rows = self
+            .trace
             .rows
             .rows(track, self.trace.summary.end)
             .filter(move |row| row.end > from || row.start >= from)
@@ -102,7 +130,10 @@ impl<'a> TraceView<'a> {
                 start: row.start.max(from),
                 end: row.end.min(to),
                 ..row
-            })
+            });
+        self.filter
+            .clone()
+            .apply(rows)
             .skip_while(|row| row.stack == StackId::EMPTY && row.state == State::None)
     }
 
@@ -127,13 +158,19 @@ impl<'a> TraceView<'a> {
     }
 }
 
+/// Times are kept in microseconds, as every format has them.
+fn whole_microseconds(time: KernelTime) -> KernelTime {
+    KernelTime(time.0 - time.0 % 1000)
+}
+
 /// Gives all rows of a view to a sink, in the order it wants.
 ///
 /// # Errors
 /// What the sink returns.
 pub fn drive(view: &TraceView<'_>, mut sink: Box<dyn TraceSink + '_>) -> Result<(), SinkError> {
     match sink.order() {
-        Order::Thread => {
+        None => {}
+        Some(Order::Thread) => {
             for &track in view.tracks() {
                 sink.track(track)?;
                 for row in view.rows(track) {
@@ -141,7 +178,7 @@ pub fn drive(view: &TraceView<'_>, mut sink: Box<dyn TraceSink + '_>) -> Result<
                 }
             }
         }
-        Order::Time => by_time(view, &mut *sink)?,
+        Some(Order::Time) => by_time(view, &mut *sink)?,
     }
     sink.finish()
 }

@@ -116,6 +116,14 @@ pub struct TimelineRow {
     pub state: State,
 }
 
+impl TimelineRow {
+    /// How long the row lasts, in microseconds.
+    #[must_use]
+    pub const fn microseconds(&self) -> u64 {
+        self.end.0.saturating_sub(self.start.0) / 1000
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::State;

@@ -68,7 +68,7 @@ pub struct Frame {
 }
 
 /// A stack: its innermost frame, and the stack of the callers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StackNode {
     /// The callers; [`StackId::EMPTY`] for an outermost frame.
     pub parent: StackId,

@@ -123,8 +123,8 @@ impl<'a, W: Write> TimelineJson<'a, W> {
 }
 
 impl<W: Write> TraceSink for TimelineJson<'_, W> {
-    fn order(&self) -> Order {
-        self.order
+    fn order(&self) -> Option<Order> {
+        Some(self.order)
     }
 
     fn track(&mut self, track: TrackId) -> Result<(), SinkError> {

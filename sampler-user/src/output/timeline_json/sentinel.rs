@@ -93,7 +93,7 @@ pub(super) fn put(
         },
         recording: Recording {
             hz: trace.info.hz,
-            mode: trace.info.mode.name(),
+            mode: view.mode().name(),
             host: &trace.info.host,
             kernel: &trace.info.kernel,
             program: &trace.info.program,

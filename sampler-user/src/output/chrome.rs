@@ -1,0 +1,292 @@
+//! The trace event JSON that Perfetto and `chrome://tracing` open: each call a
+//! slice on its thread's track. It refuses to know anything of the viewers but
+//! the format.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::identity::{Identities, Identity};
+use super::out::{Out, put_number};
+use super::{Functions, Order, SinkError, TraceSink, TraceView, json_text, labels};
+use crate::timeline::{FrameId, StackId, State, TimelineRow, TrackId};
+
+/// Texts of frames are kept up to this many bytes; others are made again.
+const KEPT: usize = 64 << 20;
+
+/// A sink for `.chrome.json`.
+///
+/// A slice lasts as long as its function stays at its place in the stack,
+/// whatever line it is at. A thread that does not run has its state as the
+/// innermost slice. Slices that end together are written from the outermost,
+/// so that of equal ones the caller comes first: readers sort by time and keep
+/// the order of what is equal.
+pub struct ChromeTrace<'a, W> {
+    out: Out<W>,
+    view: &'a TraceView<'a>,
+    functions: Functions,
+    texts: Texts,
+    identities: Identities,
+    /// `,"pid":1,"tid":2,"ts":` of the thread at hand.
+    ids: Vec<u8>,
+    open: Vec<Slice>,
+    path: Vec<FrameId>,
+    events: u64,
+    threads: u64,
+}
+
+/// A call that has not ended.
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    what: What,
+    /// Microseconds since the view's start.
+    start: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// A function, at the frame it began with.
+    Call {
+        function: u32,
+        frame: FrameId,
+    },
+    Waiting(State),
+}
+
+impl What {
+    fn goes_on_as(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Call { function: a, .. }, Self::Call { function: b, .. }) => a == b,
+            _ => self == other,
+        }
+    }
+}
+
+/// What is at a depth: a frame, or behind the last one the state.
+fn what(functions: &Functions, path: &[FrameId], depth: usize, state: State) -> What {
+    match path.get(depth) {
+        Some(&frame) => What::Call {
+            function: functions.of_frame(frame),
+            frame,
+        },
+        None => What::Waiting(state),
+    }
+}
+
+impl<'a, W: Write> ChromeTrace<'a, W> {
+    /// A sink for the rows of `view`.
+    #[must_use]
+    pub fn new(output: W, view: &'a TraceView<'a>) -> Self {
+        let symbols = &view.trace().symbols;
+        Self {
+            out: Out::new(output),
+            view,
+            functions: Functions::of(symbols),
+            texts: Texts::new(symbols.frame_count()),
+            identities: Identities::default(),
+            ids: Vec::new(),
+            open: Vec::new(),
+            path: Vec::new(),
+            events: 0,
+            threads: 0,
+        }
+    }
+
+    fn begin_event(&mut self) {
+        let lead = if self.events == 0 {
+            "{\"traceEvents\":[\n"
+        } else {
+            ",\n"
+        };
+        self.out.put(lead);
+        self.events += 1;
+    }
+
+    /// An event that tells something of a process or a thread.
+    fn tell(&mut self, what: &str, ids: Identity, arguments: &Value) -> io::Result<()> {
+        self.begin_event();
+        self.out.put("{\"ph\":\"M\",\"pid\":");
+        self.out.number(ids.pid);
+        self.out.put(",\"tid\":");
+        self.out.number(ids.tid);
+        self.out.put(",\"name\":\"");
+        self.out.put(what);
+        self.out.put("\",\"args\":");
+        json_text::put(&mut self.out.buffer, arguments)?;
+        self.out.put("}");
+        Ok(())
+    }
+
+    /// Ends the slices from `depth` inwards.
+    fn close(&mut self, depth: usize, end: u64) -> io::Result<()> {
+        for position in depth..self.open.len() {
+            let Some(&slice) = self.open.get(position) else {
+                break;
+            };
+            self.begin_event();
+            self.out.put("{\"ph\":\"X\"");
+            self.out.buffer.extend_from_slice(&self.ids);
+            self.out.number(slice.start);
+            self.out.put(",\"dur\":");
+            self.out.number(end - slice.start);
+            match slice.what {
+                What::Call { frame, .. } => {
+                    self.texts.put(self.view, frame, &mut self.out.buffer)?;
+                }
+                What::Waiting(state) => {
+                    let label = labels::state(state).unwrap_or_default();
+                    self.out.put(",\"cat\":\"state\",\"name\":");
+                    json_text::put(&mut self.out.buffer, &label)?;
+                    self.out.put("}");
+                }
+            }
+            self.out.drain()?;
+        }
+        self.open.truncate(depth);
+        Ok(())
+    }
+
+    fn change(&mut self, stack: StackId, state: State, time: u64) -> io::Result<()> {
+        let mut path = std::mem::take(&mut self.path);
+        self.view.trace().symbols.frames_of(stack, &mut path);
+        let waiting = labels::is_waiting(state) && !path.is_empty();
+        let length = path.len() + usize::from(waiting);
+        let depth = (0..length)
+            .zip(&self.open)
+            .take_while(|(depth, slice)| {
+                slice
+                    .what
+                    .goes_on_as(what(&self.functions, &path, *depth, state))
+            })
+            .count();
+        self.close(depth, time)?;
+        let new = (depth..length).map(|depth| Slice {
+            what: what(&self.functions, &path, depth, state),
+            start: time,
+        });
+        self.open.extend(new);
+        self.path = path;
+        Ok(())
+    }
+
+    fn close_thread(&mut self) -> io::Result<()> {
+        let end = self.view.microseconds(self.view.end());
+        self.close(0, end)
+    }
+}
+
+impl<W: Write> TraceSink for ChromeTrace<'_, W> {
+    fn order(&self) -> Option<Order> {
+        Some(Order::Thread)
+    }
+
+    fn track(&mut self, id: TrackId) -> Result<(), SinkError> {
+        self.close_thread()?;
+        let ids = self.identities.of(self.view, id);
+        let Some((track, process)) = self.view.thread(id) else {
+            return Ok(());
+        };
+        if ids.new_process {
+            self.tell("process_name", ids, &json!({"name": process.name}))?;
+            if !process.cmdline.is_empty() {
+                let labels = json!({"labels": process.cmdline});
+                self.tell("process_labels", ids, &labels)?;
+            }
+        }
+        self.tell("thread_name", ids, &json!({"name": track.name}))?;
+        let position = json!({"sort_index": self.threads});
+        self.tell("thread_sort_index", ids, &position)?;
+        self.threads += 1;
+        self.ids.clear();
+        self.ids.extend_from_slice(b",\"pid\":");
+        put_number(&mut self.ids, ids.pid);
+        self.ids.extend_from_slice(b",\"tid\":");
+        put_number(&mut self.ids, ids.tid);
+        self.ids.extend_from_slice(b",\"ts\":");
+        Ok(())
+    }
+
+    fn row(&mut self, row: &TimelineRow) -> Result<(), SinkError> {
+        if row.microseconds() > 0 {
+            let start = self.view.microseconds(row.start);
+            self.change(row.stack, row.state, start)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+        self.close_thread()?;
+        if self.events == 0 {
+            self.out.put("{\"traceEvents\":[");
+        }
+        let info = &self.view.trace().info;
+        self.out
+            .put("\n],\"displayTimeUnit\":\"ms\",\"otherData\":");
+        let start = info.unix_microseconds(self.view.start());
+        let about = json!({
+            "exporter": super::EXPORTER,
+            "host": info.host,
+            "kernel": info.kernel,
+            "mode": self.view.mode().name(),
+            "hz": info.hz,
+            "start_unix_us": start,
+            "recorder": info.program,
+            "counts": self.view.trace().summary.counts,
+        });
+        json_text::put(&mut self.out.buffer, &about)?;
+        self.out.put("}\n");
+        Ok(self.out.finish()?)
+    }
+}
+
+/// The end of a frame's events, each rendered once.
+struct Texts {
+    kept: Vec<u8>,
+    /// Start and length in `kept`; a length of 0 is not yet there.
+    ranges: Vec<(u32, u32)>,
+}
+
+impl Texts {
+    fn new(frames: u32) -> Self {
+        Self {
+            kept: Vec::new(),
+            ranges: vec![(0, 0); frames as usize],
+        }
+    }
+
+    /// Appends `,"cat":"python","name":"f","args":{"file":"a.py","line":3}}`.
+    fn put(&mut self, view: &TraceView<'_>, id: FrameId, out: &mut Vec<u8>) -> io::Result<()> {
+        let Some(range) = self.ranges.get_mut(id.index()) else {
+            return Ok(());
+        };
+        if range.1 == 0 {
+            let start = self.kept.len();
+            if start >= KEPT {
+                return Self::render(view, id, out);
+            }
+            Self::render(view, id, &mut self.kept)?;
+            let length = self.kept.len() - start;
+            if let (Ok(start), Ok(length)) = (u32::try_from(start), u32::try_from(length)) {
+                *range = (start, length);
+            }
+        }
+        let (start, length) = (range.0 as usize, range.1 as usize);
+        out.extend_from_slice(self.kept.get(start..start + length).unwrap_or_default());
+        Ok(())
+    }
+
+    fn render(view: &TraceView<'_>, id: FrameId, out: &mut Vec<u8>) -> io::Result<()> {
+        let symbols = &view.trace().symbols;
+        let frame = symbols.frame(id).unwrap_or_default();
+        out.extend_from_slice(b",\"cat\":\"python\",\"name\":");
+        json_text::put(out, symbols.string(frame.function))?;
+        out.extend_from_slice(b",\"args\":{\"file\":");
+        json_text::put(out, symbols.string(frame.file))?;
+        if frame.line > 0 {
+            out.extend_from_slice(b",\"line\":");
+            put_number(out, frame.line);
+        }
+        out.extend_from_slice(b"}}");
+        Ok(())
+    }
+}

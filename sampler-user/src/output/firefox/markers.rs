@@ -1,0 +1,83 @@
+//! The markers of a thread: each time that it did not run, and why. It refuses
+//! to know its stacks.
+
+use std::io::{self, Write};
+
+use super::meta::{WAITING_MARKER, category_of};
+use super::tables::Strings;
+use crate::output::out::Out;
+use crate::output::{TraceView, labels};
+use crate::timeline::{State, TrackId};
+
+/// The phase of a marker that has a start and an end.
+const INTERVAL: &str = "1";
+
+/// A time in which a thread waits for one thing, whatever its stacks are.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    state: State,
+    /// Microseconds from the view's start.
+    start: u64,
+    end: u64,
+}
+
+fn waits(view: &TraceView<'_>, track: TrackId) -> impl Iterator<Item = Wait> {
+    let rows = view.rows(track).filter(|row| row.microseconds() > 0);
+    let mut waits = rows
+        .map(|row| Wait {
+            state: row.state,
+            start: view.microseconds(row.start),
+            end: view.microseconds(row.end),
+        })
+        .peekable();
+    std::iter::from_fn(move || {
+        let mut wait = waits.next()?;
+        while let Some(next) = waits.next_if(|next| next.state == wait.state) {
+            wait.end = next.end;
+        }
+        Some(wait)
+    })
+    .filter(|wait| labels::is_waiting(wait.state))
+}
+
+/// Appends `,"markers":{…}`.
+pub(super) fn put<W: Write>(
+    view: &TraceView<'_>,
+    track: TrackId,
+    strings: &mut Strings<'_>,
+    out: &mut Out<W>,
+) -> io::Result<()> {
+    let mut length = 0_u64;
+    let mut column = |out: &mut Out<W>, cell: &mut dyn FnMut(&mut Out<W>, Wait)| {
+        length = 0;
+        for wait in waits(view, track) {
+            out.comma_unless(length == 0);
+            cell(out, wait);
+            length += 1;
+            out.drain()?;
+        }
+        io::Result::Ok(())
+    };
+    out.put(",\"markers\":{\"name\":[");
+    column(out, &mut |out, wait| {
+        out.number(strings.of_state(wait.state))
+    })?;
+    out.put("],\"startTime\":[");
+    column(out, &mut |out, wait| out.milliseconds(wait.start))?;
+    out.put("],\"endTime\":[");
+    column(out, &mut |out, wait| out.milliseconds(wait.end))?;
+    out.put("],\"phase\":[");
+    column(out, &mut |out, _| out.put(INTERVAL))?;
+    out.put("],\"category\":[");
+    column(out, &mut |out, wait| out.number(category_of(wait.state)))?;
+    out.put("],\"data\":[");
+    column(out, &mut |out, _| {
+        out.put("{\"type\":\"");
+        out.put(WAITING_MARKER);
+        out.put("\"}");
+    })?;
+    out.put("],\"length\":");
+    out.number(length);
+    out.put("}");
+    Ok(())
+}
