@@ -38,7 +38,14 @@ Examples:
   pyebpf convert night.pyebpf -o night.json
   pyebpf convert night.pyebpf -o minute.json --from 2h --to 2h1m
   pyebpf convert night.pyebpf -o workers.json --process gunicorn --split process
-  pyebpf convert old.json -o old.pyebpf";
+  pyebpf convert night.pyebpf -o night.svg --module myapp --merge-threads
+  pyebpf convert old.json -o old.pyebpf
+  ssh web01 cat a.pyebpf | pyebpf convert - -o - -f pprof > a.pb.gz
+
+Formats, by the ending of FILE; those of text take .gz behind:
+  .json  .pyebpf  .folded  .svg  .flamechart.svg  .pb.gz (pprof)
+  .speedscope.json  .firefox.json  .chrome.json (Perfetto)
+It reads .pyebpf, .json (also that of the 2012 profiler) and .folded, gzipped or not.";
 
 /// Samples running CPython programs from the kernel and writes a timeline.
 ///
@@ -193,6 +200,23 @@ pub struct ConvertArguments {
     /// What is written and where
     #[command(flatten)]
     pub output: OutputArguments,
+    /// What of it is written
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+    /// Add up the threads of a process in formats without a time axis
+    #[arg(long)]
+    pub merge_threads: bool,
+    /// Leave the text of source lines out of the result
+    #[arg(long)]
+    pub no_source: bool,
+    /// Leave the command lines of processes out of the result
+    #[arg(long)]
+    pub no_cmdline: bool,
+}
+
+/// Which part of a trace is meant. The texts are regular expressions.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SelectionArguments {
     /// Begin here: time since the start (90, 2h), an RFC 3339 date, or @SECONDS of Unix time
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
@@ -202,9 +226,30 @@ pub struct ConvertArguments {
     /// Only threads whose name contains this; repeat it for more
     #[arg(long, value_name = "TEXT")]
     pub thread: Vec<String>,
-    /// Only this process: a pid, or a text that its name contains; repeat it for more
-    #[arg(long, value_name = "PID|TEXT")]
+    /// Only processes whose name[pid] or command line contains this; repeat it for more
+    #[arg(long, value_name = "TEXT")]
     pub process: Vec<String>,
+    /// Only stacks with a function whose name contains this; repeat it for more
+    #[arg(long, value_name = "TEXT")]
+    pub function: Vec<String>,
+    /// Only stacks with a file whose path contains this; repeat it for more
+    #[arg(long, value_name = "TEXT")]
+    pub file: Vec<String>,
+    /// Only stacks with a module (json.decoder) whose name contains this; repeat it for more
+    #[arg(long, value_name = "TEXT")]
+    pub module: Vec<String>,
+    /// `cpu`: only what ran, waiting becomes a gap; `wall`: both, where the trace has both
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<ModeArgument>,
+}
+
+/// `--mode` of a trace that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModeArgument {
+    /// What ran on a CPU
+    Cpu,
+    /// What ran and what waited
+    Wall,
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use regex::Regex;
 
-use crate::cli::{ConvertArguments, RecordArguments};
-use crate::convert::Selection;
+use crate::cli::{ConvertArguments, ModeArgument, RecordArguments, SelectionArguments};
+use crate::convert::{FrameSelection, Privacy, Selection};
 use crate::trace::Mode;
 pub use error::UsageError;
 pub use exit::ExitStatus;
@@ -136,6 +136,10 @@ pub struct ConvertConfig {
     pub output: OutputConfig,
     /// The part to keep.
     pub selection: Selection,
+    /// Whether formats that add up add the threads of a process together.
+    pub merge_threads: bool,
+    /// What is left out.
+    pub privacy: Privacy,
 }
 
 impl ConvertConfig {
@@ -144,26 +148,44 @@ impl ConvertConfig {
     /// # Errors
     /// The first argument that cannot be meant.
     pub fn from_arguments(typed: &ConvertArguments) -> Result<Self, UsageError> {
-        let time = |option, value: &Option<String>| match value {
-            None => Ok(None),
-            Some(value) => parse_time_point(value)
-                .map(Some)
-                .ok_or_else(|| UsageError::TimePoint {
-                    option,
-                    value: value.clone(),
-                }),
-        };
         Ok(Self {
             input: typed.input.clone(),
             output: OutputConfig::from_arguments(&typed.output, None)?,
-            selection: Selection {
-                from: time("--from", &typed.from)?,
-                to: time("--to", &typed.to)?,
-                thread: pattern("--thread", &typed.thread)?,
-                process: pattern("--process", &typed.process)?,
+            selection: selection(&typed.selection)?,
+            merge_threads: typed.merge_threads,
+            privacy: Privacy {
+                no_source: typed.no_source,
+                no_command_line: typed.no_cmdline,
             },
         })
     }
+}
+
+fn selection(typed: &SelectionArguments) -> Result<Selection, UsageError> {
+    let time = |option, value: &Option<String>| match value {
+        None => Ok(None),
+        Some(value) => parse_time_point(value)
+            .map(Some)
+            .ok_or_else(|| UsageError::TimePoint {
+                option,
+                value: value.clone(),
+            }),
+    };
+    Ok(Selection {
+        from: time("--from", &typed.from)?,
+        to: time("--to", &typed.to)?,
+        thread: pattern("--thread", &typed.thread)?,
+        process: pattern("--process", &typed.process)?,
+        frames: FrameSelection {
+            function: pattern("--function", &typed.function)?,
+            file: pattern("--file", &typed.file)?,
+            module: pattern("--module", &typed.module)?,
+        },
+        mode: typed.mode.map(|mode| match mode {
+            ModeArgument::Cpu => Mode::Cpu,
+            ModeArgument::Wall => Mode::Wall,
+        }),
+    })
 }
 
 /// One expression that matches where any of those typed does.

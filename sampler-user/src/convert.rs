@@ -1,8 +1,11 @@
 //! The verb convert: any trace in, any format out. It refuses to know a
 //! format's bytes and how a file is put in its place.
 
+mod frames;
 mod input;
+mod module;
 mod parts;
+mod privacy;
 mod selection;
 
 use std::error::Error;
@@ -12,12 +15,15 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+pub use self::frames::FrameSelection;
 pub use self::input::read_trace;
+pub use self::module::module_of;
+pub use self::privacy::Privacy;
 pub use self::selection::{Selection, Split, TimePoint};
 use crate::output::{
-    ChromeTrace, ContainerSink, FileFormat, FirefoxProfile, Flame, FlameSvg, Folded, Format,
-    JsonError, Pprof, Shape, SinkError, Speedscope, TimelineJson, TraceSink, TraceView, drive,
-    projected_bytes,
+    ChromeTrace, ContainerSink, FileFormat, FirefoxProfile, Flame, FlameSvg, Folded, FoldedError,
+    Format, JsonError, Pprof, Shape, SinkError, Speedscope, TimelineJson, TraceSink, TraceView,
+    drive, projected_bytes,
 };
 use crate::trace::{Trace, TraceError};
 
@@ -30,7 +36,9 @@ pub const TOO_LARGE: u64 = 500_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
     /// The input is no trace.
-    #[error("not a trace: neither a .pyebpf container nor a timeline JSON (gzip is fine)")]
+    #[error(
+        "not a trace: neither a .pyebpf container, nor a timeline JSON, nor collapsed stacks (gzip is fine)"
+    )]
     NotATrace,
     /// The input is packed in a way that is not unpacked.
     #[error("the input is packed by zstd: unpack it first (zstd -d)")]
@@ -47,9 +55,12 @@ pub enum ConvertError {
     /// The input is a JSON that cannot be read.
     #[error(transparent)]
     Json(#[from] JsonError),
+    /// The input is a file of collapsed stacks that cannot be read.
+    #[error(transparent)]
+    Folded(#[from] FoldedError),
     /// No row is in the wanted part.
     #[error(
-        "the trace has no row of the wanted threads in the wanted time; it has {threads} threads over {seconds:.1} s"
+        "nothing of the trace is wanted: it has {threads} threads over {seconds:.1} s, and none has a wanted stack in the wanted time"
     )]
     Nothing {
         /// How many threads the whole trace has.
@@ -57,6 +68,11 @@ pub enum ConvertError {
         /// How long it is.
         seconds: f64,
     },
+    /// Waiting is wanted of a trace that has none.
+    #[error(
+        "the trace was recorded in cpu mode, so what waited is not in it; record with --mode wall"
+    )]
+    NoWaiting,
     /// The JSON would be larger than any browser reads.
     #[error("{path}: the JSON would have {megabytes} MB, and no browser reads that; write .pyebpf, take a part (--from, --to, --thread, --split), or use --force", path = path.display())]
     TooLarge {
@@ -125,6 +141,8 @@ pub struct ConvertOptions {
     pub split: Split,
     /// In which order, and what is added up.
     pub shape: Shape,
+    /// What is left out of it.
+    pub privacy: Privacy,
     /// Whether to write JSON that no browser reads.
     pub force: bool,
 }
@@ -154,10 +172,12 @@ pub fn convert(
     options: &ConvertOptions,
     create: impl FnMut(&Path) -> Result<Box<dyn Destination>, DestinationError>,
 ) -> Result<Vec<Written>, ConvertError> {
-    write_trace(&read_trace(input)?, outputs, options, create)
+    let mut trace = read_trace(input)?;
+    options.privacy.apply(&mut trace);
+    write_trace(&trace, outputs, options, create)
 }
 
-/// Writes a trace to every output, as [`convert`].
+/// Writes a trace as it is to every output, as [`convert`].
 ///
 /// # Errors
 /// [`ConvertError`].
@@ -167,23 +187,13 @@ pub fn write_trace(
     options: &ConvertOptions,
     mut create: impl FnMut(&Path) -> Result<Box<dyn Destination>, DestinationError>,
 ) -> Result<Vec<Written>, ConvertError> {
-    let whole = options.selection.view(trace);
-    if whole.tracks().is_empty() && !trace.rows.is_empty() {
-        let seconds = trace.summary.end.since(trace.info.start).as_secs_f64();
-        return Err(ConvertError::Nothing {
-            threads: trace.tracks.tracks().len(),
-            seconds,
-        });
-    }
+    let whole = options.selection.of(trace)?;
     let mut planned = Vec::new();
     for output in outputs {
         let ending = output.file_format().extension();
         for (path, view) in parts::split(&whole, &output.path, &ending, options.split) {
-            let size = match output.format {
-                Format::TimelineJson => projected_bytes(&view),
-                _ => 0,
-            };
-            if size > TOO_LARGE && !options.force {
+            let size = projected_bytes(&view, output.format);
+            if size > TOO_LARGE && output.format.is_for_browsers() && !options.force {
                 return Err(ConvertError::TooLarge {
                     path,
                     megabytes: size / 1_000_000,

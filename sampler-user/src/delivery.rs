@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::{ConvertConfig, Destination as Place, ExitStatus, OutputConfig};
 use crate::convert::{
-    ConvertError, ConvertOptions, Destination, DestinationError, Output, Selection, Written,
-    convert,
+    ConvertError, ConvertOptions, Destination, DestinationError, Output, Privacy, Selection,
+    Written, convert,
 };
 use crate::outfile::OutputFile;
 use crate::output::{FileFormat, Format, FormatError, Shape};
@@ -25,6 +25,14 @@ pub enum DeliveryError {
     /// A format that is not written.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// Threads together in a format that shows them one beside the other.
+    #[error(
+        "--merge-threads: a .{ending} shows each thread by itself; it is for .folded, .svg and .pb.gz"
+    )]
+    MergedTimeline {
+        /// The ending of the format.
+        ending: &'static str,
+    },
     /// The input cannot be opened.
     #[error("cannot open {path}: {source}", path = path.display())]
     Open {
@@ -44,7 +52,7 @@ pub enum DeliveryError {
 impl DeliveryError {
     /// The exit status of the program.
     pub fn exit_status(&self) -> ExitStatus {
-        if matches!(self, Self::Format(_)) {
+        if matches!(self, Self::Format(_) | Self::MergedTimeline { .. }) {
             ExitStatus::USAGE
         } else {
             ExitStatus::ERROR
@@ -98,6 +106,11 @@ impl Delivery {
                 ),
             };
             let FileFormat { format, gzip } = found;
+            if options.shape.merge_threads && format.is_timeline() {
+                return Err(DeliveryError::MergedTimeline {
+                    ending: format.extension(),
+                });
+            }
             outputs.push(Output { path, format, gzip });
         }
         Ok(Self {
@@ -189,6 +202,7 @@ pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions
             order: config.order,
             merge_threads: false,
         },
+        privacy: Privacy::default(),
         force: config.force,
     }
 }
@@ -199,7 +213,9 @@ pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions
 /// [`DeliveryError`].
 pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
     let owner = Owner::of_this_process()?;
-    let options = written_as(&config.output, config.selection.clone());
+    let mut options = written_as(&config.output, config.selection.clone());
+    options.shape.merge_threads = config.merge_threads;
+    options.privacy = config.privacy;
     let delivery = Delivery::plan(&config.output, options, owner)?;
     if config.input == Path::new(STANDARD_OUTPUT) {
         warn_of_large(&delivery.deliver(io::stdin().lock())?);

@@ -145,7 +145,7 @@ fn a_million_rows_a_second() {
     let view = TraceView::whole(&trace);
     let mut count = Count(0);
     write_view(&view, Format::TimelineJson, Shape::default(), &mut count).unwrap();
-    let projected = sampler_user::output::projected_bytes(&view);
+    let projected = sampler_user::output::projected_bytes(&view, Format::TimelineJson);
     println!("JSON projected {projected}, written {}", count.0);
     assert!(projected.abs_diff(count.0) * 20 < count.0);
 }

@@ -187,6 +187,7 @@ fn convert_needs_an_output_and_real_times() {
         Some(TimePoint::SinceStart(Duration::from_secs(7200)))
     );
     assert!(selection.to.is_none() && selection.process.is_none());
+    assert!(selection.mode.is_none() && selection.frames.function.is_none());
     let threads = selection.thread.expect("typed");
     assert!(threads.is_match("MainThread") && !threads.is_match("worker"));
     let refused = convert(&["in.pyebpf", "-o", "-", "--to", "noon"]);

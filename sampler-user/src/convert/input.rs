@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use flate2::bufread::MultiGzDecoder;
 
 use super::ConvertError;
-use crate::output::read_timeline;
+use crate::output::{FoldedError, read_folded, read_timeline};
 use crate::trace::{MAGIC, Trace};
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -14,7 +14,8 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// What is unpacked from gzip at most: time is bounded, memory is anyway.
 const MAXIMUM_UNPACKED: u64 = 8 << 30;
 
-/// Reads a container or a timeline JSON, either of them packed by gzip or not.
+/// Reads a container, a timeline JSON or collapsed stacks, each of them packed
+/// by gzip or not.
 ///
 /// # Errors
 /// [`ConvertError::NotATrace`], [`ConvertError::Zstd`],
@@ -38,9 +39,13 @@ fn read_plain(start: &[u8], input: impl Read) -> Result<Trace, ConvertError> {
     }
     let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
     if first == Some(&b'[') {
-        Ok(read_timeline(input)?)
-    } else {
-        Err(ConvertError::NotATrace)
+        return Ok(read_timeline(input)?);
+    }
+    match read_folded(input) {
+        Ok(trace) if !trace.rows.is_empty() => Ok(trace),
+        // Already the first line is none of theirs.
+        Ok(_) | Err(FoldedError::Syntax { line: 1 }) => Err(ConvertError::NotATrace),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use super::{ConvertError, FrameSelection};
 use crate::output::{RowFilter, TraceView};
 use crate::timeline::{KernelTime, TrackId};
-use crate::trace::{Trace, TraceInfo};
+use crate::trace::{Mode, Trace, TraceInfo};
 
 /// The wanted part. The default is all of it.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,10 @@ pub struct Selection {
     /// Matches somewhere in `name[pid]` or the command line of the wanted
     /// processes.
     pub process: Option<Regex>,
+    /// What their stacks must hold; rows without it become gaps.
+    pub frames: FrameSelection,
+    /// Cpu: waiting becomes a gap. Wall: waiting is wanted, and has to be there.
+    pub mode: Option<Mode>,
 }
 
 /// Into how many files a trace is written.
@@ -58,17 +63,37 @@ impl TimePoint {
 
 impl Selection {
     /// The wanted part of a trace.
-    #[must_use]
-    pub fn view<'a>(&self, trace: &'a Trace) -> TraceView<'a> {
+    ///
+    /// # Errors
+    /// [`ConvertError::NoWaiting`], and [`ConvertError::Nothing`] where the trace
+    /// has rows and the part has none.
+    pub fn of<'a>(&self, trace: &'a Trace) -> Result<TraceView<'a>, ConvertError> {
+        if self.mode == Some(Mode::Wall) && trace.info.mode == Mode::Cpu {
+            return Err(ConvertError::NoWaiting);
+        }
+        let view = self.view(trace);
+        if view.tracks().is_empty() && !trace.rows.is_empty() {
+            let seconds = trace.summary.end.since(trace.info.start).as_secs_f64();
+            return Err(ConvertError::Nothing {
+                threads: trace.tracks.tracks().len(),
+                seconds,
+            });
+        }
+        Ok(view)
+    }
+
+    fn view<'a>(&self, trace: &'a Trace) -> TraceView<'a> {
         let from = self
             .from
             .map_or(KernelTime(0), |from| from.in_trace(&trace.info));
         let to = self
             .to
             .map_or(trace.summary.end, |to| to.in_trace(&trace.info));
-        TraceView::new(trace, from, to, RowFilter::default(), |id| {
-            self.wants(trace, id)
-        })
+        let filter = RowFilter {
+            stacks: self.frames.stacks(&trace.symbols),
+            running_only: self.mode == Some(Mode::Cpu),
+        };
+        TraceView::new(trace, from, to, filter, |id| self.wants(trace, id))
     }
 
     fn wants(&self, trace: &Trace, id: TrackId) -> bool {

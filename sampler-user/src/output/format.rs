@@ -153,6 +153,12 @@ impl Format {
         !matches!(self, Self::Folded | Self::FlameGraph | Self::Pprof)
     }
 
+    /// Whether all that reads it is a page that must hold the whole of it.
+    #[must_use]
+    pub const fn is_for_browsers(self) -> bool {
+        matches!(self, Self::TimelineJson | Self::Speedscope)
+    }
+
     /// Whether its bytes are packed by itself.
     const fn is_packed(self) -> bool {
         matches!(self, Self::Container | Self::Pprof)

@@ -16,6 +16,7 @@ mod json_text;
 mod labels;
 mod out;
 mod pprof;
+mod size;
 mod speedscope;
 mod timeline_json;
 mod used;
@@ -30,13 +31,14 @@ pub use container::ContainerSink;
 pub use filter::RowFilter;
 pub use firefox::FirefoxProfile;
 pub use flame::{Flame, FlameSvg};
-pub use folded::Folded;
+pub use folded::{Folded, FoldedError, read_folded, read_folded_bytes};
 pub use format::{FileFormat, Format, FormatError};
 pub use functions::Functions;
 pub use json_reader::{JsonError, read_timeline, read_timeline_bytes};
 pub use pprof::Pprof;
+pub use size::projected_bytes;
 pub use speedscope::Speedscope;
-pub use timeline_json::{TimelineJson, projected_bytes};
+pub use timeline_json::TimelineJson;
 pub use view::{TraceView, drive};
 
 /// This program, as formats name what wrote them.

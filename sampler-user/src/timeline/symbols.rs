@@ -76,7 +76,7 @@ pub struct StackNode {
     pub frame: FrameId,
 }
 
-/// The tables. Entries are never changed or removed, and an entry only names
+/// The tables. Entries are never removed, and an entry only names
 /// entries added before it, so that following parents always ends.
 #[derive(Debug)]
 pub struct Symbols {
@@ -183,6 +183,13 @@ impl Symbols {
         self.depths.push(parent_depth + 1);
         self.stacks.push(node);
         Ok(StackId(number))
+    }
+
+    /// Takes the text of its line from every frame.
+    pub fn forget_sources(&mut self) {
+        for frame in &mut self.frames {
+            frame.source = StringId::EMPTY;
+        }
     }
 
     /// The string with this number; empty when there is none.

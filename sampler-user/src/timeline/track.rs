@@ -72,6 +72,13 @@ impl Tracks {
         }
     }
 
+    /// Takes the command line from every process.
+    pub fn forget_command_lines(&mut self) {
+        for process in &mut self.processes {
+            process.cmdline.clear();
+        }
+    }
+
     /// Gives a track another name, for its rows so far too.
     pub fn rename_track(&mut self, id: TrackId, name: &str) {
         if let Some(track) = self.tracks.get_mut(id.index())

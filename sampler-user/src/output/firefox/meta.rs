@@ -80,7 +80,7 @@ impl Meta {
                 "description": "The thread does not run.",
                 "fields": [],
             }]),
-            sample_units: json!({"time": "ms", "eventDelay": "ms", "threadCPUDelta": "ns"}),
+            sample_units: json!({"time": "ms", "eventDelay": "ms", "threadCPUDelta": "µs"}),
             keep_profile_thread_order: true,
             uses_only_one_stack_type: true,
             source_code_is_not_on_searchfox: true,

@@ -18,7 +18,7 @@ use self::tables::{Strings, ThreadTables};
 use super::identity::{Identities, Identity};
 use super::out::Out;
 use super::{Functions, SinkError, TraceSink, TraceView, json_text};
-use crate::timeline::{TimelineRow, TrackId};
+use crate::timeline::{State, TimelineRow, TrackId};
 
 /// The version of the format.
 const VERSION: u32 = 57;
@@ -122,7 +122,15 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
             self.out.put(",");
             self.out.drain()?;
         }
-        self.out.put("0],\"weightType\":\"tracing-ms\",\"length\":");
+        // What was used of the CPU since the sample before.
+        self.out.put("0],\"threadCPUDelta\":[0");
+        for row in self.rows(id) {
+            let ran = row.state == State::Running;
+            self.out.put(",");
+            self.out.number(if ran { row.microseconds() } else { 0 });
+            self.out.drain()?;
+        }
+        self.out.put("],\"weightType\":\"tracing-ms\",\"length\":");
         self.out.number(length);
         self.out.put("}");
         Ok(())

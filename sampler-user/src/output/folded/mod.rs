@@ -2,10 +2,13 @@
 //! the microseconds it was seen. It refuses to know what is drawn from them.
 
 mod lines;
+mod parse;
+mod read;
 
 use std::io::Write;
 
 pub(super) use self::lines::{StackLines, base};
+pub use self::read::{FoldedError, read_folded, read_folded_bytes};
 use super::out::Out;
 use super::{Group, Shape, SinkError, TraceSink, TraceView, stack_times};
 

@@ -207,8 +207,7 @@ impl<W: Write> TraceSink for TimelineJson<'_, W> {
 
 /// How many bytes the rows of a view take, to the byte nearly, without writing
 /// them.
-#[must_use]
-pub fn projected_bytes(view: &TraceView<'_>) -> u64 {
+pub(super) fn projected(view: &TraceView<'_>) -> u64 {
     let lengths = frames::stack_lengths(&view.trace().symbols);
     let mut total = 0_u64;
     for &track in view.tracks() {

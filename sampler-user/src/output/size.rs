@@ -1,0 +1,45 @@
+//! How large a file will be, for a warning before it is written. It refuses to
+//! be exact where that would cost as much as writing.
+
+use super::{Format, TraceView, timeline_json};
+use crate::timeline::StackId;
+
+/// Bytes of a row in the columns of the Firefox Profiler's format.
+const FIREFOX_ROW: u64 = 40;
+/// Bytes of a row as trace events: two slices that end, each of some 150 bytes.
+const CHROME_ROW: u64 = 300;
+
+/// How many bytes the rows of a view take in a format before they are packed:
+/// nearly exact for the timeline JSON, roughly for other JSON, 0 for formats
+/// whose size no reader minds.
+#[must_use]
+pub fn projected_bytes(view: &TraceView<'_>, format: Format) -> u64 {
+    match format {
+        Format::TimelineJson => timeline_json::projected(view),
+        Format::Speedscope => speedscope(view),
+        Format::Firefox => rows(view).saturating_mul(FIREFOX_ROW),
+        Format::Chrome => rows(view).saturating_mul(CHROME_ROW),
+        Format::Container
+        | Format::Folded
+        | Format::FlameGraph
+        | Format::FlameChart
+        | Format::Pprof => 0,
+    }
+}
+
+fn rows(view: &TraceView<'_>) -> u64 {
+    let tracks = view.tracks().iter();
+    tracks.map(|&track| view.rows(track).count() as u64).sum()
+}
+
+/// A number and a comma for each frame, a weight for each row.
+fn speedscope(view: &TraceView<'_>) -> u64 {
+    let symbols = &view.trace().symbols;
+    let digits = u64::from(symbols.frame_count().max(1).ilog10()) + 2;
+    let row = |stack: StackId| 10 + digits * u64::from(symbols.depth(stack));
+    let tracks = view.tracks().iter();
+    tracks
+        .flat_map(|&track| view.rows(track))
+        .map(|found| row(found.stack))
+        .sum()
+}
