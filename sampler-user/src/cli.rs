@@ -13,6 +13,7 @@ Examples:
   sudo pyebpf -p 1234,1240 -d 30s -o a.json -o a.pyebpf
   sudo pyebpf -- python3 app.py            start a command, as you, and record it
   pyebpf convert a.pyebpf -o a.json        any trace in, any format out
+  pyebpf report a.pyebpf                   where the time went, as text
   sudo pyebpf ps                           which Python processes there are
   pyebpf doctor                            what this kernel and your rights allow
 
@@ -46,6 +47,13 @@ Formats, by the ending of FILE; those of text take .gz behind:
   .json  .pyebpf  .folded  .svg  .flamechart.svg  .pb.gz (pprof)
   .speedscope.json  .firefox.json  .chrome.json (Perfetto)
 It reads .pyebpf, .json (also that of the 2012 profiler) and .folded, gzipped or not.";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  pyebpf report night.pyebpf
+  pyebpf report night.pyebpf --from 2h --to 2h1m --process gunicorn --top 50
+  pyebpf report before.pyebpf after.pyebpf
+  pyebpf report night.pyebpf --json | jq '.functions[:5]'";
 
 /// Samples running CPython programs from the kernel and writes a timeline.
 ///
@@ -87,6 +95,8 @@ pub enum Verb {
     Doctor(ListingArguments),
     /// Write a recorded trace in another format, whole or in part
     Convert(ConvertArguments),
+    /// Say where the time of a trace went, or compare two traces
+    Report(ReportArguments),
 }
 
 /// The arguments of `record`.
@@ -212,6 +222,27 @@ pub struct ConvertArguments {
     /// Leave the command lines of processes out of the result
     #[arg(long)]
     pub no_cmdline: bool,
+}
+
+/// The arguments of `report`.
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_help = REPORT_EXAMPLES)]
+pub struct ReportArguments {
+    /// The trace, in any format that can be read back; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+    /// Another trace, to compare with the first
+    #[arg(value_name = "B")]
+    pub other: Option<PathBuf>,
+    /// How many threads and functions are listed
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+    /// Print JSON, in a documented and stable schema, with everything in it
+    #[arg(long)]
+    pub json: bool,
+    /// What of it is added up
+    #[command(flatten)]
+    pub selection: SelectionArguments,
 }
 
 /// Which part of a trace is meant. The texts are regular expressions.

@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime};
 
 use regex::Regex;
 
-use crate::cli::{ConvertArguments, ModeArgument, RecordArguments, SelectionArguments};
+use crate::cli::{
+    ConvertArguments, ModeArgument, RecordArguments, ReportArguments, SelectionArguments,
+};
 use crate::convert::{FrameSelection, Privacy, Selection};
 use crate::trace::Mode;
 pub use error::UsageError;
@@ -157,6 +159,41 @@ impl ConvertConfig {
                 no_source: typed.no_source,
                 no_command_line: typed.no_cmdline,
             },
+        })
+    }
+}
+
+/// A report, as it is meant.
+#[derive(Clone, Debug)]
+pub struct ReportConfig {
+    /// The trace to read.
+    pub input: PathBuf,
+    /// The one to compare it with, if any.
+    pub other: Option<PathBuf>,
+    /// How many entries each list has at most.
+    pub top: usize,
+    /// Whether JSON is printed.
+    pub json: bool,
+    /// The part that is added up, of both.
+    pub selection: Selection,
+}
+
+impl ReportConfig {
+    /// Checks the arguments of `report`.
+    ///
+    /// # Errors
+    /// The first argument that cannot be meant.
+    pub fn from_arguments(typed: &ReportArguments) -> Result<Self, UsageError> {
+        let standard_input = Path::new("-");
+        if typed.input == standard_input && typed.other.as_deref() == Some(standard_input) {
+            return Err(UsageError::InputTwice);
+        }
+        Ok(Self {
+            input: typed.input.clone(),
+            other: typed.other.clone(),
+            top: typed.top,
+            json: typed.json,
+            selection: selection(&typed.selection)?,
         })
     }
 }

@@ -18,6 +18,8 @@ use crate::privileges::{Owner, PrivilegeError};
 
 /// What stands for standard output where a path is wanted.
 const STANDARD_OUTPUT: &str = "-";
+/// And standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// Why a trace was not delivered.
 #[derive(Debug, thiserror::Error)]
@@ -217,14 +219,23 @@ pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
     options.shape.merge_threads = config.merge_threads;
     options.privacy = config.privacy;
     let delivery = Delivery::plan(&config.output, options, owner)?;
-    if config.input == Path::new(STANDARD_OUTPUT) {
-        warn_of_large(&delivery.deliver(io::stdin().lock())?);
-        return Ok(());
-    }
-    let path = config.input.clone();
-    let input = File::open(&path).map_err(|source| DeliveryError::Open { path, source })?;
-    warn_of_large(&delivery.deliver(input)?);
+    warn_of_large(&delivery.deliver(open_input(&config.input)?)?);
     Ok(())
+}
+
+/// A trace to read; `-` is standard input.
+///
+/// # Errors
+/// [`DeliveryError::Open`].
+pub fn open_input(path: &Path) -> Result<Box<dyn Read>, DeliveryError> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let input = File::open(path).map_err(|source| DeliveryError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Box::new(input))
 }
 
 /// Says which files are too large to be opened comfortably.

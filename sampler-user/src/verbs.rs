@@ -2,12 +2,17 @@
 //! of it, and to print an error.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::analysis::{Analysis, Comparison};
 use crate::bpf::kernel::{Kernel, KernelError, KernelOptions};
 use crate::cli::{ListingArguments, Verb};
-use crate::config::{ConvertConfig, ExitStatus, RecordConfig, Surroundings, UsageError};
-use crate::delivery::{DeliveryError, convert_file};
+use crate::config::{
+    ConvertConfig, ExitStatus, RecordConfig, ReportConfig, Surroundings, UsageError,
+};
+use crate::convert::{ConvertError, read_trace};
+use crate::delivery::{DeliveryError, convert_file, open_input};
 use crate::doctor::{Diagnosis, Probe};
 use crate::ps::Listing;
 use crate::recorder::{RecordError, record};
@@ -24,6 +29,14 @@ pub enum VerbError {
     /// The conversion.
     #[error(transparent)]
     Convert(#[from] DeliveryError),
+    /// The trace of a report cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    Report {
+        /// The trace.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ConvertError,
+    },
     /// The list of processes.
     #[error("cannot list the processes: {0}")]
     List(io::Error),
@@ -39,7 +52,7 @@ impl VerbError {
             Self::Usage(_) => ExitStatus::USAGE,
             Self::Record(error) => error.exit_status(),
             Self::Convert(error) => error.exit_status(),
-            Self::List(_) | Self::Print(_) => ExitStatus::ERROR,
+            Self::Report { .. } | Self::List(_) | Self::Print(_) => ExitStatus::ERROR,
         }
     }
 }
@@ -65,9 +78,41 @@ pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
             convert_file(&ConvertConfig::from_arguments(&typed)?)?;
             Ok(ExitStatus::DATA)
         }
+        Verb::Report(typed) => report(&ReportConfig::from_arguments(&typed)?),
         Verb::Ps(typed) => ps(&typed),
         Verb::Doctor(typed) => doctor(&typed),
     }
+}
+
+fn report(config: &ReportConfig) -> Result<ExitStatus, VerbError> {
+    let analyse = |path: &Path| -> Result<Analysis, VerbError> {
+        let failed = |source: ConvertError| VerbError::Report {
+            path: path.to_owned(),
+            source,
+        };
+        let trace = read_trace(open_input(path)?).map_err(failed)?;
+        let view = config.selection.of(&trace).map_err(failed)?;
+        Ok(Analysis::of(&view))
+    };
+    let first = analyse(&config.input)?;
+    let json = |json: serde_json::Result<String>| {
+        let text = json.map_err(|error| VerbError::Print(error.into()))?;
+        print(&(text + "\n"))
+    };
+    match &config.other {
+        None if config.json => json(first.to_json())?,
+        None => print(&first.report(config.top).to_string())?,
+        Some(path) => {
+            let second = analyse(path)?;
+            let comparison = Comparison::of(&first, &second);
+            if config.json {
+                json(comparison.to_json())?;
+            } else {
+                print(&comparison.report(config.top).to_string())?;
+            }
+        }
+    }
+    Ok(ExitStatus::DATA)
 }
 
 fn ps(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {

@@ -11,7 +11,7 @@ use sampler_user::trace::{Mode, Trace};
 
 use crate::sample_trace;
 
-fn check(name: &str, bytes: &[u8]) {
+pub(crate) fn check(name: &str, bytes: &[u8]) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("golden")
         .join(name);

@@ -9,6 +9,7 @@ mod container;
 mod golden;
 mod hostile;
 mod original_page;
+mod report;
 mod round_trip;
 mod sample_trace;
 mod speed;

@@ -80,6 +80,9 @@ pub enum UsageError {
     /// `--split` with standard output.
     #[error("--split writes several files and cannot go to standard output: name a file with -o")]
     SplitStandardOutput,
+    /// Standard input for both traces of `report`.
+    #[error("standard input can be one of the two traces: name a file for the other")]
+    InputTwice,
     /// `convert` without `-o`.
     #[error("convert needs -o FILE: where the result goes, or - for standard output")]
     NoOutput,

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::TraceView;
-use crate::timeline::{ProcessIndex, StackId, State, TrackId};
+use crate::timeline::{ProcessIndex, StackId, State, Symbols, TrackId};
 
 /// The threads whose times are added up together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,4 +79,58 @@ pub fn stack_times(view: &TraceView<'_>, tracks: &[TrackId]) -> Vec<StackTime> {
     let mut times: Vec<_> = times.collect();
     times.sort_unstable();
     times
+}
+
+/// How long stacks were seen with all that they called. It is used for one
+/// group of threads after the other, and costs each only what it has.
+#[derive(Debug)]
+pub struct StackTotals<'a> {
+    symbols: &'a Symbols,
+    totals: Vec<u64>,
+    touched: Vec<StackId>,
+}
+
+impl<'a> StackTotals<'a> {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(symbols: &'a Symbols) -> Self {
+        Self {
+            symbols,
+            totals: vec![0; symbols.stack_count() as usize],
+            touched: Vec::new(),
+        }
+    }
+
+    /// Forgets what was added before, and adds these.
+    pub fn restart(&mut self, times: &[StackTime]) {
+        for stack in self.touched.drain(..) {
+            if let Some(total) = self.totals.get_mut(stack.index()) {
+                *total = 0;
+            }
+        }
+        for time in times {
+            let mut at = time.stack;
+            while let Some(node) = self.symbols.stack(at) {
+                if let Some(total) = self.totals.get_mut(at.index()) {
+                    if *total == 0 {
+                        self.touched.push(at);
+                    }
+                    *total += time.microseconds;
+                }
+                at = node.parent;
+            }
+        }
+    }
+
+    /// Microseconds of a stack.
+    #[must_use]
+    pub fn of(&self, stack: StackId) -> u64 {
+        self.totals.get(stack.index()).copied().unwrap_or(0)
+    }
+
+    /// The stacks that have a time.
+    #[must_use]
+    pub fn stacks(&self) -> &[StackId] {
+        &self.touched
+    }
 }

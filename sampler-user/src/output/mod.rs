@@ -25,7 +25,7 @@ mod view;
 use crate::timeline::{TimelineRow, TrackId};
 use crate::trace::TraceError;
 
-pub use aggregate::{Group, StackTime, stack_times};
+pub use aggregate::{Group, StackTime, StackTotals, stack_times};
 pub use chrome::ChromeTrace;
 pub use container::ContainerSink;
 pub use filter::RowFilter;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Lines;
 use crate::output::folded::{StackLines, base};
-use crate::output::{Group, Shape, StackTime, TraceView, stack_times};
+use crate::output::{Group, Shape, StackTime, StackTotals, TraceView, stack_times};
 use crate::timeline::{StackId, State, Symbols};
 
 /// Stacks below this part of the whole time are not drawn by themselves: a
@@ -16,12 +16,13 @@ pub(super) fn lines(view: &TraceView<'_>, shape: Shape) -> Lines {
     let symbols = &view.trace().symbols;
     let threshold = whole_time(view) / NARROWEST;
     let mut texts = StackLines::new(symbols);
-    let mut totals = Totals::new(symbols);
+    let mut totals = StackTotals::new(symbols);
     let mut lines = Lines::default();
     for group in Group::all_of(view, shape.merge_threads) {
         let times = stack_times(view, &group.tracks);
+        totals.restart(&times);
         let root = base(view, &group);
-        for ((stack, state), microseconds) in totals.prune(&times, threshold) {
+        for ((stack, state), microseconds) in prune(symbols, &totals, &times, threshold) {
             lines.text.extend_from_slice(root.as_bytes());
             texts.put(stack, state, &mut lines.text);
             lines.end(microseconds);
@@ -37,55 +38,26 @@ fn whole_time(view: &TraceView<'_>) -> u64 {
         .sum()
 }
 
-/// Times of stacks with all that they called.
-struct Totals<'a> {
-    symbols: &'a Symbols,
-    totals: Vec<u64>,
-    touched: Vec<StackId>,
-}
-
-impl<'a> Totals<'a> {
-    fn new(symbols: &'a Symbols) -> Self {
-        Self {
-            symbols,
-            totals: vec![0; symbols.stack_count() as usize],
-            touched: Vec::new(),
+/// The stacks, in their order, that are wide enough, with the times of those
+/// that are not.
+fn prune(
+    symbols: &Symbols,
+    totals: &StackTotals<'_>,
+    times: &[StackTime],
+    threshold: u64,
+) -> BTreeMap<(StackId, State), u64> {
+    let mut kept = BTreeMap::new();
+    for time in times {
+        let mut at = time.stack;
+        while let Some(node) = symbols.stack(at) {
+            if totals.of(at) >= threshold {
+                break;
+            }
+            at = node.parent;
         }
+        let drawn = at == time.stack && time.microseconds >= threshold;
+        let state = if drawn { time.state } else { State::None };
+        *kept.entry((at, state)).or_default() += time.microseconds;
     }
-
-    /// The stacks, in their order, that are wide enough, with the times of those
-    /// that are not.
-    fn prune(&mut self, times: &[StackTime], threshold: u64) -> BTreeMap<(StackId, State), u64> {
-        for time in times {
-            let mut at = time.stack;
-            while let Some(node) = self.symbols.stack(at) {
-                if let Some(total) = self.totals.get_mut(at.index()) {
-                    if *total == 0 {
-                        self.touched.push(at);
-                    }
-                    *total += time.microseconds;
-                }
-                at = node.parent;
-            }
-        }
-        let mut kept = BTreeMap::new();
-        for time in times {
-            let mut at = time.stack;
-            while let Some(node) = self.symbols.stack(at) {
-                if self.totals.get(at.index()).copied().unwrap_or(0) >= threshold {
-                    break;
-                }
-                at = node.parent;
-            }
-            let drawn = at == time.stack && time.microseconds >= threshold;
-            let state = if drawn { time.state } else { State::None };
-            *kept.entry((at, state)).or_default() += time.microseconds;
-        }
-        for stack in self.touched.drain(..) {
-            if let Some(total) = self.totals.get_mut(stack.index()) {
-                *total = 0;
-            }
-        }
-        kept
-    }
+    kept
 }

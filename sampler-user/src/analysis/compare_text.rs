@@ -1,0 +1,100 @@
+//! A comparison as a person reads it in a terminal. It refuses to compute.
+
+use std::fmt;
+
+use super::text::{percent, recording, seconds};
+use super::{Comparison, FunctionChange};
+use crate::escape::escape_for_terminal;
+use crate::timeline::State;
+
+/// A comparison with this many functions.
+pub struct ComparisonReport<'a> {
+    comparison: &'a Comparison<'a>,
+    top: usize,
+}
+
+impl<'a> Comparison<'a> {
+    /// The text, with at most `top` functions.
+    #[must_use]
+    pub fn report(&'a self, top: usize) -> ComparisonReport<'a> {
+        ComparisonReport {
+            comparison: self,
+            top,
+        }
+    }
+}
+
+impl fmt::Display for ComparisonReport<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [before, after] = self.comparison.sides;
+        write!(out, "A: ")?;
+        recording(out, &before.recording)?;
+        write!(out, "B: ")?;
+        recording(out, &after.recording)?;
+        writeln!(
+            out,
+            "\n  {:>8} {:>8} {:>8}  of all time with a stack",
+            "A", "B", "change"
+        )?;
+        writeln!(
+            out,
+            "  {:>8} {:>8} {:>8}  all",
+            seconds(before.times.total()),
+            seconds(after.times.total()),
+            ""
+        )?;
+        for state in State::ALL {
+            let [a, b] =
+                [before, after].map(|side| (side.times.in_state(state), side.times.total()));
+            if a.0 + b.0 > 0 {
+                let growth = share(b) - share(a);
+                writeln!(
+                    out,
+                    "  {:>8} {:>8} {:>8}  {}",
+                    percent(a.0, a.1),
+                    percent(b.0, b.1),
+                    points(growth),
+                    state.name()
+                )?;
+            }
+        }
+        writeln!(out, "\nFunctions whose share of the time changed most:")?;
+        writeln!(out, "  {:>25}  {:>25}", "own", "total")?;
+        let header = ["A", "B", "change"];
+        let [a, b, change] = header;
+        writeln!(out, "  {a:>8}{b:>8}{change:>9}  {a:>8}{b:>8}{change:>9}")?;
+        for function in self.comparison.functions.iter().take(self.top) {
+            line(out, function)?;
+        }
+        match self.comparison.functions.len().saturating_sub(self.top) {
+            0 => Ok(()),
+            more => writeln!(out, "  and {more} more functions"),
+        }
+    }
+}
+
+fn line(out: &mut fmt::Formatter<'_>, of: &FunctionChange) -> fmt::Result {
+    let [a, b] = of.sides;
+    let part = |share: f64| format!("{:.1} %", share * 100.0);
+    writeln!(
+        out,
+        "  {:>8}{:>8}{:>9}  {:>8}{:>8}{:>9}  {} ({})",
+        part(a.own_share),
+        part(b.own_share),
+        points(of.own_growth()),
+        part(a.total_share),
+        part(b.total_share),
+        points(of.total_growth()),
+        escape_for_terminal(&of.function),
+        escape_for_terminal(&of.file),
+    )
+}
+
+fn share((part, whole): (u64, u64)) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+/// A difference of shares in points of percent: `+1.5`.
+fn points(difference: f64) -> String {
+    format!("{:+.1}", difference * 100.0)
+}

@@ -1,0 +1,128 @@
+//! Where the time of a trace went: by process and thread, by function, along
+//! the heaviest path. It refuses to record anything; the account that closes a
+//! recording is in `report/`.
+
+mod compare;
+mod compare_text;
+mod functions;
+mod heaviest;
+mod json;
+mod text;
+mod threads;
+mod times;
+
+use crate::output::{StackTotals, TraceView, stack_times};
+use crate::timeline::{FrameId, Symbols};
+use crate::trace::{Counts, TraceInfo};
+
+pub use compare::{Comparison, FunctionChange};
+pub use functions::FunctionTimes;
+pub use heaviest::PathStep;
+pub use json::SCHEMA_VERSION;
+pub use threads::{ProcessTimes, ThreadTimes};
+pub use times::StateTimes;
+
+use functions::FunctionSums;
+
+/// Where the time of a trace, or of a part of it, went.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// How the trace was taken.
+    pub recording: Recording,
+    /// The times of all threads together.
+    pub times: StateTimes,
+    /// The processes, the one with the most time first.
+    pub processes: Vec<ProcessTimes>,
+    /// All functions with a time, the one with the most time of its own first.
+    pub functions: Vec<FunctionTimes>,
+    /// From the outermost frame to where the most time was spent.
+    pub heaviest: Vec<PathStep>,
+    /// The counters of the whole recording.
+    pub counts: Counts,
+}
+
+/// How a trace was taken, and how much of it there is.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// As the file has it.
+    pub info: TraceInfo,
+    /// The mode that is shown.
+    pub mode: &'static str,
+    /// Unix time at which the part begins, in microseconds; 0 when not known.
+    pub start_us: u64,
+    /// How long the part is, in microseconds.
+    pub length_us: u64,
+    /// How many threads it has.
+    pub threads: usize,
+    /// Whether the file is cut off: it ends where its last whole segment does.
+    pub torn: bool,
+}
+
+/// A place in the code, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The function.
+    pub function: String,
+    /// Its file.
+    pub file: String,
+    /// The line; 0 when not known.
+    pub line: u32,
+    /// The text of that line; empty when not known.
+    pub source: String,
+}
+
+impl Place {
+    fn of(symbols: &Symbols, frame: FrameId) -> Self {
+        let frame = symbols.frame(frame).unwrap_or_default();
+        Self {
+            function: symbols.string(frame.function).to_owned(),
+            file: symbols.string(frame.file).to_owned(),
+            line: frame.line,
+            source: symbols.string(frame.source).to_owned(),
+        }
+    }
+}
+
+impl Analysis {
+    /// Adds up the rows of a view.
+    #[must_use]
+    pub fn of(view: &TraceView<'_>) -> Self {
+        let trace = view.trace();
+        let symbols = &trace.symbols;
+        let mut sums = FunctionSums::new(symbols);
+        let mut totals = StackTotals::new(symbols);
+        let mut paths = heaviest::PathSums::new(symbols);
+        let mut threads = Vec::new();
+        let mut times = StateTimes::default();
+        for &track in view.tracks() {
+            let of_stacks = stack_times(view, &[track]);
+            totals.restart(&of_stacks);
+            let base = threads::base(symbols, &totals, &of_stacks);
+            sums.add(&of_stacks, &totals, base);
+            paths.add(&of_stacks);
+            let of_states = StateTimes::of(&of_stacks);
+            times.add(&of_states);
+            threads.extend(ThreadTimes::new(view, track, of_states, base));
+        }
+        let info = trace.info.clone();
+        let start_us = match info.unix_start_us {
+            0 => 0,
+            _ => info.unix_microseconds(view.start()),
+        };
+        Self {
+            recording: Recording {
+                info,
+                mode: view.mode().name(),
+                start_us,
+                length_us: view.microseconds(view.end()),
+                threads: view.tracks().len(),
+                torn: trace.torn.is_some(),
+            },
+            times,
+            processes: threads::by_process(trace, threads),
+            functions: sums.finish(),
+            heaviest: paths.heaviest(),
+            counts: trace.summary.counts.clone(),
+        }
+    }
+}
