@@ -29,7 +29,7 @@ pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
 
 /// Controls, and what Unicode 16 lists as Cf, Zl, Zp or Default_Ignorable_Code_Point
 /// (DerivedCoreProperties.txt), in ranges that also hold their unassigned neighbours.
-fn is_unsafe(letter: char) -> bool {
+pub(crate) fn is_unsafe(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{ad}'

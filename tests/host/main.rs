@@ -13,3 +13,4 @@ mod report;
 mod round_trip;
 mod sample_trace;
 mod speed;
+mod synthetic;

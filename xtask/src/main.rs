@@ -15,6 +15,7 @@ mod linker;
 mod live;
 mod packages;
 mod process;
+mod readers;
 mod roots;
 mod sudo;
 mod tally;
@@ -72,6 +73,8 @@ enum Task {
         #[arg(long, default_value_t = 60, value_name = "N")]
         seconds: u32,
     },
+    /// Have the programs that people open our files with read them.
+    Readers,
     /// Make the frozen processes of the tests again, from the Pythons found.
     Freeze,
     /// Make the private roots with Pythons that this host has not.
@@ -103,6 +106,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         // Root need not have a cargo to ask where the clone is.
         Task::Measure(arguments) => bench::measure(arguments),
         Task::Fuzz { seconds } => fuzz::everything(&clone()?, *seconds),
+        Task::Readers => {
+            let workspace = clone()?;
+            let binary = build::everything(&workspace)?;
+            let counts =
+                readers::Readers::find_or_install(&workspace)?.check(&workspace, &binary)?;
+            anyhow::ensure!(counts.failed == 0, "{} failed", counts.failed);
+            Ok(())
+        }
         Task::Freeze => freeze::run(&clone()?),
         Task::Roots { anew } => roots::show(*anew),
     }

@@ -51,6 +51,19 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// Adds what one line of a run of Node's tests says: `# pass 3`.
+    pub(crate) fn read_tap(&mut self, line: &str) {
+        let sum = |what| {
+            line.strip_prefix(what)
+                .and_then(|rest| rest.parse::<u64>().ok())
+        };
+        self.passed += sum("# pass ").unwrap_or(0);
+        self.failed += sum("# fail ").unwrap_or(0) + sum("# cancelled ").unwrap_or(0);
+        self.ignored += sum("# skipped ").unwrap_or(0);
+    }
+}
+
 struct Step {
     name: String,
     took: Duration,
@@ -151,6 +164,29 @@ mod tests {
                 passed: 5,
                 failed: 4,
                 ignored: 1
+            }
+        );
+    }
+
+    #[test]
+    fn results_of_node_are_read() {
+        let mut counts = Counts::default();
+        for line in [
+            "TAP version 13",
+            "ok 1 - a # pass",
+            "# pass 3",
+            "# fail 1",
+            "# skipped 2",
+        ] {
+            counts.read_tap(line);
+        }
+        let (passed, failed, ignored) = (3, 1, 2);
+        assert_eq!(
+            counts,
+            Counts {
+                passed,
+                failed,
+                ignored
             }
         );
     }

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::process::{probe, say};
+use crate::readers::Readers;
 use crate::roots::RootPython;
 use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
@@ -45,7 +46,11 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
         Ok(Counts::check(true))
     });
     match &binary {
-        Some(binary) => live_tests(workspace, binary, &roots, &mut tally),
+        Some(binary) => {
+            foreign_readers(workspace, binary, &mut tally);
+            tally.step("large traces", || large_traces(workspace, binary));
+            live_tests(workspace, binary, &roots, &mut tally);
+        }
         None => tally.left_out("live tests", "there is no binary to test", true),
     }
     for target in fuzz::targets(workspace)? {
@@ -57,7 +62,7 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
 }
 
 fn checks(workspace: &Workspace, tally: &mut Tally) {
-    let in_ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let in_ci = in_ci();
     let component = |tally: &mut Tally, name: &str, subcommand: &str, arguments: &[&str]| {
         if probe(cargo::command().args([subcommand, "--version"])).is_none() {
             let reason = format!("missing: `rustup component add {name}` installs it");
@@ -76,6 +81,10 @@ fn checks(workspace: &Workspace, tally: &mut Tally) {
         command.args(["doc", "--locked", "--no-deps", "--document-private-items"]);
         check(workspace, command.env("RUSTDOCFLAGS", "-D warnings"))
     });
+}
+
+fn in_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
 fn check(workspace: &Workspace, command: &mut Command) -> anyhow::Result<Counts> {
@@ -126,6 +135,31 @@ fn host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Count
     counted(
         command
             .env(interpreters::VARIABLE, pythons)
+            .current_dir(&workspace.root),
+    )
+}
+
+/// Our files, read by the programs that people open them with. A host without
+/// registries need not have those, unless the run has to be complete.
+fn foreign_readers(workspace: &Workspace, binary: &Path, tally: &mut Tally) {
+    match Readers::find_or_install(workspace) {
+        Ok(readers) => tally.step("foreign readers", || readers.check(workspace, binary)),
+        Err(error) => {
+            let required = live::is_required() || in_ci();
+            tally.left_out("foreign readers", &format!("{error:#}"), required);
+        }
+    }
+}
+
+/// Ten million rows to every format: in time, and in little memory.
+fn large_traces(workspace: &Workspace, binary: &Path) -> anyhow::Result<Counts> {
+    let mut command = cargo::command();
+    command.args(["test", "--locked", "--release", "--package", TESTS]);
+    command.args(["--test", "host", "ten_million_rows"]);
+    command.args(["--", "--ignored", "--nocapture"]);
+    counted(
+        command
+            .env("PYEBPF_BIN", binary)
             .current_dir(&workspace.root),
     )
 }

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::text::{percent, recording, seconds};
+use super::text::{percent, recording, seconds, shown};
 use super::{Comparison, FunctionChange};
-use crate::escape::escape_for_terminal;
 use crate::timeline::State;
 
 /// A comparison with this many functions.
@@ -85,8 +84,8 @@ fn line(out: &mut fmt::Formatter<'_>, of: &FunctionChange) -> fmt::Result {
         part(a.total_share),
         part(b.total_share),
         points(of.total_growth()),
-        escape_for_terminal(&of.function),
-        escape_for_terminal(&of.file),
+        shown(&of.function),
+        shown(&of.file),
     )
 }
 

@@ -12,6 +12,8 @@ use crate::timeline::State;
 /// The last moment that a date is written of: the end of the year 9999, in
 /// microseconds of Unix time.
 const LAST_DATE: u64 = 253_402_300_799_000_000;
+/// Letters of a name that are printed at most.
+const LONGEST_NAME: usize = 160;
 /// Frames of a base that are named at most.
 const BASE_FRAMES: usize = 3;
 
@@ -62,7 +64,7 @@ pub(super) fn recording(out: &mut fmt::Formatter<'_>, of: &Recording) -> fmt::Re
         write!(out, " from {}", humantime::format_rfc3339_seconds(start))?;
     }
     if !of.info.host.is_empty() {
-        write!(out, " on {}", escape_for_terminal(&of.info.host))?;
+        write!(out, " on {}", shown(&of.info.host))?;
     }
     write!(out, ", {} mode", of.mode)?;
     if of.info.hz > 0 {
@@ -112,12 +114,12 @@ impl Report<'_> {
         } else {
             &of.name
         };
-        write!(out, "                    {}", escape_for_terminal(name))?;
+        write!(out, "                    {}", shown(name))?;
         if of.pid > 0 {
             write!(out, "[{}]", of.pid)?;
         }
         if !of.python.is_empty() {
-            write!(out, ", Python {}", escape_for_terminal(&of.python))?;
+            write!(out, ", Python {}", shown(&of.python))?;
         }
         writeln!(out)
     }
@@ -136,7 +138,7 @@ impl Report<'_> {
         } else {
             &of.name
         };
-        write!(out, "    {}", escape_for_terminal(name))?;
+        write!(out, "    {}", shown(name))?;
         let reasons = reasons(&of.times, length);
         if !reasons.is_empty() {
             write!(out, " ({reasons})")?;
@@ -198,7 +200,7 @@ impl Report<'_> {
             let total = percent(step.total_us, all);
             write!(out, "  {total:>7}  {}", place(&step.place))?;
             if !step.place.source.is_empty() {
-                write!(out, "  {}", escape_for_terminal(&step.place.source))?;
+                write!(out, "  {}", shown(&step.place.source))?;
             }
             writeln!(out)?;
         }
@@ -212,7 +214,7 @@ fn counts(out: &mut fmt::Formatter<'_>, analysis: &Analysis) -> fmt::Result {
         .counts
         .iter()
         .filter(|(_, count)| **count > 0)
-        .map(|(name, count)| format!("{} {count}", escape_for_terminal(name)))
+        .map(|(name, count)| format!("{} {count}", shown(name)))
         .collect();
     if counts.is_empty() {
         return writeln!(out, "\nThe trace has no account of its samples.");
@@ -226,21 +228,27 @@ fn counts(out: &mut fmt::Formatter<'_>, analysis: &Analysis) -> fmt::Result {
 
 /// `f (a.py:3)`.
 pub(super) fn place(of: &Place) -> String {
-    let or_unknown = |text: &str| {
-        if text.is_empty() {
-            "?".to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
-    let mut text = escape_for_terminal(&or_unknown(&of.function)).into_owned();
-    text.push_str(" (");
-    text.push_str(&escape_for_terminal(&or_unknown(&of.file)));
+    let mut text = format!("{} ({}", shown(&of.function), shown(&of.file));
     if of.line > 0 {
         write!(text, ":{}", of.line).expect("a String takes any text");
     }
     text.push(')');
     text
+}
+
+/// A name as it is printed: never empty, never longer than some lines, and
+/// nothing that a terminal would obey.
+pub(super) fn shown(name: &str) -> String {
+    if name.is_empty() {
+        return "?".to_owned();
+    }
+    match name.char_indices().nth(LONGEST_NAME) {
+        None => escape_for_terminal(name).into_owned(),
+        Some((end, _)) => {
+            let start = name.get(..end).unwrap_or_default();
+            format!("{}…", escape_for_terminal(start))
+        }
+    }
 }
 
 /// The innermost frames of a base; those further out are less telling.

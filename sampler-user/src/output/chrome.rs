@@ -20,7 +20,8 @@ const KEPT: usize = 64 << 20;
 /// whatever line it is at. A thread that does not run has its state as the
 /// innermost slice. Slices that end together are written from the outermost,
 /// so that of equal ones the caller comes first: readers sort by time and keep
-/// the order of what is equal.
+/// the order of what is equal. Perfetto shows the names of slices as they are in
+/// the file, escapes and all, so they are written without where that is possible.
 pub struct ChromeTrace<'a, W> {
     out: Out<W>,
     view: &'a TraceView<'a>,
@@ -112,9 +113,17 @@ impl<'a, W: Write> ChromeTrace<'a, W> {
         self.out.put(",\"name\":\"");
         self.out.put(what);
         self.out.put("\",\"args\":");
-        json_text::put(&mut self.out.buffer, arguments)?;
+        json_text::put_readable(&mut self.out.buffer, arguments)?;
         self.out.put("}");
         Ok(())
+    }
+
+    /// A name; an empty one is an error to Perfetto.
+    fn tell_name(&mut self, what: &str, ids: Identity, name: &str) -> io::Result<()> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        self.tell(what, ids, &json!({"name": name}))
     }
 
     /// Ends the slices from `depth` inwards.
@@ -136,7 +145,7 @@ impl<'a, W: Write> ChromeTrace<'a, W> {
                 What::Waiting(state) => {
                     let label = labels::state(state).unwrap_or_default();
                     self.out.put(",\"cat\":\"state\",\"name\":");
-                    json_text::put(&mut self.out.buffer, &label)?;
+                    json_text::put_readable(&mut self.out.buffer, &label)?;
                     self.out.put("}");
                 }
             }
@@ -187,13 +196,13 @@ impl<W: Write> TraceSink for ChromeTrace<'_, W> {
             return Ok(());
         };
         if ids.new_process {
-            self.tell("process_name", ids, &json!({"name": process.name}))?;
+            self.tell_name("process_name", ids, &process.name)?;
             if !process.cmdline.is_empty() {
                 let labels = json!({"labels": process.cmdline});
                 self.tell("process_labels", ids, &labels)?;
             }
         }
-        self.tell("thread_name", ids, &json!({"name": track.name}))?;
+        self.tell_name("thread_name", ids, &track.name)?;
         let position = json!({"sort_index": self.threads});
         self.tell("thread_sort_index", ids, &position)?;
         self.threads += 1;
@@ -233,7 +242,7 @@ impl<W: Write> TraceSink for ChromeTrace<'_, W> {
             "recorder": info.program,
             "counts": self.view.trace().summary.counts,
         });
-        json_text::put(&mut self.out.buffer, &about)?;
+        json_text::put_readable(&mut self.out.buffer, &about)?;
         self.out.put("}\n");
         Ok(self.out.finish()?)
     }
@@ -279,9 +288,9 @@ impl Texts {
         let symbols = &view.trace().symbols;
         let frame = symbols.frame(id).unwrap_or_default();
         out.extend_from_slice(b",\"cat\":\"python\",\"name\":");
-        json_text::put(out, symbols.string(frame.function))?;
+        json_text::put_readable(out, symbols.string(frame.function))?;
         out.extend_from_slice(b",\"args\":{\"file\":");
-        json_text::put(out, symbols.string(frame.file))?;
+        json_text::put_readable(out, symbols.string(frame.file))?;
         if frame.line > 0 {
             out.extend_from_slice(b",\"line\":");
             put_number(out, frame.line);

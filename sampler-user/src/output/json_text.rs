@@ -1,12 +1,19 @@
-//! JSON in ASCII, which readers that take bytes for characters show right. It
-//! refuses to know what is written.
+//! JSON in ASCII, which readers that take bytes for characters show right, or
+//! with the letters of all scripts for readers that leave escapes as they are.
+//! It refuses to know what is written.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter};
 
+use crate::escape::is_unsafe;
+
+/// Everything but ASCII is escaped.
 struct Ascii;
+
+/// What is visible is not escaped.
+struct Readable;
 
 impl Formatter for Ascii {
     fn write_string_fragment<W: Write + ?Sized>(
@@ -18,10 +25,7 @@ impl Formatter for Ascii {
             if (' '..='~').contains(&character) {
                 writer.write_all(&[character as u8])?;
             } else {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
+                put_escaped(writer, character)?;
             }
         }
         Ok(())
@@ -36,6 +40,50 @@ impl Formatter for Ascii {
     }
 }
 
+impl Formatter for Readable {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        for character in fragment.chars() {
+            if is_unsafe(character) {
+                put_escaped(writer, character)?;
+            } else {
+                writer.write_all(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Perfetto takes the quote behind a doubled backslash for an escaped one.
+    fn write_char_escape<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        match escape {
+            CharEscape::ReverseSolidus => put_escaped(writer, '\\'),
+            other => serde_json::ser::CompactFormatter.write_char_escape(writer, other),
+        }
+    }
+}
+
+fn put_escaped<W: Write + ?Sized>(writer: &mut W, character: char) -> io::Result<()> {
+    let mut units = [0; 2];
+    for unit in character.encode_utf16(&mut units) {
+        write!(writer, "\\u{unit:04x}")?;
+    }
+    Ok(())
+}
+
+/// Appends a value as compact JSON in UTF-8. Only what could not be seen is
+/// escaped.
+pub(super) fn put_readable(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(out, Readable);
+    value.serialize(&mut serializer).map_err(io::Error::from)
+}
+
 /// Appends a value as compact JSON in ASCII.
 pub(super) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, Ascii);
@@ -44,6 +92,14 @@ pub(super) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> io::R
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_is_visible_stays_readable() {
+        let mut out = Vec::new();
+        super::put_readable(&mut out, "a\"\\\u{202e}\u{7f}ä🐍").unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, r#""a\"\u005c\u202e\u007fä🐍""#);
+    }
+
     #[test]
     fn only_printable_ascii_comes_out() {
         let mut out = Vec::new();

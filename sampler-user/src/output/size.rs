@@ -1,13 +1,14 @@
 //! How large a file will be, for a warning before it is written. It refuses to
 //! be exact where that would cost as much as writing.
 
+use super::used::UsedStacks;
 use super::{Format, TraceView, timeline_json};
 use crate::timeline::StackId;
 
 /// Bytes of a row in the columns of the Firefox Profiler's format.
-const FIREFOX_ROW: u64 = 40;
-/// Bytes of a row as trace events: two slices that end, each of some 150 bytes.
-const CHROME_ROW: u64 = 300;
+const FIREFOX_ROW: u64 = 50;
+/// Bytes of a row as trace events: three slices that end, each of some 150 bytes.
+const CHROME_ROW: u64 = 450;
 
 /// How many bytes the rows of a view take in a format before they are packed:
 /// nearly exact for the timeline JSON, roughly for other JSON, 0 for formats
@@ -32,11 +33,22 @@ fn rows(view: &TraceView<'_>) -> u64 {
     tracks.map(|&track| view.rows(track).count() as u64).sum()
 }
 
-/// A number and a comma for each frame, a weight for each row.
+/// A number and a comma for each frame of a row, and its weight.
 fn speedscope(view: &TraceView<'_>) -> u64 {
     let symbols = &view.trace().symbols;
-    let digits = u64::from(symbols.frame_count().max(1).ilog10()) + 2;
-    let row = |stack: StackId| 10 + digits * u64::from(symbols.depth(stack));
+    let frames = UsedStacks::of(view, view.tracks()).frames(symbols);
+    let mut lengths: Vec<u64> = vec![0; symbols.stack_count() as usize];
+    for number in 1..symbols.stack_count() {
+        let Some(node) = symbols.stack(StackId(number)) else {
+            continue;
+        };
+        let digits = frames.of_frame(node.frame).checked_ilog10().unwrap_or(0) + 1;
+        let callers = lengths.get(node.parent.index()).copied().unwrap_or(0);
+        if let Some(length) = lengths.get_mut(number as usize) {
+            *length = callers + u64::from(digits) + 1;
+        }
+    }
+    let row = |stack: StackId| 8 + lengths.get(stack.index()).copied().unwrap_or(0);
     let tracks = view.tracks().iter();
     tracks
         .flat_map(|&track| view.rows(track))
