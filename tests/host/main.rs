@@ -6,6 +6,7 @@
 )]
 
 mod container;
+mod formats;
 mod golden;
 mod hostile;
 mod original_page;

@@ -43,7 +43,7 @@ impl Destination for InMemory {
     }
 }
 
-fn converted(
+pub(crate) fn converted(
     input: impl Read,
     path: &str,
     options: &ConvertOptions,
