@@ -257,7 +257,7 @@ pub struct SelectionArguments {
     /// Only threads whose name contains this; repeat it for more
     #[arg(long, value_name = "TEXT")]
     pub thread: Vec<String>,
-    /// Only processes whose name[pid] or command line contains this; repeat it for more
+    /// Only processes whose name, pid or command line contains this; repeat it for more
     #[arg(long, value_name = "TEXT")]
     pub process: Vec<String>,
     /// Only stacks with a function whose name contains this; repeat it for more
