@@ -14,7 +14,7 @@ use crate::timeline::State;
 const LAST_DATE: u64 = 253_402_300_799_000_000;
 /// Letters of a name that are printed at most.
 const LONGEST_NAME: usize = 160;
-/// Frames of a base that are named at most.
+/// Frames of a base that are named at most, but for the last.
 const BASE_FRAMES: usize = 3;
 
 /// A report with this many entries in each list.
@@ -251,21 +251,23 @@ pub(super) fn shown(name: &str) -> String {
     }
 }
 
-/// The innermost frames of a base; those further out are less telling.
+/// The innermost frames of a base, the last with its place; those further out
+/// are less telling.
 fn base(frames: &[Place]) -> String {
-    let named = frames.len().saturating_sub(BASE_FRAMES);
-    let mut text = if named > 0 {
-        format!("{named} frames > ")
-    } else {
-        String::new()
+    let Some((last, outer)) = frames.split_last() else {
+        return String::new();
     };
-    for (position, frame) in frames.iter().skip(named).enumerate() {
-        if position > 0 {
-            text.push_str(" > ");
-        }
-        text.push_str(&place(frame));
+    let unnamed = outer.len().saturating_sub(BASE_FRAMES);
+    let mut text = match unnamed {
+        0 => String::new(),
+        1 => "1 frame > ".to_owned(),
+        _ => format!("{unnamed} frames > "),
+    };
+    for frame in outer.iter().skip(unnamed) {
+        text.push_str(&shown(&frame.function));
+        text.push_str(" > ");
     }
-    text
+    text + &place(last)
 }
 
 /// `lock 12 %, I/O 3 %`, most first.
