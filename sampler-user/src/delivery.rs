@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::{ConvertConfig, Destination as Place, ExitStatus, OutputConfig};
 use crate::convert::{
     ConvertError, ConvertOptions, Destination, DestinationError, Output, Privacy, Selection,
-    Written, convert,
+    Written, read_trace, write_trace,
 };
+use crate::escape::escape_for_terminal;
 use crate::outfile::OutputFile;
 use crate::output::{FileFormat, Format, FormatError, Shape};
 use crate::privileges::{Owner, PrivilegeError};
+use crate::trace::Trace;
 
 /// What stands for standard output where a path is wanted.
 const STANDARD_OUTPUT: &str = "-";
@@ -128,12 +130,15 @@ impl Delivery {
     /// # Errors
     /// [`ConvertError`]; outputs that are complete stay.
     pub fn deliver(&self, input: impl Read) -> Result<Vec<Written>, ConvertError> {
-        convert(
-            BufReader::new(input),
-            &self.outputs,
-            &self.options,
-            |path| self.create(path),
-        )
+        self.deliver_trace(&mut read_trace(BufReader::new(input))?)
+    }
+
+    /// Writes a trace everywhere, without what is to be left out.
+    fn deliver_trace(&self, trace: &mut Trace) -> Result<Vec<Written>, ConvertError> {
+        self.options.privacy.apply(trace);
+        write_trace(trace, &self.outputs, &self.options, |path| {
+            self.create(path)
+        })
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn Destination>, DestinationError> {
@@ -219,7 +224,12 @@ pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
     options.shape.merge_threads = config.merge_threads;
     options.privacy = config.privacy;
     let delivery = Delivery::plan(&config.output, options, owner)?;
-    warn_of_large(&delivery.deliver(open_input(&config.input)?)?);
+    let mut trace = read_trace(open_input(&config.input)?)?;
+    if let Some(torn) = trace.torn {
+        let (path, at) = (named(&config.input, "standard input"), torn.at);
+        eprintln!("pyebpf: {path} is cut off: what its first {at} bytes hold is converted");
+    }
+    warn_of_large(&delivery.deliver_trace(&mut trace)?);
     Ok(())
 }
 
@@ -238,13 +248,22 @@ pub fn open_input(path: &Path) -> Result<Box<dyn Read>, DeliveryError> {
     Ok(Box::new(input))
 }
 
+/// A path in a message; `-` is the stream that it stands for.
+fn named(path: &Path, stream: &str) -> String {
+    if path == Path::new(STANDARD_OUTPUT) {
+        stream.to_owned()
+    } else {
+        escape_for_terminal(&path.to_string_lossy()).into_owned()
+    }
+}
+
 /// Says which files are too large to be opened comfortably.
 pub fn warn_of_large(files: &[Written]) {
     for file in files {
         if let Some(bytes) = file.large {
             eprintln!(
                 "pyebpf: {} has {} MB, which browsers open slowly; .pyebpf is far smaller",
-                file.path.display(),
+                named(&file.path, "standard output"),
                 bytes / 1_000_000
             );
         }

@@ -90,8 +90,15 @@ impl<'a, W: Write> Pprof<'a, W> {
         self.put_number(field::DURATION_NANOS, duration.saturating_mul(1000));
         self.put(field::PERIOD_TYPE, &nanoseconds);
         self.put_number(field::PERIOD, period(info.hz));
-        let comment = self.strings.number(super::EXPORTER);
-        self.put_number(field::COMMENT, comment.unsigned_abs());
+        let counts = self.view.trace().summary.counts.iter();
+        let account =
+            counts.map(|(name, count)| format!("samples of the recording, {name}: {count}"));
+        let host = (!info.host.is_empty()).then(|| format!("host: {}", info.host));
+        let comments = [super::EXPORTER.to_owned()].into_iter().chain(host);
+        for comment in comments.chain(account) {
+            let comment = self.strings.number(&comment);
+            self.put_number(field::COMMENT, comment.unsigned_abs());
+        }
         let default = self.strings.number(time);
         self.put_number(field::DEFAULT_SAMPLE_TYPE, default.unsigned_abs());
     }
