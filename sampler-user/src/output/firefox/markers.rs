@@ -48,34 +48,48 @@ pub(super) fn put<W: Write>(
     out: &mut Out<W>,
 ) -> io::Result<()> {
     let mut length = 0_u64;
-    let mut column = |out: &mut Out<W>, cell: &mut dyn FnMut(&mut Out<W>, Wait)| {
-        length = 0;
-        for wait in waits(view, track) {
-            out.comma_unless(length == 0);
-            cell(out, wait);
-            length += 1;
-            out.drain()?;
-        }
-        io::Result::Ok(())
-    };
+    let mut categories = Vec::new();
     out.put(",\"markers\":{\"name\":[");
-    column(out, &mut |out, wait| {
-        out.number(strings.of_state(wait.state))
-    })?;
+    for wait in waits(view, track) {
+        out.comma_unless(length == 0);
+        out.number(strings.of_state(wait.state));
+        // A byte for each: less than to read the rows once more.
+        categories.push(category_of(wait.state));
+        length += 1;
+        out.drain()?;
+    }
     out.put("],\"startTime\":[");
-    column(out, &mut |out, wait| out.milliseconds(wait.start))?;
+    for (position, wait) in waits(view, track).enumerate() {
+        out.comma_unless(position == 0);
+        out.milliseconds(wait.start);
+        out.drain()?;
+    }
     out.put("],\"endTime\":[");
-    column(out, &mut |out, wait| out.milliseconds(wait.end))?;
+    for (position, wait) in waits(view, track).enumerate() {
+        out.comma_unless(position == 0);
+        out.milliseconds(wait.end);
+        out.drain()?;
+    }
     out.put("],\"phase\":[");
-    column(out, &mut |out, _| out.put(INTERVAL))?;
+    for position in 0..length {
+        out.comma_unless(position == 0);
+        out.put(INTERVAL);
+        out.drain()?;
+    }
     out.put("],\"category\":[");
-    column(out, &mut |out, wait| out.number(category_of(wait.state)))?;
+    for (position, &category) in categories.iter().enumerate() {
+        out.comma_unless(position == 0);
+        out.number(category);
+        out.drain()?;
+    }
     out.put("],\"data\":[");
-    column(out, &mut |out, _| {
+    for position in 0..length {
+        out.comma_unless(position == 0);
         out.put("{\"type\":\"");
         out.put(WAITING_MARKER);
         out.put("\"}");
-    })?;
+        out.drain()?;
+    }
     out.put("],\"length\":");
     out.number(length);
     out.put("}");

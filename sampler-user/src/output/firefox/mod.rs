@@ -31,6 +31,7 @@ pub struct FirefoxProfile<'a, W> {
     out: Out<W>,
     view: &'a TraceView<'a>,
     functions: Functions,
+    tables: ThreadTables<'a>,
     strings: Strings<'a>,
     identities: Identities,
 }
@@ -44,6 +45,7 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
             out: Out::new(output),
             view,
             functions: Functions::of(symbols),
+            tables: ThreadTables::new(symbols),
             strings: Strings::new(symbols),
             identities: Identities::default(),
         }
@@ -57,10 +59,11 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
     fn thread(&mut self, id: TrackId) -> io::Result<()> {
         let ids = self.identities.of(self.view, id);
         self.about(id, ids)?;
-        let symbols = &self.view.trace().symbols;
-        let tables = ThreadTables::of(symbols, &self.functions, self.rows(id));
-        self.samples(id, &tables)?;
-        tables.put(symbols, &self.functions, &mut self.strings, &mut self.out)?;
+        let rows = self.rows(id);
+        self.tables.restart(&self.functions, rows);
+        self.samples(id)?;
+        self.tables
+            .put(&self.functions, &mut self.strings, &mut self.out)?;
         markers::put(self.view, id, &mut self.strings, &mut self.out)?;
         self.out.put("}");
         Ok(())
@@ -95,13 +98,13 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
         Ok(())
     }
 
-    fn samples(&mut self, id: TrackId, tables: &ThreadTables) -> io::Result<()> {
+    fn samples(&mut self, id: TrackId) -> io::Result<()> {
         let end = self.view.microseconds(self.view.end());
         let mut length = 1_u64;
         self.out.put(",\"samples\":{\"stack\":[");
         for row in self.rows(id) {
             length += 1;
-            match tables.number(&row) {
+            match self.tables.number(&row) {
                 Some(number) => self.out.number(number),
                 None => self.out.put("null"),
             }

@@ -29,11 +29,18 @@ enum FunctionKey {
     State(State),
 }
 
-/// Tables without doubles.
-#[derive(Debug, Default)]
-pub(super) struct ThreadTables {
+/// Marks a stack that the thread does not have.
+const UNUSED: u32 = u32::MAX;
+
+/// Tables without doubles, of one thread after the other. Each costs only what
+/// it has, not as much as the whole trace.
+#[derive(Debug)]
+pub(super) struct ThreadTables<'a> {
+    symbols: &'a Symbols,
     nodes: Vec<Node>,
-    node_numbers: FxHashMap<Node, u32>,
+    /// The number in the file of each stack of the trace.
+    stack_numbers: Vec<u32>,
+    waiting_numbers: FxHashMap<(StackId, State), u32>,
     frames: Vec<FrameKey>,
     frame_numbers: FxHashMap<FrameKey, u32>,
     functions: Vec<FunctionKey>,
@@ -45,65 +52,112 @@ fn node_of(row: &TimelineRow) -> Option<Node> {
     (row.stack != StackId::EMPTY).then_some((row.stack, state))
 }
 
-impl ThreadTables {
-    /// The tables that these rows need. Only what they use is touched, so that
-    /// many threads do not each cost as much as the whole trace.
-    pub(super) fn of(
-        symbols: &Symbols,
+impl<'a> ThreadTables<'a> {
+    pub(super) fn new(symbols: &'a Symbols) -> Self {
+        Self {
+            symbols,
+            nodes: Vec::new(),
+            stack_numbers: vec![UNUSED; symbols.stack_count() as usize],
+            waiting_numbers: FxHashMap::default(),
+            frames: Vec::new(),
+            frame_numbers: FxHashMap::default(),
+            functions: Vec::new(),
+            function_numbers: FxHashMap::default(),
+        }
+    }
+
+    /// Forgets the thread before, and takes what these rows need.
+    pub(super) fn restart(
+        &mut self,
         functions: &Functions,
         rows: impl Iterator<Item = TimelineRow>,
-    ) -> Self {
-        let mut tables = Self::default();
-        for node in rows.filter_map(|row| node_of(&row)) {
-            let mut at = node;
-            while tables.node_numbers.insert(at, 0).is_none() {
-                at = match at {
-                    (stack, Some(_)) => (stack, None),
-                    (stack, None) => match symbols.stack(stack) {
-                        Some(node) if node.parent != StackId::EMPTY => (node.parent, None),
-                        _ => break,
-                    },
-                };
+    ) {
+        for (stack, _) in self.nodes.drain(..) {
+            if let Some(number) = self.stack_numbers.get_mut(stack.index()) {
+                *number = UNUSED;
             }
         }
+        self.waiting_numbers.clear();
+        for (stack, state) in rows.filter_map(|row| node_of(&row)) {
+            if let Some(state) = state {
+                self.waiting_numbers.insert((stack, state), 0);
+            }
+            let mut at = stack;
+            while let Some(number) = self.stack_numbers.get_mut(at.index())
+                && *number == UNUSED
+                && let Some(node) = self.symbols.stack(at)
+            {
+                *number = 0;
+                self.nodes.push((at, None));
+                at = node.parent;
+            }
+        }
+        let waiting = self.waiting_numbers.keys();
+        self.nodes
+            .extend(waiting.map(|&(stack, state)| (stack, Some(state))));
         // Callers have smaller numbers and come first.
-        tables.nodes = tables.node_numbers.keys().copied().collect();
-        tables.nodes.sort_unstable();
-        for (number, node) in (0..).zip(&tables.nodes) {
-            tables.node_numbers.insert(*node, number);
-            let frame = frame_of(symbols, *node);
-            if !tables.frame_numbers.contains_key(&frame) {
-                let number = u32::try_from(tables.frames.len()).unwrap_or(u32::MAX);
-                tables.frame_numbers.insert(frame, number);
-                tables.frames.push(frame);
+        self.nodes.sort_unstable();
+        self.number_all(functions);
+    }
+
+    /// Gives numbers to stacks, frames and functions.
+    fn number_all(&mut self, functions: &Functions) {
+        self.frames.clear();
+        self.frame_numbers.clear();
+        self.functions.clear();
+        self.function_numbers.clear();
+        for (number, &node) in (0..).zip(&self.nodes) {
+            match node {
+                (stack, None) => {
+                    if let Some(slot) = self.stack_numbers.get_mut(stack.index()) {
+                        *slot = number;
+                    }
+                }
+                (stack, Some(state)) => {
+                    self.waiting_numbers.insert((stack, state), number);
+                }
+            }
+            let frame = frame_of(self.symbols, node);
+            if !self.frame_numbers.contains_key(&frame) {
+                let number = u32::try_from(self.frames.len()).unwrap_or(UNUSED);
+                self.frame_numbers.insert(frame, number);
+                self.frames.push(frame);
             }
         }
-        for frame in &tables.frames {
+        for frame in &self.frames {
             let function = function_of(functions, *frame);
-            if !tables.function_numbers.contains_key(&function) {
-                let number = u32::try_from(tables.functions.len()).unwrap_or(u32::MAX);
-                tables.function_numbers.insert(function, number);
-                tables.functions.push(function);
+            if !self.function_numbers.contains_key(&function) {
+                let number = u32::try_from(self.functions.len()).unwrap_or(UNUSED);
+                self.function_numbers.insert(function, number);
+                self.functions.push(function);
             }
         }
-        tables
     }
 
     /// The number of a row's stack; `None` for the empty one.
     pub(super) fn number(&self, row: &TimelineRow) -> Option<u32> {
-        self.node_numbers.get(&node_of(row)?).copied()
+        self.node_number(node_of(row)?)
+    }
+
+    fn node_number(&self, (stack, state): Node) -> Option<u32> {
+        match state {
+            Some(state) => self.waiting_numbers.get(&(stack, state)).copied(),
+            None => {
+                let number = self.stack_numbers.get(stack.index()).copied();
+                number.filter(|&number| number != UNUSED)
+            }
+        }
     }
 
     /// Appends `,"stackTable":{…},"frameTable":{…},…`.
     pub(super) fn put<W: Write>(
         &self,
-        symbols: &Symbols,
         functions: &Functions,
         strings: &mut Strings<'_>,
         out: &mut Out<W>,
     ) -> io::Result<()> {
-        self.put_stacks(symbols, out)?;
-        self.put_frames(symbols, functions, out)?;
+        self.put_stacks(out)?;
+        self.put_frames(functions, out)?;
         self.put_functions(functions, strings, out)?;
         out.put(",\"resourceTable\":{\"lib\":[],\"name\":[],\"host\":[],\"type\":[],\"length\":0}");
         out.put(",\"nativeSymbols\":{\"libIndex\":[],\"address\":[],\"name\":[],");
@@ -111,7 +165,8 @@ impl ThreadTables {
         Ok(())
     }
 
-    fn put_stacks<W: Write>(&self, symbols: &Symbols, out: &mut Out<W>) -> io::Result<()> {
+    fn put_stacks<W: Write>(&self, out: &mut Out<W>) -> io::Result<()> {
+        let symbols = self.symbols;
         out.put(",\"stackTable\":{\"frame\":[");
         column(out, &self.nodes, |out, node| {
             let frame = self.frame_numbers.get(&frame_of(symbols, *node));
@@ -123,8 +178,8 @@ impl ThreadTables {
                 (stack, Some(_)) => stack,
                 (stack, None) => symbols.stack(stack).unwrap_or_default().parent,
             };
-            match self.node_numbers.get(&(parent, None)) {
-                Some(number) => out.number(*number),
+            match self.node_number((parent, None)) {
+                Some(number) => out.number(number),
                 None => out.put("null"),
             }
         })?;
@@ -132,12 +187,8 @@ impl ThreadTables {
         Ok(())
     }
 
-    fn put_frames<W: Write>(
-        &self,
-        symbols: &Symbols,
-        functions: &Functions,
-        out: &mut Out<W>,
-    ) -> io::Result<()> {
+    fn put_frames<W: Write>(&self, functions: &Functions, out: &mut Out<W>) -> io::Result<()> {
+        let symbols = self.symbols;
         let all = &self.frames;
         out.put(",\"frameTable\":{\"address\":[");
         column(out, all, |out, _| out.put("-1"))?;
