@@ -88,3 +88,50 @@ fn files_belong_to_the_caller_of_sudo_alone() {
         assert_eq!(found, (NOBODY, NOBODY, 0o600), "{name}");
     }
 }
+
+/// What a recording writes, each by a mark that only its format has. `known_chain`
+/// is in all of them but those that are packed.
+const FORMATS: [(&str, &[u8]); 9] = [
+    ("a.pyebpf", b"\x89pyebpf\n"),
+    ("a.json", b"[\n["),
+    ("a.json.gz", b"\x1f\x8b"),
+    ("a.speedscope.json", b"{\"$schema\""),
+    ("a.firefox.json", b"{\"meta\""),
+    ("a.chrome.json", b"{\"traceEvents\""),
+    ("a.folded", b"process "),
+    ("a.svg", b"<?xml"),
+    ("a.pb.gz", b"\x1f\x8b"),
+];
+
+#[test]
+fn a_recording_writes_every_format_at_once() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+    let pid = target.pid().to_string();
+    let mut arguments = vec!["--hz", "200", "--pid", &pid, "-d", "0.5"];
+    for (name, _) in FORMATS {
+        arguments.extend(["-o", name]);
+    }
+    let finished = Recording::start_plain(machine, &arguments).finish();
+    assert!(finished.status.success(), "{}", finished.errors);
+    for (name, mark) in FORMATS {
+        let bytes = fs::read(finished.path(name)).expect("it was asked for");
+        assert!(bytes.starts_with(mark), "{name}: {:?}", bytes.get(..16));
+        if !name.ends_with("gz") {
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(
+                name == "a.pyebpf" || text.contains("known_chain.py"),
+                "{name}"
+            );
+        }
+    }
+    let report = Command::new(&machine.pyebpf)
+        .arg("report")
+        .arg(finished.path("a.pyebpf"))
+        .output()
+        .expect("it starts");
+    let report = String::from_utf8(report.stdout).expect("UTF-8");
+    let own = report.split("Most time of their own").nth(1);
+    let first = own.and_then(|own| own.lines().nth(2));
+    assert!(first.is_some_and(|line| line.contains("  h (")), "{report}");
+}
