@@ -254,20 +254,20 @@ pub struct SelectionArguments {
     /// End here, written as for --from
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
-    /// Only threads whose name contains this; repeat it for more
-    #[arg(long, value_name = "TEXT")]
+    /// Only threads whose name matches this regular expression; repeat it for more
+    #[arg(long, value_name = "RE")]
     pub thread: Vec<String>,
-    /// Only processes whose name, pid or command line contains this; repeat it for more
-    #[arg(long, value_name = "TEXT")]
+    /// Only processes whose name, pid or command line matches; repeat it for more
+    #[arg(long, value_name = "RE")]
     pub process: Vec<String>,
-    /// Only stacks with a function whose name contains this; repeat it for more
-    #[arg(long, value_name = "TEXT")]
+    /// Only stacks with a function whose name matches; repeat it for more
+    #[arg(long, value_name = "RE")]
     pub function: Vec<String>,
-    /// Only stacks with a file whose path contains this; repeat it for more
-    #[arg(long, value_name = "TEXT")]
+    /// Only stacks with a file whose path matches; repeat it for more
+    #[arg(long, value_name = "RE")]
     pub file: Vec<String>,
-    /// Only stacks with a module (json.decoder) whose name contains this; repeat it for more
-    #[arg(long, value_name = "TEXT")]
+    /// Only stacks with a module (json.decoder) whose name matches; repeat it for more
+    #[arg(long, value_name = "RE")]
     pub module: Vec<String>,
     /// `cpu`: only what ran, waiting becomes a gap; `wall`: both, where the trace has both
     #[arg(long, value_name = "MODE")]
