@@ -36,6 +36,11 @@ fn follows_a_program_that_is_started() {
 }
 
 #[test]
+fn follows_workers_that_were_there_before() {
+    follows("before");
+}
+
+#[test]
 fn leaves_children_out_when_asked_to() {
     let Some(machine) = machine() else { return };
     let interpreter = machine.interpreter();

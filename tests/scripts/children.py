@@ -48,8 +48,32 @@ def program():
     subprocess.run([sys.executable, __file__, "child"], stdin=subprocess.DEVNULL, check=True)
 
 
+def before():
+    """Starts them at once, and has them work when it is told to."""
+    pipes = []
+    for number in range(COUNT):
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.close(write)
+            os.read(read, 1)
+            in_worker(number)
+            os._exit(0)
+        os.close(read)
+        pipes.append(write)
+    print(json.dumps({}), flush=True)
+    sys.stdin.readline()
+    for write in pipes:
+        os.write(write, b"!")
+    for _ in range(COUNT):
+        os.wait()
+    busy()
+    print(json.dumps({"done": True}), flush=True)
+
+
 way = sys.argv[1]
-if way == "child":
+if way == "before":
+    before()
+elif way == "child":
     in_worker()
 else:
     print(json.dumps({}), flush=True)

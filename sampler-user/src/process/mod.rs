@@ -1,6 +1,7 @@
 //! Any process: identity, mappings, ELF files, memory. It refuses to know
 //! Python, and every answer may be out of date the moment it is given.
 
+pub mod descendants;
 pub mod elf;
 #[cfg(test)]
 pub(crate) mod elf_fixture;

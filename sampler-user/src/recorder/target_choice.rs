@@ -16,8 +16,12 @@ pub(super) fn selection(config: &RecordConfig) -> Selection {
         Target::Host => Selection::Host,
         Target::Processes(tgids) => Selection::Processes {
             tgids: tgids.clone(),
+            with_children: config.children,
         },
-        Target::Command(_) => Selection::Processes { tgids: Vec::new() },
+        Target::Command(_) => Selection::Processes {
+            tgids: Vec::new(),
+            with_children: false,
+        },
     }
 }
 

@@ -17,6 +17,7 @@ use crate::bpf::processes::{ProcessTable, ProcessTableError};
 use crate::cpython::discovery::Discovery;
 use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
+use crate::process::descendants::descendants;
 use crate::process::identity::{ProcessIdentity, running_pids};
 use crate::process::memory::ProcessMemory;
 
@@ -33,6 +34,8 @@ pub enum Selection {
     Processes {
         /// Thread group ids.
         tgids: Vec<u32>,
+        /// Also what they have started before and is still there.
+        with_children: bool,
     },
 }
 
@@ -92,10 +95,21 @@ impl Targets {
                 }
                 Vec::new()
             }
-            Selection::Processes { tgids } => tgids
-                .into_iter()
-                .filter_map(|tgid| self.follow_asked_for(tgid).err())
-                .collect(),
+            Selection::Processes {
+                tgids,
+                with_children,
+            } => {
+                let refused = tgids
+                    .iter()
+                    .filter_map(|tgid| self.follow_asked_for(*tgid).err())
+                    .collect();
+                if with_children {
+                    for child in descendants(&tgids) {
+                        self.follow_child(child);
+                    }
+                }
+                refused
+            }
         }
     }
 
@@ -125,8 +139,22 @@ impl Targets {
         }
     }
 
+    /// A child that was there before; one without Python may start some yet.
+    fn follow_child(&mut self, tgid: u32) {
+        let is_ours = tgid == std::process::id() || self.current.contains_key(&tgid);
+        if !is_ours {
+            let result = self.follow_asked_for(tgid);
+            self.keep_refusal(tgid, result);
+        }
+    }
+
     fn find_one(&mut self, tgid: u32) {
-        match self.follow(tgid) {
+        let result = self.follow(tgid);
+        self.keep_refusal(tgid, result);
+    }
+
+    fn keep_refusal(&mut self, tgid: u32, result: Result<(), TargetError>) {
+        match result {
             Ok(())
             | Err(TargetError::Refused(Refusal::NotPython { .. } | Refusal::Gone { .. })) => {}
             Err(TargetError::Refused(Refusal::Permission { .. })) => self.hidden += 1,
@@ -253,7 +281,7 @@ impl Targets {
     /// A program without an interpreter: forgotten on a whole host, and followed
     /// on for its children's sake otherwise.
     fn give_up(&mut self, key: ProcessKey) {
-        if let Selection::Processes { tgids } = &self.selection {
+        if let Selection::Processes { tgids, .. } = &self.selection {
             let tgid = self.processes.get(&key).map(|process| process.tgid);
             if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
                 self.refusals.push((pid, Refusal::NotPython { pid }));
