@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::plan::Plan;
 use super::run_time::RunTimeClock;
 use super::sample_cost::Phases;
-use super::{idle_tick, interrupt, machine, memory, sample_cost, slowdown};
+use super::{idle_tick, interrupt, machine, memory, sample_cost, slowdown, wall};
 use crate::process::{probe, say};
 
-const PRINT_VERSION: &str = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
+const PRINT_VERSION: &str = "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.executable)";
 
 /// What the measuring process is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,12 +34,20 @@ pub(crate) struct MeasureArguments {
     /// An interpreter; repeated.
     #[arg(long = "python")]
     pythons: Vec<PathBuf>,
+    /// The py-spy to measure beside it.
+    #[arg(long, required_unless_present = "without_py_spy")]
+    py_spy: Option<PathBuf>,
+    /// Why there is none.
+    #[arg(long, conflicts_with = "py_spy")]
+    without_py_spy: Option<String>,
 }
 
 /// An interpreter and its version.
 pub(super) struct Python {
     pub(super) path: PathBuf,
-    version: String,
+    pub(super) version: String,
+    /// Where it lies in its own eyes: `path` may bring it into a root of its own.
+    pub(super) executable: String,
 }
 
 /// What every measurement needs to know.
@@ -48,6 +56,8 @@ pub(super) struct Setting {
     pub(super) binary: PathBuf,
     pub(super) scripts: PathBuf,
     pub(super) scratch: PathBuf,
+    /// py-spy, or why there is none.
+    pub(super) py_spy: Result<PathBuf, String>,
     /// Oldest version first.
     pub(super) pythons: Vec<Python>,
 }
@@ -68,6 +78,10 @@ pub(crate) fn measure(arguments: &MeasureArguments) -> anyhow::Result<()> {
         binary: arguments.binary.clone(),
         scripts: arguments.scripts.clone(),
         scratch: arguments.scratch.clone(),
+        py_spy: arguments
+            .py_spy
+            .clone()
+            .ok_or_else(|| arguments.without_py_spy.clone().unwrap_or_default()),
         pythons: versions(&arguments.pythons),
     };
     let load_before = machine::load();
@@ -75,6 +89,8 @@ pub(crate) fn measure(arguments: &MeasureArguments) -> anyhow::Result<()> {
     say("measuring the tick that hits nothing");
     let idle_tick = idle_tick::measure(&setting)?;
     let sample_cost = sample_costs(&setting)?;
+    // This needs the clock too: ticks are part of what a profiler costs.
+    let wall = wall::measure(&setting)?;
     // The clock itself costs something, so the rest runs without it.
     drop(clock);
     let mut memories = Vec::new();
@@ -93,6 +109,7 @@ pub(crate) fn measure(arguments: &MeasureArguments) -> anyhow::Result<()> {
         "sample": sample_cost,
         "memory": memories,
         "slowdown": slowdown,
+        "wall": wall,
     });
     document["machine"]["load"] = json!([load_before, machine::load()]);
     println!("{document}");
@@ -136,10 +153,13 @@ fn sample_cost(setting: &Setting, python: &Python, phases: Phases) -> anyhow::Re
 fn versions(paths: &[PathBuf]) -> Vec<Python> {
     let mut found = Vec::new();
     for path in paths {
-        match probe(Command::new(path).args(["-c", PRINT_VERSION])) {
-            Some(version) => found.push(Python {
+        let printed = probe(Command::new(path).args(["-c", PRINT_VERSION]));
+        let words = printed.as_deref().and_then(|it| it.split_once(' '));
+        match words.map(|(version, executable)| (version.to_owned(), executable.to_owned())) {
+            Some((version, executable)) => found.push(Python {
                 path: path.clone(),
                 version,
+                executable,
             }),
             None => say(format!("leaving out {}: it does not run", path.display())),
         }

@@ -2,21 +2,32 @@
 //! refuses to judge the figures, and to measure anything as the user: a second
 //! process, run as root, does that.
 
+mod contest;
+mod figures;
 mod idle_tick;
 mod interrupt;
 mod machine;
 mod measure;
 mod memory;
+mod peers;
 mod plan;
 mod procfs;
+mod profiler;
+mod profiling_sampling;
+mod py_spy;
+mod pyebpf;
 mod readme;
 mod recorder;
 mod run_time;
 mod sample_cost;
+mod session;
 mod slowdown;
 mod spread;
 mod table;
 mod target;
+mod turn;
+mod wall;
+mod wall_table;
 
 use std::fs;
 use std::path::PathBuf;
@@ -52,6 +63,13 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, into_readme: bool) -> anyh
     for python in pythons()? {
         command.arg("--python").arg(python);
     }
+    match peers::py_spy(&directory.join("peers")) {
+        Ok(py_spy) => command.arg("--py-spy").arg(py_spy),
+        Err(error) => {
+            say(format!("going on without py-spy: {error:#}"));
+            command.arg("--without-py-spy").arg(format!("{error:#}"))
+        }
+    };
     let printed = process::read(&mut command)?;
     let mut document: Value =
         serde_json::from_str(&printed).context("the measuring process printed no JSON")?;

@@ -37,6 +37,36 @@ pub(super) fn cpu_time(process: Pid) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(sum))
 }
 
+/// CPU time of a process and of all that it started and that still run.
+pub(super) fn cpu_time_of_tree(process: Pid) -> anyhow::Result<Duration> {
+    let mut sum = cpu_time(process)?;
+    for child in children(process)? {
+        // It may end meanwhile; its time is gone then.
+        sum += cpu_time_of_tree(child).unwrap_or_default();
+    }
+    Ok(sum)
+}
+
+/// Processes that any thread of this one started.
+fn children(process: Pid) -> anyhow::Result<Vec<Pid>> {
+    let tasks = format!("/proc/{process}/task");
+    let mut found = Vec::new();
+    for task in fs::read_dir(&tasks).with_context(|| format!("cannot list {tasks}"))? {
+        let list = task?.path().join("children");
+        let text = fs::read_to_string(&list).with_context(|| {
+            format!(
+                "cannot read {}: it needs CONFIG_PROC_CHILDREN",
+                list.display()
+            )
+        })?;
+        let numbers = text
+            .split_whitespace()
+            .map_while(|number| number.parse().ok());
+        found.extend(numbers.map(Pid::from_raw));
+    }
+    Ok(found)
+}
+
 /// The most memory a process had resident so far, in KiB; `None` once it ended.
 pub(super) fn peak_memory(process: Pid) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;

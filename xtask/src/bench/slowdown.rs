@@ -41,9 +41,11 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Value> {
                 let with = half(setting, &mut target, *rate)?;
                 (target.work(setting.plan.half)?, with)
             };
-            let speed = |work: Work| (work.units / work.cpu, work.units / work.wall);
-            ratios.per_cpu.add(speed(with).0 / speed(without).0);
-            ratios.per_wall.add(speed(with).1 / speed(without).1);
+            let per_cpu = with.per_cpu_second() / without.per_cpu_second();
+            ratios.per_cpu.add(per_cpu);
+            ratios
+                .per_wall
+                .add(with.per_second() / without.per_second());
         }
     }
     let rows = RATES.iter().zip(&all).map(|(rate, ratios)| {

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::wall_table;
+
 /// The tables of a document of `measure`.
 pub(super) fn of(document: &Value) -> anyhow::Result<String> {
     let mut text = String::new();
@@ -13,6 +15,7 @@ pub(super) fn of(document: &Value) -> anyhow::Result<String> {
     ticks(&mut text, document)?;
     slowdown(&mut text, document)?;
     memory(&mut text, document)?;
+    wall_table::write(&mut text, &document["wall"])?;
     Ok(text)
 }
 
@@ -135,14 +138,14 @@ fn memory(text: &mut String, document: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn rows<'a>(document: &'a Value, name: &str) -> anyhow::Result<&'a Vec<Value>> {
+pub(super) fn rows<'a>(document: &'a Value, name: &str) -> anyhow::Result<&'a Vec<Value>> {
     document[name]
         .as_array()
         .with_context(|| format!("the document has no {name}"))
 }
 
 /// Median and extremes, divided by `unit`.
-fn spread(spread: &Value, unit: f64, digits: usize) -> anyhow::Result<String> {
+pub(super) fn spread(spread: &Value, unit: f64, digits: usize) -> anyhow::Result<String> {
     let number = |name: &str| {
         let value = spread[name].as_f64();
         value.map(|value| format!("{:.digits$}", value / unit))

@@ -1,6 +1,7 @@
 //! A process to sample: started, stopped, asked to work, ended. It refuses to
 //! know who samples it.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -22,6 +23,27 @@ pub(super) struct Work {
     pub(super) cpu: f64,
     /// Time that passed, in seconds.
     pub(super) wall: f64,
+}
+
+impl Work {
+    /// What was done since `earlier`.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            units: self.units - earlier.units,
+            cpu: self.cpu - earlier.cpu,
+            wall: self.wall - earlier.wall,
+        }
+    }
+
+    /// Units for each second of CPU time.
+    pub(super) fn per_cpu_second(self) -> f64 {
+        self.units / self.cpu
+    }
+
+    /// Units for each second that passed.
+    pub(super) fn per_second(self) -> f64 {
+        self.units / self.wall
+    }
 }
 
 /// A Python process; it ends when this is dropped.
@@ -83,16 +105,36 @@ impl Target {
         kill(self.pid(), Signal::SIGCONT).context("cannot continue the target")
     }
 
-    /// Has it work for this much CPU time.
+    /// How many threads it has now.
+    pub(super) fn threads(&self) -> anyhow::Result<usize> {
+        let tasks = format!("/proc/{}/task", self.pid());
+        let entries = fs::read_dir(&tasks).with_context(|| format!("cannot list {tasks}"))?;
+        Ok(entries.count())
+    }
+
+    /// Has it work for this much CPU time: a script that works when asked.
     pub(super) fn work(&mut self, cpu_time: Duration) -> anyhow::Result<Work> {
-        writeln!(self.input, "{}", cpu_time.as_secs_f64())?;
+        match self.ask(&cpu_time.as_secs_f64().to_string())? {
+            work if work.cpu > 0.0 && work.wall > 0.0 => Ok(work),
+            work => bail!("the target worked for no time: {work:?}"),
+        }
+    }
+
+    /// What it did so far: a script that works all the time. Only what passed
+    /// between two of these means something.
+    pub(super) fn totals(&mut self) -> anyhow::Result<Work> {
+        self.ask("")
+    }
+
+    fn ask(&mut self, question: &str) -> anyhow::Result<Work> {
+        writeln!(self.input, "{question}")?;
         let line = self.read_line()?;
         let numbers: Vec<f64> = line
             .split(' ')
             .map_while(|number| number.parse().ok())
             .collect();
         match numbers[..] {
-            [units, cpu, wall] if cpu > 0.0 && wall > 0.0 => Ok(Work { units, cpu, wall }),
+            [units, cpu, wall] => Ok(Work { units, cpu, wall }),
             _ => bail!("the target answered {line:?} instead of three numbers"),
         }
     }

@@ -1,0 +1,124 @@
+//! One run of any profiler, from its start to its end. It refuses to know what
+//! the profiler is called with and what its messages mean.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::target::{end, pid_of};
+use super::{interrupt, procfs};
+
+/// How long a profiler may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a process that announces nothing.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A profiler that runs; it is killed when this is dropped.
+pub(super) struct Session {
+    name: &'static str,
+    process: Child,
+    messages: PathBuf,
+    begun: Instant,
+}
+
+/// What is known of one that ended as it should.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// All that it printed.
+    pub(super) said: String,
+    /// From when it was seen to have begun until it was told to end.
+    pub(super) elapsed: Duration,
+    /// The most memory it had resident, in KiB.
+    pub(super) peak_memory: u64,
+}
+
+impl Session {
+    /// Starts `command` and waits until `has_begun` says so of its process and
+    /// of what it printed so far.
+    pub(super) fn start(
+        name: &'static str,
+        command: &mut Command,
+        scratch: &Path,
+        has_begun: impl Fn(Pid, &str) -> bool,
+    ) -> anyhow::Result<Self> {
+        let messages = scratch.join("messages");
+        let file = fs::File::create(&messages)
+            .with_context(|| format!("cannot create {}", messages.display()))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file);
+        let process =
+            interrupt::spawn(command).with_context(|| format!("{name} cannot be started"))?;
+        let mut session = Self {
+            name,
+            process,
+            messages,
+            begun: Instant::now(),
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = session.process.try_wait()? {
+                bail!("{name} did not start ({status}): {}", session.said());
+            }
+            if has_begun(session.pid(), &session.said()) {
+                session.begun = Instant::now();
+                return Ok(session);
+            }
+            if Instant::now() > deadline {
+                bail!("{name} did not start in {PATIENCE:?}");
+            }
+            sleep(LOOK);
+        }
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> Pid {
+        pid_of(&self.process)
+    }
+
+    /// Ends it as Ctrl-C would, and waits until all is written.
+    pub(super) fn finish(mut self) -> anyhow::Result<Ended> {
+        let name = self.name;
+        let elapsed = self.begun.elapsed();
+        kill(self.pid(), Signal::SIGINT).with_context(|| format!("{name} cannot be ended"))?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut peak_memory = 0;
+        let status = loop {
+            // The figure only grows, and is gone with the process.
+            peak_memory = procfs::peak_memory(self.pid()).unwrap_or(peak_memory);
+            if let Some(status) = self.process.try_wait()? {
+                break status;
+            }
+            if Instant::now() > deadline {
+                bail!("{name} did not end in {PATIENCE:?}");
+            }
+            sleep(LOOK);
+        };
+        if !status.success() {
+            bail!("{name} failed ({status}): {}", self.said());
+        }
+        Ok(Ended {
+            said: self.said(),
+            elapsed,
+            peak_memory,
+        })
+    }
+
+    fn said(&self) -> String {
+        let bytes = fs::read(&self.messages).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).trim().to_owned()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        end(&mut self.process);
+    }
+}
