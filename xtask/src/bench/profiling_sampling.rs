@@ -3,7 +3,7 @@
 //! interpreter than its own.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -16,8 +16,10 @@ use super::target::Target;
 use crate::process::probe;
 
 const NAME: &str = "profiling.sampling";
-/// Where it writes: nothing looks at its file.
-const OUTPUT: &str = "/dev/null";
+/// Where it writes, since nothing looks at its file. It takes all as `/dev/null`
+/// does, and unlike that it is not among the files that processes inherit: that
+/// it is open says that sampling begins.
+const OUTPUT: &str = "/dev/zero";
 
 /// `python3.15 -m profiling.sampling attach -a`.
 pub(super) struct ProfilingSampling {
@@ -64,7 +66,7 @@ impl Profiler for ProfilingSampling {
             // It wants a locale that exists there, and this one always does.
             .env("LC_ALL", "C");
         let session = Session::start(NAME, &mut command, scratch, |process, _| {
-            is_running(process, &self.executable) && has_opened_output(process)
+            has_opened_output(process)
         })?;
         Ok(Box::new(Recording { session, hz }))
     }
@@ -82,25 +84,16 @@ impl Running for Recording {
     }
 }
 
-/// Whether the process has become this program: before, it has our files open.
-fn is_running(process: Pid, executable: &str) -> bool {
-    let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-    line.split(|byte| *byte == 0).next() == Some(executable.as_bytes())
-}
-
 /// It opens its file just before its first pass, and announces nothing.
 fn has_opened_output(process: Pid) -> bool {
-    let Ok(entries) = fs::read_dir(format!("/proc/{process}/fd")) else {
+    let Ok(mut entries) = fs::read_dir(format!("/proc/{process}/fd")) else {
         return false;
     };
-    entries.flatten().any(|entry| {
-        let is_own = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-            .is_some_and(|number| number > 2);
-        // Seen from another mount namespace the path may have a prefix.
-        is_own && fs::read_link(entry.path()).is_ok_and(|path| path.ends_with("dev/null"))
+    // Seen from another mount namespace the path may have a prefix.
+    let is_output = |path: PathBuf| path.ends_with(OUTPUT.trim_start_matches('/'));
+    entries.any(|entry| {
+        let path = entry.and_then(|entry| fs::read_link(entry.path()));
+        path.is_ok_and(is_output)
     })
 }
 

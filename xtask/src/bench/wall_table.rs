@@ -55,8 +55,8 @@ pub(super) fn write(text: &mut String, wall: &Value) -> anyhow::Result<()> {
 const LONGEST: usize = 160;
 
 const NOTES: &str = "
-`sleeping`: threads that sleep for ever; `mixed`: threads that sleep for 5 ms and work for a \
-tenth of one, in turns; `deep`: a busy thread. The stacks are 24 or 32 frames deep. CPU is that \
+`sleeping`: threads that sleep for ever; `mixed`: threads that sleep for 5 ms and work for some \
+tenth of a millisecond, in turns; `deep`: a busy thread. The stacks are 24 or 32 frames deep. CPU is that \
 of the profiler's threads and children once it has begun, and for pyebpf also the run time of the \
 BPF program at the CPUs' ticks, which no process is charged for. A pass looks at all threads once; \
 py-spy's are counted from its stacks. Errors are those that the profiler itself reports: for \
@@ -75,12 +75,18 @@ fn notes(text: &mut String, wall: &Value) -> anyhow::Result<()> {
         );
         let python = row["python"].as_str().unwrap_or("?");
         if let Some(limit) = row["limit_percent"].as_f64() {
-            let median = row["figures"]["cpu_percent"]["median"].as_f64();
-            let median = median.with_context(|| format!("{name} was measured zero times"))?;
+            let median = |figure: &str| {
+                let median = row["figures"][figure]["median"].as_f64();
+                median.with_context(|| format!("{figure} of {name} was measured zero times"))
+            };
+            // A cost says nothing where the work was not done.
             writeln!(
                 text,
-                "- Limit for `{name}` (CPython {python}): {limit} % of one CPU: {}.",
-                verdict(median, limit)
+                "- Limit for `{name}` (CPython {python}): {limit} % of one CPU: {}, with {:.0} % of \
+                 the passes and {:.1} % errors.",
+                verdict(median("cpu_percent")?, limit),
+                median("passes_percent")?,
+                median("errors_percent")?,
             )?;
         }
         if let Some(failure) = row["failure"].as_str() {
