@@ -11,6 +11,7 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_task_pt_regs};
 use sampler_common::counter::Counter;
+use sampler_common::layout::ABSENT;
 use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::stop::StopReason;
 use sampler_common::wait::{Origin, WaitFacts, gil_address};
@@ -122,9 +123,12 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         // SAFETY: the helper has no preconditions.
         scratch.sampling.sample.header.time = unsafe { bpf_ktime_get_ns() };
     }
-    let is_moved = scratch.sampling.sample.header.stop == StopReason::Moved as u32;
+    // Not worth remembering: what comes of the next look is another thing.
+    let stop = scratch.sampling.sample.header.stop;
+    let is_open = stop == StopReason::Moved as u32
+        || stop == StopReason::NoThreadState as u32 && lacks_slot(config);
     let is_sent = capture::finish(&memory, config, &mut scratch);
-    if !is_sent || is_moved {
+    if !is_sent || is_open {
         return;
     }
     match seen {
@@ -135,6 +139,13 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         None if THREADS.insert(tid, now, 0).is_err() => count(Counter::ThreadTableFull),
         None => {}
     }
+}
+
+/// Whether the way to a thread's state is not known yet (3.15), so that one may
+/// have been missed in a long list.
+#[inline(always)]
+fn lacks_slot(config: &ProcessConfig) -> bool {
+    config.tls_offset == 0 && config.layout.runtime.tss_struct == ABSENT
 }
 
 /// Whether the thread ran when this tick came, and has its sample: it has left

@@ -57,7 +57,7 @@ enum Task {
     },
     /// Measure what sampling costs, as root, and print the tables.
     Bench {
-        /// Fewer and shorter repetitions: less than two minutes.
+        /// Fewer and shorter repetitions: some four minutes.
         #[arg(long)]
         quick: bool,
         /// Put the tables into README.md.

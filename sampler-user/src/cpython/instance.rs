@@ -127,6 +127,14 @@ impl Instance {
             && self.c_library.thread_specific().indirect != 0
     }
 
+    /// Finds out what makes samples cheaper and what only a running interpreter
+    /// shows. Returns whether there was something new.
+    pub fn learn(&mut self, memory: &impl UserMemory) -> bool {
+        let has_slot = self.lacks_tls_offset() && self.learn_tls_offset(memory);
+        let has_count = self.lacks_code_count() && self.learn_code_count(memory);
+        has_slot || has_count
+    }
+
     /// Where its code objects are counted, if that is certain.
     pub fn code_generation(&self) -> CodeGeneration {
         match self.runtime.code_count {

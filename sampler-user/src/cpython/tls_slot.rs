@@ -16,7 +16,7 @@ const REACH: u64 = 8192;
 /// Thread states that are compared.
 const MAX_THREADS: usize = 64;
 /// Interpreters and thread states that are looked at on the way.
-const MAX_STEPS: usize = 1024;
+const MAX_STEPS: usize = 8192;
 /// Granularity in which memory can be missing.
 const PAGE: u64 = 4096;
 /// `_status.bound_gilstate`: the slot of this state's thread holds this state.
@@ -37,7 +37,7 @@ pub(crate) fn find_offset(
     runtime: u64,
 ) -> Option<i64> {
     let mut fitting: Option<Vec<u64>> = None;
-    for state in thread_states(memory, layout, runtime) {
+    for state in some_of(&thread_states(memory, layout, runtime)) {
         let places = places_below(memory, state);
         match &mut fitting {
             None => fitting = Some(places),
@@ -48,6 +48,21 @@ pub(crate) fn find_offset(
         [distance] => i64::try_from(*distance).ok()?.checked_neg(),
         _ => None,
     }
+}
+
+/// As many as are compared. The newest alone would not do: threads of one kind
+/// have the state at the same place of their stacks too. The oldest, which come
+/// last, are others, the main thread among them.
+fn some_of(states: &[ThreadState]) -> Vec<ThreadState> {
+    let newest = states.len().min(MAX_THREADS / 2);
+    let oldest = states.len().saturating_sub(MAX_THREADS / 2).max(newest);
+    let (newest, oldest) = (states.get(..newest), states.get(oldest..));
+    [newest, oldest]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// The states of threads whose slot is set, as far as they can be read.
@@ -81,9 +96,6 @@ pub(crate) fn thread_states(
                 address: candidate,
                 thread_pointer,
             });
-        }
-        if states.len() == MAX_THREADS {
-            break;
         }
         candidate = state.u64_at(thread.next);
     }
@@ -201,6 +213,16 @@ mod tests {
         assert_eq!(find(&process(&[&[0x28], &[0x20]])), None);
         assert_eq!(find(&process(&[&[REACH + 8]])), None);
         assert_eq!(find(&process(&[])), None);
+    }
+
+    #[test]
+    fn many_threads_of_one_kind_do_not_hide_it() {
+        // All but the last have it on their stacks too, at one place.
+        let alike: &[u64] = &[0x28, 0x600];
+        let mut threads = vec![alike; 2000];
+        assert_eq!(find(&process(&threads)), None);
+        threads.push(&[0x28]);
+        assert_eq!(find(&process(&threads)), Some(-0x28));
     }
 
     #[test]

@@ -165,7 +165,9 @@ impl Targets {
     }
 
     fn follow(&mut self, tgid: u32) -> Result<(), TargetError> {
-        let instance = self.discovery.inspect(tgid)?;
+        let mut instance = self.discovery.inspect(tgid)?;
+        // All threads of it may be looked at before there is a sample to learn by.
+        instance.learn(&ProcessMemory::new(tgid));
         let mut process = FollowedProcess::new(random_key(), tgid);
         let config = process.found(instance);
         self.table.set(tgid, &config)?;
@@ -345,9 +347,7 @@ impl Targets {
             return;
         }
         let memory = ProcessMemory::new(process.tgid);
-        let mut is_better = is_outdated || lacks_slot && python.instance.learn_tls_offset(&memory);
-        is_better |= lacks_count && python.instance.learn_code_count(&memory);
-        if is_better {
+        if python.instance.learn(&memory) || is_outdated {
             python.context.config = python.instance.config(key);
             // It may have ended; then there is nothing to improve.
             let _ = self.table.update(process.tgid, &python.context.config);
