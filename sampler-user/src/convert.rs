@@ -22,8 +22,8 @@ pub use self::privacy::Privacy;
 pub use self::selection::{Selection, Split, TimePoint};
 use crate::output::{
     ChromeTrace, ContainerSink, FileFormat, FirefoxProfile, Flame, FlameSvg, Folded, FoldedError,
-    Format, JsonError, Pprof, Shape, SinkError, Speedscope, TimelineJson, TraceSink, TraceView,
-    drive, projected_bytes,
+    Format, HtmlSink, JsonError, Pprof, Shape, SinkError, Speedscope, TimelineJson, TraceSink,
+    TraceView, drive, projected_bytes,
 };
 use crate::trace::{Trace, TraceError};
 
@@ -257,6 +257,7 @@ pub fn write_view(
     let sink: Box<dyn TraceSink + '_> = match format {
         Format::TimelineJson => Box::new(TimelineJson::new(output, view, shape.order)),
         Format::Container => Box::new(ContainerSink::new(output, view)?),
+        Format::Html => Box::new(HtmlSink::new(output, view)?),
         Format::Folded => Box::new(Folded::new(output, view, shape)),
         Format::FlameGraph => Box::new(FlameSvg::new(output, view, Flame::Graph, shape)),
         Format::FlameChart => Box::new(FlameSvg::new(output, view, Flame::Chart, shape)),

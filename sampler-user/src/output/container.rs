@@ -40,6 +40,33 @@ impl<'a, W: Write> ContainerSink<'a, W> {
             kept: KeptSymbols::new(&trace.symbols),
         })
     }
+
+    /// Ends the file and gives its output back.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub(super) fn end(mut self) -> Result<W, SinkError> {
+        let whole = &self.view.trace().summary;
+        let renumbered = |of: &ProcessSummary| {
+            let process = self
+                .new_processes
+                .get(of.process.index())
+                .copied()
+                .flatten()?;
+            Some(ProcessSummary {
+                process,
+                counts: of.counts.clone(),
+            })
+        };
+        let summary = Summary {
+            end: self.view.end(),
+            counts: whole.counts.clone(),
+            processes: whole.processes.iter().filter_map(renumbered).collect(),
+        };
+        Ok(self
+            .writer
+            .finish(&summary, &self.kept.symbols, &mut self.tracks)?)
+    }
 }
 
 impl<W: Write> TraceSink for ContainerSink<'_, W> {
@@ -83,28 +110,8 @@ impl<W: Write> TraceSink for ContainerSink<'_, W> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
-        let whole = &self.view.trace().summary;
-        let renumbered = |of: &ProcessSummary| {
-            let process = self
-                .new_processes
-                .get(of.process.index())
-                .copied()
-                .flatten()?;
-            Some(ProcessSummary {
-                process,
-                counts: of.counts.clone(),
-            })
-        };
-        let summary = Summary {
-            end: self.view.end(),
-            counts: whole.counts.clone(),
-            processes: whole.processes.iter().filter_map(renumbered).collect(),
-        };
-        self.writer
-            .finish(&summary, &self.kept.symbols, &mut self.tracks)?
-            .flush()?;
-        Ok(())
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(self.end()?.flush()?)
     }
 }
 

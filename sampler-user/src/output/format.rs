@@ -10,6 +10,8 @@ pub enum Format {
     TimelineJson,
     /// `.pyebpf`: the container.
     Container,
+    /// `.html`: a page that shows the trace.
+    Html,
     /// `.folded`: collapsed stacks, one a line.
     Folded,
     /// `.svg`: a flame graph.
@@ -38,7 +40,7 @@ struct Naming {
 }
 
 /// All formats; where an ending ends with another, the longer one comes first.
-const NAMINGS: [Naming; 9] = [
+const NAMINGS: [Naming; 10] = [
     naming(
         Format::Speedscope,
         "speedscope.json",
@@ -58,6 +60,7 @@ const NAMINGS: [Naming; 9] = [
         "Perfetto",
     ),
     naming(Format::TimelineJson, "json", &["timeline"], "timeline"),
+    naming(Format::Html, "html", &["page"], "page"),
     naming(Format::Container, "pyebpf", &[], "compact, lossless"),
     naming(
         Format::FlameChart,
@@ -84,18 +87,9 @@ const fn naming(
     }
 }
 
-/// Endings of formats that other versions write.
-const NOT_YET: [&str; 1] = ["html"];
-
 /// A file name or a name of a format that asks for nothing this program writes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    /// A format known to exist, that this version does not write.
-    #[error("{asked}: this version does not write that format; it writes {}", All)]
-    NotYet {
-        /// The file name or the format's name.
-        asked: String,
-    },
     /// Nothing known.
     #[error(
         "{asked}: no known format; name the file, or with -f the format, as one of {}",
@@ -161,7 +155,7 @@ impl Format {
 
     /// Whether its bytes are packed by itself.
     const fn is_packed(self) -> bool {
-        matches!(self, Self::Container | Self::Pprof)
+        matches!(self, Self::Container | Self::Html | Self::Pprof)
     }
 }
 
@@ -219,14 +213,7 @@ impl FileFormat {
                 Ok(Self { format, gzip: true })
             };
         }
-        if NOT_YET
-            .iter()
-            .any(|ending| name == *ending || ends_with(name, ending))
-        {
-            Err(FormatError::NotYet { asked })
-        } else {
-            Err(FormatError::Unknown { asked })
-        }
+        Err(FormatError::Unknown { asked })
     }
 
     /// The ending of its files, without the dot.
@@ -281,10 +268,10 @@ mod tests {
         ] {
             let error = of_path(name).unwrap_err();
             assert!(matches!(error, FormatError::Unknown { .. }), "{name}");
-            assert!(error.to_string().contains(".json (timeline), .pyebpf"));
+            assert!(error.to_string().contains(".json (timeline), .html (page)"));
         }
-        assert!(matches!(of_path("b.html"), Err(FormatError::NotYet { .. })));
-        for name in ["b.pyebpf.gz", "b.pb.gz.gz"] {
+        assert_eq!(of_path("b.html"), Ok((Format::Html, false)));
+        for name in ["b.pyebpf.gz", "b.html.gz", "b.pb.gz.gz"] {
             let error = of_path(name).unwrap_err();
             assert!(matches!(error, FormatError::PackedTwice { .. }), "{name}");
         }

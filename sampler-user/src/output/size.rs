@@ -21,6 +21,7 @@ pub fn projected_bytes(view: &TraceView<'_>, format: Format) -> u64 {
         Format::Firefox => rows(view).saturating_mul(FIREFOX_ROW),
         Format::Chrome => rows(view).saturating_mul(CHROME_ROW),
         Format::Container
+        | Format::Html
         | Format::Folded
         | Format::FlameGraph
         | Format::FlameChart

@@ -1,0 +1,70 @@
+//! A page that shows a trace by itself: the viewer, with the trace in it as a
+//! container. It refuses to know how the viewer shows it.
+//!
+//! The container stands in a `<script>` of a type that no browser runs, as
+//! base64: no byte of a trace can be anything but data to the page. The page's
+//! content-security policy names its own script and style by their hashes.
+
+use std::io::Write;
+
+use base64::engine::general_purpose::STANDARD;
+use base64::write::EncoderWriter;
+
+use super::{ContainerSink, Order, SinkError, TraceSink, TraceView};
+use crate::timeline::{TimelineRow, TrackId};
+
+/// The viewer as `cargo xtask viewer` builds it.
+pub const VIEWER: &str = include_str!("../../../viewer/dist/viewer.html");
+/// Where the trace goes.
+const PLACE: &str = "<!--trace-->";
+/// What stands before the trace. The viewer looks for it when a page is dropped.
+const BEFORE: &str = "<script type=\"application/octet-stream\" id=\"trace\">";
+const AFTER: &str = "</script>";
+
+/// A sink for `.html`.
+pub struct HtmlSink<'a, W: Write> {
+    container: ContainerSink<'a, EncoderWriter<'static, base64::engine::GeneralPurpose, W>>,
+}
+
+impl<'a, W: Write> HtmlSink<'a, W> {
+    /// Writes the page up to its trace.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub fn new(mut output: W, view: &'a TraceView<'a>) -> Result<Self, SinkError> {
+        let (before, _) = halves();
+        output.write_all(before.as_bytes())?;
+        output.write_all(BEFORE.as_bytes())?;
+        let encoder = EncoderWriter::new(output, &STANDARD);
+        let container = ContainerSink::new(encoder, view)?;
+        Ok(Self { container })
+    }
+}
+
+/// The page before and after its trace.
+fn halves() -> (&'static str, &'static str) {
+    VIEWER.rsplit_once(PLACE).unwrap_or((VIEWER, ""))
+}
+
+impl<W: Write> TraceSink for HtmlSink<'_, W> {
+    fn order(&self) -> Option<Order> {
+        self.container.order()
+    }
+
+    fn track(&mut self, track: TrackId) -> Result<(), SinkError> {
+        self.container.track(track)
+    }
+
+    fn row(&mut self, row: &TimelineRow) -> Result<(), SinkError> {
+        self.container.row(row)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        let mut encoder = self.container.end()?;
+        let mut output = encoder.finish()?;
+        output.write_all(AFTER.as_bytes())?;
+        let (_, after) = halves();
+        output.write_all(after.as_bytes())?;
+        Ok(output.flush()?)
+    }
+}

@@ -1,0 +1,48 @@
+// Opens a trace away from the page, so that the page goes on to react. It
+// refuses to know the page.
+
+import { readContainer } from "../model/container.ts";
+import { TraceError } from "../model/limits.ts";
+import { fromBase64, openTrace } from "../model/open.ts";
+import type { Trace } from "../model/trace.ts";
+import type { Answer, Request } from "./messages.ts";
+
+const post = (answer: Answer, transfer: Transferable[] = []) =>
+  (self as unknown as { postMessage(message: unknown, transfer: Transferable[]): void }).postMessage(answer, transfer);
+
+/** Waits for what the page wants opened. */
+export function serve(): void {
+  self.onmessage = ({ data }: MessageEvent<Request>) => void answer(data);
+}
+
+async function answer(data: Request): Promise<void> {
+  let last = 0;
+  const report = (progress: number) => {
+    if (progress - last < 0.02) return;
+    last = progress;
+    post({ progress });
+  };
+  try {
+    const trace =
+      "file" in data ? await openTrace(data.file, report) : await readContainer(fromBase64(data.base64), report);
+    if (trace.tracks.length === 0) throw new TraceError("the trace has no row with a stack: nothing was sampled");
+    post({ trace }, buffersOf(trace));
+  } catch (error) {
+    const known = error instanceof TraceError;
+    post({ error: known ? error.message : `the file cannot be read: ${error instanceof Error ? error.message : error}` });
+  }
+}
+
+function buffersOf(trace: Trace): Transferable[] {
+  const buffers = new Set<ArrayBufferLike>();
+  const add = (columns: object) => {
+    for (const column of Object.values(columns)) if (ArrayBuffer.isView(column)) buffers.add(column.buffer);
+  };
+  add(trace.frames);
+  add(trace.stacks);
+  for (const track of trace.tracks) {
+    add(track);
+    track.levels.forEach(add);
+  }
+  return [...buffers] as ArrayBuffer[];
+}

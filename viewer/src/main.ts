@@ -1,0 +1,185 @@
+// Starts the page: opens the trace that lies in it, or one that is dropped, and
+// joins the views to the session; in a worker, it serves the page. It refuses to
+// draw and to read files.
+
+import { exportWindow } from "./export/save.ts";
+import { load } from "./load/loader.ts";
+import { serve } from "./load/worker.ts";
+import type { Request } from "./load/messages.ts";
+import { mergeTraces } from "./model/merge.ts";
+import { safeText } from "./model/safe_text.ts";
+import type { Trace } from "./model/trace.ts";
+import { perform } from "./ui/actions.ts";
+import { corner } from "./ui/corner.ts";
+import { announce, byId, fill, h } from "./ui/dom.ts";
+import { onKey } from "./ui/keyboard.ts";
+import { Labels } from "./ui/labels.ts";
+import { Overview } from "./ui/overview.ts";
+import { Panels } from "./ui/panels.ts";
+import { Ruler } from "./ui/ruler.ts";
+import { Session } from "./ui/session.ts";
+import { split } from "./ui/split.ts";
+import { StackPanel } from "./ui/stack_panel.ts";
+import { Timeline } from "./ui/timeline.ts";
+import { Toolbar } from "./ui/toolbar.ts";
+import { restore, UrlHash } from "./ui/url_hash.ts";
+import { showProgress, showWelcome } from "./ui/welcome.ts";
+import { WindowBar } from "./ui/window_bar.ts";
+
+class Page {
+  private session: Session | null = null;
+  private closers: { close(): void }[] = [];
+  private onKeyDown: (event: KeyboardEvent) => void = () => {};
+  private picker = h("input", { type: "file", hidden: true, "aria-label": "A trace" });
+  private opensSecond = false;
+  private name = "trace";
+
+  constructor() {
+    document.body.append(this.picker);
+    this.picker.addEventListener("change", () => {
+      const file = this.picker.files?.[0];
+      this.picker.value = "";
+      if (file) this.openFile(file, this.opensSecond);
+    });
+    document.addEventListener("keydown", (event) => this.onKeyDown(event));
+    this.dropping();
+  }
+
+  choose(second: boolean): void {
+    this.opensSecond = second;
+    this.picker.click();
+  }
+
+  async openFile(file: File, second: boolean): Promise<void> {
+    if (!second) this.name = file.name.replace(/\.(pyebpf|json|html|folded|txt|gz)$/i, "") || "trace";
+    await this.open({ file }, second, `Opening ${safeText(file.name)}`);
+  }
+
+  async open(request: Request, second: boolean, what: string): Promise<void> {
+    const before = this.session;
+    const report = before ? (part: number) => announce(`${what}: ${Math.round(part * 100)} %`) : showProgress(what);
+    try {
+      const trace = await load(request, report);
+      this.show(second && before ? mergeTraces(firstOf(before.trace), trace) : trace, second && before ? before : null);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (before) this.warn(`${what} failed: ${safeText(message)}`);
+      else showWelcome(() => this.choose(false), safeText(message));
+    }
+  }
+
+  private show(trace: Trace, merged: Session | null): void {
+    const hash = this.session ? "" : location.hash;
+    this.session?.close();
+    for (const closer of this.closers) closer.close();
+    const session = new Session(trace);
+    this.session = session;
+    byId("welcome").hidden = true;
+    for (const id of ["timeline", "split", "panels"]) byId(id).hidden = false;
+    document.querySelector(".warn")?.remove();
+    if (trace.torn) this.warn(trace.torn.reason);
+    const toolbar = new Toolbar(session, {
+      open: (second) => this.choose(second),
+      exportAs: (kind) => void exportWindow(session, kind, this.name).then(() => announce("exported"), (error) => this.warn(String(error))),
+    });
+    const panels = new Panels(session, () => this.choose(true));
+    const act = (action: Parameters<typeof perform>[1]) => perform(session, action, (panel) => panels.show(panel), (text) => toolbar.find(text));
+    const timeline = new Timeline(session);
+    const overview = new Overview(session);
+    const ruler = new Ruler(session);
+    const address = new UrlHash(session);
+    this.closers = [timeline, overview, ruler, address];
+    new Labels(session);
+    new StackPanel(session, act);
+    new WindowBar(session);
+    corner(session);
+    split();
+    restore(session, hash);
+    if (merged) session.panel = "compare";
+    const commands = { session, timeline, act, show: (panel: Session["panel"]) => panels.show(panel), focusSearch: () => toolbar.focusSearch() };
+    this.onKeyDown = (event) => {
+      const target = event.target as HTMLElement;
+      if (target.closest("input,select,textarea,dialog,menu")) return;
+      if ((event.key === "Enter" || event.key === " ") && target.closest("button,a")) return;
+      if (onKey(event, commands)) event.preventDefault();
+    };
+    session.changed("trace", "tree", "view", "selection", "layout", "look", "panel", "window");
+    session.flush();
+    const title = trace.info.host ? `pyebpf · ${safeText(trace.info.host)}` : "pyebpf";
+    document.title = title;
+    announce(`${trace.tracks.length} threads are shown`);
+    expose(session, timeline);
+  }
+
+  private warn(text: string): void {
+    document.querySelector(".warn")?.remove();
+    byId("main").before(h("div", { class: "warn", role: "status" }, text));
+  }
+
+  /** Files may be dropped anywhere; with a trace open, they can be compared. */
+  private dropping(): void {
+    const area = byId("drop");
+    const isFile = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
+    let depth = 0;
+    const end = () => {
+      depth = 0;
+      area.hidden = true;
+    };
+    const zone = (text: string, second: boolean) => {
+      const element = h("div", {}, text);
+      element.addEventListener("dragenter", () => element.classList.add("over"));
+      element.addEventListener("dragleave", () => element.classList.remove("over"));
+      element.addEventListener("drop", (event) => {
+        const file = event.dataTransfer?.files[0];
+        event.preventDefault();
+        end();
+        if (file) void this.openFile(file, second);
+      });
+      return element;
+    };
+    document.addEventListener("dragenter", (event) => {
+      if (!isFile(event)) return;
+      depth++;
+      event.preventDefault();
+      if (!area.hidden) return;
+      area.hidden = false;
+      fill(area, zone("Open", false), this.session ? zone("Compare with what is open", true) : null);
+    });
+    document.addEventListener("dragleave", () => {
+      if (--depth <= 0) end();
+    });
+    document.addEventListener("dragover", (event) => isFile(event) && event.preventDefault());
+    document.addEventListener("drop", (event) => {
+      const file = isFile(event) ? event.dataTransfer?.files[0] : undefined;
+      if (!file) return;
+      event.preventDefault();
+      if (!area.hidden) void this.openFile(file, false);
+      end();
+    });
+  }
+}
+
+/** A merged trace's first half, when a third trace is compared with it. */
+function firstOf(trace: Trace): Trace {
+  if (!trace.processes.some((process) => process.side === 1)) return trace;
+  return { ...trace, tracks: trace.tracks.filter((track) => trace.processes[track.process].side === 0) };
+}
+
+/** What tests and scripts may look at. */
+function expose(session: Session, timeline: Timeline): void {
+  Object.assign(window, { __pyebpf: { session, timeline, ready: performance.now() } });
+}
+
+function start(): void {
+  const page = new Page();
+  const payload = document.getElementById("trace");
+  fill(byId("bar"), h("h1", {}, "pyebpf"));
+  if (!payload) return showWelcome(() => page.choose(false));
+  const base64 = payload.textContent ?? "";
+  payload.remove();
+  void page.open({ base64 }, false, "Opening the trace");
+}
+
+if (typeof document === "undefined") serve();
+else if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+else start();

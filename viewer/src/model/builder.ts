@@ -1,0 +1,208 @@
+// Collects the tables and rows of a trace and checks every number on the way.
+// It refuses to know the format they come from.
+
+import { Growing, growing16, growing32, growing8 } from "./columns.ts";
+import { levelsOf } from "./levels.ts";
+import {
+  MAXIMUM_DEPTH,
+  MAXIMUM_FRAMES,
+  MAXIMUM_ROWS,
+  MAXIMUM_STACKS,
+  MAXIMUM_STRINGS,
+  MAXIMUM_TRACKS,
+  TraceError,
+  within,
+} from "./limits.ts";
+import { State } from "./state.ts";
+import type { ProcessInfo, Torn, Trace, TraceInfo, Track } from "./trace.ts";
+
+interface OpenTrack {
+  process: number;
+  tid: number;
+  ident: number;
+  name: string;
+  start: Growing<Uint32Array>;
+  stack: Growing<Uint32Array>;
+  state: Growing<Uint8Array>;
+}
+
+/** What times are divided by next when they no longer fit into 32 bits. */
+const COARSER = 10;
+const LARGEST = 2 ** 32 - 1;
+
+export class TraceBuilder {
+  strings: string[] = [""];
+  processes: ProcessInfo[] = [];
+  counts: Record<string, number> = {};
+  private file = growing32();
+  private func = growing32();
+  private line = growing32();
+  private source = growing32();
+  private parent = growing32();
+  private frame = growing32();
+  private depth = growing16();
+  private tracks: OpenTrack[] = [];
+  private rows = 0;
+  private hasStates = false;
+  tickUs = 1;
+
+  constructor() {
+    this.parent.push(0);
+    this.frame.push(0);
+    this.depth.push(0);
+  }
+
+  pushString(text: string): number {
+    within(this.strings.length, MAXIMUM_STRINGS, "strings");
+    return this.strings.push(text) - 1;
+  }
+
+  pushFrame(file: number, func: number, line: number, source: number): number {
+    within(this.file.length, MAXIMUM_FRAMES, "frames");
+    const strings = this.strings.length;
+    if (file >= strings || func >= strings || source >= strings) {
+      throw new TraceError("a frame names a string that is not there; the file is damaged");
+    }
+    this.file.push(file);
+    this.func.push(func);
+    this.line.push(line);
+    this.source.push(source);
+    return this.file.length - 1;
+  }
+
+  get stackCount(): number {
+    return this.parent.length;
+  }
+
+  pushStack(parent: number, frame: number): number {
+    within(this.parent.length, MAXIMUM_STACKS, "stacks");
+    if (parent >= this.parent.length || frame >= this.file.length) {
+      throw new TraceError("a stack names a caller or a frame that is not there; the file is damaged");
+    }
+    const depth = this.depth.data[parent] + 1;
+    if (depth > MAXIMUM_DEPTH) throw new TraceError(`a stack has more than ${MAXIMUM_DEPTH} frames`);
+    this.parent.push(parent);
+    this.frame.push(frame);
+    this.depth.push(depth);
+    return this.parent.length - 1;
+  }
+
+  get trackCount(): number {
+    return this.tracks.length;
+  }
+
+  addProcess(process: ProcessInfo): number {
+    within(this.processes.length, MAXIMUM_TRACKS, "processes");
+    return this.processes.push(process) - 1;
+  }
+
+  addTrack(process: number, tid: number, ident: number, name: string): number {
+    within(this.tracks.length, MAXIMUM_TRACKS, "threads");
+    if (process >= this.processes.length) {
+      throw new TraceError("a thread belongs to a process that is not there; the file is damaged");
+    }
+    const columns = { start: growing32(), stack: growing32(), state: growing8() };
+    return this.tracks.push({ process, tid, ident, name, ...columns }) - 1;
+  }
+
+  renameTrack(track: number, name: string): void {
+    this.tracks[track].name = name;
+  }
+
+  /** Makes room for rows of a track that come at once. */
+  reserveRows(track: number, rows: number): void {
+    within(this.rows + rows, MAXIMUM_ROWS + 1, "rows");
+    const { start, stack, state } = this.tracks[track];
+    start.reserve(rows);
+    stack.reserve(rows);
+    state.reserve(rows);
+  }
+
+  /** Appends a row; a time before the track's last is raised to it. */
+  pushRow(track: number, timeUs: number, stack: number, state: number): void {
+    const open = this.tracks[track];
+    if (stack >= this.parent.length) {
+      throw new TraceError("a row has a stack that is not there; the file is damaged");
+    }
+    within(this.rows, MAXIMUM_ROWS, "rows");
+    this.rows++;
+    while (timeUs > LARGEST * this.tickUs) this.coarsen();
+    const { start } = open;
+    const time = Math.floor(timeUs / this.tickUs);
+    const last = start.length > 0 ? start.data[start.length - 1] : 0;
+    start.push(time > last ? time : last);
+    open.stack.push(stack);
+    open.state.push(state);
+    if (state !== (stack === 0 ? State.none : State.running)) this.hasStates = true;
+  }
+
+  private coarsen(): void {
+    if (this.tickUs > 1e9) throw new TraceError("a time lies centuries ahead; the file is damaged");
+    this.tickUs *= COARSER;
+    for (const { start } of this.tracks) {
+      const { data, length } = start;
+      for (let row = 0; row < length; row++) data[row] = Math.floor(data[row] / COARSER);
+    }
+  }
+
+  /** The trace, its rows with their levels; `report` is told how far it is, 0 to 1. */
+  finish(info: TraceInfo, endUs: number, torn: Torn | null, report?: (part: number) => void): Trace {
+    while (endUs > LARGEST * this.tickUs) this.coarsen();
+    let end = Math.floor(endUs / this.tickUs);
+    for (const { start } of this.tracks) {
+      if (start.length > 0) end = Math.max(end, start.data[start.length - 1]);
+    }
+    const depth = this.depth.take();
+    const tracks: Track[] = [];
+    this.tracks.forEach((open, number) => {
+      const track: Track = {
+        process: open.process,
+        tid: open.tid,
+        ident: open.ident,
+        name: open.name,
+        start: open.start.take(),
+        stack: open.stack.take(),
+        state: open.state.take(),
+        end,
+        levels: [],
+        busy: 0,
+        running: 0,
+        deepest: 0,
+      };
+      measure(track, depth);
+      track.levels = levelsOf(track);
+      if (track.busy > 0 || track.stack.some((stack) => stack > 0)) tracks.push(track);
+      report?.(number / this.tracks.length);
+    });
+    return {
+      info,
+      strings: this.strings,
+      frames: {
+        file: this.file.take(),
+        func: this.func.take(),
+        line: this.line.take(),
+        source: this.source.take(),
+      },
+      stacks: { parent: this.parent.take(), frame: this.frame.take(), depth },
+      processes: this.processes,
+      tracks,
+      tickUs: this.tickUs,
+      end: Math.max(end, 1),
+      hasStates: this.hasStates,
+      torn,
+      counts: this.counts,
+      rows: this.rows,
+    };
+  }
+}
+
+function measure(track: Track, depth: Uint16Array): void {
+  const { start, stack, state } = track;
+  for (let row = 0; row < start.length; row++) {
+    if (stack[row] === 0) continue;
+    const lasted = (row + 1 < start.length ? start[row + 1] : track.end) - start[row];
+    track.busy += lasted;
+    if (state[row] === State.running) track.running += lasted;
+    if (depth[stack[row]] > track.deepest) track.deepest = depth[stack[row]];
+  }
+}

@@ -1,0 +1,39 @@
+// Typed arrays that grow. It refuses to know what is in them.
+
+type Column = Uint32Array | Uint16Array | Uint8Array | Float64Array;
+
+/** An array of numbers that doubles when it is full. */
+export class Growing<T extends Column> {
+  length = 0;
+
+  constructor(
+    private make: (length: number) => T,
+    public data: T = make(16),
+  ) {}
+
+  push(value: number): void {
+    if (this.length === this.data.length) this.reserve(1);
+    this.data[this.length++] = value;
+  }
+
+  /** Makes room for `more` values behind the last. */
+  reserve(more: number): void {
+    if (this.length + more <= this.data.length) return;
+    const next = this.make(Math.max(this.length + more, Math.ceil(this.data.length * 1.5)));
+    next.set(this.data);
+    this.data = next;
+  }
+
+  /** The values in an array of their own; this one is empty after it. */
+  take(): T {
+    const taken = this.data.slice(0, this.length) as T;
+    this.data = this.make(0);
+    this.length = 0;
+    return taken;
+  }
+}
+
+export const growing32 = () => new Growing((length) => new Uint32Array(length));
+export const growing16 = () => new Growing((length) => new Uint16Array(length));
+export const growing8 = () => new Growing((length) => new Uint8Array(length));
+export const growing64 = () => new Growing((length) => new Float64Array(length));

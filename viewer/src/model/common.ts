@@ -1,0 +1,34 @@
+// The idea of the page: how many frames, from the outermost on, a stack shares
+// with the selected one. It refuses to know times and colours.
+
+import { NO_NODE, type Tree } from "./tree.ts";
+
+/** For each stack, how many frames it has in the tree; 0 when left out. */
+export function depths(tree: Tree): Uint16Array {
+  const { depth, nodeOf } = tree;
+  const found = new Uint16Array(nodeOf.length);
+  for (let stack = 0; stack < nodeOf.length; stack++) {
+    const node = nodeOf[stack];
+    found[stack] = node === NO_NODE ? 0 : depth[node];
+  }
+  return found;
+}
+
+/** For each stack, how many frames it shares with the node's path. Two linear passes. */
+export function commonBase(tree: Tree, node: number): Uint16Array {
+  const { parent, depth, nodeOf } = tree;
+  const onPath = new Uint8Array(parent.length);
+  if (node !== NO_NODE) {
+    for (let at = node; at > 0; at = parent[at]) onPath[at] = 1;
+  }
+  const shared = new Uint16Array(parent.length);
+  for (let at = 1; at < parent.length; at++) {
+    shared[at] = onPath[at] === 1 ? depth[at] : shared[parent[at]];
+  }
+  const found = new Uint16Array(nodeOf.length);
+  for (let stack = 0; stack < nodeOf.length; stack++) {
+    const at = nodeOf[stack];
+    found[stack] = at === NO_NODE ? 0 : shared[at];
+  }
+  return found;
+}

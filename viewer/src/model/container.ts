@@ -1,0 +1,254 @@
+// Reads a .pyebpf container as far as it is whole. It refuses to know where
+// the bytes come from. The layout is written down in
+// sampler-user/src/trace/mod.rs.
+
+import { TraceBuilder } from "./builder.ts";
+import { crc32 } from "./checksum.ts";
+import { inflate } from "./inflate.ts";
+import { MAXIMUM_BLOCK, MAXIMUM_INFLATED, TraceError } from "./limits.ts";
+import { State, STATES } from "./state.ts";
+import type { Torn, Trace, TraceInfo } from "./trace.ts";
+import { ByteReader } from "./varint.ts";
+
+/** The bytes every container begins with. */
+export const MAGIC = [0x89, 0x70, 0x79, 0x65, 0x62, 0x70, 0x66, 0x0a];
+const VERSION = 1;
+const HEAD = 16;
+const KIND = { header: 1, segment: 2, summary: 3, index: 4 };
+/** The most bytes of a header or summary. */
+const MAXIMUM_JSON = 4 << 20;
+/** Blocks that are unpacked at the same time. */
+const AHEAD = 8;
+
+interface Block {
+  kind: number;
+  encoding: number;
+  raw: number;
+  stored: Uint8Array;
+}
+
+export async function readContainer(
+  bytes: Uint8Array,
+  report: (part: number) => void = () => {},
+): Promise<Trace> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 12) throw new TraceError("the file was cut off before its header");
+  const version = view.getUint32(8, true);
+  if (version !== VERSION) {
+    throw new TraceError(`the file has version ${version} of the format; this page reads ${VERSION}`);
+  }
+  const { blocks, cutAt } = blocksOf(bytes, view);
+  if (blocks.length === 0 || blocks[0].kind !== KIND.header) {
+    throw new TraceError("the file was cut off before its header");
+  }
+  const header = headerOf(await json(blocks[0]));
+  const builder = new TraceBuilder();
+  const decoder = new SegmentDecoder(builder);
+  let summary: Summary | null = null;
+  let inflated = 0;
+  const unpacked: Promise<Uint8Array>[] = [];
+  for (let next = 1; next < blocks.length; next++) {
+    for (let ahead = next; ahead < Math.min(blocks.length, next + AHEAD); ahead++) {
+      if (ahead in unpacked || blocks[ahead].kind !== KIND.segment) continue;
+      unpacked[ahead] = dataOf(blocks[ahead]);
+      // A failure counts when its turn comes, not before.
+      unpacked[ahead].catch(() => {});
+    }
+    const block = blocks[next];
+    if (block.kind === KIND.summary) summary = summaryOf(await json(block));
+    if (block.kind !== KIND.segment) continue;
+    inflated += block.raw;
+    if (inflated > MAXIMUM_INFLATED) throw new TraceError("the file unpacks to more than 2 GiB");
+    decoder.decode(await unpacked[next]);
+    delete unpacked[next];
+    if (next % 8 === 0) report(next / blocks.length);
+  }
+  const torn: Torn | null = summary
+    ? null
+    : { reason: `the recording was cut off at byte ${cutAt}; everything before it is here` };
+  builder.counts = summary?.counts ?? {};
+  return builder.finish(header, summary?.endUs ?? decoder.completeUntil, torn, report);
+}
+
+/** The blocks up to the index, or to the first that is not whole. */
+function blocksOf(bytes: Uint8Array, view: DataView): { blocks: Block[]; cutAt: number } {
+  const blocks: Block[] = [];
+  let at = 12;
+  while (at + HEAD <= bytes.length) {
+    const stored = view.getUint32(at + 4, true);
+    const raw = view.getUint32(at + 8, true);
+    const end = at + HEAD + stored;
+    if (stored > MAXIMUM_BLOCK || raw > MAXIMUM_BLOCK || end > bytes.length) break;
+    const data = bytes.subarray(at + HEAD, end);
+    if (crc32(data, crc32(bytes.subarray(at, at + 12))) !== view.getUint32(at + 12, true)) break;
+    blocks.push({ kind: bytes[at], encoding: bytes[at + 1], raw, stored: data });
+    at = end;
+    if (blocks[blocks.length - 1].kind === KIND.index) break;
+  }
+  return { blocks, cutAt: at };
+}
+
+async function dataOf(block: Block): Promise<Uint8Array> {
+  if (block.encoding === 0) return block.stored;
+  if (block.encoding !== 1) throw new TraceError("a block is packed in an unknown way");
+  return inflate(block.stored, block.raw);
+}
+
+async function json(block: Block): Promise<Record<string, unknown>> {
+  if (block.raw > MAXIMUM_JSON) throw new TraceError("the header or summary is too long");
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(await dataOf(block)));
+  } catch (error) {
+    if (error instanceof TraceError) throw error;
+    throw new TraceError("the header or summary is no JSON; the file is damaged");
+  }
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+interface Summary {
+  endUs: number;
+  counts: Record<string, number>;
+}
+
+/** A number of a document that anybody could have written. */
+export function plainNumber(value: unknown): number {
+  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : 0;
+}
+
+export function plainText(value: unknown): string {
+  return typeof value === "string" ? value.slice(0, 8192) : "";
+}
+
+export function plainCounts(value: unknown): Record<string, number> {
+  const counts: Record<string, number> = Object.create(null);
+  if (typeof value !== "object" || value === null) return counts;
+  for (const [name, count] of Object.entries(value).slice(0, 1000)) counts[name] = plainNumber(count);
+  return counts;
+}
+
+/** What a header, or the sentinel of a timeline, says of the recording. */
+export function infoOf(document: Record<string, unknown>, unixStartUs: number): TraceInfo {
+  const { command } = document;
+  return {
+    hz: plainNumber(document.hz),
+    mode: plainText(document.mode),
+    host: plainText(document.host),
+    kernel: plainText(document.kernel),
+    program: plainText(document.program),
+    command: Array.isArray(command) ? command.slice(0, 1000).map(plainText) : [],
+    unixStartUs,
+  };
+}
+
+function headerOf(document: Record<string, unknown>): TraceInfo {
+  return infoOf(document, plainNumber(document.unix_start_us));
+}
+
+function summaryOf(document: Record<string, unknown>): Summary {
+  return { endUs: plainNumber(document.end_us), counts: plainCounts(document.counts) };
+}
+
+/** The data of segments, back into tables and rows. */
+class SegmentDecoder {
+  completeUntil = 0;
+
+  constructor(private builder: TraceBuilder) {}
+
+  decode(data: Uint8Array): void {
+    const { builder } = this;
+    const reader = new ByteReader(data);
+    this.completeUntil = Math.max(this.completeUntil, reader.number());
+    for (let left = reader.count(); left > 0; left--) builder.pushString(reader.text());
+    for (let left = reader.count(); left > 0; left--) {
+      builder.pushFrame(reader.small(), reader.small(), reader.small(), reader.small());
+    }
+    for (let left = reader.count(); left > 0; left--) {
+      const distance = reader.small();
+      const own = builder.stackCount;
+      if (distance < 1 || distance > own) {
+        throw new TraceError("a stack is called by a later one; the file is damaged");
+      }
+      builder.pushStack(own - distance, reader.small());
+    }
+    for (let left = reader.count(); left > 0; left--) this.process(reader);
+    for (let left = reader.count(); left > 0; left--) this.track(reader);
+    for (let left = reader.count(); left > 0; left--) this.run(reader);
+  }
+
+  private process(reader: ByteReader): void {
+    const number = reader.small();
+    const pid = reader.small();
+    reader.number();
+    const process = { pid, name: reader.text(), cmdline: reader.text(), python: reader.text(), side: 0 };
+    const known = this.builder.processes.length;
+    if (number < known) this.builder.processes[number] = process;
+    else if (number === known) this.builder.addProcess(process);
+    else throw new TraceError("a process has a number out of order; the file is damaged");
+  }
+
+  private track(reader: ByteReader): void {
+    const number = reader.small();
+    const process = reader.small();
+    const tid = reader.small();
+    const low = reader.small();
+    const ident = reader.small() * 2 ** 32 + low;
+    const name = reader.text();
+    const known = this.builder.trackCount;
+    if (number < known) this.builder.renameTrack(number, name);
+    else if (number === known) this.builder.addTrack(process, tid, ident, name);
+    else throw new TraceError("a thread has a number out of order; the file is damaged");
+  }
+
+  private run(reader: ByteReader): void {
+    const track = reader.small();
+    const rows = reader.number();
+    let time = reader.number();
+    const times = reader.column();
+    const stacks = reader.column();
+    if (track >= this.builder.trackCount) {
+      throw new TraceError("a row belongs to a thread that is not there; the file is damaged");
+    }
+    // A row takes a byte at least: more rows than bytes are not there.
+    if (rows < 1 || rows > stacks.bytes.length) {
+      throw new TraceError("a run of rows is not as long as it says; the file is damaged");
+    }
+    this.builder.reserveRows(track, rows);
+    const states = new StateRuns(reader);
+    let base = 0;
+    for (let row = 0; row < rows; row++) {
+      if (row > 0) time += times.number();
+      const code = stacks.number();
+      let stack = 0;
+      if (code > 0) {
+        const zigzag = code - 1;
+        base += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+        if (base < 0) throw new TraceError("a stack has a negative number; the file is damaged");
+        stack = base;
+      }
+      this.builder.pushRow(track, time, stack, states.next(stack));
+    }
+  }
+}
+
+/** The states of one run's rows. */
+class StateRuns {
+  private runs: number[] = [];
+  private at = 0;
+
+  constructor(reader: ByteReader) {
+    for (let left = reader.count(); left > 0; left--) this.runs.push(reader.number(), reader.number());
+  }
+
+  next(stack: number): number {
+    const { runs } = this;
+    if (runs.length === 0) return stack === 0 ? State.none : State.running;
+    while (runs[this.at + 1] === 0) this.at += 2;
+    const state = runs[this.at];
+    if (state === undefined || state >= STATES) {
+      throw new TraceError("a row has no state that is known; the file is damaged");
+    }
+    runs[this.at + 1]--;
+    return state;
+  }
+}

@@ -1,0 +1,53 @@
+// What a search means, and which stacks it hits. It refuses to know where hits
+// are shown.
+
+import type { Trace } from "./trace.ts";
+
+export type Query = { matches: (func: string, file: string, line: number) => boolean } | { error: string } | null;
+
+/** A plain text, `/a regular expression/`, or `file:line`; null for nothing. */
+export function parseQuery(text: string, asExpression: boolean): Query {
+  if (text.trim() === "") return null;
+  const slashes = /^\/(.+)\/(i?)$/.exec(text);
+  if (slashes || asExpression) {
+    try {
+      const expression = new RegExp(slashes ? slashes[1] : text, slashes ? slashes[2] : "i");
+      return { matches: (func, file, line) => expression.test(func) || expression.test(`${file}:${line}`) };
+    } catch (error) {
+      return { error: error instanceof Error ? error.message : String(error) };
+    }
+  }
+  const place = /^(.*[^:\d].*):(\d{1,9})$/.exec(text);
+  if (place) {
+    const [, name, line] = place;
+    const ending = name.toLowerCase();
+    return { matches: (_, file, at) => at === Number(line) && endsAsPath(file.toLowerCase(), ending) };
+  }
+  const plain = text.toLowerCase();
+  return { matches: (func, file) => func.toLowerCase().includes(plain) || file.toLowerCase().includes(plain) };
+}
+
+function endsAsPath(file: string, ending: string): boolean {
+  return file === ending || file.endsWith(`/${ending}`) || file.endsWith(`\\${ending}`);
+}
+
+/** 1 for each frame that matches. */
+export function matchFrames(trace: Trace, query: NonNullable<Query>): Uint8Array {
+  const { file, func, line } = trace.frames;
+  const found = new Uint8Array(file.length);
+  if ("error" in query) return found;
+  for (let frame = 0; frame < file.length; frame++) {
+    found[frame] = Number(query.matches(trace.strings[func[frame]], trace.strings[file[frame]], line[frame]));
+  }
+  return found;
+}
+
+/** 1 for each stack with such a frame anywhere. */
+export function matchStacks(trace: Trace, frames: Uint8Array): Uint8Array {
+  const { parent, frame } = trace.stacks;
+  const found = new Uint8Array(parent.length);
+  for (let stack = 1; stack < parent.length; stack++) {
+    found[stack] = found[parent[stack]] | frames[frame[stack]];
+  }
+  return found;
+}

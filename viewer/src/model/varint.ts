@@ -1,0 +1,72 @@
+// Numbers and texts as a container writes them. It refuses to know what they
+// mean.
+
+import { MAXIMUM_STRING, TraceError } from "./limits.ts";
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Takes numbers and texts off the front of some bytes. */
+export class ByteReader {
+  at = 0;
+
+  constructor(readonly bytes: Uint8Array) {}
+
+  /** An unsigned LEB128 number of at most eight bytes and below 2^53. */
+  number(): number {
+    const { bytes } = this;
+    let byte = bytes[this.at++];
+    if (byte < 128) return byte;
+    let value = byte & 127;
+    let scale = 128;
+    for (let count = 1; count < 8; count++) {
+      byte = bytes[this.at++];
+      if (byte === undefined) break;
+      value += (byte & 127) * scale;
+      if (byte < 128) {
+        if (value > Number.MAX_SAFE_INTEGER) break;
+        return value;
+      }
+      scale *= 128;
+    }
+    throw new TraceError("a number is cut off or too large; the file is damaged");
+  }
+
+  /** A number that fits into 32 bits. */
+  small(): number {
+    const value = this.number();
+    if (value > 0xffffffff) throw new TraceError("a number is too large; the file is damaged");
+    return value;
+  }
+
+  /** A number of things of which each takes a byte at least. */
+  count(): number {
+    const value = this.number();
+    if (value > this.bytes.length - this.at) {
+      throw new TraceError("a list is longer than the bytes it has; the file is damaged");
+    }
+    return value;
+  }
+
+  text(): string {
+    const length = this.number();
+    const end = this.at + length;
+    if (length > MAXIMUM_STRING || end > this.bytes.length) {
+      throw new TraceError("a text is cut off or too long; the file is damaged");
+    }
+    const part = this.bytes.subarray(this.at, end);
+    this.at = end;
+    try {
+      return UTF8.decode(part);
+    } catch {
+      throw new TraceError("a text is not UTF-8; the file is damaged");
+    }
+  }
+
+  /** A column: its length, then that many bytes, as a reader of their own. */
+  column(): ByteReader {
+    const length = this.count();
+    const column = new ByteReader(this.bytes.subarray(this.at, this.at + length));
+    this.at += length;
+    return column;
+  }
+}

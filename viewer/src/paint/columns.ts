@@ -1,0 +1,123 @@
+// What a thread did in each column of pixels: the stack that lasted longest
+// there, its state, and how much of the column had a stack at all. It refuses
+// to know colours. A column costs a few steps, however many rows lie under it.
+
+import { rowAt, rowEnd, type Track } from "../model/trace.ts";
+
+export interface Columns {
+  width: number;
+  stack: Uint32Array;
+  state: Uint8Array;
+  /** The part of the column that had a stack, 0 to 1. */
+  fill: Float32Array;
+  /** Internal: how long the stack of the column lasted. */
+  lasted: Float64Array;
+}
+
+export function makeColumns(width: number): Columns {
+  return {
+    width,
+    stack: new Uint32Array(width),
+    state: new Uint8Array(width),
+    fill: new Float32Array(width),
+    lasted: new Float64Array(width),
+  };
+}
+
+/** Fills `out` for the times from `from` on, `perColumn` ticks a column. */
+export function sampleColumns(track: Track, from: number, perColumn: number, out: Columns): void {
+  out.stack.fill(0);
+  out.state.fill(0);
+  out.fill.fill(0);
+  out.lasted.fill(0);
+  const to = from + perColumn * out.width;
+  const first = Math.max(0, rowAt(track, from));
+  const sampler = new Sampler(track, from, perColumn, to, out);
+  const top = track.levels.length - 1;
+  if (top < 0) {
+    sampler.rows(first, track.start.length);
+    return;
+  }
+  const level = track.levels[top];
+  const groups = level.stack.length;
+  for (let group = Math.floor(first / level.rows); group < groups; group++) {
+    if (track.start[group * level.rows] >= to) break;
+    sampler.group(top, group);
+  }
+}
+
+class Sampler {
+  constructor(
+    private track: Track,
+    private from: number,
+    private perColumn: number,
+    private to: number,
+    private out: Columns,
+  ) {}
+
+  /** A group that fits into a column counts as one; a longer one is looked into. */
+  group(number: number, group: number): void {
+    const { track, from, perColumn, to } = this;
+    const level = track.levels[number];
+    const { start } = track;
+    const first = group * level.rows;
+    const past = first + level.rows;
+    const begin = start[first];
+    const end = past < start.length ? start[past] : track.end;
+    if (end <= from || begin >= to) return;
+    if (end - begin <= perColumn && begin >= from) {
+      const column = Math.floor((begin - from) / perColumn);
+      this.count(column, level.stack[group], level.state[group], level.lasted[group], level.busy[group]);
+      return;
+    }
+    if (number === 0) {
+      this.rows(first, Math.min(past, start.length));
+      return;
+    }
+    const finer = track.levels[number - 1];
+    const children = Math.min(finer.stack.length, (group + 1) * 16);
+    for (let child = group * 16; child < children; child++) this.group(number - 1, child);
+  }
+
+  rows(first: number, past: number): void {
+    const { track, from, perColumn, to, out } = this;
+    for (let row = first; row < past; row++) {
+      const begin = track.start[row];
+      if (begin >= to) return;
+      const stack = track.stack[row];
+      if (stack === 0) continue;
+      const end = rowEnd(track, row);
+      if (end <= from && begin < from) continue;
+      const left = Math.max(0, (begin - from) / perColumn);
+      const right = Math.min(out.width, (end - from) / perColumn);
+      const state = track.state[row];
+      let column = Math.floor(left);
+      const last = Math.floor(right);
+      if (column === last || column === out.width - 1) {
+        this.count(column, stack, state, (right - left) * perColumn, (right - left) * perColumn);
+        continue;
+      }
+      const head = (column + 1 - left) * perColumn;
+      this.count(column, stack, state, head, head);
+      for (column++; column < last; column++) {
+        out.stack[column] = stack;
+        out.state[column] = state;
+        out.fill[column] = 1;
+        out.lasted[column] = perColumn;
+      }
+      const tail = (right - last) * perColumn;
+      if (tail > 0) this.count(last, stack, state, tail, tail);
+    }
+  }
+
+  private count(column: number, stack: number, state: number, lasted: number, busy: number): void {
+    const { out } = this;
+    if (stack === 0 || column >= out.width) return;
+    if (out.stack[column] === 0 || lasted > out.lasted[column]) {
+      out.stack[column] = stack;
+      out.state[column] = state;
+      out.lasted[column] = lasted;
+    }
+    out.fill[column] = Math.min(1, out.fill[column] + busy / this.perColumn);
+  }
+}

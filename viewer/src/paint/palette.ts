@@ -1,0 +1,74 @@
+// The colours of everything that is drawn. It refuses to know what is drawn.
+// Red and blue are those of Okabe and Ito, told apart with any colour vision;
+// the classic pair is that of the 2012 page.
+
+export type Scheme = "safe" | "classic";
+
+export interface Palette {
+  background: string;
+  panel: string;
+  line: string;
+  text: string;
+  muted: string;
+  accent: string;
+  common: string;
+  rest: string;
+  pinned: string;
+  hit: string;
+  /** By the number of the state. */
+  states: string[];
+}
+
+const STATES_LIGHT = ["#ffffff", "#009e73", "#c7b400", "#b0528a", "#d98200", "#3a9bd9", "#98a2ad", "#1f2328", "#8c564b", "#b9c0c8"];
+const STATES_DARK = ["#0d1117", "#2fbf92", "#e6d53b", "#d585b4", "#f0a63a", "#6cbdf2", "#6e7781", "#e6edf3", "#c08a7e", "#59636e"];
+
+export function palette(dark: boolean, scheme: Scheme): Palette {
+  const base = dark
+    ? {
+        background: "#0d1117",
+        panel: "#161b22",
+        line: "#30363d",
+        text: "#e6edf3",
+        muted: "#9198a1",
+        accent: "#58a6ff",
+        pinned: "#3fcf9b",
+        hit: "#d2a8ff",
+        states: STATES_DARK,
+      }
+    : {
+        background: "#ffffff",
+        panel: "#f6f8fa",
+        line: "#d1d9e0",
+        text: "#1f2328",
+        muted: "#59636e",
+        accent: "#0550ae",
+        pinned: "#007a5a",
+        hit: "#8250df",
+        states: STATES_LIGHT,
+      };
+  const pairs = {
+    safe: dark ? { common: "#f2812c", rest: "#3f8fc9" } : { common: "#d55e00", rest: "#0072b2" },
+    classic: dark ? { common: "#ff4d4d", rest: "#5b6cff" } : { common: "#e00000", rest: "#2a2aff" },
+  };
+  return { ...base, ...pairs[scheme] };
+}
+
+/** Red, green and blue of `#rrggbb`. */
+export function channels(colour: string): [number, number, number] {
+  const number = parseInt(colour.slice(1), 16);
+  return [(number >> 16) & 255, (number >> 8) & 255, number & 255];
+}
+
+/** A colour between two, `part` of the way to the second. */
+export function mix(from: string, to: string, part: number): string {
+  const a = channels(from);
+  const b = channels(to);
+  const mixed = a.map((value, at) => Math.round(value + (b[at] - value) * part));
+  return `#${mixed.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** A colour as one pixel of an image's bytes, little-endian. */
+export function pixel(colour: string): number {
+  const [red, green, blue] = channels(colour);
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}

@@ -1,0 +1,71 @@
+// What can be done with a frame: one list for buttons, keys and menus. It
+// refuses to know where the frame was chosen.
+
+import { pathOf } from "../model/trace.ts";
+import { LIBRARY, NO_NODE } from "../model/tree.ts";
+import { announce, h } from "./dom.ts";
+import type { Session } from "./session.ts";
+
+export type Action = "focus" | "subtree" | "merge" | "drop" | "sandwich" | "copy" | "find";
+
+const ACTIONS: { action: Action; label: string; title: string }[] = [
+  { action: "focus", label: "Focus", title: "Only stacks with this function, from it on (f)" },
+  { action: "subtree", label: "Subtree", title: "Only stacks with these very callers, from it on (Shift-F)" },
+  { action: "merge", label: "Merge", title: "Hide this function; its time goes to its caller (m)" },
+  { action: "drop", label: "Drop", title: "Leave out all stacks with this function (d)" },
+  { action: "sandwich", label: "Sandwich", title: "Its callers and its callees (4)" },
+  { action: "find", label: "Find", title: "Mark this function everywhere" },
+  { action: "copy", label: "Copy", title: "Copy as file:line (y)" },
+];
+
+/** The frame that actions are about: the chosen one, or the innermost of the selection. */
+export function currentFrame(session: Session): number {
+  if (session.frame >= 0) return session.frame;
+  const { selection, tree } = session;
+  const node = selection ? tree.nodeOf[selection.stack] : NO_NODE;
+  return node === NO_NODE || node === 0 ? -1 : tree.frame[node];
+}
+
+export function actionButtons(session: Session, act: (action: Action) => void): HTMLElement[] {
+  const frame = currentFrame(session);
+  return ACTIONS.map(({ action, label, title }) =>
+    h("button", { title, disabled: frame < 0 || frame === LIBRARY, onclick: () => act(action) }, label),
+  );
+}
+
+export function perform(session: Session, action: Action, show: (panel: "sandwich") => void, find: (text: string) => void): void {
+  const frame = currentFrame(session);
+  if (frame < 0 || frame === LIBRARY) return;
+  const identity = session.symbols.identity(frame);
+  const name = session.symbols.func(frame);
+  session.frame = frame;
+  switch (action) {
+    case "subtree": {
+      const { selection, tree, trace } = session;
+      const node = selection ? tree.nodeOf[selection.stack] : NO_NODE;
+      const path = node === NO_NODE ? [] : pathOf(tree.parent, node);
+      const at = path.findIndex((step) => tree.frame[step] === frame);
+      if (at < 0) return perform(session, "focus", show, find);
+      const steps = path.slice(0, at + 1).map((step) => tree.frame[step]);
+      if (steps.some((step) => step >= LIBRARY || step >= trace.frames.file.length)) return;
+      session.transform({ kind: "subtree", path: steps.map((step) => session.symbols.identity(step)) });
+      announce(`only below these callers of ${name}`);
+      return;
+    }
+    case "focus":
+    case "merge":
+    case "drop":
+      session.transform({ kind: action, ...identity });
+      announce(`${action} ${name}; Ctrl-Z takes it back`);
+      return;
+    case "sandwich":
+      return show("sandwich");
+    case "find":
+      return find(identity.func);
+    case "copy":
+      navigator.clipboard?.writeText(session.symbols.fullPlace(frame)).then(
+        () => announce("copied"),
+        () => announce("this browser lets no page from disk copy"),
+      );
+  }
+}

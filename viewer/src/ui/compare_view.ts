@@ -1,0 +1,119 @@
+// What changed between two traces: a table of functions and a flame graph of
+// both, coloured by the change. It refuses to know how the traces were read.
+
+import { functionAt, onNodes, tableOf, type WeightedTree } from "../model/aggregate.ts";
+import { weigh } from "../model/weights.ts";
+import { fill, h } from "./dom.ts";
+import { percent } from "./format.ts";
+import { FlameView } from "./flame_view.ts";
+import type { Session } from "./session.ts";
+
+const MOST = 200;
+
+interface Delta {
+  frame: number;
+  before: number;
+  after: number;
+}
+
+export class CompareView {
+  readonly element = h("div", { class: "canvasbox" });
+  private flame: FlameView;
+  private by: "self" | "total" = "self";
+
+  constructor(
+    private session: Session,
+    private onOpen: () => void,
+  ) {
+    this.flame = new FlameView(session);
+    this.element.style.display = "flex";
+    this.element.style.flexDirection = "column";
+  }
+
+  /** The tracks of one of the two traces. */
+  private side(side: number): WeightedTree {
+    const { session } = this;
+    const { trace, settings } = session;
+    const tracks = session.countedTracks().filter((number) => trace.processes[trace.tracks[number].process].side === side);
+    const { from, to } = session.window;
+    return onNodes(session.functions, weigh(trace, tracks, from, to, settings.states).ofStack);
+  }
+
+  render(): void {
+    const { session } = this;
+    if (!session.trace.processes.some((process) => process.side === 1)) {
+      fill(this.element, h("div", { class: "empty" }, "Drop a second trace on the page, or open one, to see both on one clock and what changed. ", h("button", { onclick: this.onOpen }, "Open a second trace…")));
+      return;
+    }
+    const before = this.side(0);
+    const after = this.side(1);
+    const whole = [Math.max(before.total[0], 1e-9), Math.max(after.total[0], 1e-9)];
+    const share = (node: number) => [before.total[node] / whole[0], after.total[node] / whole[1]];
+    const size = before.parent.length;
+    const both: WeightedTree = {
+      ...before,
+      self: new Float64Array(size).map((_, node) => before.self[node] / whole[0] + after.self[node] / whole[1]),
+      total: new Float64Array(size).map((_, node) => share(node)[0] + share(node)[1]),
+    };
+    const change = (node: number) => {
+      const [one, two] = share(node);
+      return (two - one) / Math.max(one, two, 1e-9);
+    };
+    const about = (node: number) => {
+      const [one, two] = share(node);
+      return `A ${percent(one)} → B ${percent(two)} (${signed(two - one)})`;
+    };
+    this.flame.show(both, { order: "heavy", upwards: false, label: "Both traces, coloured by what changed from A to B", change, about });
+    const deltas = this.deltas(before, after, whole);
+    const pick = h("button", { "aria-pressed": this.by === "total", onclick: () => {
+      this.by = this.by === "self" ? "total" : "self";
+      this.render();
+    } }, "Whole times");
+    const tools = h("div", { class: "tools" }, pick, h("span", {}, "shares of A's and of B's time in the window; orange grew, blue shrank"));
+    const table = h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, ...["A", "B", "Change"].map((name) => h("th", { scope: "col", class: "n" }, name)), h("th", { scope: "col" }, "Function"))),
+      h("tbody", {}, ...deltas.slice(0, MOST).map((delta) => this.row(delta))),
+    );
+    const scroll = h("div", { class: "canvasbox" }, table);
+    fill(this.element, tools, scroll, this.flame.element);
+  }
+
+  private deltas(before: WeightedTree, after: WeightedTree, whole: number[]): Delta[] {
+    const { session } = this;
+    const keyOf = (frame: number) => functionAt(session.classes, frame);
+    const found = new Map<number, Delta>();
+    [before, after].forEach((tree, side) => {
+      for (const row of tableOf(tree, keyOf)) {
+        let delta = found.get(row.key);
+        if (!delta) {
+          delta = { frame: row.frame, before: 0, after: 0 };
+          found.set(row.key, delta);
+        }
+        delta[side === 0 ? "before" : "after"] = row[this.by] / whole[side];
+      }
+    });
+    return [...found.values()].sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before));
+  }
+
+  private row(delta: Delta): HTMLElement {
+    const { session } = this;
+    const difference = delta.after - delta.before;
+    return h(
+      "tr",
+      {},
+      h("td", { class: "n" }, percent(delta.before)),
+      h("td", { class: "n" }, percent(delta.after)),
+      h("td", { class: `n ${difference > 0 ? "up" : "down"}` }, signed(difference)),
+      h("td", {}, h("button", { class: "link", onclick: () => session.chooseFrame(delta.frame) }, session.symbols.func(delta.frame)), h("span", { class: "place" }, ` ${session.symbols.place(delta.frame, false)}`)),
+    );
+  }
+}
+
+/** A change of a share, in points of a hundred. */
+export function signed(difference: number): string {
+  const points = difference * 100;
+  if (Math.abs(points) < 0.05) return "±0";
+  return `${points > 0 ? "+" : "−"}${Math.abs(points).toFixed(1)}`;
+}

@@ -1,0 +1,88 @@
+// Looks at every row of the visible threads, a little at a time, so that a deep
+// match or a hit that lasts less than a pixel is still marked. It refuses to
+// draw, and gives up as soon as the picture changes.
+
+import { rowAt, rowEnd } from "../model/trace.ts";
+import type { Extremes } from "../paint/track_painter.ts";
+import type { LayoutRow } from "./layout.ts";
+import type { Session } from "./session.ts";
+
+/** Rows between two looks at the clock, and how long one turn may take. */
+const STRIDE = 20_000;
+const TURN_MS = 6;
+/** The picture has to rest for so long first. */
+const REST_MS = 70;
+
+export class ExtremeScanner {
+  private found = new Map<number, Extremes>();
+  private queue: number[] = [];
+  private timer = 0;
+  private width = 0;
+
+  constructor(
+    private session: Session,
+    private onFound: () => void,
+  ) {}
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.queue = [];
+  }
+
+  /** What is known of a track for the picture as it is. */
+  of(track: number, width: number): Extremes | null {
+    const known = this.found.get(track);
+    return known && known.common.length === width ? known : null;
+  }
+
+  start(rows: LayoutRow[], width: number): void {
+    this.stop();
+    this.found.clear();
+    this.width = width;
+    const { selection, hitStacks } = this.session;
+    if (!selection && hitStacks.length === 0) return;
+    this.queue = rows.filter((row) => row.kind === "track").map((row) => row.number);
+    this.timer = window.setTimeout(() => this.turn(this.scan()), REST_MS);
+  }
+
+  private turn(scan: Iterator<void>): void {
+    const until = performance.now() + TURN_MS;
+    while (performance.now() < until) {
+      if (scan.next().done) {
+        this.onFound();
+        return;
+      }
+    }
+    this.timer = window.setTimeout(() => this.turn(scan), 0);
+  }
+
+  private *scan(): Generator<void> {
+    const { session, width } = this;
+    const { from, to } = session.view;
+    const perColumn = (to - from) / width;
+    for (const number of this.queue) {
+      const track = session.trace.tracks[number];
+      const { common } = session.shares(number);
+      const { hitStacks } = session;
+      const extremes = { common: new Uint16Array(width), hit: new Uint8Array(width) };
+      const { start, stack } = track;
+      let seen = 0;
+      for (let row = Math.max(0, rowAt(track, from)); row < start.length && start[row] < to; row++) {
+        const at = stack[row];
+        if (++seen % STRIDE === 0) yield;
+        if (at === 0) continue;
+        const shared = common.length > 0 ? common[at] : 0;
+        const hit = hitStacks.length > 0 ? hitStacks[at] : 0;
+        if (shared === 0 && hit === 0) continue;
+        const first = Math.max(0, Math.floor((start[row] - from) / perColumn));
+        const last = Math.min(width - 1, Math.floor((rowEnd(track, row) - from) / perColumn));
+        for (let x = first; x <= last; x++) {
+          if (shared > extremes.common[x]) extremes.common[x] = shared;
+          if (hit === 1) extremes.hit[x] = 1;
+        }
+      }
+      this.found.set(number, extremes);
+      yield;
+    }
+  }
+}

@@ -1,0 +1,234 @@
+// A flame graph in a canvas: any weighted tree, by name or the heaviest first.
+// It refuses to know which tree it is given and why.
+
+import { flameBoxes, type FlameBox, type WeightedTree } from "../model/aggregate.ts";
+import { LIBRARY } from "../model/tree.ts";
+import { hatchRect } from "../paint/flame_chart.ts";
+import { mix } from "../paint/palette.ts";
+import { announce, cutTo, fill, h, prepare } from "./dom.ts";
+import { duration, percent } from "./format.ts";
+import { look } from "./look.ts";
+import type { Session } from "./session.ts";
+
+const LINE = 18;
+
+export interface FlameOptions {
+  order: "heavy" | "name";
+  /** Whether the root is at the bottom, as Gregg drew it. */
+  upwards: boolean;
+  label: string;
+  /** Which nodes lie on the selected stack. */
+  marked?: (node: number) => boolean;
+  /** -1 to 1: less or more than before. Colours by it. */
+  change?: (node: number) => number;
+  /** More about a node, for its tip. */
+  about?: (node: number) => string;
+}
+
+export class FlameView {
+  readonly element: HTMLElement;
+  private canvas = h("canvas", { tabindex: 0, role: "application" });
+  private line = h("div", { class: "tools", "aria-live": "off" });
+  private boxes: FlameBox[] = [];
+  private levels = 1;
+  private root = 0;
+  private tree: WeightedTree | null = null;
+  private options: FlameOptions = { order: "heavy", upwards: false, label: "" };
+  private hovered = -1;
+  private focused = -1;
+  private box: HTMLElement;
+
+  constructor(
+    private session: Session,
+    private onDouble: (frame: number) => void = () => {},
+  ) {
+    this.box = h("div", { class: "canvasbox" }, this.canvas);
+    this.element = h("div", { class: "canvasbox" }, this.line, this.box);
+    this.element.style.display = "flex";
+    this.element.style.flexDirection = "column";
+    this.canvas.addEventListener("pointermove", (event) => this.hover(this.at(event)));
+    this.canvas.addEventListener("pointerleave", () => this.hover(-1));
+    this.canvas.addEventListener("click", (event) => this.choose(this.at(event)));
+    this.canvas.addEventListener("dblclick", (event) => this.zoom(this.at(event)));
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    new ResizeObserver(() => this.paint()).observe(this.box);
+  }
+
+  show(tree: WeightedTree, options: FlameOptions): void {
+    if (this.root >= tree.parent.length || tree.total[this.root] <= 0) this.root = 0;
+    // A tree that was made anew has other numbers.
+    if (this.tree !== tree && this.tree?.parent !== tree.parent) this.root = 0;
+    this.tree = tree;
+    this.options = options;
+    this.focused = -1;
+    this.canvas.setAttribute("aria-label", options.label);
+    this.layOut();
+    this.paint();
+    this.say(-1);
+  }
+
+  private layOut(): void {
+    const { tree, options, session } = this;
+    if (!tree) return;
+    const names = (node: number) => session.symbols.func(tree.frame[node]);
+    const compare =
+      options.order === "heavy"
+        ? (a: number, b: number) => tree.total[b] - tree.total[a]
+        : (a: number, b: number) => (names(a) < names(b) ? -1 : names(a) > names(b) ? 1 : a - b);
+    this.boxes = flameBoxes(tree, this.root, 0.0005, compare);
+    this.levels = this.boxes.reduce((most, box) => Math.max(most, box.level + 1), 1);
+    this.canvas.style.height = `${Math.max(this.levels * LINE + 2, 40)}px`;
+    if (options.upwards) this.box.scrollTop = this.box.scrollHeight;
+  }
+
+  private top(box: FlameBox): number {
+    return this.options.upwards ? (this.levels - 1 - box.level) * LINE : box.level * LINE;
+  }
+
+  paint(): void {
+    const { tree, session, options } = this;
+    if (!tree) return;
+    const { context, width, height } = prepare(this.canvas);
+    const { palette } = look;
+    context.fillStyle = palette.background;
+    context.fillRect(0, 0, width, height);
+    context.font = "12px system-ui,sans-serif";
+    context.textBaseline = "middle";
+    for (const box of this.boxes) {
+      const left = box.left * width;
+      const wide = box.width * width;
+      if (wide < 0.4) continue;
+      const top = this.top(box);
+      const marked = options.marked?.(box.node) ?? false;
+      const fillStyle = this.colour(box, marked);
+      context.fillStyle = fillStyle;
+      context.fillRect(left, top, Math.max(wide - 0.6, 0.4), LINE - 1);
+      if (marked && !options.change) hatchRect(context, mix(palette.common, palette.background, 0.45), left, top, wide - 0.6, LINE - 1);
+      const frame = tree.frame[box.node];
+      const hit = frame < LIBRARY && session.hitFrames.length > 0 && session.hitFrames[frame] === 1;
+      if (hit) {
+        context.fillStyle = palette.hit;
+        context.fillRect(left, top + LINE - 5, Math.max(wide - 0.6, 1), 4);
+      }
+      if (box.node === this.hovered || box.node === this.focused || (frame === session.frame && frame >= 0 && box.node !== 0)) {
+        context.strokeStyle = palette.text;
+        context.lineWidth = box.node === this.focused ? 2.5 : 1.5;
+        context.strokeRect(left + 1, top + 1, Math.max(wide - 2.6, 1), LINE - 3);
+      }
+      if (wide < 26) continue;
+      const name = session.symbols.func(frame);
+      const text = cutTo(context, wide > 220 ? `${name}  ${session.symbols.place(frame, false)}` : name, wide - 8);
+      if (text === "") continue;
+      if (marked) {
+        context.fillStyle = palette.background;
+        context.globalAlpha = 0.82;
+        context.fillRect(left + 2, top + 2, context.measureText(text).width + 5, LINE - 5);
+        context.globalAlpha = 1;
+      }
+      context.fillStyle = palette.text;
+      context.fillText(text, left + 4, top + LINE / 2);
+    }
+  }
+
+  private colour(box: FlameBox, marked: boolean): string {
+    const { palette } = look;
+    const { tree, options } = this;
+    if (box.node === 0) return palette.line;
+    if (options.change) {
+      const change = options.change(box.node);
+      return mix(palette.background, change >= 0 ? palette.common : palette.rest, 0.16 + 0.6 * Math.min(1, Math.abs(change)));
+    }
+    if (marked) return palette.common;
+    // Files differ a little in shade, so that borders between modules show.
+    const frame = tree!.frame[box.node];
+    const file = frame < LIBRARY ? this.session.trace.frames.file[frame] : 0;
+    return mix(palette.background, palette.rest, 0.3 + (((file * 37) % 7) / 7) * 0.22);
+  }
+
+  private at(event: MouseEvent): number {
+    const area = this.canvas.getBoundingClientRect();
+    const x = (event.clientX - area.left) / area.width;
+    const line = Math.floor((event.clientY - area.top) / LINE);
+    const level = this.options.upwards ? this.levels - 1 - line : line;
+    const found = this.boxes.find((box) => box.level === level && x >= box.left && x < box.left + box.width);
+    return found ? found.node : -1;
+  }
+
+  private hover(node: number): void {
+    if (node === this.hovered) return;
+    this.hovered = node;
+    this.paint();
+    this.say(node);
+  }
+
+  private describe(node: number): string {
+    const { tree, session } = this;
+    const frame = tree!.frame[node];
+    const whole = tree!.total[0];
+    const parts = [
+      `${session.symbols.func(frame)} ${node === 0 ? "" : session.symbols.place(frame, false)}`.trim(),
+      `${percent(tree!.total[node] / whole)} · ${duration(session.us(tree!.total[node]))}`,
+      `itself ${percent(tree!.self[node] / whole)}`,
+    ];
+    const about = this.options.about?.(node);
+    if (about) parts.push(about);
+    return parts.join(" · ");
+  }
+
+  private say(node: number): void {
+    const reset = this.root !== 0 && h("button", { onclick: () => this.zoom(0) }, "Zoom out");
+    const text = node >= 0 && this.tree ? this.describe(node) : "Click chooses a frame, double-click zooms, arrows move";
+    fill(this.line, reset || null, h("span", {}, text));
+  }
+
+  private choose(node: number): void {
+    if (!this.tree || node <= 0) return;
+    this.focused = node;
+    this.session.chooseFrame(this.tree.frame[node]);
+    this.paint();
+  }
+
+  private zoom(node: number): void {
+    if (!this.tree || node < 0) return;
+    this.root = node;
+    this.layOut();
+    this.paint();
+    this.say(node);
+    if (node > 0) this.onDouble(this.tree.frame[node]);
+  }
+
+  /** Arrows move between boxes, Enter chooses, z zooms, Backspace zooms out. */
+  private key(event: KeyboardEvent): void {
+    const { tree } = this;
+    if (!tree || event.ctrlKey || event.metaKey) return;
+    const own = this.boxes.find((box) => box.node === this.focused) ?? this.boxes[0];
+    if (!own) return;
+    const middle = own.left + own.width / 2;
+    const nearest = (level: number) =>
+      this.boxes
+        .filter((box) => box.level === level)
+        .sort((a, b) => Math.abs(a.left + a.width / 2 - middle) - Math.abs(b.left + b.width / 2 - middle))[0];
+    const inner = this.options.upwards ? "ArrowUp" : "ArrowDown";
+    const outer = this.options.upwards ? "ArrowDown" : "ArrowUp";
+    let next: FlameBox | undefined;
+    if (event.key === inner) next = nearest(own.level + 1);
+    else if (event.key === outer) next = nearest(own.level - 1);
+    else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
+      const line = this.boxes.filter((box) => box.level === own.level).sort((a, b) => a.left - b.left);
+      next = line[line.indexOf(own) + (event.key === "ArrowRight" ? 1 : -1)];
+    } else if (event.key === "Enter") {
+      this.choose(own.node);
+      next = own;
+    } else if (event.key === "z") this.zoom(own.node);
+    else if (event.key === "Backspace") this.zoom(0);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (next) {
+      this.focused = next.node;
+      this.paint();
+      this.say(next.node);
+      announce(this.describe(next.node));
+    }
+  }
+}

@@ -1,0 +1,162 @@
+// The window as a grid of moments: a column is a second, or a longer piece, a
+// cell a part of it, and its colour how busy the threads were then. What comes
+// again and again shows as a stripe. It refuses to know functions.
+
+import { rowAt, rowEnd } from "../model/trace.ts";
+import { mix } from "../paint/palette.ts";
+import { announce, fill, h, prepare } from "./dom.ts";
+import { duration, moment } from "./format.ts";
+import { look } from "./look.ts";
+import type { Session } from "./session.ts";
+
+const ROWS = 25;
+const MOST_COLUMNS = 160;
+/** Lengths of a column, in microseconds. */
+const LENGTHS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200].map((s) => s * 1e6);
+
+export class HeatView {
+  readonly element = h("div", { class: "canvasbox" });
+  private canvas = h("canvas", { tabindex: 0, role: "application", "aria-label": "Heat map: a column is a piece of time, a cell a part of it. Arrows move, Enter selects the cell's time" });
+  private line = h("div", { class: "tools" });
+  private cells = new Float64Array(0);
+  private columns = 0;
+  private columnTicks = 1;
+  private from = 0;
+  private down: number | null = null;
+  private cell = 0;
+
+  constructor(private session: Session) {
+    this.element.style.display = "flex";
+    this.element.style.flexDirection = "column";
+    this.canvas.style.flex = "1";
+    this.canvas.style.minHeight = "80px";
+    fill(this.element, this.line, this.canvas);
+    new ResizeObserver(() => this.paint()).observe(this.canvas);
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.down = this.at(event);
+      this.canvas.setPointerCapture(event.pointerId);
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      const at = this.at(event);
+      if (at !== this.cell) {
+        this.cell = at;
+        this.say(at);
+        this.paint();
+      }
+    });
+    this.canvas.addEventListener("pointerup", (event) => {
+      if (this.down !== null) this.choose(this.down, this.at(event));
+      this.down = null;
+    });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  render(): void {
+    // The cells of a range that was chosen here stay what they are.
+    const { session } = this;
+    const { from, to } = session.view;
+    const length = session.us(to - from);
+    const pieces = LENGTHS.find((us) => length / us <= MOST_COLUMNS) ?? LENGTHS[LENGTHS.length - 1];
+    this.columnTicks = Math.max(1, pieces / session.trace.tickUs);
+    this.from = Math.floor(from / this.columnTicks) * this.columnTicks;
+    this.columns = Math.max(1, Math.ceil((to - this.from) / this.columnTicks));
+    this.cells = new Float64Array(this.columns * ROWS);
+    const cellTicks = this.columnTicks / ROWS;
+    const states = session.settings.states;
+    for (const number of session.countedTracks()) {
+      const track = session.trace.tracks[number];
+      for (let row = Math.max(0, rowAt(track, this.from)); row < track.start.length && track.start[row] < to; row++) {
+        if (track.stack[row] === 0 || ((states >>> track.state[row]) & 1) === 0) continue;
+        let begin = Math.max(track.start[row], this.from);
+        const end = Math.min(rowEnd(track, row), this.from + this.columns * this.columnTicks);
+        for (let cell = Math.floor((begin - this.from) / cellTicks); begin < end && cell < this.cells.length; cell++) {
+          const past = Math.min(end, this.from + (cell + 1) * cellTicks);
+          this.cells[cell] += past - begin;
+          begin = past;
+        }
+      }
+    }
+    this.cell = Math.min(this.cell, this.cells.length - 1);
+    this.paint();
+    this.say(-1);
+  }
+
+  private paint(): void {
+    const { context, width, height } = prepare(this.canvas);
+    const { palette } = look;
+    const { session } = this;
+    context.fillStyle = palette.background;
+    context.fillRect(0, 0, width, height);
+    let most = 0;
+    for (const time of this.cells) most = Math.max(most, time);
+    const wide = width / this.columns;
+    const tall = height / ROWS;
+    for (let column = 0; column < this.columns; column++) {
+      for (let row = 0; row < ROWS; row++) {
+        const time = this.cells[column * ROWS + row];
+        if (time <= 0) continue;
+        const part = time / most;
+        context.fillStyle = part < 0.5 ? mix(palette.background, palette.rest, 0.15 + part * 1.7) : mix(palette.rest, palette.common, (part - 0.5) * 2);
+        context.fillRect(column * wide, (ROWS - 1 - row) * tall, wide - (wide > 4 ? 0.5 : 0), tall - 0.5);
+      }
+    }
+    const { range } = session;
+    context.strokeStyle = palette.text;
+    context.lineWidth = 2;
+    const cellTicks = this.columnTicks / ROWS;
+    if (range) {
+      const first = Math.max(0, Math.floor((range.from - this.from) / cellTicks));
+      const last = Math.min(this.cells.length, Math.ceil((range.to - this.from) / cellTicks));
+      for (let column = Math.floor(first / ROWS); column * ROWS < last; column++) {
+        const low = Math.max(first - column * ROWS, 0);
+        const high = Math.min(last - column * ROWS, ROWS);
+        context.strokeRect(column * wide + 1, (ROWS - high) * tall + 1, Math.max(wide - 2, 1), (high - low) * tall - 2);
+      }
+    }
+    const column = Math.floor(this.cell / ROWS);
+    context.strokeRect(column * wide, (ROWS - 1 - (this.cell % ROWS)) * tall, wide, tall);
+  }
+
+  private at(event: PointerEvent): number {
+    const box = this.canvas.getBoundingClientRect();
+    const clamp = (value: number, most: number) => Math.max(0, Math.min(most - 1, Math.floor(value)));
+    const column = clamp(((event.clientX - box.left) / box.width) * this.columns, this.columns);
+    const row = clamp((1 - (event.clientY - box.top) / box.height) * ROWS, ROWS);
+    return column * ROWS + row;
+  }
+
+  private choose(first: number, last: number): void {
+    const cellTicks = this.columnTicks / ROWS;
+    const [low, high] = [Math.min(first, last), Math.max(first, last)];
+    this.session.setRange({ from: this.from + low * cellTicks, to: this.from + (high + 1) * cellTicks });
+  }
+
+  private describe(cell: number): string {
+    const { session } = this;
+    const cellTicks = this.columnTicks / ROWS;
+    const start = session.settings.relative ? 0 : session.trace.info.unixStartUs;
+    const threads = this.cells[cell] / cellTicks;
+    return `${moment(session.us(this.from + cell * cellTicks), start)}: ${threads.toFixed(1)} threads on average`;
+  }
+
+  private say(cell: number): void {
+    const { session } = this;
+    const legend = `A column is ${duration(session.us(this.columnTicks))}, a cell ${duration(session.us(this.columnTicks / ROWS))}. Drag over cells to choose a range.`;
+    fill(this.line, cell >= 0 ? h("strong", {}, this.describe(cell)) : null, h("span", {}, legend));
+  }
+
+  private key(event: KeyboardEvent): void {
+    const steps: Record<string, number> = { ArrowUp: 1, ArrowDown: -1, ArrowRight: ROWS, ArrowLeft: -ROWS };
+    const step = steps[event.key];
+    if (event.key === "Enter") this.choose(this.cell, this.cell);
+    else if (step !== undefined) {
+      const next = this.cell + step;
+      if (next >= 0 && next < this.cells.length) this.cell = next;
+      announce(this.describe(this.cell));
+      this.say(this.cell);
+    } else return;
+    this.paint();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

@@ -1,0 +1,191 @@
+// The names of processes and threads beside the picture, as a tree grid: only
+// those that can be seen are in the page. It refuses to draw bars.
+
+import { State } from "../model/state.ts";
+import { safeText } from "../model/safe_text.ts";
+import { byId, fill, h } from "./dom.ts";
+import { percent } from "./format.ts";
+import { activity, type LayoutRow } from "./layout.ts";
+import type { Session } from "./session.ts";
+
+/** Rows kept ready above and below what is visible, in pixels. */
+const MARGIN = 300;
+
+export class Labels {
+  private grid = byId("labels");
+  private scroll = byId("scroll");
+  /** The row that the keyboard is on. */
+  private focused = 0;
+
+  constructor(private session: Session) {
+    session.on(["layout", "selection", "window", "tree"], () => this.render());
+    this.grid.onkeydown = (event) => this.key(event);
+    this.grid.ondragover = (event) => event.preventDefault();
+    this.render();
+  }
+
+  private render(): void {
+    const { session, scroll } = this;
+    byId("content").style.height = `${Math.max(session.height, scroll.clientHeight)}px`;
+    this.grid.setAttribute("aria-rowcount", String(session.rows.length));
+    const from = scroll.scrollTop - MARGIN;
+    const to = scroll.scrollTop + scroll.clientHeight + MARGIN;
+    const active = document.activeElement;
+    const focusKey = active instanceof HTMLElement && this.grid.contains(active) ? active.dataset.key : undefined;
+    this.focused = Math.min(this.focused, Math.max(0, session.rows.length - 1));
+    const elements = session.rows
+      .map((row, at) => ({ row, at }))
+      .filter(({ row }) => row.top + row.height > from && row.top < to)
+      .map(({ row, at }) => this.element(row, at));
+    fill(this.grid, ...elements);
+    if (focusKey) this.grid.querySelector<HTMLElement>(`[data-key="${focusKey}"]`)?.focus({ preventScroll: true });
+  }
+
+  private element(row: LayoutRow, at: number): HTMLElement {
+    const element = row.kind === "process" ? this.process(row) : this.track(row);
+    element.style.top = `${row.top}px`;
+    element.style.height = `${row.height}px`;
+    element.setAttribute("aria-rowindex", String(at + 1));
+    element.dataset.key = `${row.kind}${row.number}`;
+    element.tabIndex = at === this.focused ? 0 : -1;
+    element.addEventListener("focus", () => (this.focused = at));
+    return element;
+  }
+
+  private process(row: LayoutRow): HTMLElement {
+    const { session } = this;
+    const { trace, collapsed } = session;
+    const process = trace.processes[row.number];
+    const tracks = trace.tracks.map((_, number) => number).filter((number) => trace.tracks[number].process === row.number);
+    const open = !collapsed.has(row.number);
+    const name = session.symbols.process(row.number);
+    const toggle = () => this.toggleProcess(row.number);
+    const about = [process.python && `Python ${process.python}`, process.cmdline && process.cmdline].filter(Boolean).join("\n");
+    return h(
+      "div",
+      { class: "row process", role: "row", "aria-level": 1, "aria-expanded": open, title: safeText(about).replaceAll("\\n", "\n") },
+      h(
+        "div",
+        { class: "cell", role: "gridcell" },
+        h("button", { class: "twist", tabindex: -1, "aria-label": `${open ? "Collapse" : "Expand"} ${name}`, onclick: toggle }, open ? "▾" : "▸"),
+        h("span", { class: "name" }, name),
+        h("small", {}, `${tracks.length} ${tracks.length === 1 ? "thread" : "threads"}`),
+      ),
+    );
+  }
+
+  private track(row: LayoutRow): HTMLElement {
+    const { session } = this;
+    const { trace, selection } = session;
+    const number = row.number;
+    const track = trace.tracks[number];
+    const name = session.symbols.track(number);
+    const ran = activity(session, number) / trace.end;
+    const checked = !session.unchecked.has(number);
+    const open = session.expanded.has(number);
+    const classes = ["row", "track"];
+    if (selection?.track === number) classes.push("selected");
+    if (!checked) classes.push("off");
+    const word = session.hasStates || track.running > 0 ? "ran" : "busy";
+    const element = h(
+      "div",
+      { class: classes.join(" "), role: "row", "aria-level": 2, "aria-selected": selection?.track === number, draggable: true, title: `${name}\nthread ${track.tid || track.ident}` },
+      h(
+        "div",
+        { class: "cell", role: "gridcell" },
+        h("input", {
+          type: "checkbox",
+          tabindex: -1,
+          "aria-label": `Count ${name}`,
+          checked,
+          onchange: (event: Event) => session.checkTrack(number, (event.target as HTMLInputElement).checked),
+        }),
+        h(
+          "span",
+          { class: "names" },
+          h("span", { class: "name" }, name),
+          row.height > 40 ? h("small", {}, `${word} ${percent(ran)} · tid ${track.tid || "–"}`) : null,
+        ),
+        h("button", { class: "twist", tabindex: -1, "aria-pressed": open, "aria-label": `Show the frames of ${name}`, title: "Show frames (x)", onclick: () => this.toggleTrack(number) }, open ? "▴" : "▾"),
+      ),
+    );
+    element.addEventListener("dblclick", () => this.toggleTrack(number));
+    element.addEventListener("dragstart", (event) => {
+      event.dataTransfer?.setData("text/x-pyebpf-track", String(number));
+      element.classList.add("drag");
+    });
+    element.addEventListener("drop", (event) => {
+      const moved = event.dataTransfer?.getData("text/x-pyebpf-track");
+      if (!moved) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.move(Number(moved), number);
+    });
+    return element;
+  }
+
+  private toggleProcess(process: number): void {
+    const { collapsed } = this.session;
+    if (!collapsed.delete(process)) collapsed.add(process);
+    this.session.relayout();
+  }
+
+  toggleTrack(track: number): void {
+    const { expanded } = this.session;
+    if (!expanded.delete(track)) expanded.add(track);
+    this.session.relayout();
+  }
+
+  /** Puts a track in the place of another of its process. */
+  private move(track: number, to: number): void {
+    const { session } = this;
+    const { tracks } = session.trace;
+    if (!tracks[track] || track === to || tracks[track].process !== tracks[to].process) return;
+    const order = session.visibleTracks();
+    const [from, past] = [order.indexOf(track), order.indexOf(to)];
+    order.splice(from, 1);
+    order.splice(past, 0, track);
+    session.manual = order;
+    session.relayout();
+  }
+
+  private key(event: KeyboardEvent): void {
+    const { session } = this;
+    const row = session.rows[this.focused];
+    if (!row || event.ctrlKey || event.metaKey) return;
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (step !== 0) {
+      const next = session.rows[this.focused + step];
+      if (next && event.altKey && row.kind === "track" && next.kind === "track") this.move(row.number, next.number);
+      if (next) this.focus(this.focused + step);
+    } else if (event.key === "Home") this.focus(0);
+    else if (event.key === "End") this.focus(session.rows.length - 1);
+    else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      const open = event.key === "ArrowRight";
+      if (row.kind === "process" && session.collapsed.has(row.number) === open) this.toggleProcess(row.number);
+      if (row.kind === "track" && session.expanded.has(row.number) !== open) this.toggleTrack(row.number);
+    } else if (event.key === " " && row.kind === "track") session.checkTrack(row.number, session.unchecked.has(row.number));
+    else if (event.key === "Enter" && row.kind === "track") {
+      const { from, to } = session.view;
+      const { start, stack } = session.trace.tracks[row.number];
+      let first = start.findIndex((time, at) => stack[at] > 0 && time >= from && time < to);
+      if (first < 0) first = session.rowWithStack(row.number, from);
+      if (first >= 0) session.select(row.number, first);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  private focus(at: number): void {
+    this.focused = at;
+    const row = this.session.rows[at];
+    if (row.top < this.scroll.scrollTop) this.scroll.scrollTop = row.top;
+    const bottom = row.top + row.height - this.scroll.clientHeight;
+    if (bottom > this.scroll.scrollTop) this.scroll.scrollTop = bottom;
+    this.render();
+    this.grid.querySelector<HTMLElement>(`[data-key="${row.kind}${row.number}"]`)?.focus({ preventScroll: true });
+  }
+}
+
+/** How a state is called where it counts as activity. */
+export const RUNNING = State.running;

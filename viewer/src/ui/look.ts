@@ -1,0 +1,58 @@
+// Light or dark, and which pair of colours; kept for the next page where the
+// browser allows it. It refuses to know what is drawn with them.
+
+import { palette, type Palette, type Scheme } from "../paint/palette.ts";
+
+type Theme = "auto" | "light" | "dark";
+
+const KEY = "pyebpf-look";
+
+class Look {
+  theme: Theme = "auto";
+  scheme: Scheme = "safe";
+  palette: Palette = palette(false, "safe");
+  dark = false;
+  private media = window.matchMedia("(prefers-color-scheme: dark)");
+  private listeners = new Set<() => void>();
+
+  constructor() {
+    try {
+      const [theme, scheme] = (localStorage.getItem(KEY) ?? "").split(" ");
+      if (theme === "light" || theme === "dark") this.theme = theme;
+      if (scheme === "classic") this.scheme = scheme;
+    } catch {
+      // A browser that keeps nothing for pages from disk.
+    }
+    this.media.addEventListener("change", () => this.apply());
+    this.apply();
+  }
+
+  on(call: () => void): void {
+    this.listeners.add(call);
+  }
+
+  set(theme: Theme, scheme: Scheme): void {
+    this.theme = theme;
+    this.scheme = scheme;
+    try {
+      localStorage.setItem(KEY, `${theme} ${scheme}`);
+    } catch {
+      // As above.
+    }
+    this.apply();
+  }
+
+  private apply(): void {
+    this.dark = this.theme === "dark" || (this.theme === "auto" && this.media.matches);
+    this.palette = palette(this.dark, this.scheme);
+    const root = document.documentElement;
+    root.classList.toggle("dark", this.dark);
+    root.style.colorScheme = this.dark ? "dark" : "light";
+    root.style.setProperty("--common", this.palette.common);
+    root.style.setProperty("--rest", this.palette.rest);
+    for (const call of this.listeners) call();
+  }
+}
+
+/** The worker, which runs the same script, has no look. */
+export const look = typeof document === "undefined" ? (null as unknown as Look) : new Look();

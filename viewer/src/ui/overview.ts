@@ -1,0 +1,206 @@
+// The strip over everything: how busy all threads were, where the hits and the
+// common base are, and what is visible below. It refuses to know single rows.
+
+import { makeColumns, sampleColumns } from "../paint/columns.ts";
+import { State } from "../model/state.ts";
+import { hatchRect } from "../paint/flame_chart.ts";
+import { mix } from "../paint/palette.ts";
+import { byId, prepare } from "./dom.ts";
+import { duration, moment } from "./format.ts";
+import { look } from "./look.ts";
+import type { Session } from "./session.ts";
+
+/** What the strip shows of each of its columns, summed over the threads. */
+interface Density {
+  running: Float32Array;
+  waiting: Float32Array;
+  shared: Float32Array;
+  hits: Uint8Array;
+  most: number;
+}
+
+export class Overview {
+  private canvas = byId<HTMLCanvasElement>("overview");
+  private density: Density | null = null;
+  private abort = new AbortController();
+  private timer = 0;
+
+  constructor(private session: Session) {
+    session.on(["view", "look"], () => this.paint());
+    session.on(["tree", "selection", "search"], () => this.soon());
+    session.on(["layout"], () => this.soon());
+    const { signal } = this.abort;
+    this.pointer(signal);
+    this.canvas.addEventListener("keydown", (event) => this.key(event), { signal });
+    const observer = new ResizeObserver(() => {
+      this.density = null;
+      this.paint();
+    });
+    observer.observe(this.canvas);
+    signal.addEventListener("abort", () => observer.disconnect());
+  }
+
+  close(): void {
+    this.abort.abort();
+    clearTimeout(this.timer);
+  }
+
+  /** The strip may come a moment after what was clicked. */
+  private soon(): void {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      this.density = null;
+      this.paint();
+    }, 30);
+  }
+
+  private measure(width: number): Density {
+    const { session } = this;
+    const { trace, hitStacks } = session;
+    const columns = makeColumns(width);
+    const running = new Float32Array(width);
+    const waiting = new Float32Array(width);
+    const shared = new Float32Array(width);
+    const hits = new Uint8Array(width);
+    const tracks = session.countedTracks();
+    const most = session.selection ? session.commonOf[session.selection.stack] : 0;
+    for (const number of tracks) {
+      sampleColumns(trace.tracks[number], 0, trace.end / width, columns);
+      const { common } = session.shares(number);
+      for (let x = 0; x < width; x++) {
+        const stack = columns.stack[x];
+        if (stack === 0) continue;
+        if (columns.state[x] <= State.runnable) running[x] += columns.fill[x];
+        else waiting[x] += columns.fill[x];
+        if (most > 0 && common.length > 0) shared[x] = Math.max(shared[x], common[stack] / most);
+        if (hitStacks.length > 0 && hitStacks[stack] === 1) hits[x] = 1;
+      }
+    }
+    let peak = 1e-9;
+    for (let x = 0; x < width; x++) peak = Math.max(peak, running[x] + waiting[x]);
+    return { running, waiting, shared, hits, most: peak };
+  }
+
+  private paint(): void {
+    const { context, width, height } = prepare(this.canvas);
+    const wide = Math.max(1, Math.floor(width));
+    if (!this.density || this.density.running.length !== wide) this.density = this.measure(wide);
+    const { session, density } = this;
+    const { palette } = look;
+    context.fillStyle = palette.background;
+    context.fillRect(0, 0, width, height);
+    const tall = height - 13;
+    const bottom = height - 9;
+    const pale = mix(palette.background, palette.rest, 0.38);
+    for (let x = 0; x < wide; x++) {
+      const ran = (density.running[x] / density.most) * tall;
+      const waited = (density.waiting[x] / density.most) * tall;
+      context.fillStyle = pale;
+      context.fillRect(x, bottom - ran - waited, 1, waited);
+      context.fillStyle = palette.rest;
+      context.fillRect(x, bottom - ran, 1, ran);
+    }
+    // A lane of its own: how deep the deepest common base is.
+    if (session.selection) {
+      for (let x = 0; x < wide; x++) {
+        if (density.shared[x] === 0) continue;
+        context.fillStyle = mix(palette.background, palette.common, 0.15 + 0.85 * density.shared[x]);
+        context.fillRect(x, height - 8, 1, 7);
+      }
+      hatchRect(context, mix(palette.common, palette.background, 0.6), 0, height - 8, width, 7);
+    }
+    context.fillStyle = palette.hit;
+    density.hits.forEach((hit, x) => hit === 1 && context.fillRect(x, 0, 1, 5));
+    this.frame(context, width, height);
+    this.describe();
+  }
+
+  private frame(context: CanvasRenderingContext2D, width: number, height: number): void {
+    const { session } = this;
+    const { palette } = look;
+    const { end } = session.trace;
+    const left = (session.view.from / end) * width;
+    const right = Math.max(left + 3, (session.view.to / end) * width);
+    if (right - left < width - 1) {
+      context.fillStyle = look.dark ? "#0d1117b0" : "#ffffffb0";
+      context.fillRect(0, 0, left, height);
+      context.fillRect(right, 0, width - right, height);
+      context.strokeStyle = palette.accent;
+      context.lineWidth = 2;
+      context.strokeRect(left, 1, right - left, height - 2);
+    }
+    if (session.range) {
+      context.fillStyle = palette.accent;
+      const from = (session.range.from / end) * width;
+      const to = Math.max(from + 2, (session.range.to / end) * width);
+      context.globalAlpha = 0.25;
+      context.fillRect(from, 0, to - from, height);
+      context.globalAlpha = 1;
+    }
+  }
+
+  private describe(): void {
+    const { session } = this;
+    const { from, to } = session.view;
+    const start = session.settings.relative ? 0 : session.trace.info.unixStartUs;
+    const middle = (((from + to) / 2 / session.trace.end) * 100).toFixed(0);
+    this.canvas.setAttribute("aria-valuenow", middle);
+    const text = `${moment(session.us(from), start)} to ${moment(session.us(to), start)}, ${duration(session.us(to - from))}`;
+    this.canvas.setAttribute("aria-valuetext", text);
+  }
+
+  private pointer(signal: AbortSignal): void {
+    const { canvas, session } = this;
+    const timeAt = (event: PointerEvent) => {
+      const box = canvas.getBoundingClientRect();
+      return ((event.clientX - box.left) / box.width) * session.trace.end;
+    };
+    let down: { time: number; grabbed: number | null } | null = null;
+    canvas.addEventListener(
+      "pointerdown",
+      (event) => {
+        const time = timeAt(event);
+        const { from, to } = session.view;
+        const inside = time >= from && time <= to && to - from < session.trace.end * 0.98;
+        down = { time, grabbed: inside ? time - from : null };
+        canvas.setPointerCapture(event.pointerId);
+      },
+      { signal },
+    );
+    canvas.addEventListener(
+      "pointermove",
+      (event) => {
+        if (!down) return;
+        const time = timeAt(event);
+        const { from, to } = session.view;
+        if (down.grabbed !== null) session.setView(time - down.grabbed, time - down.grabbed + (to - from));
+        else if (Math.abs(time - down.time) > session.trace.end / 400) {
+          session.setView(Math.min(time, down.time), Math.max(time, down.time));
+        }
+      },
+      { signal },
+    );
+    canvas.addEventListener(
+      "pointerup",
+      (event) => {
+        if (down && down.grabbed === null && Math.abs(timeAt(event) - down.time) <= session.trace.end / 400) {
+          const length = session.view.to - session.view.from;
+          session.setView(down.time - length / 2, down.time + length / 2);
+        }
+        down = null;
+      },
+      { signal },
+    );
+    canvas.addEventListener("dblclick", () => session.setView(0, session.trace.end), { signal });
+  }
+
+  private key(event: KeyboardEvent): void {
+    const { session } = this;
+    const { from, to } = session.view;
+    const step = event.key === "ArrowRight" || event.key === "ArrowUp" ? 0.2 : event.key === "ArrowLeft" || event.key === "ArrowDown" ? -0.2 : 0;
+    if (step === 0) return;
+    session.setView(from + step * (to - from), to + step * (to - from));
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

@@ -1,0 +1,168 @@
+// The tabs over the lower half, and which view is in it. It refuses to know
+// what the views show.
+
+import { inverted } from "../model/aggregate.ts";
+import { NO_NODE } from "../model/tree.ts";
+import { byId, fill, h } from "./dom.ts";
+import { CompareView } from "./compare_view.ts";
+import { FlameView } from "./flame_view.ts";
+import { HeatView } from "./heat_view.ts";
+import { SandwichView } from "./sandwich_view.ts";
+import type { PanelName, Session } from "./session.ts";
+import { TopTable } from "./top_table.ts";
+
+export const PANELS: { name: PanelName; label: string }[] = [
+  { name: "stack", label: "Stack" },
+  { name: "flame", label: "Flame graph" },
+  { name: "heavy", label: "Left-heavy" },
+  { name: "sandwich", label: "Sandwich" },
+  { name: "top", label: "Top table" },
+  { name: "heat", label: "Heat map" },
+  { name: "compare", label: "Compare" },
+];
+
+export class Panels {
+  private tabs = byId("tabs");
+  private pane = byId("pane");
+  private flame: FlameView;
+  private top: TopTable;
+  private sandwich: SandwichView;
+  private heat: HeatView;
+  private compare: CompareView;
+  private shown: PanelName | null = null;
+
+  constructor(
+    private session: Session,
+    onOpenSecond: () => void,
+  ) {
+    const toSandwich = (frame: number) => {
+      session.chooseFrame(frame);
+      this.show("sandwich");
+    };
+    this.flame = new FlameView(session);
+    this.top = new TopTable(session, toSandwich);
+    this.sandwich = new SandwichView(session);
+    this.heat = new HeatView(session);
+    this.compare = new CompareView(session, onOpenSecond);
+    session.on(["window", "tree", "panel", "look", "search"], () => this.render());
+    session.on(["selection"], () => this.onSelection());
+    session.on(["frame"], () => this.onFrame());
+    session.on(["view"], () => session.panel === "heat" && this.heat.render());
+    this.render();
+  }
+
+  show(panel: PanelName): void {
+    this.session.panel = panel;
+    this.session.changed("panel");
+    this.session.flush();
+  }
+
+  private render(): void {
+    const { session } = this;
+    this.renderTabs();
+    const { panel } = session;
+    byId("panels").classList.toggle("stack", panel === "stack");
+    const element = this.elementOf(panel);
+    if (this.shown !== panel) fill(this.pane, ...element);
+    this.shown = panel;
+    this.pane.setAttribute("aria-labelledby", `tab-${panel}`);
+    this.renderView();
+  }
+
+  private elementOf(panel: PanelName): HTMLElement[] {
+    switch (panel) {
+      case "stack":
+      case "flame":
+      case "heavy":
+        return [this.flame.element];
+      case "sandwich":
+        return [this.sandwich.element];
+      case "top":
+        return [this.top.element];
+      case "heat":
+        return [this.heat.element];
+      case "compare":
+        return [this.compare.element];
+    }
+  }
+
+  private renderView(): void {
+    const { session } = this;
+    switch (session.panel) {
+      case "stack":
+      case "flame":
+      case "heavy": {
+        const heavy = session.panel === "heavy";
+        const turned = session.settings.inverted;
+        const tree = turned ? inverted(session.byFunction, session.classes) : session.byFunction;
+        const marked = turned ? undefined : this.onSelectedPath();
+        const label = `${heavy ? "Left-heavy flame graph" : "Flame graph"} of the window${turned ? ", from the innermost frames out" : ""}`;
+        this.flame.show(tree, { order: heavy ? "heavy" : "name", upwards: !heavy, label, marked });
+        return;
+      }
+      case "sandwich":
+        return this.sandwich.render();
+      case "top":
+        return this.top.render();
+      case "heat":
+        return this.heat.render();
+      case "compare":
+        return this.compare.render();
+    }
+  }
+
+  /** Which functions lie on the selected stack. */
+  private onSelectedPath(): ((node: number) => boolean) | undefined {
+    const { functions, selection } = this.session;
+    if (!selection) return undefined;
+    const path = new Set<number>();
+    let at = functions.nodeOf[selection.stack];
+    for (; at !== NO_NODE && at > 0; at = functions.parent[at]) path.add(at);
+    return (node) => path.has(node);
+  }
+
+  private onSelection(): void {
+    const { panel } = this.session;
+    if (panel === "flame" || panel === "heavy" || panel === "stack" || panel === "sandwich") this.renderView();
+  }
+
+  private onFrame(): void {
+    const { panel } = this.session;
+    if (panel === "sandwich" || panel === "top") this.renderView();
+    else if (panel !== "heat" && panel !== "compare") this.flame.paint();
+  }
+
+  private renderTabs(): void {
+    const { session } = this;
+    const focused = document.activeElement instanceof HTMLElement && this.tabs.contains(document.activeElement);
+    fill(
+      this.tabs,
+      ...PANELS.map(({ name, label }, at) =>
+        h(
+          "button",
+          {
+            role: "tab",
+            id: `tab-${name}`,
+            "aria-selected": session.panel === name,
+            "aria-controls": "pane",
+            tabindex: session.panel === name ? 0 : -1,
+            title: `${label} (${at + 1})`,
+            onclick: () => this.show(name),
+            onkeydown: (event: KeyboardEvent) => this.key(event, at),
+          },
+          label,
+        ),
+      ),
+    );
+    if (focused) byId(`tab-${session.panel}`).focus();
+  }
+
+  private key(event: KeyboardEvent, at: number): void {
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (step === 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.show(PANELS[(at + step + PANELS.length) % PANELS.length].name);
+    byId(`tab-${this.session.panel}`).focus();
+  }
+}

@@ -1,0 +1,96 @@
+// The scale of time above the threads. It refuses to know threads.
+
+import { byId, prepare } from "./dom.ts";
+import { duration, moment } from "./format.ts";
+import { look } from "./look.ts";
+import type { Session } from "./session.ts";
+
+/** Pixels between two labels, at least. */
+const APART = 96;
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
+
+/** Microseconds between two ticks. */
+export function tickStep(usPerPixel: number): number {
+  const least = usPerPixel * APART;
+  for (const seconds of STEPS_S) if (seconds * 1e6 >= least && least > 0.5e6) return seconds * 1e6;
+  if (least > 86400e6) return Math.ceil(least / 86400e6) * 86400e6;
+  let step = 1;
+  for (;;) {
+    for (const factor of [1, 2, 5]) if (step * factor >= least) return step * factor;
+    step *= 10;
+  }
+}
+
+export class Ruler {
+  private canvas = byId<HTMLCanvasElement>("ruler");
+  private abort = new AbortController();
+
+  constructor(private session: Session) {
+    session.on(["view", "look", "layout"], () => this.paint());
+    const { signal } = this.abort;
+    let down: { x: number; from: number; to: number } | null = null;
+    this.canvas.addEventListener(
+      "pointerdown",
+      (event) => {
+        down = { x: event.clientX, ...session.view };
+        this.canvas.setPointerCapture(event.pointerId);
+      },
+      { signal },
+    );
+    this.canvas.addEventListener(
+      "pointermove",
+      (event) => {
+        if (!down) return;
+        const shift = ((down.x - event.clientX) / this.canvas.clientWidth) * (down.to - down.from);
+        session.setView(down.from + shift, down.to + shift);
+      },
+      { signal },
+    );
+    this.canvas.addEventListener("pointerup", () => (down = null), { signal });
+    this.canvas.addEventListener("pointercancel", () => (down = null), { signal });
+  }
+
+  close(): void {
+    this.abort.abort();
+  }
+
+  private paint(): void {
+    const { session } = this;
+    const { context, width, height } = prepare(this.canvas);
+    const { palette } = look;
+    context.fillStyle = palette.panel;
+    context.fillRect(0, 0, width, height);
+    const { from, to } = session.view;
+    const fromUs = session.us(from);
+    const usPerPixel = session.us(to - from) / Math.max(1, width);
+    const step = tickStep(usPerPixel);
+    const start = session.settings.relative ? 0 : session.trace.info.unixStartUs;
+    // Ticks fall on whole steps of the clock that is shown, in the browser's zone.
+    const zone = start > 0 ? new Date(start / 1000).getTimezoneOffset() * -60e6 : 0;
+    const phase = start > 0 ? (start + zone) % step : 0;
+    const digits = step >= 1e6 ? 0 : step >= 1e5 ? 1 : step >= 1e3 ? 3 : 6;
+    context.font = "11px system-ui,sans-serif";
+    context.textBaseline = "middle";
+    for (let at = Math.ceil((fromUs + phase) / step) * step - phase; at <= fromUs + usPerPixel * width; at += step) {
+      const x = Math.round((at - fromUs) / usPerPixel);
+      context.fillStyle = palette.line;
+      context.fillRect(x, 0, 1, height);
+      context.fillStyle = palette.text;
+      const text = moment(Math.max(0, Math.round(at)), start, digits);
+      if (x + context.measureText(text).width < width) context.fillText(text, x + 4, height / 2);
+    }
+    const { range } = session;
+    if (range) {
+      const left = ((range.from - from) / (to - from)) * width;
+      const right = ((range.to - from) / (to - from)) * width;
+      context.fillStyle = palette.accent;
+      context.fillRect(left, height - 4, Math.max(2, right - left), 4);
+      const text = duration(session.us(range.to - range.from));
+      const wide = context.measureText(text).width;
+      context.fillStyle = palette.panel;
+      context.fillRect((left + right - wide) / 2 - 4, 3, wide + 8, height - 8);
+      context.fillStyle = palette.accent;
+      context.fillText(text, (left + right - wide) / 2, height / 2);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+// A function between its callers and its callees. It refuses to know how the
+// function was chosen.
+
+import { callees, callers, functionAt } from "../model/aggregate.ts";
+import { fill, h } from "./dom.ts";
+import { currentFrame } from "./actions.ts";
+import { duration, percent } from "./format.ts";
+import { FlameView } from "./flame_view.ts";
+import type { Session } from "./session.ts";
+
+export class SandwichView {
+  readonly element = h("div", { class: "canvasbox" });
+  private above: FlameView;
+  private below: FlameView;
+
+  constructor(private session: Session) {
+    this.above = new FlameView(session);
+    this.below = new FlameView(session);
+  }
+
+  render(): void {
+    const { session } = this;
+    const frame = currentFrame(session);
+    if (frame < 0) {
+      fill(this.element, h("div", { class: "empty" }, "Choose a frame first: click one in the stack, in a flame graph or in the table."));
+      return;
+    }
+    const func = functionAt(session.classes, frame);
+    const into = callers(session.byFunction, session.classes, func);
+    const from = callees(session.byFunction, session.classes, func);
+    const whole = session.weights.total;
+    const name = session.symbols.func(frame);
+    const about = `${name} ${session.symbols.place(frame, false)} · ${percent(whole > 0 ? from.total[0] / whole : 0)} of the window · ${duration(session.us(from.total[0]))}`;
+    const marked = (tree: typeof into) => (node: number) => tree.depth[node] === 1;
+    this.above.show(into, { order: "heavy", upwards: true, label: `Callers of ${name}`, marked: marked(into) });
+    this.below.show(from, { order: "heavy", upwards: false, label: `Callees of ${name}`, marked: marked(from) });
+    if (this.element.childElementCount !== 3) {
+      this.element.style.display = "flex";
+      this.element.style.flexDirection = "column";
+      fill(this.element, h("div", { class: "tools" }), this.above.element, this.below.element);
+    }
+    fill(this.element.firstElementChild!, h("strong", {}, about), h("span", {}, "callers above, callees below"));
+  }
+}

@@ -1,0 +1,533 @@
+// What is open and what of it is shown: one trace, the window, the selection,
+// the settings, and all that follows from them. It refuses to draw and to know
+// elements: views listen and ask.
+
+import { onNodes, type WeightedTree } from "../model/aggregate.ts";
+import { commonBase, depths } from "../model/common.ts";
+import { matchFrames, matchStacks, parseQuery } from "../model/search.ts";
+import { ALL_STATES, State } from "../model/state.ts";
+import { rowAt, rowEnd, type Trace } from "../model/trace.ts";
+import {
+  buildTree,
+  classify,
+  type Exactness,
+  type FrameClasses,
+  NO_NODE,
+  type Transform,
+  type Tree,
+} from "../model/tree.ts";
+import { weigh, type Weights } from "../model/weights.ts";
+import { layOut, type LayoutRow, type SortOrder } from "./layout.ts";
+import { Symbols } from "./symbols.ts";
+
+/** What changed; views listen to the kinds that they show. */
+export type Change = "trace" | "tree" | "view" | "window" | "selection" | "search" | "layout" | "look" | "frame" | "panel";
+
+export type Scope = "all" | "process" | "thread";
+export type PanelName = "stack" | "flame" | "heavy" | "sandwich" | "top" | "heat" | "compare";
+
+export interface Selection {
+  track: number;
+  row: number;
+  stack: number;
+}
+
+export interface Settings {
+  exactness: Exactness;
+  scope: Scope;
+  states: number;
+  sort: SortOrder;
+  inverted: boolean;
+  relative: boolean;
+  lines: boolean;
+}
+
+const NOTHING = new Uint16Array(0);
+
+export class Session {
+  readonly symbols: Symbols;
+  readonly classes: FrameClasses;
+  view: { from: number; to: number };
+  /** What the panels add up, when it is not what is visible. */
+  range: { from: number; to: number } | null = null;
+  selection: Selection | null = null;
+  /** A second stack, to be told apart from the selected one. */
+  pinned = 0;
+  /** The frame that actions are about. */
+  frame = -1;
+  /** Hovering a frame: only what shares at least so many frames lights up. */
+  threshold = 0;
+  cursor: { track: number; time: number } | null = null;
+  transforms: Transform[] = [];
+  private undone: Transform[][] = [];
+  settings: Settings = {
+    exactness: "line",
+    scope: "all",
+    states: ALL_STATES,
+    sort: "activity",
+    inverted: false,
+    relative: false,
+    lines: false,
+  };
+  query = { text: "", expression: false };
+  queryError = "";
+  panel: PanelName = "flame";
+  /** Tracks that are not counted and not shown. */
+  unchecked = new Set<number>();
+  collapsed = new Set<number>();
+  expanded = new Set<number>();
+  trackFilter = "";
+  /** Tracks that were moved by hand, in their order. */
+  manual: number[] = [];
+  rows: LayoutRow[] = [];
+  /** All rows' height in CSS pixels. */
+  height = 0;
+
+  /** The tree of the timeline, and that of the panels, which is by function. */
+  tree!: Tree;
+  functions!: Tree;
+  depthOf: Uint16Array = NOTHING;
+  commonOf: Uint16Array = NOTHING;
+  pinnedOf: Uint16Array = NOTHING;
+  hitStacks: Uint8Array = new Uint8Array(0);
+  hitFrames: Uint8Array = new Uint8Array(0);
+  private weighed: Weights | null = null;
+  private aggregate: WeightedTree | null = null;
+  private lineAggregate: WeightedTree | null = null;
+
+  private listeners: { kinds: Set<Change>; call: () => void }[] = [];
+  private pending = new Set<Change>();
+  private scheduled = 0;
+  private windowTimer = 0;
+
+  constructor(readonly trace: Trace) {
+    this.symbols = new Symbols(trace);
+    this.classes = classify(trace);
+    this.view = { from: 0, to: trace.end };
+    this.rebuild();
+    this.relayout();
+  }
+
+  /** Calls back, once a frame at most, after any of these changed. */
+  on(kinds: Change[], call: () => void): void {
+    this.listeners.push({ kinds: new Set(kinds), call });
+  }
+
+  changed(...kinds: Change[]): void {
+    for (const kind of kinds) this.pending.add(kind);
+    if (!this.scheduled) this.scheduled = requestAnimationFrame(() => this.flush());
+  }
+
+  flush(): void {
+    cancelAnimationFrame(this.scheduled);
+    this.scheduled = 0;
+    const kinds = this.pending;
+    this.pending = new Set();
+    for (const listener of this.listeners) {
+      for (const kind of listener.kinds) {
+        if (kinds.has(kind)) {
+          listener.call();
+          break;
+        }
+      }
+    }
+  }
+
+  /** Ends it: nothing calls back any more. */
+  close(): void {
+    this.listeners = [];
+    clearTimeout(this.windowTimer);
+    cancelAnimationFrame(this.scheduled);
+  }
+
+  // Trees and what follows from them.
+
+  private rebuild(): void {
+    const { trace, classes, transforms } = this;
+    this.tree = buildTree(trace, classes, this.settings.exactness, transforms);
+    this.functions =
+      this.settings.exactness === "function" ? this.tree : buildTree(trace, classes, "function", transforms);
+    this.functionNodes = null;
+    this.depthOf = depths(this.tree);
+    this.recolour();
+    this.aggregate = null;
+    this.lineAggregate = null;
+  }
+
+  private recolour(): void {
+    const { selection, tree } = this;
+    this.commonOf = selection ? commonBase(tree, tree.nodeOf[selection.stack] ?? NO_NODE) : NOTHING;
+    this.pinnedOf = this.pinned > 0 ? commonBase(tree, tree.nodeOf[this.pinned]) : NOTHING;
+  }
+
+  /** The deepest stack of a track, after the transforms. */
+  deepest(track: number): number {
+    if (this.transforms.length === 0) return this.trace.tracks[track].deepest;
+    let cached = this.deepestOf.get(track);
+    if (cached === undefined) {
+      cached = 0;
+      for (const stack of this.trace.tracks[track].stack) cached = Math.max(cached, this.depthOf[stack]);
+      this.deepestOf.set(track, cached);
+    }
+    return cached;
+  }
+  private deepestOf = new Map<number, number>();
+
+  setExactness(exactness: Exactness): void {
+    this.settings.exactness = exactness;
+    this.rebuild();
+    this.changed("tree");
+  }
+
+  /** Adds a transform; `undo` takes it back. */
+  transform(transform: Transform): void {
+    this.undone.push(this.transforms);
+    this.setTransforms([...this.transforms, transform]);
+  }
+
+  /** Removes one of them, wherever it stands. */
+  removeTransform(at: number): void {
+    this.undone.push(this.transforms);
+    this.setTransforms(this.transforms.filter((_, number) => number !== at));
+  }
+
+  toggleTransform(kind: "mine" | "collapse" | "recursion"): void {
+    const at = this.transforms.findIndex((transform) => transform.kind === kind);
+    if (at < 0) this.transform({ kind });
+    else this.removeTransform(at);
+  }
+
+  undo(): boolean {
+    const before = this.undone.pop();
+    if (!before) return false;
+    this.setTransforms(before);
+    return true;
+  }
+
+  setTransforms(transforms: Transform[]): void {
+    this.transforms = transforms;
+    this.deepestOf.clear();
+    this.rebuild();
+    this.relayout();
+    this.changed("tree");
+  }
+
+  // The window.
+
+  /** What the panels add up: the range, or all that is visible. */
+  get window(): { from: number; to: number } {
+    return this.range ?? this.view;
+  }
+
+  /** Ticks in microseconds. */
+  us(ticks: number): number {
+    return ticks * this.trace.tickUs;
+  }
+
+  setView(from: number, to: number): void {
+    const { end } = this.trace;
+    const shortest = Math.min(end, Math.max(8 / this.trace.tickUs, 1e-3));
+    const length = Math.min(end, Math.max(to - from, shortest));
+    const start = Math.max(0, Math.min(from, end - length));
+    if (start === this.view.from && start + length === this.view.to) return;
+    this.view = { from: start, to: start + length };
+    this.changed("view");
+    if (!this.range) this.windowSoon();
+  }
+
+  setRange(range: { from: number; to: number } | null): void {
+    this.range = range && {
+      from: Math.max(0, Math.min(range.from, range.to)),
+      to: Math.min(this.trace.end, Math.max(range.from, range.to)),
+    };
+    this.changed("view");
+    this.windowSoon();
+  }
+
+  /** The panels follow when the window rests. */
+  private windowSoon(): void {
+    clearTimeout(this.windowTimer);
+    this.windowTimer = window.setTimeout(() => this.forgetWindow(), 90);
+  }
+
+  forgetWindow(): void {
+    clearTimeout(this.windowTimer);
+    this.weighed = null;
+    this.aggregate = null;
+    this.lineAggregate = null;
+    this.changed("window");
+  }
+
+  /** The tracks that count: those checked, within the scope. */
+  countedTracks(): number[] {
+    const { selection, settings, trace } = this;
+    const numbers = trace.tracks.map((_, number) => number).filter((number) => !this.unchecked.has(number));
+    if (!selection || settings.scope === "all") return numbers;
+    return numbers.filter((number) => this.inScope(number));
+  }
+
+  /** Whether the selection lights up there. */
+  inScope(track: number): boolean {
+    const { selection, settings, trace } = this;
+    if (!selection || settings.scope === "all") return true;
+    if (settings.scope === "thread") return track === selection.track;
+    return trace.tracks[track].process === trace.tracks[selection.track].process;
+  }
+
+  get weights(): Weights {
+    const { from, to } = this.window;
+    this.weighed ??= weigh(this.trace, this.countedTracks(), from, to, this.settings.states);
+    return this.weighed;
+  }
+
+  /** The window by function. */
+  get byFunction(): WeightedTree {
+    this.aggregate ??= onNodes(this.functions, this.weights.ofStack);
+    return this.aggregate;
+  }
+
+  /** The window on the tree of the timeline. */
+  get byTree(): WeightedTree {
+    if (this.tree === this.functions) return this.byFunction;
+    this.lineAggregate ??= onNodes(this.tree, this.weights.ofStack);
+    return this.lineAggregate;
+  }
+
+  setScope(scope: Scope): void {
+    this.settings.scope = scope;
+    this.forgetWindow();
+    this.changed("selection", "look");
+  }
+
+  /** The node of the panels' tree that a node of the timeline's belongs to. */
+  functionNode(node: number): number {
+    if (this.tree === this.functions) return node;
+    if (this.functionNodes === null) {
+      const { tree, functions } = this;
+      this.functionNodes = new Uint32Array(tree.parent.length).fill(NO_NODE);
+      // Stacks tell for their own nodes; callers follow from below.
+      for (let stack = 0; stack < tree.nodeOf.length; stack++) {
+        if (tree.nodeOf[stack] !== NO_NODE) this.functionNodes[tree.nodeOf[stack]] = functions.nodeOf[stack];
+      }
+      for (let at = tree.parent.length - 1; at > 0; at--) {
+        const other = this.functionNodes[at];
+        const above = tree.parent[at];
+        if (other !== NO_NODE && other > 0 && this.functionNodes[above] === NO_NODE) {
+          this.functionNodes[above] = functions.parent[other];
+        }
+      }
+    }
+    return this.functionNodes[node];
+  }
+  private functionNodes: Uint32Array | null = null;
+
+  toggleState(state: number): void {
+    const all = ALL_STATES;
+    const bit = 1 << state;
+    const { states } = this.settings;
+    // The first click shows one state alone; the last one back to all.
+    const next = states === all ? bit : states ^ bit;
+    this.settings.states = next === 0 ? all : next;
+    this.forgetWindow();
+    this.changed("look");
+  }
+
+  // Selection.
+
+  select(track: number, row: number): void {
+    const { stack } = this.trace.tracks[track];
+    if (row < 0 || row >= stack.length) return;
+    this.selection = { track, row, stack: stack[row] };
+    this.threshold = 0;
+    this.frame = -1;
+    this.recolour();
+    this.changed("selection");
+    if (this.settings.scope !== "all") this.forgetWindow();
+  }
+
+  deselect(): void {
+    this.selection = null;
+    this.pinned = 0;
+    this.frame = -1;
+    this.threshold = 0;
+    this.recolour();
+    this.changed("selection");
+    if (this.settings.scope !== "all") this.forgetWindow();
+  }
+
+  pin(stack: number): void {
+    this.pinned = stack;
+    this.recolour();
+    this.changed("selection");
+  }
+
+  setThreshold(frames: number): void {
+    if (frames === this.threshold) return;
+    this.threshold = frames;
+    this.changed("view");
+  }
+
+  /** What lights up, with the threshold of a hovered frame. */
+  shares(track: number): { depth: Uint16Array; common: Uint16Array; pinned: Uint16Array } {
+    const depth = this.depthOf;
+    if (!this.inScope(track)) return { depth, common: NOTHING, pinned: NOTHING };
+    return { depth, common: this.thresholded(), pinned: this.pinnedOf };
+  }
+
+  private lastThresholded: { of: Uint16Array; at: number; result: Uint16Array } | null = null;
+
+  private thresholded(): Uint16Array {
+    const { commonOf, threshold } = this;
+    if (threshold === 0 || commonOf.length === 0) return commonOf;
+    const last = this.lastThresholded;
+    if (last && last.of === commonOf && last.at === threshold) return last.result;
+    const result = commonOf.map((shared) => (shared >= threshold ? threshold : 0));
+    this.lastThresholded = { of: commonOf, at: threshold, result };
+    return result;
+  }
+
+  chooseFrame(frame: number): void {
+    this.frame = frame;
+    this.changed("frame");
+  }
+
+  /** Moves to the next row that has a stack, or whose base differs. */
+  step(direction: 1 | -1, differentBase: boolean): boolean {
+    const { selection, trace, commonOf } = this;
+    if (!selection) return false;
+    const { stack } = trace.tracks[selection.track];
+    const own = commonOf[selection.stack];
+    for (let row = selection.row + direction; row >= 0 && row < stack.length; row += direction) {
+      if (stack[row] === 0) continue;
+      if (differentBase && commonOf[stack[row]] * 2 > own) continue;
+      this.select(selection.track, row);
+      this.reveal(selection.track, row);
+      return true;
+    }
+    return false;
+  }
+
+  /** Brings a row into the view. */
+  reveal(track: number, row: number): void {
+    const { start } = this.trace.tracks[track];
+    const { from, to } = this.view;
+    const begin = start[row];
+    const end = rowEnd(this.trace.tracks[track], row);
+    if (end > from && begin < to) return;
+    const length = to - from;
+    const middle = (begin + end) / 2;
+    this.setView(middle - length / 2, middle + length / 2);
+  }
+
+  /** The row of a track at a time, if it has a stack there. */
+  rowWithStack(track: number, time: number): number {
+    const row = rowAt(this.trace.tracks[track], time);
+    return row >= 0 && this.trace.tracks[track].stack[row] > 0 ? row : -1;
+  }
+
+  // Search.
+
+  search(text: string, expression: boolean): void {
+    this.query = { text, expression };
+    const query = parseQuery(text, expression);
+    this.queryError = query && "error" in query ? query.error : "";
+    if (query && !this.queryError) {
+      this.hitFrames = matchFrames(this.trace, query);
+      this.hitStacks = matchStacks(this.trace, this.hitFrames);
+    } else {
+      this.hitFrames = new Uint8Array(0);
+      this.hitStacks = new Uint8Array(0);
+    }
+    this.changed("search");
+  }
+
+  /** The part of the window in which a hit was on the stack. */
+  get hitShare(): number {
+    const { ofStack, total } = this.weights;
+    let sum = 0;
+    this.hitStacks.forEach((hit, stack) => (sum += hit * ofStack[stack]));
+    return total > 0 ? sum / total : 0;
+  }
+
+  /** Selects the next row, in order of time over all visible tracks, that is a hit. */
+  nextHit(direction: 1 | -1): boolean {
+    const { hitStacks, selection, trace } = this;
+    if (hitStacks.length === 0) return false;
+    const now = selection
+      ? trace.tracks[selection.track].start[selection.row]
+      : direction > 0
+        ? this.view.from - 1
+        : this.view.to + 1;
+    type Hit = { track: number; row: number; time: number };
+    let best: Hit | null = null;
+    let wrapped: Hit | null = null;
+    const order = this.visibleTracks();
+    const rank = new Map(order.map((track, at) => [track, at]));
+    const own = selection ? (rank.get(selection.track) ?? -1) : -1;
+    const before = (a: Hit, b: Hit | null) =>
+      b === null || (a.time - b.time || (rank.get(a.track) ?? 0) - (rank.get(b.track) ?? 0)) * direction < 0;
+    for (const track of order) {
+      const { start, stack } = trace.tracks[track];
+      // A hit that the row before has too is the same hit.
+      const isHit = (row: number) => hitStacks[stack[row]] === 1 && (row === 0 || hitStacks[stack[row - 1]] === 0);
+      const ahead = (row: number) => {
+        const order = start[row] - now || (rank.get(track) ?? 0) - own;
+        return direction > 0 ? order > 0 : order < 0;
+      };
+      const begin = direction > 0 ? 0 : start.length - 1;
+      for (let row = begin; row >= 0 && row < start.length; row += direction) {
+        if (!isHit(row)) continue;
+        const hit = { track, row, time: start[row] };
+        if (before(hit, wrapped)) wrapped = hit;
+        if (!ahead(row)) continue;
+        if (before(hit, best)) best = hit;
+        break;
+      }
+    }
+    const found = best ?? wrapped;
+    if (!found) return false;
+    this.select(found.track, found.row);
+    this.reveal(found.track, found.row);
+    return true;
+  }
+
+  // Layout.
+
+  relayout(): void {
+    this.rows = layOut(this);
+    const last = this.rows[this.rows.length - 1];
+    this.height = last ? last.top + last.height : 0;
+    this.changed("layout");
+  }
+
+  /** Tracks in the order in which they stand on the page. */
+  visibleTracks(): number[] {
+    return this.rows.filter((row) => row.kind === "track").map((row) => row.number);
+  }
+
+  setSort(sort: SortOrder): void {
+    this.settings.sort = sort;
+    this.manual = [];
+    this.relayout();
+  }
+
+  checkTrack(track: number, checked: boolean): void {
+    if (checked) this.unchecked.delete(track);
+    else this.unchecked.add(track);
+    this.forgetWindow();
+    this.changed("layout");
+  }
+
+  /** Whether a track has any state besides running. */
+  get hasStates(): boolean {
+    return this.trace.hasStates;
+  }
+
+  /** Only what ran, or all. */
+  toggleIdle(): void {
+    const running = 1 << State.running;
+    this.settings.states = this.settings.states === running ? ALL_STATES : running;
+    this.forgetWindow();
+    this.changed("look");
+  }
+}

@@ -1,0 +1,34 @@
+// The border between the timeline and the panels, moved by pointer or keys. It
+// refuses to know either.
+
+import { byId } from "./dom.ts";
+
+export function split(): void {
+  const bar = byId("split");
+  const timeline = byId("timeline");
+  const panels = byId("panels");
+  const set = (part: number) => {
+    const bounded = Math.max(0.1, Math.min(0.9, part));
+    timeline.style.flexGrow = String(1 - bounded);
+    timeline.style.flexBasis = "0";
+    panels.style.flexGrow = String(bounded);
+    panels.style.flexBasis = "0";
+    bar.setAttribute("aria-valuenow", String(Math.round(bounded * 100)));
+  };
+  const now = () => Number(bar.getAttribute("aria-valuenow")) / 100;
+  bar.onpointerdown = (event) => {
+    bar.setPointerCapture(event.pointerId);
+    bar.onpointermove = (moved) => {
+      const box = byId("main").getBoundingClientRect();
+      set((box.bottom - moved.clientY) / box.height);
+    };
+  };
+  bar.onpointerup = () => (bar.onpointermove = null);
+  bar.onkeydown = (event) => {
+    const step = event.key === "ArrowUp" ? 0.05 : event.key === "ArrowDown" ? -0.05 : 0;
+    if (step === 0) return;
+    set(now() + step);
+    event.preventDefault();
+    event.stopPropagation();
+  };
+}

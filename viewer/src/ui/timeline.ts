@@ -1,0 +1,476 @@
+// The picture of all threads, and what the pointer does there. It refuses to
+// know panels: it changes the session, and draws it.
+
+import { sampleColumns, makeColumns, type Columns } from "../paint/columns.ts";
+import { inksOf, isDark, TrackPainter, type Extremes, type Inks } from "../paint/track_painter.ts";
+import { FlameChart } from "../paint/flame_chart.ts";
+import { STATE_NAMES } from "../model/state.ts";
+import { rowAt, rowEnd } from "../model/trace.ts";
+import { NO_NODE } from "../model/tree.ts";
+import { announce, byId, fill, h, prepare } from "./dom.ts";
+import { duration, moment } from "./format.ts";
+import { laneHeight, TRACK_GAP, type LayoutRow } from "./layout.ts";
+import { look } from "./look.ts";
+import { ExtremeScanner } from "./extremes.ts";
+import type { Session } from "./session.ts";
+
+/** Pixels the pointer may move and still click. */
+const STILL = 4;
+
+export class Timeline {
+  private canvas = byId<HTMLCanvasElement>("tracks");
+  private scroll = byId("scroll");
+  private tip = byId("tip");
+  private inks: Inks = inksOf(look.palette);
+  private scanner: ExtremeScanner;
+  private image: ImageData | null = null;
+  private pixels = new Uint32Array(0);
+  private columns: Columns = makeColumns(1);
+  private abort = new AbortController();
+  private width = 1;
+  private height = 1;
+  private ratio = 1;
+  /** How long the last paint took, in milliseconds. */
+  painted = 0;
+
+  constructor(private session: Session) {
+    this.scanner = new ExtremeScanner(session, () => this.paint());
+    session.on(["tree", "view", "selection", "search", "layout"], () => this.refresh());
+    session.on(["look"], () => {
+      this.inks = inksOf(look.palette);
+      this.refresh();
+    });
+    const { signal } = this.abort;
+    this.scroll.addEventListener("scroll", () => session.changed("layout"), { signal, passive: true });
+    this.pointer(signal);
+    const observer = new ResizeObserver(() => {
+      this.resize();
+      session.changed("layout");
+    });
+    observer.observe(this.scroll);
+    signal.addEventListener("abort", () => observer.disconnect());
+    this.resize();
+    this.refresh();
+  }
+
+  close(): void {
+    this.abort.abort();
+    this.scanner.stop();
+  }
+
+  private resize(): void {
+    this.canvas.style.height = `${Math.max(this.scroll.clientHeight, 1)}px`;
+  }
+
+  /** The time under a pixel. */
+  timeAt(x: number): number {
+    const { from, to } = this.session.view;
+    return from + ((to - from) * x) / this.width;
+  }
+
+  xAt(time: number): number {
+    const { from, to } = this.session.view;
+    return ((time - from) / (to - from)) * this.width;
+  }
+
+  private refresh(): void {
+    this.paint();
+    this.scanner.start(this.visibleRows(), this.columns.width);
+  }
+
+  private visibleRows(): LayoutRow[] {
+    const top = this.scroll.scrollTop;
+    return this.session.rows.filter((row) => row.top + row.height > top && row.top < top + this.height);
+  }
+
+  paint(): void {
+    const before = performance.now();
+    const { session } = this;
+    const { context, width, height, ratio } = prepare(this.canvas);
+    this.width = Math.max(1, width);
+    this.height = height;
+    this.ratio = ratio;
+    const stride = this.canvas.width;
+    if (!this.image || this.image.width !== stride || this.image.height !== this.canvas.height) {
+      this.image = context.createImageData(stride, this.canvas.height);
+      this.pixels = new Uint32Array(this.image.data.buffer);
+      this.columns = makeColumns(stride);
+    }
+    this.pixels.fill(this.inks.background);
+    const { from, to } = session.view;
+    const perColumn = (to - from) / stride;
+    const painter = new TrackPainter(this.pixels, stride, this.inks, Math.round(5 * ratio));
+    const scrolled = this.scroll.scrollTop;
+    const rows = this.visibleRows();
+    const opened: LayoutRow[] = [];
+    for (const row of rows) {
+      if (row.kind === "process") {
+        if (session.collapsed.has(row.number)) this.density(row, from, perColumn, scrolled);
+        continue;
+      }
+      if (session.expanded.has(row.number)) {
+        opened.push(row);
+        continue;
+      }
+      this.sample(row.number, from, perColumn);
+      this.clipped(row, scrolled, (place) => {
+        const extremes = this.scanner.of(row.number, stride);
+        painter.paint(this.columns, place, session.deepest(row.number), session.shares(row.number), extremes);
+      });
+    }
+    context.putImageData(this.image, 0, 0);
+    for (const row of opened) this.flame(context, row, from, perColumn, scrolled);
+    this.overlay(context, rows, scrolled);
+    this.painted = performance.now() - before;
+  }
+
+  private sample(track: number, from: number, perColumn: number): void {
+    sampleColumns(this.session.trace.tracks[track], from, perColumn, this.columns);
+    const { states } = this.session.settings;
+    const { state, stack } = this.columns;
+    for (let x = 0; x < stack.length; x++) if (((states >>> state[x]) & 1) === 0) stack[x] = 0;
+  }
+
+  /** Paints a row that may lie partly outside, by way of an image of its own where it does. */
+  private clipped(row: LayoutRow, scrolled: number, paint: (place: { top: number; height: number; lane: number }) => void): void {
+    const { ratio } = this;
+    const lane = Math.round(laneHeight(this.session) * ratio);
+    const top = Math.round((row.top - scrolled + TRACK_GAP) * ratio);
+    const height = Math.round((row.height - 2 * TRACK_GAP) * ratio) - lane;
+    const bottom = this.canvas.height;
+    if (top >= 0 && top + height + lane <= bottom) return paint({ top, height, lane });
+    const { pixels } = this;
+    const stride = this.canvas.width;
+    const whole = new Uint32Array(stride * (height + lane)).fill(this.inks.background);
+    const painter = new TrackPainter(whole, stride, this.inks, Math.round(5 * ratio));
+    const extremes: Extremes | null = this.scanner.of(row.number, stride);
+    const shares = this.session.shares(row.number);
+    painter.paint(this.columns, { top: 0, height, lane }, this.session.deepest(row.number), shares, extremes);
+    const first = Math.max(0, -top);
+    const last = Math.min(height + lane, bottom - top);
+    if (last > first) pixels.set(whole.subarray(first * stride, last * stride), (top + first) * stride);
+  }
+
+  /** A collapsed process: how many of its threads had a stack. */
+  private density(row: LayoutRow, from: number, perColumn: number, scrolled: number): void {
+    const { session, ratio, pixels } = this;
+    const stride = this.canvas.width;
+    const tracks = session.trace.tracks.map((_, number) => number).filter((number) => session.trace.tracks[number].process === row.number);
+    const sum = new Float32Array(stride);
+    const shared = new Float32Array(stride);
+    for (const track of tracks) {
+      this.sample(track, from, perColumn);
+      const { common } = session.shares(track);
+      for (let x = 0; x < stride; x++) {
+        if (this.columns.stack[x] === 0) continue;
+        sum[x] += this.columns.fill[x];
+        shared[x] = Math.max(shared[x], common.length > 0 ? common[this.columns.stack[x]] : 0);
+      }
+    }
+    const most = session.selection ? session.commonOf[session.selection.stack] : 0;
+    const height = Math.round((row.height - 6) * ratio);
+    const bottom = Math.round((row.top - scrolled + row.height - 3) * ratio);
+    const { common, rest } = this.inks;
+    for (let x = 0; x < stride; x++) {
+      const tall = Math.ceil((Math.min(1, sum[x] / tracks.length) || 0) * height);
+      const red = most > 0 ? Math.round((tall * shared[x]) / most) : 0;
+      for (let y = 1; y <= tall; y++) {
+        const at = (bottom - y) * stride + x;
+        if (at >= 0 && at < pixels.length) pixels[at] = y <= red ? ((x + y) % 5 < 2 ? this.inks.commonHatch[7] : common[7]) : rest[7];
+      }
+    }
+  }
+
+  private flame(context: CanvasRenderingContext2D, row: LayoutRow, from: number, perColumn: number, scrolled: number): void {
+    const { session } = this;
+    this.sample(row.number, from, perColumn);
+    const chart = new FlameChart(context, look.palette, this.ratio);
+    const lane = laneHeight(session);
+    const top = row.top - scrolled + TRACK_GAP;
+    const height = row.height - 2 * TRACK_GAP - lane;
+    chart.paint(this.columns, { top, height }, session, row.number);
+    if (lane === 0) return;
+    const { columns, ratio } = this;
+    for (let x = 0; x < columns.width; ) {
+      let end = x + 1;
+      while (end < columns.width && columns.state[end] === columns.state[x] && (columns.stack[end] === 0) === (columns.stack[x] === 0)) end++;
+      if (columns.stack[x] !== 0) {
+        context.fillStyle = look.palette.states[columns.state[x]];
+        context.fillRect(x / ratio, top + height + 1, (end - x) / ratio, lane - 1);
+      }
+      x = end;
+    }
+  }
+
+  private overlay(context: CanvasRenderingContext2D, rows: LayoutRow[], scrolled: number): void {
+    const { session, width, height } = this;
+    const { palette } = look;
+    context.font = "11px system-ui,sans-serif";
+    context.textBaseline = "top";
+    for (const row of rows) {
+      const top = Math.round(row.top - scrolled);
+      context.fillStyle = palette.line;
+      context.fillRect(0, top + row.height - 1, width, 1);
+      if (row.kind === "track" && !session.expanded.has(row.number)) {
+        context.fillStyle = palette.muted;
+        context.fillText(String(session.deepest(row.number)), 2, top + 1);
+      }
+    }
+    const { range, selection } = session;
+    if (range) {
+      const left = this.xAt(range.from);
+      const right = this.xAt(range.to);
+      context.fillStyle = look.dark ? "#0d1117aa" : "#ffffffaa";
+      if (left > 0) context.fillRect(0, 0, Math.min(left, width), height);
+      if (right < width) context.fillRect(Math.max(0, right), 0, width - right, height);
+      context.fillStyle = palette.accent;
+      for (const x of [left, right]) if (x >= 0 && x <= width) context.fillRect(Math.round(x) - 1, 0, 2, height);
+    }
+    if (!selection) return;
+    const row = rows.find((row) => row.kind === "track" && row.number === selection.track);
+    const track = session.trace.tracks[selection.track];
+    const left = this.xAt(track.start[selection.row]);
+    const right = this.xAt(rowEnd(track, selection.row));
+    context.fillStyle = palette.text;
+    if (right >= 0 && left <= width) {
+      context.globalAlpha = 0.35;
+      context.fillRect(Math.round((left + Math.max(left + 1, right)) / 2), 0, 1, height);
+      context.globalAlpha = 1;
+    }
+    if (!row) return;
+    context.strokeStyle = palette.text;
+    context.lineWidth = 2;
+    const top = row.top - scrolled + 1;
+    context.strokeRect(Math.max(-4, left - 1), top, Math.min(width + 8, Math.max(4, right - left + 2)), row.height - 3);
+  }
+
+  // The pointer.
+
+  private rowAtY(y: number): LayoutRow | undefined {
+    const at = y + this.scroll.scrollTop;
+    return this.session.rows.find((row) => at >= row.top && at < row.top + row.height);
+  }
+
+  private pointer(signal: AbortSignal): void {
+    const { canvas, session } = this;
+    const passive = { signal, passive: false };
+    const place = (event: PointerEvent | WheelEvent) => {
+      const box = canvas.getBoundingClientRect();
+      return { x: event.clientX - box.left, y: event.clientY - box.top };
+    };
+    let down: { x: number; y: number; from: number; to: number; pans: boolean; moved: boolean } | null = null;
+    canvas.addEventListener("wheel", (event) => this.wheel(event, place(event).x), passive);
+    canvas.addEventListener(
+      "pointerdown",
+      (event) => {
+        if (event.button > 1) return;
+        const pans = event.shiftKey || event.button === 1;
+        down = { ...place(event), ...session.view, pans, moved: false };
+        canvas.setPointerCapture(event.pointerId);
+      },
+      { signal },
+    );
+    canvas.addEventListener(
+      "pointermove",
+      (event) => {
+        const { x, y } = place(event);
+        if (!down) return this.hover(x, y);
+        if (Math.abs(x - down.x) > STILL) down.moved = true;
+        if (!down.moved) return;
+        this.tip.hidden = true;
+        if (down.pans) {
+          const shift = ((down.x - x) / this.width) * (down.to - down.from);
+          session.setView(down.from + shift, down.to + shift);
+        } else session.setRange({ from: this.timeAt(down.x), to: this.timeAt(Math.max(0, Math.min(this.width, x))) });
+      },
+      { signal },
+    );
+    canvas.addEventListener(
+      "pointerup",
+      (event) => {
+        const at = place(event);
+        if (down && !down.moved && event.button === 0) this.click(at.x, at.y, event.shiftKey || event.altKey);
+        down = null;
+      },
+      { signal },
+    );
+    canvas.addEventListener("pointercancel", () => (down = null), { signal });
+    canvas.addEventListener("pointerleave", () => this.leave(), { signal });
+    canvas.addEventListener("dblclick", (event) => this.doubleClick(place(event as PointerEvent)), { signal });
+  }
+
+  /** Wheel: up and down the list, sideways in time; with Ctrl it zooms at the pointer. */
+  private wheel(event: WheelEvent, x: number): void {
+    const { session } = this;
+    event.preventDefault();
+    const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? this.height : 1;
+    if (event.ctrlKey || event.metaKey) {
+      this.zoom(Math.exp((event.deltaY * unit) / 300), x);
+      return;
+    }
+    const { from, to } = session.view;
+    const sideways = event.deltaX || (event.shiftKey ? event.deltaY : 0);
+    const fits = session.height <= this.height;
+    const pan = sideways || (fits ? event.deltaY : 0);
+    if (pan !== 0) {
+      const shift = ((pan * unit) / this.width) * (to - from);
+      session.setView(from + shift, to + shift);
+    }
+    if (!event.shiftKey && !fits) this.scroll.scrollTop += event.deltaY * unit;
+  }
+
+  /** Makes what is visible `factor` times as long; what is at `x` stays there. */
+  zoom(factor: number, x = this.width / 2): void {
+    const { from, to } = this.session.view;
+    const at = this.timeAt(x);
+    this.session.setView(at - (at - from) * factor, at + (to - at) * factor);
+  }
+
+  private click(x: number, y: number, pins: boolean): void {
+    const { session } = this;
+    const row = this.rowAtY(y);
+    this.canvas.focus({ preventScroll: true });
+    if (!row || row.kind !== "track") {
+      if (row) session.changed("layout");
+      return;
+    }
+    const found = this.nearest(row.number, x);
+    if (found < 0) {
+      if (session.range) session.setRange(null);
+      else session.deselect();
+      return;
+    }
+    if (pins) return session.pin(session.trace.tracks[row.number].stack[found]);
+    session.select(row.number, found);
+    announce(describeRow(session, row.number, found));
+    if (!session.expanded.has(row.number)) return;
+    const frame = this.frameAt(row, found, y);
+    if (frame >= 0) session.chooseFrame(frame);
+  }
+
+  /** The row drawn at a pixel: that of the column, or the nearest within three pixels. */
+  private nearest(number: number, x: number): number {
+    const { session } = this;
+    const track = session.trace.tracks[number];
+    const perPixel = (session.view.to - session.view.from) / this.width;
+    const exact = session.rowWithStack(number, this.timeAt(x));
+    if (exact >= 0 && rowEnd(track, exact) - track.start[exact] >= perPixel) return exact;
+    // Many rows in a pixel: the one that is drawn there.
+    const columns = makeColumns(1);
+    for (const shift of [0, 1, -1, 2, -2, 3, -3]) {
+      const from = this.timeAt(Math.floor(x) + shift);
+      sampleColumns(track, from, perPixel, columns);
+      if (columns.stack[0] === 0) continue;
+      let best = -1;
+      const first = Math.max(0, rowAt(track, from));
+      for (let row = first; row < track.start.length && track.start[row] < from + perPixel; row++) {
+        if (track.stack[row] !== columns.stack[0]) continue;
+        if (best < 0 || rowEnd(track, row) - track.start[row] > rowEnd(track, best) - track.start[best]) best = row;
+      }
+      if (best >= 0) return best;
+    }
+    return exact;
+  }
+
+  private frameAt(row: LayoutRow, index: number, y: number): number {
+    const { session } = this;
+    const node = session.tree.nodeOf[session.trace.tracks[row.number].stack[index]];
+    if (node === NO_NODE) return -1;
+    const height = row.height - 2 * TRACK_GAP - laneHeight(session);
+    const inside = y + this.scroll.scrollTop - row.top - TRACK_GAP;
+    const level = Math.floor((inside / height) * Math.max(4, session.deepest(row.number)));
+    let at = node;
+    while (session.tree.depth[at] > level + 1) at = session.tree.parent[at];
+    return session.tree.depth[at] === level + 1 ? session.tree.frame[at] : -1;
+  }
+
+  /** Zooms to the run of rows around the pointer that share as much as the one under it. */
+  private doubleClick({ x, y }: { x: number; y: number }): void {
+    const { session } = this;
+    const row = this.rowAtY(y);
+    if (!row || row.kind !== "track" || !session.selection) return;
+    const index = this.nearest(row.number, x);
+    if (index < 0) return;
+    const track = session.trace.tracks[row.number];
+    const { commonOf } = session;
+    const base = commonOf[session.selection.stack];
+    const isRed = (at: number) => track.stack[at] > 0 && commonOf[track.stack[at]] * 2 > base;
+    let first = index;
+    let last = index;
+    while (first > 0 && isRed(first - 1)) first--;
+    while (last + 1 < track.stack.length && isRed(last + 1)) last++;
+    const from = track.start[first];
+    const to = rowEnd(track, last);
+    const margin = (to - from) * 0.1;
+    session.setView(from - margin, to + margin);
+  }
+
+  private leave(): void {
+    this.tip.hidden = true;
+    if (this.session.cursor) this.session.cursor = null;
+    this.session.changed("frame");
+  }
+
+  private hover(x: number, y: number): void {
+    const { session, tip } = this;
+    const row = this.rowAtY(y);
+    const index = row?.kind === "track" ? this.nearest(row.number, x) : -1;
+    if (!row || index < 0) {
+      tip.hidden = true;
+      return;
+    }
+    const track = session.trace.tracks[row.number];
+    const stack = track.stack[index];
+    const node = session.tree.nodeOf[stack];
+    let leaf = node === NO_NODE || node === 0 ? NO_NODE : session.tree.frame[node];
+    if (session.expanded.has(row.number)) {
+      const under = this.frameAt(row, index, y);
+      if (under >= 0) leaf = under;
+    }
+    const lasted = session.us(rowEnd(track, index) - track.start[index]);
+    const parts = [duration(lasted), STATE_NAMES[track.state[index]], `depth ${session.depthOf[stack]}`];
+    if (session.commonOf.length > 0) parts.push(`shares ${session.commonOf[stack]} of ${session.commonOf[session.selection!.stack]}`);
+    fill(
+      tip,
+      h("b", {}, leaf === NO_NODE ? "(no frame left)" : session.symbols.func(leaf)),
+      h("span", {}, leaf === NO_NODE ? "" : ` ${session.symbols.place(leaf)}`),
+      h("br"),
+      h("span", {}, `${session.symbols.track(row.number)} · ${parts.join(" · ")}`),
+    );
+    tip.hidden = false;
+    const box = byId("timeline").getBoundingClientRect();
+    const own = this.canvas.getBoundingClientRect();
+    const left = own.left - box.left + x + 14;
+    const wide = tip.offsetWidth;
+    tip.style.left = `${left + wide > box.width ? left - wide - 28 : left}px`;
+    const below = own.top - box.top + y + 16;
+    tip.style.top = `${below + tip.offsetHeight > box.height ? below - tip.offsetHeight - 30 : below}px`;
+  }
+
+  /** Scrolls the list so that a track is visible. */
+  showTrack(number: number): void {
+    const row = this.session.rows.find((row) => row.kind === "track" && row.number === number);
+    if (!row) return;
+    const { scrollTop } = this.scroll;
+    if (row.top < scrollTop) this.scroll.scrollTop = row.top - 30;
+    else if (row.top + row.height > scrollTop + this.height) this.scroll.scrollTop = row.top + row.height - this.height + 10;
+  }
+}
+
+/** A row as one sentence, for who cannot see it. */
+export function describeRow(session: Session, number: number, row: number): string {
+  const { trace, symbols, tree, commonOf } = session;
+  const track = trace.tracks[number];
+  const stack = track.stack[row];
+  const node = tree.nodeOf[stack];
+  const leaf = node === NO_NODE || node === 0 ? "" : `, ${symbols.func(tree.frame[node])}`;
+  const start = trace.info.unixStartUs && !session.settings.relative ? trace.info.unixStartUs : 0;
+  const shares = session.selection ? `, shares ${commonOf[stack]} of ${commonOf[session.selection.stack]} frames` : "";
+  return (
+    `${symbols.track(number)}, ${moment(session.us(track.start[row]), start)}, ` +
+    `${duration(session.us(rowEnd(track, row) - track.start[row]))}, ${STATE_NAMES[track.state[row]]}, ` +
+    `depth ${session.depthOf[stack]}${leaf}${shares}`
+  );
+}
+
+export { isDark };

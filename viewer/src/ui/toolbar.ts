@@ -1,0 +1,177 @@
+// The bar on top: what is open, search, and the settings as buttons. It refuses
+// to know what they change: the session does.
+
+import { EXPORTS, type ExportKind } from "../export/save.ts";
+import { safeText } from "../model/safe_text.ts";
+import { byId, fill, h } from "./dom.ts";
+import { count, date, duration, percent } from "./format.ts";
+import { look } from "./look.ts";
+import type { Scope, Session } from "./session.ts";
+import { showHelp } from "./help.ts";
+
+export interface ToolbarCommands {
+  open(second: boolean): void;
+  exportAs(kind: ExportKind): void;
+}
+
+export class Toolbar {
+  private bar = byId("bar");
+  private search = h("input", { type: "search", id: "search", placeholder: "Search: text, file:line, /regex/", "aria-label": "Search functions, files and lines" });
+  private expression = h("button", { title: "Take the search as a regular expression", "aria-label": "Regular expression" }, ".*");
+  private result = h("output", { for: "search", "aria-live": "polite" });
+  private buttons = h("span", { class: "group" });
+  private timer = 0;
+
+  constructor(
+    private session: Session,
+    private commands: ToolbarCommands,
+  ) {
+    const { search } = this;
+    search.value = session.query.text;
+    search.addEventListener("input", () => {
+      clearTimeout(this.timer);
+      this.timer = window.setTimeout(() => this.apply(), 120);
+    });
+    search.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") {
+        this.apply();
+        session.nextHit(event.shiftKey ? -1 : 1);
+        event.preventDefault();
+      } else if (event.key === "Escape") {
+        search.value = "";
+        this.apply();
+        byId("tracks").focus();
+      }
+      event.stopPropagation();
+    });
+    this.expression.addEventListener("click", () => {
+      session.search(search.value, !session.query.expression);
+    });
+    fill(
+      this.bar,
+      h("h1", {}, "pyebpf"),
+      h("span", { class: "about", title: aboutTrace(session) }, aboutTrace(session)),
+      h("span", { class: "group", role: "search" }, search, this.expression, this.result),
+      this.buttons,
+    );
+    session.on(["search", "window"], () => this.showResult());
+    session.on(["tree", "look", "search", "trace", "selection"], () => this.render());
+    look.on(() => session.changed("look"));
+    this.render();
+    this.showResult();
+  }
+
+  focusSearch(): void {
+    this.search.focus();
+    this.search.select();
+  }
+
+  find(text: string): void {
+    this.search.value = text;
+    this.session.search(text, this.session.query.expression);
+  }
+
+  private apply(): void {
+    clearTimeout(this.timer);
+    if (this.search.value !== this.session.query.text) this.session.search(this.search.value, this.session.query.expression);
+  }
+
+  private showResult(): void {
+    const { session, result } = this;
+    if (document.activeElement !== this.search) this.search.value = session.query.text;
+    this.expression.setAttribute("aria-pressed", String(session.query.expression));
+    result.className = session.queryError ? "error" : "";
+    if (session.queryError) result.textContent = safeText(session.queryError).slice(0, 60);
+    else if (session.hitStacks.length === 0) result.textContent = "";
+    else result.textContent = `${percent(session.hitShare)} of the window`;
+  }
+
+  private render(): void {
+    const { session } = this;
+    const { settings, transforms } = session;
+    const has = (kind: string) => transforms.some((transform) => transform.kind === kind);
+    const scopes: Scope[] = ["all", "process", "thread"];
+    const scope = h(
+      "select",
+      { "aria-label": "Where the common base lights up", title: "Where the common base lights up, and what the panels count (o)" },
+      ...scopes.map((name) => h("option", { value: name, selected: settings.scope === name }, name === "all" ? "Everything" : `This ${name}`)),
+    );
+    scope.addEventListener("change", () => session.setScope(scope.value as Scope));
+    const exact = settings.exactness === "line";
+    const focused = document.activeElement instanceof HTMLElement && this.buttons.contains(document.activeElement) ? document.activeElement.dataset.id : undefined;
+    const button = (id: string, label: string, title: string, pressed: boolean | null, onclick: () => void) =>
+      h("button", { "data-id": id, title, "aria-pressed": pressed, onclick }, label);
+    fill(
+      this.buttons,
+      button("mine", "My code", "Hide the standard library and installed packages (u)", has("mine"), () => session.toggleTransform("mine")),
+      button("exact", exact ? "Same line" : "Same function", "What makes two frames the same: their line, or their function (l)", null, () => session.setExactness(exact ? "function" : "line")),
+      scope,
+      button("undo", "Undo", "Take back the last transform (Ctrl-Z)", null, () => session.undo()),
+      button("look", look.dark ? "☀" : "☾", "Light or dark", null, () => look.set(look.dark ? "light" : "dark", look.scheme)),
+      button("menu", "⋯", "Export, open, colours", null, () => this.menu()),
+      button("help", "?", "Keys and mouse (?)", null, showHelp),
+    );
+    this.buttons.querySelector("[data-id=menu]")?.setAttribute("aria-haspopup", "menu");
+    this.buttons.querySelector("[data-id=menu]")?.setAttribute("aria-label", "Menu: export, open, colours");
+    this.buttons.querySelector("[data-id=look]")?.setAttribute("aria-label", look.dark ? "Light" : "Dark");
+    this.buttons.querySelector("[data-id=help]")?.setAttribute("aria-label", "Help: keys and mouse");
+    if (focused) this.buttons.querySelector<HTMLElement>(`[data-id="${focused}"]`)?.focus();
+  }
+
+  private menu(): void {
+    const { commands } = this;
+    document.querySelector("menu")?.remove();
+    const anchor = this.buttons.querySelector("[data-id=menu]")!.getBoundingClientRect();
+    const close = () => menu.remove();
+    const item = (label: string, run: () => void) =>
+      h("li", { role: "none" }, h("button", { role: "menuitem", onclick: () => {
+        close();
+        run();
+      } }, label));
+    const classic = look.scheme === "classic";
+    const menu = h(
+      "menu",
+      { role: "menu", "aria-label": "Export, open, colours" },
+      ...EXPORTS.map(({ kind, label }) => item(`Export the window: ${label}`, () => commands.exportAs(kind))),
+      item("Open another trace…", () => commands.open(false)),
+      item("Compare with a second trace…", () => commands.open(true)),
+      item(classic ? "Colours: told apart by everyone" : "Colours: classic red and blue", () => look.set(look.theme, classic ? "safe" : "classic")),
+      item("Colours: follow the system", () => look.set("auto", look.scheme)),
+    );
+    document.body.append(menu);
+    menu.style.top = `${anchor.bottom + 4}px`;
+    menu.style.left = `${Math.max(4, Math.min(anchor.left, window.innerWidth - menu.offsetWidth - 8))}px`;
+    const items = [...menu.querySelectorAll("button")];
+    items[0].focus();
+    menu.addEventListener("keydown", (event) => {
+      const at = items.indexOf(document.activeElement as HTMLButtonElement);
+      const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+      if (step !== 0) items[(at + step + items.length) % items.length].focus();
+      else if (event.key === "Escape") {
+        close();
+        this.buttons.querySelector<HTMLElement>("[data-id=menu]")?.focus();
+      } else if (event.key !== "Enter" && event.key !== " " && event.key !== "Tab") return;
+      if (event.key !== "Enter" && event.key !== " ") event.preventDefault();
+      event.stopPropagation();
+    });
+    menu.addEventListener("focusout", (event) => {
+      if (!menu.contains(event.relatedTarget as Node | null)) close();
+    });
+  }
+}
+
+/** One line about what is open. */
+export function aboutTrace(session: Session): string {
+  const { trace } = session;
+  const { info } = trace;
+  const parts = [
+    safeText(info.host),
+    info.unixStartUs > 0 ? date(info.unixStartUs) : "",
+    duration(session.us(trace.end)),
+    info.hz > 0 ? `${info.hz} Hz` : "",
+    info.mode && `${safeText(info.mode)} mode`,
+    `${trace.tracks.length} threads`,
+    `${count(trace.rows)} rows`,
+  ];
+  return parts.filter(Boolean).join(" · ");
+}

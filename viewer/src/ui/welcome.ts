@@ -1,0 +1,24 @@
+// The page before a trace is open: loading, an error, or an invitation. It
+// refuses to load anything.
+
+import { byId, fill, h } from "./dom.ts";
+
+export function showWelcome(onOpen: () => void, error = ""): void {
+  const welcome = byId("welcome");
+  welcome.hidden = false;
+  fill(
+    welcome,
+    h("h2", {}, error ? "This file cannot be shown" : "Open a trace"),
+    error ? h("p", { class: "error", role: "alert" }, error) : null,
+    h("p", {}, "Drop a file here: a .pyebpf recording, a timeline .json, folded stacks, any of them also as .gz. Nothing leaves this page."),
+    h("button", { onclick: onOpen }, "Choose a file…"),
+  );
+}
+
+export function showProgress(what: string): (part: number) => void {
+  const welcome = byId("welcome");
+  welcome.hidden = false;
+  const bar = h("progress", { max: 1, "aria-label": what });
+  fill(welcome, h("h2", {}, what), bar);
+  return (part) => bar.setAttribute("value", String(part));
+}
