@@ -14,6 +14,7 @@ Examples:
   sudo pyebpf -- python3 app.py            start a command, as you, and record it
   pyebpf convert a.pyebpf -o a.json        any trace in, any format out
   pyebpf report a.pyebpf                   where the time went, as text
+  pyebpf view a.pyebpf                     shows it in the browser
   sudo pyebpf ps                           which Python processes there are
   pyebpf doctor                            what this kernel and your rights allow
 
@@ -44,7 +45,7 @@ Examples:
   ssh web01 cat a.pyebpf | pyebpf convert - -o - -f pprof > a.pb.gz
 
 Formats, by the ending of FILE; those of text take .gz behind:
-  .json  .pyebpf  .folded  .svg  .flamechart.svg  .pb.gz (pprof)
+  .html  .json  .pyebpf  .folded  .svg  .flamechart.svg  .pb.gz (pprof)
   .speedscope.json  .firefox.json  .chrome.json (Perfetto)
 It reads .pyebpf, .json (also that of the 2012 profiler) and .folded, gzipped or not.";
 
@@ -54,6 +55,14 @@ Examples:
   pyebpf report night.pyebpf --from 2h --to 2h1m --process gunicorn --top 50
   pyebpf report before.pyebpf after.pyebpf
   pyebpf report night.pyebpf --json | jq '.functions[:5]'";
+
+const VIEW_EXAMPLES: &str = "\
+Examples:
+  pyebpf view night.pyebpf
+  scp server:night.pyebpf . && pyebpf view night.pyebpf
+
+The page is a temporary file that only you can read. To keep it:
+  pyebpf convert night.pyebpf -o night.html";
 
 /// Samples running CPython programs from the kernel and writes a timeline.
 ///
@@ -97,6 +106,8 @@ pub enum Verb {
     Convert(ConvertArguments),
     /// Say where the time of a trace went, or compare two traces
     Report(ReportArguments),
+    /// Show a recorded trace in the browser
+    View(ViewArguments),
 }
 
 /// The arguments of `record`.
@@ -281,6 +292,18 @@ pub enum ModeArgument {
     Cpu,
     /// What ran and what waited
     Wall,
+}
+
+/// The arguments of `view`.
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_help = VIEW_EXAMPLES)]
+pub struct ViewArguments {
+    /// The trace to show, in any format that can be read back, or a page
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+    /// Make the page and print where it is, but start no browser
+    #[arg(long)]
+    pub no_open: bool,
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use regex::Regex;
 
 use crate::cli::{
     ConvertArguments, ModeArgument, RecordArguments, ReportArguments, SelectionArguments,
+    ViewArguments,
 };
 use crate::convert::{FrameSelection, Privacy, Selection};
 use crate::trace::Mode;
@@ -223,6 +224,26 @@ fn selection(typed: &SelectionArguments) -> Result<Selection, UsageError> {
             ModeArgument::Wall => Mode::Wall,
         }),
     })
+}
+
+/// A trace to be shown, as it is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewConfig {
+    /// The trace, or a page.
+    pub input: PathBuf,
+    /// Whether a browser is started.
+    pub open: bool,
+}
+
+impl ViewConfig {
+    /// Nothing of `view` can be wrong.
+    #[must_use]
+    pub fn from_arguments(typed: &ViewArguments) -> Self {
+        Self {
+            input: typed.input.clone(),
+            open: !typed.no_open,
+        }
+    }
 }
 
 /// One expression that matches where any of those typed does.

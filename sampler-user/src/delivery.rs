@@ -146,18 +146,33 @@ impl Delivery {
         let target = if path == Path::new(STANDARD_OUTPUT) {
             Target::Standard(BufWriter::new(io::stdout()))
         } else {
-            Target::File(BufWriter::with_capacity(
-                1 << 16,
-                OutputFile::create(path, self.owner.clone())?,
-            ))
+            Target::of_file(path, &self.owner)?
         };
         Ok(Box::new(Cancellable { target, cancelled }))
     }
 }
 
+/// A file of `owner`'s that takes the bytes of one output.
+///
+/// # Errors
+/// As [`OutputFile::create`].
+pub fn destination(path: &Path, owner: &Owner) -> Result<Box<dyn Destination>, DestinationError> {
+    Ok(Box::new(Cancellable {
+        target: Target::of_file(path, owner)?,
+        cancelled: Arc::default(),
+    }))
+}
+
 enum Target {
     Standard(BufWriter<io::Stdout>),
     File(BufWriter<OutputFile>),
+}
+
+impl Target {
+    fn of_file(path: &Path, owner: &Owner) -> Result<Self, DestinationError> {
+        let file = OutputFile::create(path, owner.clone())?;
+        Ok(Self::File(BufWriter::with_capacity(1 << 16, file)))
+    }
 }
 
 /// A destination that stops taking bytes when it is told to.

@@ -25,3 +25,4 @@ pub mod targets;
 pub mod timeline;
 pub mod trace;
 pub mod verbs;
+pub mod view;

@@ -9,13 +9,14 @@ use crate::analysis::{Analysis, Comparison};
 use crate::bpf::kernel::{Kernel, KernelError, KernelOptions};
 use crate::cli::{ListingArguments, Verb};
 use crate::config::{
-    ConvertConfig, ExitStatus, RecordConfig, ReportConfig, Surroundings, UsageError,
+    ConvertConfig, ExitStatus, RecordConfig, ReportConfig, Surroundings, UsageError, ViewConfig,
 };
 use crate::convert::{ConvertError, read_trace};
 use crate::delivery::{DeliveryError, convert_file, open_input};
 use crate::doctor::{Diagnosis, Probe};
 use crate::ps::Listing;
 use crate::recorder::{RecordError, record};
+use crate::view::{ViewError, view};
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum VerbError {
         /// What is wrong with it.
         source: ConvertError,
     },
+    /// The page.
+    #[error(transparent)]
+    View(#[from] ViewError),
     /// The list of processes.
     #[error("cannot list the processes: {0}")]
     List(io::Error),
@@ -52,7 +56,9 @@ impl VerbError {
             Self::Usage(_) => ExitStatus::USAGE,
             Self::Record(error) => error.exit_status(),
             Self::Convert(error) => error.exit_status(),
-            Self::Report { .. } | Self::List(_) | Self::Print(_) => ExitStatus::ERROR,
+            Self::Report { .. } | Self::View(_) | Self::List(_) | Self::Print(_) => {
+                ExitStatus::ERROR
+            }
         }
     }
 }
@@ -79,6 +85,7 @@ pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
             Ok(ExitStatus::DATA)
         }
         Verb::Report(typed) => report(&ReportConfig::from_arguments(&typed)?),
+        Verb::View(typed) => Ok(view(&ViewConfig::from_arguments(&typed))?),
         Verb::Ps(typed) => ps(&typed),
         Verb::Doctor(typed) => doctor(&typed),
     }

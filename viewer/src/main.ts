@@ -165,9 +165,41 @@ function firstOf(trace: Trace): Trace {
   return { ...trace, tracks: trace.tracks.filter((track) => trace.processes[track.process].side === 0) };
 }
 
-/** What tests and scripts may look at. */
+/** What tests look at: quoted names stay what they are. */
 function expose(session: Session, timeline: Timeline): void {
-  Object.assign(window, { __pyebpf: { session, timeline, ready: performance.now() } });
+  const { trace } = session;
+  const api = {
+    "ready": performance.now(),
+    "rows": trace.rows,
+    "tracks": trace.tracks.map((track, number) => ({ "name": session.symbols.track(number), "rows": track.start.length })),
+    "us": trace.tickUs,
+    "end": trace.end,
+    "state": () => ({
+      "view": [session.view.from, session.view.to],
+      "range": session.range && [session.range.from, session.range.to],
+      "track": session.selection?.track ?? -1,
+      "row": session.selection?.row ?? -1,
+      "pinned": session.pinned,
+      "threshold": session.threshold,
+      "transforms": session.transforms.length,
+      "order": session.visibleTracks(),
+      "painted": timeline.painted,
+    }),
+    "row": (track: number, row: number) => {
+      const { start, stack, state } = trace.tracks[track];
+      const shares = session.shares(track);
+      return { "start": start[row], "stack": stack[row], "state": state[row], "depth": shares.depth[stack[row]], "shared": shares.common[stack[row]] ?? 0 };
+    },
+    "x": (time: number) => timeline.xAt(time),
+    "select": (track: number, row: number) => {
+      const before = performance.now();
+      session.select(track, row);
+      session.flush();
+      return performance.now() - before;
+    },
+    "view": (from: number, to: number) => session.setView(from, to),
+  };
+  Object.assign(window, { __pyebpf: api });
 }
 
 function start(): void {

@@ -17,8 +17,6 @@ const HEAD = 16;
 const KIND = { header: 1, segment: 2, summary: 3, index: 4 };
 /** The most bytes of a header or summary. */
 const MAXIMUM_JSON = 4 << 20;
-/** Blocks that are unpacked at the same time. */
-const AHEAD = 8;
 
 interface Block {
   kind: number;
@@ -27,10 +25,7 @@ interface Block {
   stored: Uint8Array;
 }
 
-export async function readContainer(
-  bytes: Uint8Array,
-  report: (part: number) => void = () => {},
-): Promise<Trace> {
+export function readContainer(bytes: Uint8Array, report: (part: number) => void = () => {}): Trace {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 12) throw new TraceError("the file was cut off before its header");
   const version = view.getUint32(8, true);
@@ -41,26 +36,18 @@ export async function readContainer(
   if (blocks.length === 0 || blocks[0].kind !== KIND.header) {
     throw new TraceError("the file was cut off before its header");
   }
-  const header = headerOf(await json(blocks[0]));
+  const header = headerOf(json(blocks[0]));
   const builder = new TraceBuilder();
   const decoder = new SegmentDecoder(builder);
   let summary: Summary | null = null;
   let inflated = 0;
-  const unpacked: Promise<Uint8Array>[] = [];
   for (let next = 1; next < blocks.length; next++) {
-    for (let ahead = next; ahead < Math.min(blocks.length, next + AHEAD); ahead++) {
-      if (ahead in unpacked || blocks[ahead].kind !== KIND.segment) continue;
-      unpacked[ahead] = dataOf(blocks[ahead]);
-      // A failure counts when its turn comes, not before.
-      unpacked[ahead].catch(() => {});
-    }
     const block = blocks[next];
-    if (block.kind === KIND.summary) summary = summaryOf(await json(block));
+    if (block.kind === KIND.summary) summary = summaryOf(json(block));
     if (block.kind !== KIND.segment) continue;
     inflated += block.raw;
     if (inflated > MAXIMUM_INFLATED) throw new TraceError("the file unpacks to more than 2 GiB");
-    decoder.decode(await unpacked[next]);
-    delete unpacked[next];
+    decoder.decode(dataOf(block));
     if (next % 8 === 0) report(next / blocks.length);
   }
   const torn: Torn | null = summary
@@ -88,17 +75,17 @@ function blocksOf(bytes: Uint8Array, view: DataView): { blocks: Block[]; cutAt: 
   return { blocks, cutAt: at };
 }
 
-async function dataOf(block: Block): Promise<Uint8Array> {
+function dataOf(block: Block): Uint8Array {
   if (block.encoding === 0) return block.stored;
   if (block.encoding !== 1) throw new TraceError("a block is packed in an unknown way");
   return inflate(block.stored, block.raw);
 }
 
-async function json(block: Block): Promise<Record<string, unknown>> {
+function json(block: Block): Record<string, unknown> {
   if (block.raw > MAXIMUM_JSON) throw new TraceError("the header or summary is too long");
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder().decode(await dataOf(block)));
+    value = JSON.parse(new TextDecoder().decode(dataOf(block)));
   } catch (error) {
     if (error instanceof TraceError) throw error;
     throw new TraceError("the header or summary is no JSON; the file is damaged");

@@ -3,7 +3,6 @@
 
 import { MAGIC, readContainer } from "./container.ts";
 import { readFolded } from "./folded.ts";
-import { unpack } from "./inflate.ts";
 import { TraceError } from "./limits.ts";
 import { TimelineReader } from "./timeline_json.ts";
 import type { Trace } from "./trace.ts";
@@ -38,14 +37,17 @@ export async function openTrace(file: Blob, report: Report = () => {}): Promise<
 }
 
 async function gunzip(file: Blob): Promise<Blob> {
-  const parts: Uint8Array[] = [];
+  const parts: BlobPart[] = [];
   let size = 0;
-  await unpack(file.stream(), "gzip", (chunk) => {
-    size += chunk.length;
+  const packed = file.stream().pipeThrough(new DecompressionStream("gzip"));
+  const reader = packed.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Blob(parts);
+    size += value.length;
     if (size > MAXIMUM_UNPACKED) throw new TraceError("the file unpacks to more than 2 GiB");
-    parts.push(chunk);
-  });
-  return new Blob(parts as BlobPart[]);
+    parts.push(value);
+  }
 }
 
 async function openTimeline(file: Blob, report: Report): Promise<Trace> {
