@@ -169,35 +169,33 @@ function firstOf(trace: Trace): Trace {
 function expose(session: Session, timeline: Timeline): void {
   const { trace } = session;
   const api = {
-    "ready": performance.now(),
-    "rows": trace.rows,
-    "tracks": trace.tracks.map((track, number) => ({ "name": session.symbols.track(number), "rows": track.start.length })),
-    "us": trace.tickUs,
-    "end": trace.end,
-    "state": () => ({
-      "view": [session.view.from, session.view.to],
-      "range": session.range && [session.range.from, session.range.to],
-      "track": session.selection?.track ?? -1,
-      "row": session.selection?.row ?? -1,
-      "pinned": session.pinned,
-      "threshold": session.threshold,
-      "transforms": session.transforms.length,
-      "order": session.visibleTracks(),
-      "painted": timeline.painted,
+    "readyAt": performance.now(),
+    "rowCount": trace.rows,
+    "threads": trace.tracks.map((track, number) => [session.symbols.track(number), track.start.length]),
+    "endAt": trace.end,
+    "now": () => ({
+      "visible": [session.view.from, session.view.to],
+      "chosen": session.range && [session.range.from, session.range.to],
+      "sample": session.selection && [session.selection.track, session.selection.row],
+      "pin": session.pinned,
+      "litFrom": session.threshold,
+      "transformed": session.transforms.length,
+      "shown": session.visibleTracks(),
+      "paintMs": timeline.painted,
     }),
-    "row": (track: number, row: number) => {
+    "sampleAt": (track: number, row: number) => {
       const { start, stack, state } = trace.tracks[track];
-      const shares = session.shares(track);
-      return { "start": start[row], "stack": stack[row], "state": state[row], "depth": shares.depth[stack[row]], "shared": shares.common[stack[row]] ?? 0 };
+      const { depth, common } = session.shares(track);
+      return { "from": start[row], "deep": depth[stack[row]], "shared": common[stack[row]] ?? 0, "doing": state[row] };
     },
-    "x": (time: number) => timeline.xAt(time),
-    "select": (track: number, row: number) => {
+    "pixel": (time: number) => timeline.xAt(time),
+    "choose": (track: number, row: number) => {
       const before = performance.now();
       session.select(track, row);
       session.flush();
       return performance.now() - before;
     },
-    "view": (from: number, to: number) => session.setView(from, to),
+    "look": (from: number, to: number) => session.setView(from, to),
   };
   Object.assign(window, { __pyebpf: api });
 }

@@ -4,7 +4,7 @@
 import { makeColumns, sampleColumns } from "../paint/columns.ts";
 import { State, STATE_NAMES } from "../model/state.ts";
 import { mix } from "../paint/palette.ts";
-import { byId } from "../ui/dom.ts";
+import { rectangle, byId } from "../ui/dom.ts";
 import { moment } from "../ui/format.ts";
 import { look } from "../ui/look.ts";
 import { tickStep } from "../ui/ruler.ts";
@@ -90,8 +90,7 @@ export function timelinePng(session: Session): Promise<Blob> {
   const context = canvas.getContext("2d");
   if (!context) throw new Error("this browser has no canvas");
   const { palette } = look;
-  context.fillStyle = palette.background;
-  context.fillRect(0, 0, canvas.width, canvas.height);
+  rectangle(context, palette.background, 0, 0, canvas.width, canvas.height);
   context.drawImage(ruler, labels, 0);
   context.drawImage(tracks, labels, ruler.height);
   context.scale(ratio, ratio);

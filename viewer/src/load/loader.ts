@@ -33,9 +33,9 @@ export function load(request: Request, onProgress: (part: number) => void): Prom
     const worker = new Worker(address());
     const end = () => worker.terminate();
     worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-      if ("progress" in data) return onProgress(data.progress);
+      if (data.progress !== undefined) return onProgress(data.progress);
       end();
-      if ("trace" in data) resolve(data.trace);
+      if (data.trace) resolve(data.trace);
       else reject(new Error(data.error));
     };
     worker.onerror = (event) => {

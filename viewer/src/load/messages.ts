@@ -2,6 +2,15 @@
 
 import type { Trace } from "../model/trace.ts";
 
-export type Request = { file: Blob } | { base64: string };
+/** One of these. */
+export interface Request {
+  file?: Blob;
+  base64?: string;
+}
 
-export type Answer = { progress: number } | { trace: Trace } | { error: string };
+/** One of these. */
+export interface Answer {
+  progress?: number;
+  trace?: Trace;
+  error?: string;
+}

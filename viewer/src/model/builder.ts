@@ -4,6 +4,7 @@
 import { Growing, growing16, growing32, growing8 } from "./columns.ts";
 import { levelsOf } from "./levels.ts";
 import {
+  damaged,
   MAXIMUM_DEPTH,
   MAXIMUM_FRAMES,
   MAXIMUM_ROWS,
@@ -61,7 +62,7 @@ export class TraceBuilder {
     within(this.file.length, MAXIMUM_FRAMES, "frames");
     const strings = this.strings.length;
     if (file >= strings || func >= strings || source >= strings) {
-      throw new TraceError("a frame names a string that is not there; the file is damaged");
+      throw damaged("a frame names a string that is not there");
     }
     this.file.push(file);
     this.func.push(func);
@@ -77,7 +78,7 @@ export class TraceBuilder {
   pushStack(parent: number, frame: number): number {
     within(this.parent.length, MAXIMUM_STACKS, "stacks");
     if (parent >= this.parent.length || frame >= this.file.length) {
-      throw new TraceError("a stack names a caller or a frame that is not there; the file is damaged");
+      throw damaged("a stack names a caller or a frame that is not there");
     }
     const depth = this.depth.data[parent] + 1;
     if (depth > MAXIMUM_DEPTH) throw new TraceError(`a stack has more than ${MAXIMUM_DEPTH} frames`);
@@ -99,7 +100,7 @@ export class TraceBuilder {
   addTrack(process: number, tid: number, ident: number, name: string): number {
     within(this.tracks.length, MAXIMUM_TRACKS, "threads");
     if (process >= this.processes.length) {
-      throw new TraceError("a thread belongs to a process that is not there; the file is damaged");
+      throw damaged("a thread belongs to a process that is not there");
     }
     const columns = { start: growing32(), stack: growing32(), state: growing8() };
     return this.tracks.push({ process, tid, ident, name, ...columns }) - 1;
@@ -122,7 +123,7 @@ export class TraceBuilder {
   pushRow(track: number, timeUs: number, stack: number, state: number): void {
     const open = this.tracks[track];
     if (stack >= this.parent.length) {
-      throw new TraceError("a row has a stack that is not there; the file is damaged");
+      throw damaged("a row has a stack that is not there");
     }
     within(this.rows, MAXIMUM_ROWS, "rows");
     this.rows++;
@@ -137,7 +138,7 @@ export class TraceBuilder {
   }
 
   private coarsen(): void {
-    if (this.tickUs > 1e9) throw new TraceError("a time lies centuries ahead; the file is damaged");
+    if (this.tickUs > 1e9) throw damaged("a time lies centuries ahead");
     this.tickUs *= COARSER;
     for (const { start } of this.tracks) {
       const { data, length } = start;

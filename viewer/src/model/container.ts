@@ -5,7 +5,7 @@
 import { TraceBuilder } from "./builder.ts";
 import { crc32 } from "./checksum.ts";
 import { inflate } from "./inflate.ts";
-import { MAXIMUM_BLOCK, MAXIMUM_INFLATED, TraceError } from "./limits.ts";
+import { damaged, MAXIMUM_BLOCK, MAXIMUM_INFLATED, TraceError } from "./limits.ts";
 import { State, STATES } from "./state.ts";
 import type { Torn, Trace, TraceInfo } from "./trace.ts";
 import { ByteReader } from "./varint.ts";
@@ -88,7 +88,7 @@ function json(block: Block): Record<string, unknown> {
     value = JSON.parse(new TextDecoder().decode(dataOf(block)));
   } catch (error) {
     if (error instanceof TraceError) throw error;
-    throw new TraceError("the header or summary is no JSON; the file is damaged");
+    throw damaged("the header or summary is no JSON");
   }
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
@@ -154,7 +154,7 @@ class SegmentDecoder {
       const distance = reader.small();
       const own = builder.stackCount;
       if (distance < 1 || distance > own) {
-        throw new TraceError("a stack is called by a later one; the file is damaged");
+        throw damaged("a stack is called by a later one");
       }
       builder.pushStack(own - distance, reader.small());
     }
@@ -171,7 +171,7 @@ class SegmentDecoder {
     const known = this.builder.processes.length;
     if (number < known) this.builder.processes[number] = process;
     else if (number === known) this.builder.addProcess(process);
-    else throw new TraceError("a process has a number out of order; the file is damaged");
+    else throw damaged("a process has a number out of order");
   }
 
   private track(reader: ByteReader): void {
@@ -184,7 +184,7 @@ class SegmentDecoder {
     const known = this.builder.trackCount;
     if (number < known) this.builder.renameTrack(number, name);
     else if (number === known) this.builder.addTrack(process, tid, ident, name);
-    else throw new TraceError("a thread has a number out of order; the file is damaged");
+    else throw damaged("a thread has a number out of order");
   }
 
   private run(reader: ByteReader): void {
@@ -194,11 +194,11 @@ class SegmentDecoder {
     const times = reader.column();
     const stacks = reader.column();
     if (track >= this.builder.trackCount) {
-      throw new TraceError("a row belongs to a thread that is not there; the file is damaged");
+      throw damaged("a row belongs to a thread that is not there");
     }
     // A row takes a byte at least: more rows than bytes are not there.
     if (rows < 1 || rows > stacks.bytes.length) {
-      throw new TraceError("a run of rows is not as long as it says; the file is damaged");
+      throw damaged("a run of rows is not as long as it says");
     }
     this.builder.reserveRows(track, rows);
     const states = new StateRuns(reader);
@@ -210,7 +210,7 @@ class SegmentDecoder {
       if (code > 0) {
         const zigzag = code - 1;
         base += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
-        if (base < 0) throw new TraceError("a stack has a negative number; the file is damaged");
+        if (base < 0) throw damaged("a stack has a negative number");
         stack = base;
       }
       this.builder.pushRow(track, time, stack, states.next(stack));
@@ -233,7 +233,7 @@ class StateRuns {
     while (runs[this.at + 1] === 0) this.at += 2;
     const state = runs[this.at];
     if (state === undefined || state >= STATES) {
-      throw new TraceError("a row has no state that is known; the file is damaged");
+      throw damaged("a row has no state that is known");
     }
     runs[this.at + 1]--;
     return state;

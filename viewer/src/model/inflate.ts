@@ -2,9 +2,9 @@
 // The browser's own way takes a millisecond for each stream, and a recording of
 // a day has tens of thousands. It refuses to know what is packed.
 
-import { TraceError } from "./limits.ts";
+import { damaged } from "./limits.ts";
 
-const damaged = () => new TraceError("a block cannot be unpacked; the file is damaged");
+const broken = () => damaged("a block cannot be unpacked");
 
 /** Order in which the lengths of the code for lengths are written. */
 const LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
@@ -48,7 +48,7 @@ class Code {
     for (let length = 1; length < 16; length++) {
       offsets[length + 1] = offsets[length] + counts[length];
       left = left * 2 - counts[length];
-      if (left < 0) throw damaged();
+      if (left < 0) throw broken();
       code = (code + counts[length - 1]) << 1;
       next[length] = code;
     }
@@ -85,7 +85,7 @@ class Code {
       first = (first + count) << 1;
       code <<= 1;
     }
-    throw damaged();
+    throw broken();
   }
 }
 
@@ -102,7 +102,7 @@ class Bits {
       this.held |= (this.bytes[this.at++] ?? 0) << this.count;
       this.count += 8;
     }
-    if (this.at > this.bytes.length + 8) throw damaged();
+    if (this.at > this.bytes.length + 8) throw broken();
   }
 
   drop(bits: number): void {
@@ -143,10 +143,10 @@ function writtenCodes(input: Bits) {
       all[at++] = symbol;
       continue;
     }
-    if (symbol === 16 && at === 0) throw damaged();
+    if (symbol === 16 && at === 0) throw broken();
     const value = symbol === 16 ? all[at - 1] : 0;
     const times = symbol === 16 ? 3 + input.take(2) : symbol === 17 ? 3 + input.take(3) : 11 + input.take(7);
-    if (at + times > all.length) throw damaged();
+    if (at + times > all.length) throw broken();
     all.fill(value, at, at + times);
     at += times;
   }
@@ -155,7 +155,7 @@ function writtenCodes(input: Bits) {
 
 /** Exactly `size` bytes out of a zlib stream. */
 export function inflate(packed: Uint8Array, size: number): Uint8Array {
-  if (packed.length < 6 || (packed[0] & 15) !== 8 || (packed[1] & 32) !== 0) throw damaged();
+  if (packed.length < 6 || (packed[0] & 15) !== 8 || (packed[1] & 32) !== 0) throw broken();
   const input = new Bits(packed);
   const out = new Uint8Array(size);
   let filled = 0;
@@ -171,31 +171,31 @@ export function inflate(packed: Uint8Array, size: number): Uint8Array {
       const { at, bytes } = input;
       const length = bytes[at] | (bytes[at + 1] << 8);
       const from = at + 4;
-      if (from + length > bytes.length || filled + length > size) throw damaged();
+      if (from + length > bytes.length || filled + length > size) throw broken();
       out.set(bytes.subarray(from, from + length), filled);
       filled += length;
       input.at = from + length;
       continue;
     }
-    if (kind === 3) throw damaged();
+    if (kind === 3) throw broken();
     const { literals, distances } = kind === 1 ? fixedCodes() : writtenCodes(input);
     for (;;) {
       const symbol = literals.next(input);
       if (symbol < 256) {
-        if (filled >= size) throw damaged();
+        if (filled >= size) throw broken();
         out[filled++] = symbol;
         continue;
       }
       if (symbol === 256) break;
-      if (symbol > 285) throw damaged();
+      if (symbol > 285) throw broken();
       const length = LENGTH_BASE[symbol - 257] + input.take(LENGTH_BITS[symbol - 257]);
       const far = distances.next(input);
-      if (far > 29) throw damaged();
+      if (far > 29) throw broken();
       const distance = DISTANCE_BASE[far] + input.take(DISTANCE_BITS[far]);
-      if (distance > filled || filled + length > size) throw damaged();
+      if (distance > filled || filled + length > size) throw broken();
       for (const end = filled + length; filled < end; filled++) out[filled] = out[filled - distance];
     }
   }
-  if (filled !== size) throw damaged();
+  if (filled !== size) throw broken();
   return out;
 }

@@ -27,3 +27,6 @@ export class TraceError extends Error {}
 export function within(count: number, limit: number, what: string): void {
   if (count >= limit) throw new TraceError(`too many ${what}: the page holds at most ${limit}`);
 }
+
+/** A file that no writer writes. */
+export const damaged = (what: string) => new TraceError(`${what}; the file is damaged`);

@@ -69,37 +69,25 @@ function coarser(track: Track, scale: number): Track {
 }
 
 function mergeFrames(first: Trace, second: Trace, stringOf: number[]) {
-  const columns = ["file", "func", "line", "source"] as const;
-  const merged = { file: growing32(), func: growing32(), line: growing32(), source: growing32() };
+  const merged = [growing32(), growing32(), growing32(), growing32()];
   const known = new Map<string, number>();
-  const add = (parts: number[]) => {
+  const push = (parts: number[]) => {
+    merged.forEach((column, at) => column.push(parts[at]));
+    const number = merged[0].length - 1;
     const key = parts.join();
-    let number = known.get(key);
-    if (number === undefined) {
-      columns.forEach((name, at) => merged[name].push(parts[at]));
-      number = merged.file.length - 1;
-      known.set(key, number);
-    }
+    if (!known.has(key)) known.set(key, number);
     return number;
   };
   const { file, func, line, source } = first.frames;
   // Every frame of the first keeps its number, equal ones too.
-  for (let frame = 0; frame < file.length; frame++) {
-    const parts = [file[frame], func[frame], line[frame], source[frame]];
-    columns.forEach((name, at) => merged[name].push(parts[at]));
-    if (!known.has(parts.join())) known.set(parts.join(), frame);
-  }
+  file.forEach((_, frame) => push([file[frame], func[frame], line[frame], source[frame]]));
   const other = second.frames;
-  const frameOf = Uint32Array.from(other.file, (_, frame) =>
-    add([stringOf[other.file[frame]], stringOf[other.func[frame]], other.line[frame], stringOf[other.source[frame]]]),
-  );
-  const frames = {
-    file: merged.file.take(),
-    func: merged.func.take(),
-    line: merged.line.take(),
-    source: merged.source.take(),
-  };
-  return { frames, frameOf };
+  const frameOf = Uint32Array.from(other.file, (_, frame) => {
+    const parts = [stringOf[other.file[frame]], stringOf[other.func[frame]], other.line[frame], stringOf[other.source[frame]]];
+    return known.get(parts.join()) ?? push(parts);
+  });
+  const [files, funcs, lines, sources] = merged.map((column) => column.take());
+  return { frames: { file: files, func: funcs, line: lines, source: sources }, frameOf };
 }
 
 function mergeStacks(first: Trace, second: Trace, frameOf: Uint32Array) {

@@ -3,7 +3,7 @@
 
 import { MAGIC, readContainer } from "./container.ts";
 import { readFolded } from "./folded.ts";
-import { TraceError } from "./limits.ts";
+import { damaged, TraceError } from "./limits.ts";
 import { TimelineReader } from "./timeline_json.ts";
 import type { Trace } from "./trace.ts";
 
@@ -90,6 +90,6 @@ export function fromBase64(text: string): Uint8Array {
     }
     return bytes;
   } catch {
-    throw new TraceError("the page's trace is no base64; the file is damaged");
+    throw damaged("the page's trace is no base64");
   }
 }

@@ -1,7 +1,7 @@
 // Numbers and texts as a container writes them. It refuses to know what they
 // mean.
 
-import { MAXIMUM_STRING, TraceError } from "./limits.ts";
+import { damaged, MAXIMUM_STRING } from "./limits.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -28,13 +28,13 @@ export class ByteReader {
       }
       scale *= 128;
     }
-    throw new TraceError("a number is cut off or too large; the file is damaged");
+    throw damaged("a number is cut off or too large");
   }
 
   /** A number that fits into 32 bits. */
   small(): number {
     const value = this.number();
-    if (value > 0xffffffff) throw new TraceError("a number is too large; the file is damaged");
+    if (value > 0xffffffff) throw damaged("a number is too large");
     return value;
   }
 
@@ -42,7 +42,7 @@ export class ByteReader {
   count(): number {
     const value = this.number();
     if (value > this.bytes.length - this.at) {
-      throw new TraceError("a list is longer than the bytes it has; the file is damaged");
+      throw damaged("a list is longer than the bytes it has");
     }
     return value;
   }
@@ -51,14 +51,14 @@ export class ByteReader {
     const length = this.number();
     const end = this.at + length;
     if (length > MAXIMUM_STRING || end > this.bytes.length) {
-      throw new TraceError("a text is cut off or too long; the file is damaged");
+      throw damaged("a text is cut off or too long");
     }
     const part = this.bytes.subarray(this.at, end);
     this.at = end;
     try {
       return UTF8.decode(part);
     } catch {
-      throw new TraceError("a text is not UTF-8; the file is damaged");
+      throw damaged("a text is not UTF-8");
     }
   }
 

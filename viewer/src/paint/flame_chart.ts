@@ -2,7 +2,7 @@
 // with its name where there is room. It refuses to know what a click does.
 
 import { NO_NODE } from "../model/tree.ts";
-import { cutTo } from "../ui/dom.ts";
+import { rectangle, cutTo } from "../ui/dom.ts";
 import { MOST_FRAMES } from "../ui/layout.ts";
 import type { Session } from "../ui/session.ts";
 import type { Columns } from "./columns.ts";
@@ -55,8 +55,7 @@ export class FlameChart {
     const left = from / ratio;
     const width = (to - from) / ratio;
     const base = shared ? palette.common : palette.rest;
-    context.fillStyle = level % 2 === 0 ? base : mix(base, palette.background, 0.18);
-    context.fillRect(left, top, Math.max(width - 0.5, 0.5), Math.max(tall - 1, 0.5));
+    rectangle(context, level % 2 === 0 ? base : mix(base, palette.background, 0.18), left, top, Math.max(width - 0.5, 0.5), Math.max(tall - 1, 0.5));
     if (shared && width > 6) this.hatch(left, top, width, tall);
     if (tall < 11 || width < 24) return;
     context.font = "11px system-ui,sans-serif";

@@ -4,6 +4,7 @@
 
 export type Scheme = "safe" | "classic";
 
+/** The style sheet has these as variables, all but the states. */
 export interface Palette {
   background: string;
   panel: string;
@@ -11,6 +12,9 @@ export interface Palette {
   text: string;
   muted: string;
   accent: string;
+  /** Behind what is chosen. */
+  chosen: string;
+  warning: string;
   common: string;
   rest: string;
   pinned: string;
@@ -22,35 +26,41 @@ export interface Palette {
 const STATES_LIGHT = ["#ffffff", "#009e73", "#c7b400", "#b0528a", "#d98200", "#3a9bd9", "#98a2ad", "#1f2328", "#8c564b", "#b9c0c8"];
 const STATES_DARK = ["#0d1117", "#2fbf92", "#e6d53b", "#d585b4", "#f0a63a", "#6cbdf2", "#6e7781", "#e6edf3", "#c08a7e", "#59636e"];
 
+/** The names are the style sheet's: quoted, so that the build keeps them. */
+const LIGHT = {
+  "background": "#ffffff",
+  "panel": "#f6f8fa",
+  "line": "#d1d9e0",
+  "text": "#1f2328",
+  "muted": "#59636e",
+  "accent": "#0550ae",
+  "chosen": "#dbeafe",
+  "warning": "#fff8c5",
+  "pinned": "#007a5a",
+  "hit": "#8250df",
+  states: STATES_LIGHT,
+};
+
+const DARK: typeof LIGHT = {
+  "background": "#0d1117",
+  "panel": "#161b22",
+  "line": "#30363d",
+  "text": "#e6edf3",
+  "muted": "#9198a1",
+  "accent": "#58a6ff",
+  "chosen": "#1c3354",
+  "warning": "#3a2d10",
+  "pinned": "#3fcf9b",
+  "hit": "#d2a8ff",
+  states: STATES_DARK,
+};
+
 export function palette(dark: boolean, scheme: Scheme): Palette {
-  const base = dark
-    ? {
-        background: "#0d1117",
-        panel: "#161b22",
-        line: "#30363d",
-        text: "#e6edf3",
-        muted: "#9198a1",
-        accent: "#58a6ff",
-        pinned: "#3fcf9b",
-        hit: "#d2a8ff",
-        states: STATES_DARK,
-      }
-    : {
-        background: "#ffffff",
-        panel: "#f6f8fa",
-        line: "#d1d9e0",
-        text: "#1f2328",
-        muted: "#59636e",
-        accent: "#0550ae",
-        pinned: "#007a5a",
-        hit: "#8250df",
-        states: STATES_LIGHT,
-      };
-  const pairs = {
-    safe: dark ? { common: "#f2812c", rest: "#3f8fc9" } : { common: "#d55e00", rest: "#0072b2" },
-    classic: dark ? { common: "#ff4d4d", rest: "#5b6cff" } : { common: "#e00000", rest: "#2a2aff" },
-  };
-  return { ...base, ...pairs[scheme] };
+  const pairs = dark
+    ? { "safe": ["#f2812c", "#3f8fc9"], "classic": ["#ff4d4d", "#5b6cff"] }
+    : { "safe": ["#d55e00", "#0072b2"], "classic": ["#e00000", "#2a2aff"] };
+  const [common, rest] = pairs[scheme];
+  return { ...(dark ? DARK : LIGHT), "common": common, "rest": rest };
 }
 
 /** Red, green and blue of `#rrggbb`. */

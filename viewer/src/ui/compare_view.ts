@@ -19,15 +19,14 @@ interface Delta {
 export class CompareView {
   readonly element = h("div", { class: "canvasbox" });
   private flame: FlameView;
-  private by: "self" | "total" = "self";
+  private whole = false;
 
   constructor(
     private session: Session,
     private onOpen: () => void,
   ) {
     this.flame = new FlameView(session);
-    this.element.style.display = "flex";
-    this.element.style.flexDirection = "column";
+    this.element.classList.add("column");
   }
 
   /** The tracks of one of the two traces. */
@@ -65,8 +64,8 @@ export class CompareView {
     };
     this.flame.show(both, { order: "heavy", upwards: false, label: "Both traces, coloured by what changed from A to B", change, about });
     const deltas = this.deltas(before, after, whole);
-    const pick = h("button", { "aria-pressed": this.by === "total", onclick: () => {
-      this.by = this.by === "self" ? "total" : "self";
+    const pick = h("button", { "aria-pressed": this.whole, onclick: () => {
+      this.whole = !this.whole;
       this.render();
     } }, "Whole times");
     const tools = h("div", { class: "tools" }, pick, h("span", {}, "shares of A's and of B's time in the window; orange grew, blue shrank"));
@@ -91,7 +90,9 @@ export class CompareView {
           delta = { frame: row.frame, before: 0, after: 0 };
           found.set(row.key, delta);
         }
-        delta[side === 0 ? "before" : "after"] = row[this.by] / whole[side];
+        const part = (this.whole ? row.total : row.self) / whole[side];
+        if (side === 0) delta.before = part;
+        else delta.after = part;
       }
     });
     return [...found.values()].sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before));

@@ -69,3 +69,21 @@ export function cutTo(context: CanvasRenderingContext2D, text: string, width: nu
   const keep = Math.floor((text.length * width) / wide) - 1;
   return keep < 2 ? "" : `${text.slice(0, keep)}…`;
 }
+
+/** Fills a rectangle of a canvas. */
+export function rectangle(context: CanvasRenderingContext2D, ink: string, x: number, y: number, width: number, height: number): void {
+  context.fillStyle = ink;
+  context.fillRect(x, y, width, height);
+}
+
+/** The element inside `container` that has the keyboard, if any. */
+export function focusedIn(container: HTMLElement): HTMLElement | null {
+  const active = document.activeElement;
+  return active instanceof HTMLElement && container.contains(active) ? active : null;
+}
+
+/** An event that nobody else shall act on. */
+export function handled(event: Event): void {
+  event.preventDefault();
+  event.stopPropagation();
+}

@@ -5,7 +5,7 @@ import { flameBoxes, type FlameBox, type WeightedTree } from "../model/aggregate
 import { LIBRARY } from "../model/tree.ts";
 import { hatchRect } from "../paint/flame_chart.ts";
 import { mix } from "../paint/palette.ts";
-import { announce, cutTo, fill, h, prepare } from "./dom.ts";
+import { announce, rectangle, cutTo, fill, h, handled, prepare } from "./dom.ts";
 import { duration, percent } from "./format.ts";
 import { look } from "./look.ts";
 import type { Session } from "./session.ts";
@@ -44,8 +44,7 @@ export class FlameView {
   ) {
     this.box = h("div", { class: "canvasbox" }, this.canvas);
     this.element = h("div", { class: "canvasbox" }, this.line, this.box);
-    this.element.style.display = "flex";
-    this.element.style.flexDirection = "column";
+    this.element.classList.add("column");
     this.canvas.addEventListener("pointermove", (event) => this.hover(this.at(event)));
     this.canvas.addEventListener("pointerleave", () => this.hover(-1));
     this.canvas.addEventListener("click", (event) => this.choose(this.at(event)));
@@ -90,8 +89,7 @@ export class FlameView {
     if (!tree) return;
     const { context, width, height } = prepare(this.canvas);
     const { palette } = look;
-    context.fillStyle = palette.background;
-    context.fillRect(0, 0, width, height);
+    rectangle(context, palette.background, 0, 0, width, height);
     context.font = "12px system-ui,sans-serif";
     context.textBaseline = "middle";
     for (const box of this.boxes) {
@@ -101,14 +99,12 @@ export class FlameView {
       const top = this.top(box);
       const marked = options.marked?.(box.node) ?? false;
       const fillStyle = this.colour(box, marked);
-      context.fillStyle = fillStyle;
-      context.fillRect(left, top, Math.max(wide - 0.6, 0.4), LINE - 1);
+      rectangle(context, fillStyle, left, top, Math.max(wide - 0.6, 0.4), LINE - 1);
       if (marked && !options.change) hatchRect(context, mix(palette.common, palette.background, 0.45), left, top, wide - 0.6, LINE - 1);
       const frame = tree.frame[box.node];
       const hit = frame < LIBRARY && session.hitFrames.length > 0 && session.hitFrames[frame] === 1;
       if (hit) {
-        context.fillStyle = palette.hit;
-        context.fillRect(left, top + LINE - 5, Math.max(wide - 0.6, 1), 4);
+        rectangle(context, palette.hit, left, top + LINE - 5, Math.max(wide - 0.6, 1), 4);
       }
       if (box.node === this.hovered || box.node === this.focused || (frame === session.frame && frame >= 0 && box.node !== 0)) {
         context.strokeStyle = palette.text;
@@ -222,8 +218,7 @@ export class FlameView {
     } else if (event.key === "z") this.zoom(own.node);
     else if (event.key === "Backspace") this.zoom(0);
     else return;
-    event.preventDefault();
-    event.stopPropagation();
+    handled(event);
     if (next) {
       this.focused = next.node;
       this.paint();

@@ -4,9 +4,10 @@
 
 import { rowAt, rowEnd } from "../model/trace.ts";
 import { mix } from "../paint/palette.ts";
-import { announce, fill, h, prepare } from "./dom.ts";
-import { duration, moment } from "./format.ts";
+import { announce, rectangle, fill, h, handled, prepare } from "./dom.ts";
+import { duration } from "./format.ts";
 import { look } from "./look.ts";
+import { onDrag } from "./pointer.ts";
 import type { Session } from "./session.ts";
 
 const ROWS = 25;
@@ -22,31 +23,29 @@ export class HeatView {
   private columns = 0;
   private columnTicks = 1;
   private from = 0;
-  private down: number | null = null;
+  private first = 0;
   private cell = 0;
 
   constructor(private session: Session) {
-    this.element.style.display = "flex";
-    this.element.style.flexDirection = "column";
+    this.element.classList.add("column");
     this.canvas.style.flex = "1";
     this.canvas.style.minHeight = "80px";
     fill(this.element, this.line, this.canvas);
     new ResizeObserver(() => this.paint()).observe(this.canvas);
-    this.canvas.addEventListener("pointerdown", (event) => {
-      this.down = this.at(event);
-      this.canvas.setPointerCapture(event.pointerId);
-    });
-    this.canvas.addEventListener("pointermove", (event) => {
-      const at = this.at(event);
-      if (at !== this.cell) {
-        this.cell = at;
-        this.say(at);
-        this.paint();
-      }
-    });
-    this.canvas.addEventListener("pointerup", (event) => {
-      if (this.down !== null) this.choose(this.down, this.at(event));
-      this.down = null;
+    const over = (x: number, y: number) => {
+      const at = this.at(x, y);
+      if (at === this.cell) return;
+      this.cell = at;
+      this.say(at);
+      this.paint();
+    };
+    onDrag(this.canvas, {
+      down: (x, y) => {
+        this.first = this.at(x, y);
+      },
+      move: over,
+      hover: over,
+      up: (x, y) => this.choose(this.first, this.at(x, y)),
     });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
   }
@@ -85,8 +84,7 @@ export class HeatView {
     const { context, width, height } = prepare(this.canvas);
     const { palette } = look;
     const { session } = this;
-    context.fillStyle = palette.background;
-    context.fillRect(0, 0, width, height);
+    rectangle(context, palette.background, 0, 0, width, height);
     let most = 0;
     for (const time of this.cells) most = Math.max(most, time);
     const wide = width / this.columns;
@@ -96,8 +94,7 @@ export class HeatView {
         const time = this.cells[column * ROWS + row];
         if (time <= 0) continue;
         const part = time / most;
-        context.fillStyle = part < 0.5 ? mix(palette.background, palette.rest, 0.15 + part * 1.7) : mix(palette.rest, palette.common, (part - 0.5) * 2);
-        context.fillRect(column * wide, (ROWS - 1 - row) * tall, wide - (wide > 4 ? 0.5 : 0), tall - 0.5);
+        rectangle(context, part < 0.5 ? mix(palette.background, palette.rest, 0.15 + part * 1.7) : mix(palette.rest, palette.common, (part - 0.5) * 2), column * wide, (ROWS - 1 - row) * tall, wide - (wide > 4 ? 0.5 : 0), tall - 0.5);
       }
     }
     const { range } = session;
@@ -117,11 +114,10 @@ export class HeatView {
     context.strokeRect(column * wide, (ROWS - 1 - (this.cell % ROWS)) * tall, wide, tall);
   }
 
-  private at(event: PointerEvent): number {
-    const box = this.canvas.getBoundingClientRect();
+  private at(x: number, y: number): number {
     const clamp = (value: number, most: number) => Math.max(0, Math.min(most - 1, Math.floor(value)));
-    const column = clamp(((event.clientX - box.left) / box.width) * this.columns, this.columns);
-    const row = clamp((1 - (event.clientY - box.top) / box.height) * ROWS, ROWS);
+    const column = clamp((x / this.canvas.clientWidth) * this.columns, this.columns);
+    const row = clamp((1 - y / this.canvas.clientHeight) * ROWS, ROWS);
     return column * ROWS + row;
   }
 
@@ -134,9 +130,8 @@ export class HeatView {
   private describe(cell: number): string {
     const { session } = this;
     const cellTicks = this.columnTicks / ROWS;
-    const start = session.settings.relative ? 0 : session.trace.info.unixStartUs;
     const threads = this.cells[cell] / cellTicks;
-    return `${moment(session.us(this.from + cell * cellTicks), start)}: ${threads.toFixed(1)} threads on average`;
+    return `${session.clock(this.from + cell * cellTicks)}: ${threads.toFixed(1)} threads on average`;
   }
 
   private say(cell: number): void {
@@ -156,7 +151,6 @@ export class HeatView {
       this.say(this.cell);
     } else return;
     this.paint();
-    event.preventDefault();
-    event.stopPropagation();
+    handled(event);
   }
 }

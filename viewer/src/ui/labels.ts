@@ -1,9 +1,8 @@
 // The names of processes and threads beside the picture, as a tree grid: only
 // those that can be seen are in the page. It refuses to draw bars.
 
-import { State } from "../model/state.ts";
 import { safeText } from "../model/safe_text.ts";
-import { byId, fill, h } from "./dom.ts";
+import { byId, fill, focusedIn, h, handled } from "./dom.ts";
 import { percent } from "./format.ts";
 import { activity, type LayoutRow } from "./layout.ts";
 import type { Session } from "./session.ts";
@@ -30,8 +29,7 @@ export class Labels {
     this.grid.setAttribute("aria-rowcount", String(session.rows.length));
     const from = scroll.scrollTop - MARGIN;
     const to = scroll.scrollTop + scroll.clientHeight + MARGIN;
-    const active = document.activeElement;
-    const focusKey = active instanceof HTMLElement && this.grid.contains(active) ? active.dataset.key : undefined;
+    const focusKey = focusedIn(this.grid)?.dataset.key;
     this.focused = Math.min(this.focused, Math.max(0, session.rows.length - 1));
     const elements = session.rows
       .map((row, at) => ({ row, at }))
@@ -117,8 +115,7 @@ export class Labels {
     element.addEventListener("drop", (event) => {
       const moved = event.dataTransfer?.getData("text/x-pyebpf-track");
       if (!moved) return;
-      event.preventDefault();
-      event.stopPropagation();
+      handled(event);
       this.move(Number(moved), number);
     });
     return element;
@@ -172,8 +169,7 @@ export class Labels {
       if (first < 0) first = session.rowWithStack(row.number, from);
       if (first >= 0) session.select(row.number, first);
     } else return;
-    event.preventDefault();
-    event.stopPropagation();
+    handled(event);
   }
 
   private focus(at: number): void {
@@ -186,6 +182,3 @@ export class Labels {
     this.grid.querySelector<HTMLElement>(`[data-key="${row.kind}${row.number}"]`)?.focus({ preventScroll: true });
   }
 }
-
-/** How a state is called where it counts as activity. */
-export const RUNNING = State.running;

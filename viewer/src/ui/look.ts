@@ -48,8 +48,7 @@ class Look {
     const root = document.documentElement;
     root.classList.toggle("dark", this.dark);
     root.style.colorScheme = this.dark ? "dark" : "light";
-    root.style.setProperty("--common", this.palette.common);
-    root.style.setProperty("--rest", this.palette.rest);
+    for (const [name, colour] of Object.entries(this.palette)) root.style.setProperty(`--${name}`, String(colour));
     for (const call of this.listeners) call();
   }
 }

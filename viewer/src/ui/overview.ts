@@ -5,9 +5,10 @@ import { makeColumns, sampleColumns } from "../paint/columns.ts";
 import { State } from "../model/state.ts";
 import { hatchRect } from "../paint/flame_chart.ts";
 import { mix } from "../paint/palette.ts";
-import { byId, prepare } from "./dom.ts";
-import { duration, moment } from "./format.ts";
+import { rectangle, byId, handled, prepare } from "./dom.ts";
+import { duration } from "./format.ts";
 import { look } from "./look.ts";
+import { onDrag } from "./pointer.ts";
 import type { Session } from "./session.ts";
 
 /** What the strip shows of each of its columns, summed over the threads. */
@@ -87,25 +88,21 @@ export class Overview {
     if (!this.density || this.density.running.length !== wide) this.density = this.measure(wide);
     const { session, density } = this;
     const { palette } = look;
-    context.fillStyle = palette.background;
-    context.fillRect(0, 0, width, height);
+    rectangle(context, palette.background, 0, 0, width, height);
     const tall = height - 13;
     const bottom = height - 9;
     const pale = mix(palette.background, palette.rest, 0.38);
     for (let x = 0; x < wide; x++) {
       const ran = (density.running[x] / density.most) * tall;
       const waited = (density.waiting[x] / density.most) * tall;
-      context.fillStyle = pale;
-      context.fillRect(x, bottom - ran - waited, 1, waited);
-      context.fillStyle = palette.rest;
-      context.fillRect(x, bottom - ran, 1, ran);
+      rectangle(context, pale, x, bottom - ran - waited, 1, waited);
+      rectangle(context, palette.rest, x, bottom - ran, 1, ran);
     }
     // A lane of its own: how deep the deepest common base is.
     if (session.selection) {
       for (let x = 0; x < wide; x++) {
         if (density.shared[x] === 0) continue;
-        context.fillStyle = mix(palette.background, palette.common, 0.15 + 0.85 * density.shared[x]);
-        context.fillRect(x, height - 8, 1, 7);
+        rectangle(context, mix(palette.background, palette.common, 0.15 + 0.85 * density.shared[x]), x, height - 8, 1, 7);
       }
       hatchRect(context, mix(palette.common, palette.background, 0.6), 0, height - 8, width, 7);
     }
@@ -122,8 +119,7 @@ export class Overview {
     const left = (session.view.from / end) * width;
     const right = Math.max(left + 3, (session.view.to / end) * width);
     if (right - left < width - 1) {
-      context.fillStyle = look.dark ? "#0d1117b0" : "#ffffffb0";
-      context.fillRect(0, 0, left, height);
+      rectangle(context, look.dark ? "#0d1117b0" : "#ffffffb0", 0, 0, left, height);
       context.fillRect(right, 0, width - right, height);
       context.strokeStyle = palette.accent;
       context.lineWidth = 2;
@@ -142,55 +138,37 @@ export class Overview {
   private describe(): void {
     const { session } = this;
     const { from, to } = session.view;
-    const start = session.settings.relative ? 0 : session.trace.info.unixStartUs;
     const middle = (((from + to) / 2 / session.trace.end) * 100).toFixed(0);
     this.canvas.setAttribute("aria-valuenow", middle);
-    const text = `${moment(session.us(from), start)} to ${moment(session.us(to), start)}, ${duration(session.us(to - from))}`;
+    const text = `${session.clock(from)} to ${session.clock(to)}, ${duration(session.us(to - from))}`;
     this.canvas.setAttribute("aria-valuetext", text);
   }
 
   private pointer(signal: AbortSignal): void {
     const { canvas, session } = this;
-    const timeAt = (event: PointerEvent) => {
-      const box = canvas.getBoundingClientRect();
-      return ((event.clientX - box.left) / box.width) * session.trace.end;
+    const timeAt = (x: number) => (x / canvas.clientWidth) * session.trace.end;
+    let start = { time: 0, grabbed: false, offset: 0 };
+    const moved = (time: number) => Math.abs(time - start.time) > session.trace.end / 400;
+    const drag = {
+      down: (x: number) => {
+        const time = timeAt(x);
+        const { from, to } = session.view;
+        const grabbed = time >= from && time <= to && to - from < session.trace.end * 0.98;
+        start = { time, grabbed, offset: time - from };
+      },
+      move: (x: number) => {
+        const time = timeAt(x);
+        const { from, to } = session.view;
+        if (start.grabbed) session.setView(time - start.offset, time - start.offset + (to - from));
+        else if (moved(time)) session.setView(Math.min(time, start.time), Math.max(time, start.time));
+      },
+      up: (x: number) => {
+        if (start.grabbed || moved(timeAt(x))) return;
+        const half = (session.view.to - session.view.from) / 2;
+        session.setView(start.time - half, start.time + half);
+      },
     };
-    let down: { time: number; grabbed: number | null } | null = null;
-    canvas.addEventListener(
-      "pointerdown",
-      (event) => {
-        const time = timeAt(event);
-        const { from, to } = session.view;
-        const inside = time >= from && time <= to && to - from < session.trace.end * 0.98;
-        down = { time, grabbed: inside ? time - from : null };
-        canvas.setPointerCapture(event.pointerId);
-      },
-      { signal },
-    );
-    canvas.addEventListener(
-      "pointermove",
-      (event) => {
-        if (!down) return;
-        const time = timeAt(event);
-        const { from, to } = session.view;
-        if (down.grabbed !== null) session.setView(time - down.grabbed, time - down.grabbed + (to - from));
-        else if (Math.abs(time - down.time) > session.trace.end / 400) {
-          session.setView(Math.min(time, down.time), Math.max(time, down.time));
-        }
-      },
-      { signal },
-    );
-    canvas.addEventListener(
-      "pointerup",
-      (event) => {
-        if (down && down.grabbed === null && Math.abs(timeAt(event) - down.time) <= session.trace.end / 400) {
-          const length = session.view.to - session.view.from;
-          session.setView(down.time - length / 2, down.time + length / 2);
-        }
-        down = null;
-      },
-      { signal },
-    );
+    onDrag(canvas, drag, signal);
     canvas.addEventListener("dblclick", () => session.setView(0, session.trace.end), { signal });
   }
 
@@ -200,7 +178,6 @@ export class Overview {
     const step = event.key === "ArrowRight" || event.key === "ArrowUp" ? 0.2 : event.key === "ArrowLeft" || event.key === "ArrowDown" ? -0.2 : 0;
     if (step === 0) return;
     session.setView(from + step * (to - from), to + step * (to - from));
-    event.preventDefault();
-    event.stopPropagation();
+    handled(event);
   }
 }

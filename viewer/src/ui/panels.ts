@@ -3,7 +3,7 @@
 
 import { inverted } from "../model/aggregate.ts";
 import { NO_NODE } from "../model/tree.ts";
-import { byId, fill, h } from "./dom.ts";
+import { byId, fill, focusedIn, h, handled } from "./dom.ts";
 import { CompareView } from "./compare_view.ts";
 import { FlameView } from "./flame_view.ts";
 import { HeatView } from "./heat_view.ts";
@@ -134,7 +134,7 @@ export class Panels {
 
   private renderTabs(): void {
     const { session } = this;
-    const focused = document.activeElement instanceof HTMLElement && this.tabs.contains(document.activeElement);
+    const focused = focusedIn(this.tabs);
     fill(
       this.tabs,
       ...PANELS.map(({ name, label }, at) =>
@@ -160,8 +160,7 @@ export class Panels {
   private key(event: KeyboardEvent, at: number): void {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (step === 0) return;
-    event.preventDefault();
-    event.stopPropagation();
+    handled(event);
     this.show(PANELS[(at + step + PANELS.length) % PANELS.length].name);
     byId(`tab-${this.session.panel}`).focus();
   }

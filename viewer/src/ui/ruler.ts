@@ -1,8 +1,9 @@
 // The scale of time above the threads. It refuses to know threads.
 
-import { byId, prepare } from "./dom.ts";
+import { rectangle, byId, prepare } from "./dom.ts";
 import { duration, moment } from "./format.ts";
 import { look } from "./look.ts";
+import { onDrag } from "./pointer.ts";
 import type { Session } from "./session.ts";
 
 /** Pixels between two labels, at least. */
@@ -27,27 +28,17 @@ export class Ruler {
 
   constructor(private session: Session) {
     session.on(["view", "look", "layout"], () => this.paint());
-    const { signal } = this.abort;
-    let down: { x: number; from: number; to: number } | null = null;
-    this.canvas.addEventListener(
-      "pointerdown",
-      (event) => {
-        down = { x: event.clientX, ...session.view };
-        this.canvas.setPointerCapture(event.pointerId);
+    let start = { x: 0, from: 0, to: 0 };
+    const drag = {
+      down: (x: number) => {
+        start = { x, ...session.view };
       },
-      { signal },
-    );
-    this.canvas.addEventListener(
-      "pointermove",
-      (event) => {
-        if (!down) return;
-        const shift = ((down.x - event.clientX) / this.canvas.clientWidth) * (down.to - down.from);
-        session.setView(down.from + shift, down.to + shift);
+      move: (x: number) => {
+        const shift = ((start.x - x) / this.canvas.clientWidth) * (start.to - start.from);
+        session.setView(start.from + shift, start.to + shift);
       },
-      { signal },
-    );
-    this.canvas.addEventListener("pointerup", () => (down = null), { signal });
-    this.canvas.addEventListener("pointercancel", () => (down = null), { signal });
+    };
+    onDrag(this.canvas, drag, this.abort.signal);
   }
 
   close(): void {
@@ -58,8 +49,7 @@ export class Ruler {
     const { session } = this;
     const { context, width, height } = prepare(this.canvas);
     const { palette } = look;
-    context.fillStyle = palette.panel;
-    context.fillRect(0, 0, width, height);
+    rectangle(context, palette.panel, 0, 0, width, height);
     const { from, to } = session.view;
     const fromUs = session.us(from);
     const usPerPixel = session.us(to - from) / Math.max(1, width);
@@ -73,8 +63,7 @@ export class Ruler {
     context.textBaseline = "middle";
     for (let at = Math.ceil((fromUs + phase) / step) * step - phase; at <= fromUs + usPerPixel * width; at += step) {
       const x = Math.round((at - fromUs) / usPerPixel);
-      context.fillStyle = palette.line;
-      context.fillRect(x, 0, 1, height);
+      rectangle(context, palette.line, x, 0, 1, height);
       context.fillStyle = palette.text;
       const text = moment(Math.max(0, Math.round(at)), start, digits);
       if (x + context.measureText(text).width < width) context.fillText(text, x + 4, height / 2);
@@ -83,12 +72,10 @@ export class Ruler {
     if (range) {
       const left = ((range.from - from) / (to - from)) * width;
       const right = ((range.to - from) / (to - from)) * width;
-      context.fillStyle = palette.accent;
-      context.fillRect(left, height - 4, Math.max(2, right - left), 4);
+      rectangle(context, palette.accent, left, height - 4, Math.max(2, right - left), 4);
       const text = duration(session.us(range.to - range.from));
       const wide = context.measureText(text).width;
-      context.fillStyle = palette.panel;
-      context.fillRect((left + right - wide) / 2 - 4, 3, wide + 8, height - 8);
+      rectangle(context, palette.panel, (left + right - wide) / 2 - 4, 3, wide + 8, height - 8);
       context.fillStyle = palette.accent;
       context.fillText(text, (left + right - wide) / 2, height / 2);
     }

@@ -35,8 +35,7 @@ export class SandwichView {
     this.above.show(into, { order: "heavy", upwards: true, label: `Callers of ${name}`, marked: marked(into) });
     this.below.show(from, { order: "heavy", upwards: false, label: `Callees of ${name}`, marked: marked(from) });
     if (this.element.childElementCount !== 3) {
-      this.element.style.display = "flex";
-      this.element.style.flexDirection = "column";
+    this.element.classList.add("column");
       fill(this.element, h("div", { class: "tools" }), this.above.element, this.below.element);
     }
     fill(this.element.firstElementChild!, h("strong", {}, about), h("span", {}, "callers above, callees below"));

@@ -17,6 +17,7 @@ import {
   type Tree,
 } from "../model/tree.ts";
 import { weigh, type Weights } from "../model/weights.ts";
+import { moment } from "./format.ts";
 import { layOut, type LayoutRow, type SortOrder } from "./layout.ts";
 import { Symbols } from "./symbols.ts";
 
@@ -222,6 +223,11 @@ export class Session {
   /** Ticks in microseconds. */
   us(ticks: number): number {
     return ticks * this.trace.tickUs;
+  }
+
+  /** A moment as it is shown: of the clock, or since the start. */
+  clock(ticks: number, digits = 3): string {
+    return moment(this.us(ticks), this.settings.relative ? 0 : this.trace.info.unixStartUs, digits);
   }
 
   setView(from: number, to: number): void {

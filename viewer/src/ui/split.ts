@@ -1,7 +1,8 @@
 // The border between the timeline and the panels, moved by pointer or keys. It
 // refuses to know either.
 
-import { byId } from "./dom.ts";
+import { byId, handled } from "./dom.ts";
+import { onDrag } from "./pointer.ts";
 
 export function split(): void {
   const bar = byId("split");
@@ -16,19 +17,17 @@ export function split(): void {
     bar.setAttribute("aria-valuenow", String(Math.round(bounded * 100)));
   };
   const now = () => Number(bar.getAttribute("aria-valuenow")) / 100;
-  bar.onpointerdown = (event) => {
-    bar.setPointerCapture(event.pointerId);
-    bar.onpointermove = (moved) => {
+  onDrag(bar, {
+    down: () => {},
+    move: (_x, _y, event) => {
       const box = byId("main").getBoundingClientRect();
-      set((box.bottom - moved.clientY) / box.height);
-    };
-  };
-  bar.onpointerup = () => (bar.onpointermove = null);
+      set((box.bottom - event.clientY) / box.height);
+    },
+  });
   bar.onkeydown = (event) => {
     const step = event.key === "ArrowUp" ? 0.05 : event.key === "ArrowDown" ? -0.05 : 0;
     if (step === 0) return;
     set(now() + step);
-    event.preventDefault();
-    event.stopPropagation();
+    handled(event);
   };
 }

@@ -6,8 +6,8 @@ import { STATE_NAMES } from "../model/state.ts";
 import { pathOf, rowEnd } from "../model/trace.ts";
 import { LIBRARY, NO_NODE } from "../model/tree.ts";
 import { type Action, actionButtons } from "./actions.ts";
-import { byId, fill, h } from "./dom.ts";
-import { duration, moment, percent } from "./format.ts";
+import { byId, fill, focusedIn, h, handled } from "./dom.ts";
+import { duration, percent } from "./format.ts";
 import type { Session } from "./session.ts";
 
 /** A deeper stack shows this many frames at either end. */
@@ -34,7 +34,7 @@ export class StackPanel {
     }
     const node = tree.nodeOf[selection.stack];
     const path = node === NO_NODE ? [] : pathOf(tree.parent, node);
-    const focused = document.activeElement instanceof HTMLElement && panel.contains(document.activeElement) ? document.activeElement.dataset.level : undefined;
+    const focused = focusedIn(panel)?.dataset.level;
     const items = path.map((at, level) => this.item(at, level, path.length));
     const cut = path.length - 2 * MOST;
     if (cut > 0) items.splice(MOST, cut, h("li", {}, `… ${cut} more frames`));
@@ -50,8 +50,7 @@ export class StackPanel {
     const selection = session.selection!;
     const { trace, symbols } = session;
     const track = trace.tracks[selection.track];
-    const start = session.settings.relative ? 0 : trace.info.unixStartUs;
-    const when = moment(session.us(track.start[selection.row]), start);
+    const when = session.clock(track.start[selection.row]);
     const lasted = duration(session.us(rowEnd(track, selection.row) - track.start[selection.row]));
     const { pinned } = session;
     const isPinned = pinned > 0;
@@ -124,7 +123,6 @@ export class StackPanel {
     if (step === 0) return;
     const next = Math.max(0, Math.min(depth - 1, level + step));
     this.panel.querySelector<HTMLElement>(`[data-level="${next}"]`)?.focus();
-    event.preventDefault();
-    event.stopPropagation();
+    handled(event);
   }
 }

@@ -2,16 +2,17 @@
 // know panels: it changes the session, and draws it.
 
 import { sampleColumns, makeColumns, type Columns } from "../paint/columns.ts";
-import { inksOf, isDark, TrackPainter, type Extremes, type Inks } from "../paint/track_painter.ts";
+import { inksOf, TrackPainter, type Extremes, type Inks } from "../paint/track_painter.ts";
 import { FlameChart } from "../paint/flame_chart.ts";
 import { STATE_NAMES } from "../model/state.ts";
 import { rowAt, rowEnd } from "../model/trace.ts";
 import { NO_NODE } from "../model/tree.ts";
-import { announce, byId, fill, h, prepare } from "./dom.ts";
-import { duration, moment } from "./format.ts";
+import { announce, rectangle, byId, fill, h, prepare } from "./dom.ts";
+import { duration } from "./format.ts";
 import { laneHeight, TRACK_GAP, type LayoutRow } from "./layout.ts";
 import { look } from "./look.ts";
 import { ExtremeScanner } from "./extremes.ts";
+import { onDrag } from "./pointer.ts";
 import type { Session } from "./session.ts";
 
 /** Pixels the pointer may move and still click. */
@@ -195,8 +196,7 @@ export class Timeline {
       let end = x + 1;
       while (end < columns.width && columns.state[end] === columns.state[x] && (columns.stack[end] === 0) === (columns.stack[x] === 0)) end++;
       if (columns.stack[x] !== 0) {
-        context.fillStyle = look.palette.states[columns.state[x]];
-        context.fillRect(x / ratio, top + height + 1, (end - x) / ratio, lane - 1);
+        rectangle(context, look.palette.states[columns.state[x]], x / ratio, top + height + 1, (end - x) / ratio, lane - 1);
       }
       x = end;
     }
@@ -209,8 +209,7 @@ export class Timeline {
     context.textBaseline = "top";
     for (const row of rows) {
       const top = Math.round(row.top - scrolled);
-      context.fillStyle = palette.line;
-      context.fillRect(0, top + row.height - 1, width, 1);
+      rectangle(context, palette.line, 0, top + row.height - 1, width, 1);
       if (row.kind === "track" && !session.expanded.has(row.number)) {
         context.fillStyle = palette.muted;
         context.fillText(String(session.deepest(row.number)), 2, top + 1);
@@ -253,59 +252,38 @@ export class Timeline {
 
   private pointer(signal: AbortSignal): void {
     const { canvas, session } = this;
-    const passive = { signal, passive: false };
-    const place = (event: PointerEvent | WheelEvent) => {
-      const box = canvas.getBoundingClientRect();
-      return { x: event.clientX - box.left, y: event.clientY - box.top };
-    };
-    let down: { x: number; y: number; from: number; to: number; pans: boolean; moved: boolean } | null = null;
-    canvas.addEventListener("wheel", (event) => this.wheel(event, place(event).x), passive);
-    canvas.addEventListener(
-      "pointerdown",
-      (event) => {
-        if (event.button > 1) return;
-        const pans = event.shiftKey || event.button === 1;
-        down = { ...place(event), ...session.view, pans, moved: false };
-        canvas.setPointerCapture(event.pointerId);
+    let start = { x: 0, from: 0, to: 0, pans: false, moved: false };
+    const drag = {
+      down: (x: number, _: number, event: PointerEvent) => {
+        start = { x, ...session.view, pans: event.shiftKey || event.button === 1, moved: false };
       },
-      { signal },
-    );
-    canvas.addEventListener(
-      "pointermove",
-      (event) => {
-        const { x, y } = place(event);
-        if (!down) return this.hover(x, y);
-        if (Math.abs(x - down.x) > STILL) down.moved = true;
-        if (!down.moved) return;
+      move: (x: number) => {
+        if (Math.abs(x - start.x) > STILL) start.moved = true;
+        if (!start.moved) return;
         this.tip.hidden = true;
-        if (down.pans) {
-          const shift = ((down.x - x) / this.width) * (down.to - down.from);
-          session.setView(down.from + shift, down.to + shift);
-        } else session.setRange({ from: this.timeAt(down.x), to: this.timeAt(Math.max(0, Math.min(this.width, x))) });
+        if (start.pans) {
+          const shift = ((start.x - x) / this.width) * (start.to - start.from);
+          session.setView(start.from + shift, start.to + shift);
+        } else session.setRange({ from: this.timeAt(start.x), to: this.timeAt(Math.max(0, Math.min(this.width, x))) });
       },
-      { signal },
-    );
-    canvas.addEventListener(
-      "pointerup",
-      (event) => {
-        const at = place(event);
-        if (down && !down.moved && event.button === 0) this.click(at.x, at.y, event.shiftKey || event.altKey);
-        down = null;
+      up: (x: number, y: number, event: PointerEvent) => {
+        if (!start.moved && event.button === 0) this.click(x, y, event.shiftKey || event.altKey);
       },
-      { signal },
-    );
-    canvas.addEventListener("pointercancel", () => (down = null), { signal });
+      hover: (x: number, y: number) => this.hover(x, y),
+    };
+    onDrag(canvas, drag, signal);
+    canvas.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
     canvas.addEventListener("pointerleave", () => this.leave(), { signal });
-    canvas.addEventListener("dblclick", (event) => this.doubleClick(place(event as PointerEvent)), { signal });
+    canvas.addEventListener("dblclick", (event) => this.doubleClick(event.offsetX, event.offsetY), { signal });
   }
 
   /** Wheel: up and down the list, sideways in time; with Ctrl it zooms at the pointer. */
-  private wheel(event: WheelEvent, x: number): void {
+  private wheel(event: WheelEvent): void {
     const { session } = this;
     event.preventDefault();
     const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? this.height : 1;
     if (event.ctrlKey || event.metaKey) {
-      this.zoom(Math.exp((event.deltaY * unit) / 300), x);
+      this.zoom(Math.exp((event.deltaY * unit) / 300), event.offsetX);
       return;
     }
     const { from, to } = session.view;
@@ -385,7 +363,7 @@ export class Timeline {
   }
 
   /** Zooms to the run of rows around the pointer that share as much as the one under it. */
-  private doubleClick({ x, y }: { x: number; y: number }): void {
+  private doubleClick(x: number, y: number): void {
     const { session } = this;
     const row = this.rowAtY(y);
     if (!row || row.kind !== "track" || !session.selection) return;
@@ -464,13 +442,10 @@ export function describeRow(session: Session, number: number, row: number): stri
   const stack = track.stack[row];
   const node = tree.nodeOf[stack];
   const leaf = node === NO_NODE || node === 0 ? "" : `, ${symbols.func(tree.frame[node])}`;
-  const start = trace.info.unixStartUs && !session.settings.relative ? trace.info.unixStartUs : 0;
   const shares = session.selection ? `, shares ${commonOf[stack]} of ${commonOf[session.selection.stack]} frames` : "";
   return (
-    `${symbols.track(number)}, ${moment(session.us(track.start[row]), start)}, ` +
+    `${symbols.track(number)}, ${session.clock(track.start[row])}, ` +
     `${duration(session.us(rowEnd(track, row) - track.start[row]))}, ${STATE_NAMES[track.state[row]]}, ` +
     `depth ${session.depthOf[stack]}${leaf}${shares}`
   );
 }
-
-export { isDark };

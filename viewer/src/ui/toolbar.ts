@@ -3,7 +3,7 @@
 
 import { EXPORTS, type ExportKind } from "../export/save.ts";
 import { safeText } from "../model/safe_text.ts";
-import { byId, fill, h } from "./dom.ts";
+import { byId, fill, focusedIn, h, handled } from "./dom.ts";
 import { count, date, duration, percent } from "./format.ts";
 import { look } from "./look.ts";
 import type { Scope, Session } from "./session.ts";
@@ -98,7 +98,7 @@ export class Toolbar {
     );
     scope.addEventListener("change", () => session.setScope(scope.value as Scope));
     const exact = settings.exactness === "line";
-    const focused = document.activeElement instanceof HTMLElement && this.buttons.contains(document.activeElement) ? document.activeElement.dataset.id : undefined;
+    const focused = focusedIn(this.buttons)?.dataset.id;
     const button = (id: string, label: string, title: string, pressed: boolean | null, onclick: () => void) =>
       h("button", { "data-id": id, title, "aria-pressed": pressed, onclick }, label);
     fill(
@@ -151,8 +151,7 @@ export class Toolbar {
         close();
         this.buttons.querySelector<HTMLElement>("[data-id=menu]")?.focus();
       } else if (event.key !== "Enter" && event.key !== " " && event.key !== "Tab") return;
-      if (event.key !== "Enter" && event.key !== " ") event.preventDefault();
-      event.stopPropagation();
+      if (event.key !== "Enter" && event.key !== " ") handled(event);
     });
     menu.addEventListener("focusout", (event) => {
       if (!menu.contains(event.relatedTarget as Node | null)) close();

@@ -5,7 +5,7 @@ import { ALL_STATES, STATE_NAMES, STATES } from "../model/state.ts";
 import { safeText } from "../model/safe_text.ts";
 import type { Transform } from "../model/tree.ts";
 import { byId, fill, h } from "./dom.ts";
-import { duration, moment, percent } from "./format.ts";
+import { duration, percent } from "./format.ts";
 import { look } from "./look.ts";
 import type { Session } from "./session.ts";
 
@@ -22,12 +22,10 @@ export class WindowBar {
   private render(): void {
     const { session } = this;
     const { from, to } = session.window;
-    const { trace, settings } = session;
-    const start = settings.relative ? 0 : trace.info.unixStartUs;
     const length = session.us(to - from);
     const what = session.range ? "Range" : "Visible";
     const tracks = session.countedTracks().length;
-    const text = `${what}: ${moment(session.us(from), start)} – ${moment(session.us(to), start)} · ${duration(length)} · ${tracks} ${tracks === 1 ? "thread" : "threads"}`;
+    const text = `${what}: ${session.clock(from)} – ${session.clock(to)} · ${duration(length)} · ${tracks} ${tracks === 1 ? "thread" : "threads"}`;
     fill(
       this.bar,
       h("span", { class: "what" }, text),

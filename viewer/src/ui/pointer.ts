@@ -1,0 +1,37 @@
+// Follows a pointer that is pressed, moved and let go. It refuses to know what
+// is dragged.
+
+export interface Drag {
+  /** Pressed, at a place in CSS pixels; false leaves it alone. */
+  down(x: number, y: number, event: PointerEvent): boolean | void;
+  /** Moved while pressed. */
+  move(x: number, y: number, event: PointerEvent): void;
+  /** Let go. */
+  up?(x: number, y: number, event: PointerEvent): void;
+  /** Moved without being pressed. */
+  hover?(x: number, y: number): void;
+}
+
+export function onDrag(element: HTMLElement, on: Drag, signal?: AbortSignal): void {
+  let pressed = false;
+  const listen = (type: string, call: (x: number, y: number, event: PointerEvent) => void) =>
+    element.addEventListener(
+      type,
+      (event) => {
+        const box = element.getBoundingClientRect();
+        const { clientX, clientY } = event as PointerEvent;
+        call(clientX - box.left, clientY - box.top, event as PointerEvent);
+      },
+      { signal },
+    );
+  listen("pointerdown", (x, y, event) => {
+    pressed = event.button < 2 && on.down(x, y, event) !== false;
+    if (pressed) element.setPointerCapture(event.pointerId);
+  });
+  listen("pointermove", (x, y, event) => (pressed ? on.move(x, y, event) : on.hover?.(x, y)));
+  listen("pointerup", (x, y, event) => {
+    if (pressed) on.up?.(x, y, event);
+    pressed = false;
+  });
+  listen("pointercancel", () => (pressed = false));
+}
