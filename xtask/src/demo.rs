@@ -49,12 +49,12 @@ fn sample(binary: &Path, service: &Service, file: &Path) -> anyhow::Result<()> {
 }
 
 /// The service while it runs; it ends when its standard input closes.
-struct Service {
+pub(crate) struct Service {
     process: Child,
 }
 
 impl Service {
-    fn start(workspace: &Workspace) -> anyhow::Result<Self> {
+    pub(crate) fn start(workspace: &Workspace) -> anyhow::Result<Self> {
         let script = workspace.root.join("tests/scripts/demo_service.py");
         let python = match interpreters::for_demo() {
             Some(python) => python,
@@ -87,7 +87,11 @@ impl Service {
         Ok(Self { process })
     }
 
-    fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         drop(self.process.stdin.take());
         let status = self.process.wait()?;
         if !status.success() {

@@ -21,6 +21,7 @@ mod sudo;
 mod tally;
 mod test;
 mod toolchain;
+mod viewer;
 mod workspace;
 mod wrapper;
 
@@ -55,8 +56,19 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// Measure what sampling costs, as root, and print the tables.
+    /// The page that shows a trace: build, check or test it.
+    Viewer {
+        /// What is done with it.
+        #[arg(default_value = "build")]
+        task: viewer::Task,
+    },
+    /// Measure what sampling costs, as root, and print the tables; or, with
+    /// `viewer`, how fast the page is.
     Bench {
+        /// What is measured.
+        #[arg(default_value = "sampling")]
+        what: Measured,
+
         /// Fewer and shorter repetitions: some four minutes.
         #[arg(long)]
         quick: bool,
@@ -85,6 +97,15 @@ enum Task {
     },
 }
 
+/// What `bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Measured {
+    /// What sampling costs.
+    Sampling,
+    /// How fast the page is with a long recording.
+    Viewer,
+}
+
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,7 +123,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Task::Build => build::everything(&clone()?).map(drop),
         Task::Demo => demo::run(&clone()?),
         Task::Test { quick } => test::everything(&clone()?, *quick),
-        Task::Bench { quick, readme } => bench::run(&clone()?, *quick, *readme),
+        Task::Viewer { task } => viewer::run(&clone()?, *task),
+        Task::Bench {
+            what: Measured::Viewer,
+            ..
+        } => viewer::bench(&clone()?),
+        Task::Bench { quick, readme, .. } => bench::run(&clone()?, *quick, *readme),
         // Root need not have a cargo to ask where the clone is.
         Task::Measure(arguments) => bench::measure(arguments),
         Task::Fuzz { seconds } => fuzz::everything(&clone()?, *seconds),

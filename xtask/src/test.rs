@@ -13,7 +13,7 @@ use crate::readers::Readers;
 use crate::roots::RootPython;
 use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
-use crate::{build, cargo, fuzz, interpreters, live, packages, process, roots};
+use crate::{build, cargo, fuzz, interpreters, live, packages, process, roots, viewer};
 
 /// The workspace member whose integration tests these are.
 const TESTS: &str = "tests";
@@ -38,6 +38,7 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
     tally.step("unit tests", || unit_tests(workspace, &pythons));
     tally.step("host tests", || host_tests(workspace, &pythons));
     if quick {
+        viewer::quick_checks(workspace, &mut tally);
         return tally.finish();
     }
     let mut binary = None;
@@ -49,6 +50,7 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
         Some(binary) => {
             foreign_readers(workspace, binary, &mut tally);
             tally.step("large traces", || large_traces(workspace, binary));
+            viewer::all_tests(workspace, binary, &mut tally);
             live_tests(workspace, binary, &roots, &mut tally);
         }
         None => tally.left_out("live tests", "there is no binary to test", true),

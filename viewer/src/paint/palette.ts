@@ -23,8 +23,8 @@ export interface Palette {
   states: string[];
 }
 
-const STATES_LIGHT = ["#ffffff", "#009e73", "#c7b400", "#b0528a", "#d98200", "#3a9bd9", "#98a2ad", "#1f2328", "#8c564b", "#b9c0c8"];
-const STATES_DARK = ["#0d1117", "#2fbf92", "#e6d53b", "#d585b4", "#f0a63a", "#6cbdf2", "#6e7781", "#e6edf3", "#c08a7e", "#59636e"];
+const STATES_LIGHT = ["#ffffff", "#009e73", "#c7b400", "#c678b0", "#8a1538", "#3a9bd9", "#98a2ad", "#1f2328", "#8c564b", "#b9c0c8"];
+const STATES_DARK = ["#0d1117", "#2fbf92", "#e6d53b", "#e39ac8", "#ff6f91", "#6cbdf2", "#6e7781", "#e6edf3", "#c08a7e", "#59636e"];
 
 /** The names are the style sheet's: quoted, so that the build keeps them. */
 const LIGHT = {
@@ -48,7 +48,7 @@ const DARK: typeof LIGHT = {
   "text": "#e6edf3",
   "muted": "#9198a1",
   "accent": "#58a6ff",
-  "chosen": "#1c3354",
+  "chosen": "#172a46",
   "warning": "#3a2d10",
   "pinned": "#3fcf9b",
   "hit": "#d2a8ff",

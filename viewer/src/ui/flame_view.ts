@@ -34,6 +34,7 @@ export class FlameView {
   private root = 0;
   private tree: WeightedTree | null = null;
   private options: FlameOptions = { order: "heavy", upwards: false, label: "" };
+  private placed = false;
   private hovered = -1;
   private focused = -1;
   private box: HTMLElement;
@@ -57,13 +58,22 @@ export class FlameView {
     if (this.root >= tree.parent.length || tree.total[this.root] <= 0) this.root = 0;
     // A tree that was made anew has other numbers.
     if (this.tree !== tree && this.tree?.parent !== tree.parent) this.root = 0;
+    const turned = this.options.upwards !== options.upwards || this.tree === null;
     this.tree = tree;
     this.options = options;
-    this.focused = -1;
+    this.focused = this.hovered = -1;
     this.canvas.setAttribute("aria-label", options.label);
     this.layOut();
+    if (turned) this.placed = false;
     this.paint();
     this.say(-1);
+  }
+
+  /** Shows the root first; where it is on the page is known once it is there. */
+  private place(): void {
+    if (this.placed || this.box.clientHeight === 0) return;
+    this.placed = true;
+    this.box.scrollTop = this.options.upwards ? this.box.scrollHeight : 0;
   }
 
   private layOut(): void {
@@ -77,7 +87,6 @@ export class FlameView {
     this.boxes = flameBoxes(tree, this.root, 0.0005, compare);
     this.levels = this.boxes.reduce((most, box) => Math.max(most, box.level + 1), 1);
     this.canvas.style.height = `${Math.max(this.levels * LINE + 2, 40)}px`;
-    if (options.upwards) this.box.scrollTop = this.box.scrollHeight;
   }
 
   private top(box: FlameBox): number {
@@ -87,6 +96,7 @@ export class FlameView {
   paint(): void {
     const { tree, session, options } = this;
     if (!tree) return;
+    this.place();
     const { context, width, height } = prepare(this.canvas);
     const { palette } = look;
     rectangle(context, palette.background, 0, 0, width, height);
@@ -188,6 +198,7 @@ export class FlameView {
     if (!this.tree || node < 0) return;
     this.root = node;
     this.layOut();
+    this.placed = false;
     this.paint();
     this.say(node);
     if (node > 0) this.onDouble(this.tree.frame[node]);

@@ -87,7 +87,7 @@ export class Labels {
     const word = session.hasStates || track.running > 0 ? "ran" : "busy";
     const element = h(
       "div",
-      { class: classes.join(" "), role: "row", "aria-level": 2, "aria-selected": selection?.track === number, draggable: true, title: `${name}\nthread ${track.tid || track.ident}` },
+      { class: classes.join(" "), role: "row", "aria-level": 2, "aria-selected": selection?.track === number, draggable: "true", title: `${name}\nthread ${track.tid || track.ident}` },
       h(
         "div",
         { class: "cell", role: "gridcell" },

@@ -420,7 +420,7 @@ export class Timeline {
     const own = this.canvas.getBoundingClientRect();
     const left = own.left - box.left + x + 14;
     const wide = tip.offsetWidth;
-    tip.style.left = `${left + wide > box.width ? left - wide - 28 : left}px`;
+    tip.style.left = `${Math.max(2, left + wide > box.width ? left - wide - 28 : left)}px`;
     const below = own.top - box.top + y + 16;
     tip.style.top = `${below + tip.offsetHeight > box.height ? below - tip.offsetHeight - 30 : below}px`;
   }

@@ -120,9 +120,15 @@ export class Toolbar {
 
   private menu(): void {
     const { commands } = this;
-    document.querySelector("menu")?.remove();
     const anchor = this.buttons.querySelector("[data-id=menu]")!.getBoundingClientRect();
-    const close = () => menu.remove();
+    // Taking the focused item away loses the focus, which closes it again.
+    let isOpen = true;
+    const close = () => {
+      if (isOpen) {
+        isOpen = false;
+        menu.remove();
+      }
+    };
     const item = (label: string, run: () => void) =>
       h("li", { role: "none" }, h("button", { role: "menuitem", onclick: () => {
         close();

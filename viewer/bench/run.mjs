@@ -1,0 +1,136 @@
+// Measures the page with a long recording in a browser without a screen: how
+// soon it is ready, how much memory it takes, how smooth it moves, how soon a
+// click recolours it. It refuses to judge. Arguments: the page with the trace,
+// and the same trace as a container, which is dropped on the page alone.
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const [page, container] = process.argv.slice(2);
+const empty = join(dirname(fileURLToPath(import.meta.url)), "../dist/viewer.html");
+const LAUNCH = {
+  executablePath: process.env.PYEBPF_CHROMIUM || "/usr/bin/chromium",
+  headless: true,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+};
+const SIZE = { width: 1600, height: 1000 };
+const TIMES = 3;
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const spread = (values, digits = 0) => `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}..${Math.max(...values).toFixed(digits)})`;
+
+/** Memory of the renderers of this browser that no other process shares, in MB. */
+function privateMemory(parent) {
+  let most = 0;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("--type=renderer")) continue;
+      if (!isBelow(pid, parent)) continue;
+      const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+      const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(rollup)?.[1] ?? 0);
+      most = Math.max(most, (of("Private_Dirty") + of("Private_Clean")) / 1024);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return most;
+}
+
+function isBelow(pid, ancestor) {
+  for (let at = Number(pid); at > 1; ) {
+    if (at === ancestor) return true;
+    at = Number(readFileSync(`/proc/${at}/stat`, "utf8").split(") ")[1].split(" ")[1]);
+  }
+  return false;
+}
+
+async function once(drops) {
+  const server = await chromium.launchServer(LAUNCH);
+  const browser = await chromium.connect(server.wsEndpoint());
+  const view = await (await browser.newContext({ viewport: SIZE })).newPage();
+  let peak = 0;
+  const watching = setInterval(() => (peak = Math.max(peak, privateMemory(server.process().pid))), 20);
+  const result = {};
+  if (drops) {
+    await view.goto(`file://${empty}`);
+    const input = view.locator("input[type=file]");
+    // From the moment that the page is told of the file.
+    await view.evaluate(() => document.querySelector("input[type=file]").addEventListener("change", () => (window.told = performance.now()), true));
+    await input.setInputFiles(container);
+    await view.waitForFunction(() => "__pyebpf" in window, null, { timeout: 60_000 });
+    result.ready = await view.evaluate(() => window.__pyebpf.readyAt - window.told);
+  } else {
+    await view.goto(`file://${page}`, { waitUntil: "commit" });
+    await view.waitForFunction(() => "__pyebpf" in window, null, { timeout: 60_000 });
+    // From the start of the navigation to the first picture.
+    result.ready = await view.evaluate(() => window.__pyebpf.readyAt);
+  }
+  clearInterval(watching);
+  result.rows = await view.evaluate(() => window.__pyebpf.rowCount);
+  result.threads = await view.evaluate(() => window.__pyebpf.threads.length);
+  result.peak = peak;
+  await view.waitForTimeout(1500);
+  result.memory = privateMemory(server.process().pid);
+
+  result.clicks = await view.evaluate(async () => {
+    const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+    const taken = [];
+    const { threads, sampleAt, choose } = window.__pyebpf;
+    for (let turn = 0; turn < 24; turn++) {
+      const track = (turn * 7) % threads.length;
+      let row = Math.floor((threads[track][1] * (turn + 1)) / 26);
+      while (sampleAt(track, row).deep === 0) row++;
+      const before = performance.now();
+      choose(track, row);
+      await frame();
+      taken.push(performance.now() - before);
+    }
+    return taken;
+  });
+  result.rates = await view.evaluate(async () => {
+    const end = window.__pyebpf.endAt;
+    const rates = {};
+    const run = (name, at) =>
+      new Promise((resolve) => {
+        let frames = 0;
+        const begin = performance.now();
+        const step = (now) => {
+          const part = (now - begin) / 3000;
+          if (part >= 1) {
+            rates[name] = frames / 3;
+            return resolve();
+          }
+          frames++;
+          window.__pyebpf.look(...at(part));
+          requestAnimationFrame(step);
+        };
+        requestAnimationFrame(step);
+      });
+    await run("pan", (part) => [part * end * 0.5, part * end * 0.5 + end * 0.5]);
+    await run("zoom", (part) => {
+      const length = end * Math.exp(-12 * part);
+      return [end * 0.37 - length * 0.37, end * 0.37 + length * 0.63];
+    });
+    await run("pan, an hour", (part) => [part * end * 0.8, part * end * 0.8 + end / 9]);
+    return rates;
+  });
+  await browser.close();
+  await server.close();
+  return result;
+}
+
+for (const [name, drops] of [["the page", false], ["the container, dropped", true]]) {
+  const results = [];
+  for (let turn = 0; turn < TIMES; turn++) results.push(await once(drops));
+  const all = (key) => results.map((result) => result[key]);
+  console.log(`${name}: ${results[0].rows} rows, ${results[0].threads} threads, file ${(statSync(drops ? container : page).size / 1e6).toFixed(1)} MB`);
+  console.log(`  ready                    ${spread(all("ready"))} ms`);
+  console.log(`  memory, at rest          ${spread(all("memory"))} MB; the most while loading ${spread(all("peak"))} MB`);
+  const clicks = results.flatMap(({ clicks }) => clicks);
+  console.log(`  a click, until painted   ${spread(clicks)} ms`);
+  for (const rate of Object.keys(results[0].rates)) {
+    console.log(`  ${rate.padEnd(24)} ${spread(results.map(({ rates }) => rates[rate]), 1)} frames a second`);
+  }
+}
+console.log(`the page itself: ${statSync(empty).size} bytes`);

@@ -1,0 +1,14 @@
+// Numbers that look random and are the same at every run.
+
+/** Gives numbers below its argument. */
+export function random(seed: number): (limit: number) => number {
+  let state = (seed * 2654435761) >>> 0 || 1;
+  return (limit) => {
+    state ^= state << 13;
+    state >>>= 0;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    return state % limit;
+  };
+}

@@ -1,0 +1,252 @@
+//! The page that shows a trace: built with node, checked against what is
+//! committed, tested in a browser. It refuses to know what the page does.
+
+mod bench;
+mod traces;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+use std::{env, fs};
+
+use anyhow::{Context as _, bail};
+
+pub(crate) use self::bench::run as bench;
+use crate::process::{self, probe, say};
+use crate::tally::{Counts, Tally};
+use crate::workspace::Workspace;
+use crate::{live, packages};
+
+/// What is done with the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Task {
+    /// Build it from its sources: viewer/dist/viewer.html.
+    Build,
+    /// Say whether the committed page is what its sources give.
+    Check,
+    /// Run its tests, those in the browser as well.
+    Test,
+}
+
+/// The oldest node whose test runner writes what is read here.
+const OLDEST_NODE: u32 = 18;
+
+/// Does one of the tasks.
+pub(crate) fn run(workspace: &Workspace, task: Task) -> anyhow::Result<()> {
+    let node = Node::find_or_install(workspace)?;
+    match task {
+        Task::Build => node.run(&["build.mjs"]),
+        Task::Check => node.check(),
+        Task::Test => {
+            let binary = crate::build::everything(workspace)?;
+            let mut tally = Tally::default();
+            test_pages(workspace, &node, &binary, &mut tally);
+            tally.finish()
+        }
+    }
+}
+
+/// Node, with the page's own tools installed.
+pub(crate) struct Node {
+    directory: PathBuf,
+}
+
+impl Node {
+    /// Node as it is on this host, or as Debian has it; then the tools that
+    /// `package-lock.json` names, in `viewer/node_modules`.
+    fn find_or_install(workspace: &Workspace) -> anyhow::Result<Self> {
+        packages::need_program("node", "nodejs", "building the viewer")?;
+        packages::need_program("npm", "npm", "building the viewer")?;
+        let version = process::read(Command::new("node").arg("--version"))?;
+        let major = version.trim().trim_start_matches('v').split('.').next();
+        let major = major.and_then(|number| number.parse::<u32>().ok());
+        if major.is_none_or(|major| major < OLDEST_NODE) {
+            bail!(
+                "node {} is too old for the viewer: {OLDEST_NODE} or newer is needed",
+                version.trim()
+            );
+        }
+        let node = Self {
+            directory: workspace.root.join("viewer"),
+        };
+        if node.has_old_tools() {
+            say("installing the viewer's tools into viewer/node_modules");
+            process::run(
+                Command::new("npm")
+                    .args(["ci", "--ignore-scripts", "--loglevel=error"])
+                    .current_dir(&node.directory),
+            )
+            .context("npm cannot install what viewer/package-lock.json names")?;
+        }
+        Ok(node)
+    }
+
+    /// Whether the lock file is newer than what was installed from it.
+    fn has_old_tools(&self) -> bool {
+        let changed = |name: &str| -> Option<SystemTime> {
+            fs::metadata(self.directory.join(name))
+                .ok()?
+                .modified()
+                .ok()
+        };
+        match (
+            changed("node_modules/.package-lock.json"),
+            changed("package-lock.json"),
+        ) {
+            (Some(installed), Some(wanted)) => installed < wanted,
+            _ => true,
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("node");
+        command.args(arguments).current_dir(&self.directory);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        process::run(&mut self.command(arguments))
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let compiler = self.directory.join("node_modules/.bin/tsc");
+        process::run(
+            Command::new(compiler)
+                .arg("--noEmit")
+                .current_dir(&self.directory),
+        )?;
+        self.run(&["build.mjs", "--check"])
+    }
+
+    fn tests(&self, kind: &str, traces: &Path, chromium: &Path) -> anyhow::Result<Counts> {
+        let mut command = self.command(&["test/run.mjs", kind]);
+        command
+            .env("PYEBPF_VIEWER_TRACES", traces)
+            .env("PYEBPF_CHROMIUM", chromium)
+            .env(
+                "PYEBPF_CLONE",
+                self.directory.parent().unwrap_or(Path::new("..")),
+            );
+        let mut counts = Counts::default();
+        let succeeded = process::run_reading(&mut command, |line| read_counts(line, &mut counts))?;
+        if !succeeded && counts.failed == 0 {
+            bail!("the viewer's {kind} tests failed outside of their tests");
+        }
+        Ok(counts)
+    }
+}
+
+/// The closing lines of node's test runner: `# pass 12`.
+fn read_counts(line: &str, counts: &mut Counts) {
+    let mut words = line.split_whitespace();
+    if words.next() != Some("#") {
+        return;
+    }
+    let (Some(what), Some(Ok(number))) = (words.next(), words.next().map(str::parse::<u64>)) else {
+        return;
+    };
+    match what {
+        "pass" => counts.passed += number,
+        "fail" | "cancelled" => counts.failed += number,
+        "skipped" | "todo" => counts.ignored += number,
+        _ => {}
+    }
+}
+
+/// The browser that the tests drive, installed where it is missing.
+fn chromium() -> anyhow::Result<PathBuf> {
+    for name in ["chromium", "chromium-browser", "google-chrome"] {
+        if process::on_path(name) {
+            return Ok(on_path(name));
+        }
+    }
+    packages::need_program("chromium", "chromium", "testing the viewer")?;
+    Ok(on_path("chromium"))
+}
+
+fn on_path(program: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+    env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| program.into())
+}
+
+/// The steps of `cargo xtask test --quick`: what needs no browser and no root.
+pub(crate) fn quick_checks(workspace: &Workspace, tally: &mut Tally) {
+    if !process::on_path("node") || !process::on_path("npm") {
+        let reason = "node or npm is missing: sudo apt-get install nodejs npm";
+        tally.left_out("viewer page", reason, live::is_required());
+        return;
+    }
+    tally.step("viewer page", || {
+        Node::find_or_install(workspace)?.check()?;
+        Ok(Counts::check(true))
+    });
+}
+
+/// All steps: the page is what its sources give, and does what it should.
+pub(crate) fn all_tests(workspace: &Workspace, binary: &Path, tally: &mut Tally) {
+    let node = match Node::find_or_install(workspace) {
+        Ok(node) => node,
+        Err(error) => {
+            tally.left_out("viewer", &format!("{error:#}"), live::is_required());
+            return;
+        }
+    };
+    tally.step("viewer page", || node.check().map(|()| Counts::check(true)));
+    test_pages(workspace, &node, binary, tally);
+}
+
+fn test_pages(workspace: &Workspace, node: &Node, binary: &Path, tally: &mut Tally) {
+    let mut made = None;
+    tally.step("viewer traces", || {
+        made = Some(traces::make(workspace, binary)?);
+        Ok(Counts::check(true))
+    });
+    let Some(directory) = made else { return };
+    let none = Path::new("");
+    tally.step("viewer unit tests", || node.tests("unit", &directory, none));
+    match chromium() {
+        Ok(chromium) => tally.step("viewer browser tests", || {
+            say(probe(Command::new(&chromium).arg("--version")).unwrap_or_default());
+            node.tests("browser", &directory, &chromium)
+        }),
+        Err(error) => tally.left_out(
+            "viewer browser tests",
+            &format!("{error:#}"),
+            live::is_required(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_counts;
+    use crate::tally::Counts;
+
+    #[test]
+    fn the_closing_lines_of_nodes_runner_are_counts() {
+        let mut counts = Counts::default();
+        for line in [
+            "# tests 9",
+            "# pass 6",
+            "# fail 1",
+            "# cancelled 1",
+            "# skipped 1",
+            "ok 1 - # pass 3",
+            "# Subtest: pass",
+        ] {
+            read_counts(line, &mut counts);
+        }
+        assert_eq!(
+            counts,
+            Counts {
+                passed: 6,
+                failed: 2,
+                ignored: 1
+            }
+        );
+    }
+}

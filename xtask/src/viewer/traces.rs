@@ -1,0 +1,145 @@
+//! The traces that the viewer's tests open: one of a real service, recorded
+//! now, and some of a made-up one. It refuses to know what is done with them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::demo::Service;
+use crate::process::{self, say};
+use crate::workspace::Workspace;
+use crate::{cargo, sudo};
+
+/// How long and how often the real service is sampled.
+const DURATION: &str = "4s";
+const HZ: &str = "100";
+
+/// Made-up traces: the name, and what the maker is told.
+const MADE_UP: [(&str, &[&str]); 4] = [
+    (
+        "states",
+        &[
+            "--rows",
+            "6000",
+            "--threads",
+            "10",
+            "--stacks",
+            "300",
+            "--states",
+            "--hz",
+            "20",
+        ],
+    ),
+    (
+        "second",
+        &[
+            "--rows",
+            "9000",
+            "--threads",
+            "6",
+            "--stacks",
+            "300",
+            "--states",
+            "--hz",
+            "20",
+            "--seed",
+            "2",
+        ],
+    ),
+    (
+        "small",
+        &[
+            "--rows",
+            "400",
+            "--threads",
+            "3",
+            "--stacks",
+            "40",
+            "--states",
+        ],
+    ),
+    (
+        "large",
+        &["--rows", "300000", "--threads", "4", "--stacks", "3000"],
+    ),
+];
+
+/// Makes all of them below the target directory; gives the place.
+pub(super) fn make(workspace: &Workspace, binary: &Path) -> anyhow::Result<PathBuf> {
+    let directory = workspace.target.join("viewer-traces");
+    fs::remove_dir_all(&directory).ok();
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    let maker = maker(workspace)?;
+    for (name, arguments) in MADE_UP {
+        process::run(
+            Command::new(&maker)
+                .args(arguments)
+                .arg(directory.join(name).with_extension("pyebpf")),
+        )?;
+    }
+    let convert = |from: &str, to: &[&str], more: &[&str]| {
+        let mut command = Command::new(binary);
+        command.arg("convert").arg(directory.join(from)).args(more);
+        for output in to {
+            command.arg("-o").arg(directory.join(output));
+        }
+        process::run(&mut command)
+    };
+    convert("states.pyebpf", &["states.json", "states.html"], &[])?;
+    convert(
+        "states.pyebpf",
+        &["states-by-time.json"],
+        &["--order", "time"],
+    )?;
+    convert("small.pyebpf", &["small.json"], &[])?;
+    record(workspace, binary, &directory)?;
+    Ok(directory)
+}
+
+/// The program that makes up traces, built.
+pub(super) fn maker(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    process::run(
+        cargo::command()
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--release",
+                "--package",
+                "tests",
+                "--bin",
+                "synthetic",
+            ])
+            .current_dir(&workspace.root),
+    )?;
+    Ok(workspace.target.join("release/synthetic"))
+}
+
+/// A service under load, into a page, a container and a timeline.
+fn record(workspace: &Workspace, binary: &Path, directory: &Path) -> anyhow::Result<()> {
+    let service = Service::start(workspace)?;
+    say(format!(
+        "sampling the service (process {}) for {DURATION}",
+        service.pid()
+    ));
+    let mut command = sudo::command(
+        binary,
+        &[(
+            "PATH",
+            &std::env::var_os("PATH").unwrap_or_default() as &OsStr,
+        )],
+    )?;
+    command
+        .args(["--hz", HZ, "--duration", DURATION, "--pid"])
+        .arg(service.pid().to_string());
+    for name in ["live.html", "live.pyebpf", "live.json"] {
+        command.arg("-o").arg(directory.join(name));
+    }
+    let recorded = process::run(&mut command);
+    service.stop()?;
+    recorded
+}
