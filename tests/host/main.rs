@@ -9,6 +9,7 @@ mod container;
 mod formats;
 mod golden;
 mod hostile;
+mod html;
 mod original_page;
 mod report;
 mod round_trip;

@@ -51,7 +51,10 @@ export class FlameView {
     this.canvas.addEventListener("click", (event) => this.choose(this.at(event)));
     this.canvas.addEventListener("dblclick", (event) => this.zoom(this.at(event)));
     this.canvas.addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.paint()).observe(this.box);
+    new ResizeObserver(() => {
+      this.placed = false;
+      this.paint();
+    }).observe(this.box);
   }
 
   show(tree: WeightedTree, options: FlameOptions): void {

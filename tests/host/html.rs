@@ -1,0 +1,84 @@
+//! The page that shows a trace: the trace in it comes back as it was, and no
+//! text of it stands in the page.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sampler_user::convert::write_view;
+use sampler_user::output::{Format, Order, Shape, TraceView, VIEWER};
+use sampler_user::trace::{Mode, Trace};
+
+use crate::golden::json;
+use crate::sample_trace::trace;
+
+/// What the page may have, in bytes: 120 KiB.
+const BUDGET: usize = 120 * 1024;
+const BEFORE: &str = "<script type=\"application/octet-stream\" id=\"trace\">";
+
+fn page(trace: &Trace) -> String {
+    let mut bytes = Vec::new();
+    write_view(
+        &TraceView::whole(trace),
+        Format::Html,
+        Shape::default(),
+        &mut bytes,
+    )
+    .unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The container in a page, packed as it stands there.
+fn payload(page: &str) -> &str {
+    let (_, rest) = page.rsplit_once(BEFORE).unwrap();
+    rest.split_once("</script>").unwrap().0
+}
+
+#[test]
+fn the_trace_comes_back_from_the_page() {
+    for mode in [Mode::Cpu, Mode::Wall] {
+        let trace = trace(mode);
+        let page = page(&trace);
+        let container = STANDARD.decode(payload(&page)).unwrap();
+        let read = Trace::read(container.as_slice()).unwrap();
+        assert!(read.torn.is_none());
+        assert_eq!(json(&read, Order::Thread), json(&trace, Order::Thread));
+    }
+}
+
+#[test]
+fn nothing_of_a_trace_is_markup() {
+    let page = page(&trace(Mode::Wall));
+    let payload = payload(&page);
+    assert!(
+        payload
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+    );
+    // All else is the viewer as it was built.
+    let rest = page.replacen(&format!("{BEFORE}{payload}</script>"), "<!--trace-->", 1);
+    assert_eq!(rest, VIEWER);
+}
+
+#[test]
+fn the_page_is_small_and_locks_itself_in() {
+    assert!(VIEWER.len() <= BUDGET, "{} bytes", VIEWER.len());
+    assert_eq!(VIEWER.matches("<!--trace-->").count(), 1);
+    for rule in [
+        "default-src 'none'",
+        "script-src 'sha256-",
+        "style-src 'sha256-",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+    ] {
+        assert!(VIEWER.contains(rule), "{rule}");
+    }
+    for word in [
+        "innerHTML",
+        "insertAdjacentHTML",
+        "eval(",
+        "fetch(",
+        "unsafe-inline",
+    ] {
+        assert!(!VIEWER.contains(word), "{word}");
+    }
+}
