@@ -66,7 +66,7 @@ export function cutTo(context: CanvasRenderingContext2D, text: string, width: nu
   if (width < 14) return "";
   const wide = context.measureText(text).width;
   if (wide <= width) return text;
-  const keep = Math.floor((text.length * width) / wide) - 1;
+  const keep = Math.floor((text.length * (width - 12)) / wide);
   return keep < 2 ? "" : `${text.slice(0, keep)}…`;
 }
 

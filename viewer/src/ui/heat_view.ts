@@ -2,6 +2,7 @@
 // cell a part of it, and its colour how busy the threads were then. What comes
 // again and again shows as a stripe. It refuses to know functions.
 
+import { ALL_STATES, State } from "../model/state.ts";
 import { rowAt, rowEnd } from "../model/trace.ts";
 import { mix } from "../paint/palette.ts";
 import { announce, rectangle, fill, h, handled, prepare } from "./dom.ts";
@@ -61,7 +62,7 @@ export class HeatView {
     this.columns = Math.max(1, Math.ceil((to - this.from) / this.columnTicks));
     this.cells = new Float64Array(this.columns * ROWS);
     const cellTicks = this.columnTicks / ROWS;
-    const states = session.settings.states;
+    const { states } = this;
     for (const number of session.countedTracks()) {
       const track = session.trace.tracks[number];
       for (let row = Math.max(0, rowAt(track, this.from)); row < track.start.length && track.start[row] < to; row++) {
@@ -78,6 +79,12 @@ export class HeatView {
     this.cell = Math.min(this.cell, this.cells.length - 1);
     this.paint();
     this.say(-1);
+  }
+
+  /** Where every thread always is in some state, only those that run are worth a colour. */
+  private get states(): number {
+    const { hasStates, settings } = this.session;
+    return hasStates && settings.states === ALL_STATES ? (1 << State.running) | (1 << State.runnable) : settings.states;
   }
 
   private paint(): void {

@@ -27,6 +27,8 @@ pub(crate) enum Task {
     Check,
     /// Run its tests, those in the browser as well.
     Test,
+    /// Take the pictures of docs/ again, of a service recorded now.
+    Screenshots,
 }
 
 /// The oldest node whose test runner writes what is read here.
@@ -43,6 +45,13 @@ pub(crate) fn run(workspace: &Workspace, task: Task) -> anyhow::Result<()> {
             let mut tally = Tally::default();
             test_pages(workspace, &node, &binary, &mut tally);
             tally.finish()
+        }
+        Task::Screenshots => {
+            let binary = crate::build::everything(workspace)?;
+            let trace = traces::make(workspace, &binary)?.join("live.html");
+            let mut command = node.command(&["screenshots.mjs"]);
+            command.arg(trace).arg(workspace.root.join("docs"));
+            process::run(command.env("PYEBPF_CHROMIUM", chromium()?))
         }
     }
 }

@@ -1,0 +1,46 @@
+// Takes the pictures of docs/, of a trace that was just recorded. Arguments: the
+// page with the trace, and where the pictures go.
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [trace, out] = process.argv.slice(2);
+const browser = await chromium.launch({
+  executablePath: process.env.PYEBPF_CHROMIUM || "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+async function picture(name, width, height, colorScheme, run) {
+  const page = await (await browser.newContext({ viewport: { width, height }, colorScheme })).newPage();
+  await page.goto(`file://${trace}`);
+  await page.waitForFunction(() => "__pyebpf" in window);
+  await run(page);
+  await page.waitForTimeout(600);
+  await page.screenshot({ path: join(out, name) });
+  await page.context().close();
+}
+
+/** Selects the longest sample with this function in it, by way of the search. */
+async function find(page, name) {
+  await page.fill("#search", name);
+  await page.press("#search", "Enter");
+  await page.fill("#search", "");
+}
+
+await picture("viewer.png", 1280, 800, "light", async (page) => {
+  await find(page, "sign_answer");
+  await page.locator("#stack").evaluate((panel) => panel.scrollTo(0, 120));
+});
+await picture("viewer-dark.png", 1280, 800, "dark", async (page) => {
+  await find(page, "find_references");
+  await page.keyboard.press("Escape");
+  await page.focus("#tracks");
+  await page.keyboard.press("x");
+  await page.keyboard.press("z");
+  for (let turn = 0; turn < 6; turn++) await page.keyboard.press("s");
+  await page.keyboard.press("5");
+});
+await picture("viewer-narrow.png", 420, 800, "light", async (page) => {
+  await find(page, "sign_answer");
+  await page.click("#tab-stack");
+});
+await browser.close();
