@@ -19,10 +19,10 @@ async function picture(name, width, height, colorScheme, run) {
   await page.context().close();
 }
 
-/** Selects the longest sample with this function in it, by way of the search. */
+/** Selects a sample with this function in it, by way of the search. */
 async function find(page, name) {
   await page.fill("#search", name);
-  await page.press("#search", "Enter");
+  for (let hit = 0; hit < 40; hit++) await page.press("#search", "Enter");
   await page.fill("#search", "");
 }
 
@@ -38,9 +38,5 @@ await picture("viewer-dark.png", 1280, 800, "dark", async (page) => {
   await page.keyboard.press("z");
   for (let turn = 0; turn < 6; turn++) await page.keyboard.press("s");
   await page.keyboard.press("5");
-});
-await picture("viewer-narrow.png", 420, 800, "light", async (page) => {
-  await find(page, "sign_answer");
-  await page.click("#tab-stack");
 });
 await browser.close();

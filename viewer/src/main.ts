@@ -181,7 +181,6 @@ function expose(session: Session, timeline: Timeline): void {
       "litFrom": session.threshold,
       "transformed": session.transforms.length,
       "shown": session.visibleTracks(),
-      "paintMs": timeline.painted,
     }),
     "sampleAt": (track: number, row: number) => {
       const { start, stack, state } = trace.tracks[track];

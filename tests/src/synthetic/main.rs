@@ -93,11 +93,13 @@ fn write(wanted: &Wanted) -> u64 {
         .collect();
     let period_us = 1_000_000 / u64::from(wanted.hz);
     let mut written = 0;
+    // What only the CPU shows has one row for a gap, however it was spent.
+    let mut in_gap = vec![false; threads.len()];
     let mut segment = 0;
     let mut tick = 0;
     while written < wanted.rows {
         let time = KernelTime(START + tick * period_us * 1000);
-        for (number, thread) in (0_u32..).zip(&mut threads) {
+        for ((number, thread), in_gap) in (0_u32..).zip(&mut threads).zip(&mut in_gap) {
             let Some((stack, state)) = service.step(thread, &mut random, tick) else {
                 continue;
             };
@@ -107,6 +109,9 @@ fn write(wanted: &Wanted) -> u64 {
                 State::Running => (stack, state),
                 _ => (StackId::EMPTY, State::None),
             };
+            if std::mem::replace(in_gap, stack == StackId::EMPTY) && *in_gap {
+                continue;
+            }
             let track = sampler_user::timeline::TrackId(number);
             writer.change(&RowChange {
                 track,

@@ -24,7 +24,7 @@ async function answer(data: Request): Promise<void> {
   };
   try {
     const { file, base64 } = data;
-    const trace = file ? await openTrace(file, report) : readContainer(fromBase64(base64 ?? ""), report);
+    const trace = file ? await openTrace(file, report) : await readContainer(fromBase64(base64 ?? ""), report);
     if (trace.tracks.length === 0) throw new TraceError("the trace has no row with a stack: nothing was sampled");
     post({ trace }, buffersOf(trace));
   } catch (error) {

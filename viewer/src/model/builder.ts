@@ -1,7 +1,7 @@
 // Collects the tables and rows of a trace and checks every number on the way.
 // It refuses to know the format they come from.
 
-import { Growing, growing16, growing32, growing8 } from "./columns.ts";
+import { growing16, growing32 } from "./columns.ts";
 import { levelsOf } from "./levels.ts";
 import {
   damaged,
@@ -22,9 +22,11 @@ interface OpenTrack {
   tid: number;
   ident: number;
   name: string;
-  start: Growing<Uint32Array>;
-  stack: Growing<Uint32Array>;
-  state: Growing<Uint8Array>;
+  /** Columns with room for more rows than there are. */
+  start: Uint32Array;
+  stack: Uint32Array;
+  state: Uint8Array;
+  rows: number;
 }
 
 /** What times are divided by next when they no longer fit into 32 bits. */
@@ -102,7 +104,7 @@ export class TraceBuilder {
     if (process >= this.processes.length) {
       throw damaged("a thread belongs to a process that is not there");
     }
-    const columns = { start: growing32(), stack: growing32(), state: growing8() };
+    const columns = { start: new Uint32Array(16), stack: new Uint32Array(16), state: new Uint8Array(16), rows: 0 };
     return this.tracks.push({ process, tid, ident, name, ...columns }) - 1;
   }
 
@@ -113,10 +115,9 @@ export class TraceBuilder {
   /** Makes room for rows of a track that come at once. */
   reserveRows(track: number, rows: number): void {
     within(this.rows + rows, MAXIMUM_ROWS + 1, "rows");
-    const { start, stack, state } = this.tracks[track];
-    start.reserve(rows);
-    stack.reserve(rows);
-    state.reserve(rows);
+    const open = this.tracks[track];
+    const room = open.rows + rows;
+    if (room > open.start.length) grow(open, Math.max(room, Math.ceil(open.start.length * 1.5)));
   }
 
   /** Appends a row; a time before the track's last is raised to it. */
@@ -125,24 +126,25 @@ export class TraceBuilder {
     if (stack >= this.parent.length) {
       throw damaged("a row has a stack that is not there");
     }
-    within(this.rows, MAXIMUM_ROWS, "rows");
+    const at = open.rows;
+    if (at === open.start.length) this.reserveRows(track, 1);
     this.rows++;
     while (timeUs > LARGEST * this.tickUs) this.coarsen();
     const { start } = open;
     const time = Math.floor(timeUs / this.tickUs);
-    const last = start.length > 0 ? start.data[start.length - 1] : 0;
-    start.push(time > last ? time : last);
-    open.stack.push(stack);
-    open.state.push(state);
+    const last = at > 0 ? start[at - 1] : 0;
+    start[at] = time > last ? time : last;
+    open.stack[at] = stack;
+    open.state[at] = state;
+    open.rows = at + 1;
     if (state !== (stack === 0 ? State.none : State.running)) this.hasStates = true;
   }
 
   private coarsen(): void {
     if (this.tickUs > 1e9) throw damaged("a time lies centuries ahead");
     this.tickUs *= COARSER;
-    for (const { start } of this.tracks) {
-      const { data, length } = start;
-      for (let row = 0; row < length; row++) data[row] = Math.floor(data[row] / COARSER);
+    for (const { start, rows } of this.tracks) {
+      for (let row = 0; row < rows; row++) start[row] = Math.floor(start[row] / COARSER);
     }
   }
 
@@ -150,9 +152,7 @@ export class TraceBuilder {
   finish(info: TraceInfo, endUs: number, torn: Torn | null, report?: (part: number) => void): Trace {
     while (endUs > LARGEST * this.tickUs) this.coarsen();
     let end = Math.floor(endUs / this.tickUs);
-    for (const { start } of this.tracks) {
-      if (start.length > 0) end = Math.max(end, start.data[start.length - 1]);
-    }
+    for (const { start, rows } of this.tracks) if (rows > 0) end = Math.max(end, start[rows - 1]);
     const depth = this.depth.take();
     const tracks: Track[] = [];
     this.tracks.forEach((open, number) => {
@@ -161,15 +161,17 @@ export class TraceBuilder {
         tid: open.tid,
         ident: open.ident,
         name: open.name,
-        start: open.start.take(),
-        stack: open.stack.take(),
-        state: open.state.take(),
+        start: open.start.slice(0, open.rows),
+        stack: open.stack.slice(0, open.rows),
+        state: open.state.slice(0, open.rows),
         end,
         levels: [],
         busy: 0,
         running: 0,
         deepest: 0,
       };
+      // What was made larger than needed is given back at once.
+      grow(open, 0);
       measure(track, depth);
       track.levels = levelsOf(track);
       if (track.busy > 0 || track.stack.some((stack) => stack > 0)) tracks.push(track);
@@ -195,6 +197,18 @@ export class TraceBuilder {
       rows: this.rows,
     };
   }
+}
+
+/** Gives the columns of a track another capacity. */
+function grow(open: OpenTrack, capacity: number): void {
+  const { start, stack, state, rows } = open;
+  open.start = new Uint32Array(capacity);
+  open.stack = new Uint32Array(capacity);
+  open.state = new Uint8Array(capacity);
+  if (capacity === 0) return;
+  open.start.set(start.subarray(0, rows));
+  open.stack.set(stack.subarray(0, rows));
+  open.state.set(state.subarray(0, rows));
 }
 
 function measure(track: Track, depth: Uint16Array): void {

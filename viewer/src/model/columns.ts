@@ -35,5 +35,4 @@ export class Growing<T extends Column> {
 
 export const growing32 = () => new Growing((length) => new Uint32Array(length));
 export const growing16 = () => new Growing((length) => new Uint16Array(length));
-export const growing8 = () => new Growing((length) => new Uint8Array(length));
 export const growing64 = () => new Growing((length) => new Float64Array(length));

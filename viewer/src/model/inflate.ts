@@ -11,7 +11,7 @@ const LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14,
 const [LENGTH_BASE, LENGTH_BITS] = ranges(29, 3, 4, 258);
 const [DISTANCE_BASE, DISTANCE_BITS] = ranges(30, 1, 2, 0);
 /** Codes up to this length are found in one look. */
-const FAST = 10;
+const FAST = 9;
 
 /** First values and extra bits of the length or distance symbols. */
 function ranges(count: number, first: number, group: number, last: number): [Uint16Array, Uint8Array] {
@@ -30,16 +30,19 @@ function ranges(count: number, first: number, group: number, last: number): [Uin
   return [base, bits];
 }
 
-/** A prefix code: a table for short codes, and counts for the long ones. */
+/** A prefix code: a table for short codes, and counts for the long ones. It is used again and again. */
 class Code {
   /** Symbol times 16 plus length; 0 where the code is longer. */
   private fast = new Uint16Array(1 << FAST);
   private counts = new Uint16Array(16);
-  private symbols: Uint16Array;
+  private symbols = new Uint16Array(320);
 
-  constructor(lengths: Uint8Array) {
-    const { counts, fast } = this;
-    for (const length of lengths) counts[length]++;
+  /** Becomes the code whose symbols have these lengths. */
+  set(lengths: Uint8Array): this {
+    const { counts, fast, symbols } = this;
+    fast.fill(0);
+    counts.fill(0);
+    for (let symbol = 0; symbol < lengths.length; symbol++) counts[lengths[symbol]]++;
     counts[0] = 0;
     const offsets = new Uint16Array(17);
     const next = new Uint16Array(17);
@@ -52,16 +55,17 @@ class Code {
       code = (code + counts[length - 1]) << 1;
       next[length] = code;
     }
-    this.symbols = new Uint16Array(lengths.length);
-    lengths.forEach((length, symbol) => {
-      if (length === 0) return;
-      this.symbols[offsets[length]++] = symbol;
+    for (let symbol = 0; symbol < lengths.length; symbol++) {
+      const length = lengths[symbol];
+      if (length === 0) continue;
+      symbols[offsets[length]++] = symbol;
       const own = next[length]++;
-      if (length > FAST) return;
+      if (length > FAST) continue;
       let reversed = 0;
       for (let bit = 0; bit < length; bit++) if ((own >> bit) & 1) reversed |= 1 << (length - 1 - bit);
       for (let at = reversed; at < 1 << FAST; at += 1 << length) fast[at] = (symbol << 4) | length;
-    });
+    }
+    return this;
   }
 
   next(input: Bits): number {
@@ -123,11 +127,13 @@ let fixed: { literals: Code; distances: Code } | null = null;
 
 function fixedCodes() {
   fixed ??= {
-    literals: new Code(Uint8Array.from({ length: 288 }, (_, symbol) => (symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8))),
-    distances: new Code(new Uint8Array(30).fill(5)),
+    literals: new Code().set(Uint8Array.from({ length: 288 }, (_, symbol) => (symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8))),
+    distances: new Code().set(new Uint8Array(30).fill(5)),
   };
   return fixed;
 }
+
+const written = { lengths: new Code(), literals: new Code(), distances: new Code() };
 
 function writtenCodes(input: Bits) {
   const literals = input.take(5) + 257;
@@ -135,7 +141,7 @@ function writtenCodes(input: Bits) {
   const count = input.take(4) + 4;
   const lengths = new Uint8Array(19);
   for (let at = 0; at < count; at++) lengths[LENGTH_ORDER[at]] = input.take(3);
-  const code = new Code(lengths);
+  const code = written.lengths.set(lengths);
   const all = new Uint8Array(literals + distances);
   for (let at = 0; at < all.length; ) {
     const symbol = code.next(input);
@@ -150,7 +156,24 @@ function writtenCodes(input: Bits) {
     all.fill(value, at, at + times);
     at += times;
   }
-  return { literals: new Code(all.subarray(0, literals)), distances: new Code(all.subarray(literals)) };
+  written.literals.set(all.subarray(0, literals));
+  written.distances.set(all.subarray(literals));
+  return written;
+}
+
+/** The same as `inflate`, by the browser and on another core. */
+export async function inflateLarge(packed: Uint8Array, size: number): Promise<Uint8Array> {
+  const reader = new Blob([packed as BlobPart]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+  const out = new Uint8Array(size);
+  for (let filled = 0; ; ) {
+    const { done, value } = await reader.read().catch(() => {
+      throw broken();
+    });
+    if (done && filled === size) return out;
+    if (done || filled + value.length > size) throw broken();
+    out.set(value, filled);
+    filled += value.length;
+  }
 }
 
 /** Exactly `size` bytes out of a zlib stream. */

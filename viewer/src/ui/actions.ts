@@ -9,10 +9,10 @@ import type { Session } from "./session.ts";
 export type Action = "focus" | "subtree" | "merge" | "drop" | "sandwich" | "copy" | "find";
 
 const ACTIONS: { action: Action; label: string; title: string }[] = [
-  { action: "focus", label: "Focus", title: "Only stacks with this function, from it on (f)" },
-  { action: "subtree", label: "Subtree", title: "Only stacks with these very callers, from it on (Shift-F)" },
-  { action: "merge", label: "Merge", title: "Hide this function; its time goes to its caller (m)" },
-  { action: "drop", label: "Drop", title: "Leave out all stacks with this function (d)" },
+  { action: "focus", label: "Focus", title: "Only this function and below (f)" },
+  { action: "subtree", label: "Subtree", title: "The same, with these very callers (Shift-F)" },
+  { action: "merge", label: "Merge", title: "Its time goes to its caller (m)" },
+  { action: "drop", label: "Drop", title: "Leave out stacks with it (Shift-D)" },
   { action: "sandwich", label: "Sandwich", title: "Its callers and its callees (4)" },
   { action: "find", label: "Find", title: "Mark this function everywhere" },
   { action: "copy", label: "Copy", title: "Copy as file:line (y)" },

@@ -41,7 +41,7 @@ export class CompareView {
   render(): void {
     const { session } = this;
     if (!session.trace.processes.some((process) => process.side === 1)) {
-      fill(this.element, h("div", { class: "empty" }, "Drop a second trace on the page, or open one, to see both on one clock and what changed. ", h("button", { onclick: this.onOpen }, "Open a second trace…")));
+      fill(this.element, h("div", { class: "empty" }, "Drop or open a second trace to see both on one clock, and what changed. ", h("button", { onclick: this.onOpen }, "Open a second trace…")));
       return;
     }
     const before = this.side(0);

@@ -4,11 +4,11 @@ import { byId, fill, h } from "./dom.ts";
 
 const SHEET: [string, [string, string][]][] = [
   ["Timeline", [
-    ["Click", "select a sample: what others share with it turns orange"],
-    ["Shift-click, p", "pin a second stack: its base turns green"],
-    ["Drag", "choose a range of time for the panels"],
-    ["Double-click", "zoom to the run of the same base"],
-    ["Wheel", "scroll; sideways or with Shift: move in time"],
+    ["Click", "select a sample; what others share lights up"],
+    ["Shift-click, p", "pin a second stack, in green"],
+    ["Drag", "choose a range for the panels"],
+    ["Double-click", "zoom to what shares the base"],
+    ["Wheel", "scroll; with Shift: move in time"],
     ["Ctrl-wheel, pinch", "zoom at the pointer"],
     ["Shift-drag, ruler", "move in time"],
     ["w s, + −", "zoom in, out"],
@@ -18,11 +18,11 @@ const SHEET: [string, [string, string][]][] = [
   ]],
   ["Samples", [
     ["Enter", "select in the middle of the view"],
-    ["[ ]", "previous, next sample of the thread"],
+    ["[ ]", "previous, next sample"],
     ["{ }", "previous, next with another base"],
     ["n N, ↑ ↓", "next, previous thread"],
     ["x", "show the frames of the thread"],
-    ["Esc", "clear range, then selection"],
+    ["Esc", "clear"],
   ]],
   ["Frames", [
     ["f", "focus the function"],
@@ -37,12 +37,12 @@ const SHEET: [string, [string, string][]][] = [
   ]],
   ["View", [
     ["1 … 7", "the panels"],
-    ["/", "search; Enter and Shift-Enter go on"],
+    ["/", "search; (Shift-)Enter goes on"],
     ["l", "same line, or same function"],
     ["o", "light up: all, process, thread"],
-    ["i", "flame graph from the inside out"],
+    ["i", "invert the flame graph"],
     ["h", "only what runs"],
-    ["t", "clock or time since start"],
+    ["t", "clock, or since the start"],
     ["? ", "this sheet"],
   ]],
 ];
@@ -59,7 +59,7 @@ export function showHelp(): void {
         h("section", {}, h("h3", {}, title), h("dl", {}, ...keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]))),
       ),
     ),
-    h("p", {}, "Search takes plain text, app.py:31, or /a regular expression/. The page needs no network and sends nothing. It holds source lines and command lines of what was recorded: mind who gets it."),
+    h("p", {}, "Search takes text, app.py:31 or /a regular expression/. The page sends nothing; it holds source lines and command lines: mind who gets it."),
     h("button", { autofocus: true, onclick: () => dialog.close() }, "Close"),
   );
   if (!dialog.open) dialog.showModal();

@@ -9,6 +9,8 @@ import type { Session } from "./session.ts";
 
 /** Rows kept ready above and below what is visible, in pixels. */
 const MARGIN = 300;
+/** The kind of what is dragged: a track's number. */
+const MOVED = "x-pyebpf/track";
 
 export class Labels {
   private grid = byId("labels");
@@ -108,12 +110,9 @@ export class Labels {
       ),
     );
     element.addEventListener("dblclick", () => this.toggleTrack(number));
-    element.addEventListener("dragstart", (event) => {
-      event.dataTransfer?.setData("text/x-pyebpf-track", String(number));
-      element.classList.add("drag");
-    });
+    element.addEventListener("dragstart", (event) => event.dataTransfer?.setData(MOVED, String(number)));
     element.addEventListener("drop", (event) => {
-      const moved = event.dataTransfer?.getData("text/x-pyebpf-track");
+      const moved = event.dataTransfer?.getData(MOVED);
       if (!moved) return;
       handled(event);
       this.move(Number(moved), number);

@@ -58,7 +58,6 @@ export class Session {
   frame = -1;
   /** Hovering a frame: only what shares at least so many frames lights up. */
   threshold = 0;
-  cursor: { track: number; time: number } | null = null;
   transforms: Transform[] = [];
   private undone: Transform[][] = [];
   settings: Settings = {

@@ -29,7 +29,7 @@ export class StackPanel {
     const { session, panel } = this;
     const { selection, tree } = session;
     if (!selection) {
-      fill(panel, h("div", { class: "empty" }, "Click a sample in the timeline. Its stack shows here, and in every other sample the part that it shares with this one turns orange."));
+      fill(panel, h("div", { class: "empty" }, "Click a sample. Its stack shows here, and in all others the part that they share with it turns orange."));
       return;
     }
     const node = tree.nodeOf[selection.stack];

@@ -31,8 +31,6 @@ export class Timeline {
   private width = 1;
   private height = 1;
   private ratio = 1;
-  /** How long the last paint took, in milliseconds. */
-  painted = 0;
 
   constructor(private session: Session) {
     this.scanner = new ExtremeScanner(session, () => this.paint());
@@ -85,7 +83,6 @@ export class Timeline {
   }
 
   paint(): void {
-    const before = performance.now();
     const { session } = this;
     const { context, width, height, ratio } = prepare(this.canvas);
     this.width = Math.max(1, width);
@@ -122,7 +119,6 @@ export class Timeline {
     context.putImageData(this.image, 0, 0);
     for (const row of opened) this.flame(context, row, from, perColumn, scrolled);
     this.overlay(context, rows, scrolled);
-    this.painted = performance.now() - before;
   }
 
   private sample(track: number, from: number, perColumn: number): void {
@@ -385,8 +381,6 @@ export class Timeline {
 
   private leave(): void {
     this.tip.hidden = true;
-    if (this.session.cursor) this.session.cursor = null;
-    this.session.changed("frame");
   }
 
   private hover(x: number, y: number): void {

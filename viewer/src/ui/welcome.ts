@@ -10,7 +10,7 @@ export function showWelcome(onOpen: () => void, error = ""): void {
     welcome,
     h("h2", {}, error ? "This file cannot be shown" : "Open a trace"),
     error ? h("p", { class: "error", role: "alert" }, error) : null,
-    h("p", {}, "Drop a file here: a .pyebpf recording, a timeline .json, folded stacks, any of them also as .gz. Nothing leaves this page."),
+    h("p", {}, "Drop a file here: a .pyebpf recording, a timeline .json or folded stacks, also as .gz. Nothing leaves this page."),
     h("button", { onclick: onOpen }, "Choose a file…"),
   );
 }

@@ -225,7 +225,6 @@ export interface Now {
   litFrom: number;
   transformed: number;
   shown: number[];
-  paintMs: number;
 }
 
 export interface Sample {

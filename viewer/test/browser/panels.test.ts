@@ -132,6 +132,30 @@ test("states are switches: what is blocked, and where", () =>
     for (const state of ["009e73", "8a1538"]) assert.ok(colours.has(state), [...colours].join());
   }));
 
+test("what blocks the server: a few clicks on a recording of it", () =>
+  withViewer(trace("wall.html"), {}, async (viewer) => {
+    const { page } = viewer;
+    // The service waits for locks; the switch of that state shows where.
+    assert.match(await viewer.text("#window"), /lock \d+ %/);
+    await page.click("#window .chip[data-state='4']");
+    await page.click("#tab-top");
+    await viewer.frame();
+    assert.ok((await functionsOf(viewer)).slice(0, 3).some((name) => /wait|acquire/.test(name)), (await functionsOf(viewer)).join());
+    // In which of its own functions: the rest is hidden.
+    await page.click("text=My code");
+    await viewer.frame();
+    const mine = await functionsOf(viewer);
+    assert.ok(mine.slice(0, 2).includes("OrderHandler.do_POST") || mine.slice(0, 2).includes("do_POST"), mine.join());
+    await page.click("th[data-column=total] button");
+    await page.click("text=Lines");
+    assert.match(await viewer.text("#pane tbody"), /job\.done\.wait\(\)/);
+    // Who runs meanwhile lights up with a click.
+    await page.click("#window .chip[data-state='4']");
+    const { shown } = await viewer.now();
+    await viewer.clickSample(shown[1]);
+    assert.ok((await page.locator("#stack li").count()) > 0);
+  }));
+
 test("searching by text, place and expression", () =>
   withViewer(LIVE, {}, async (viewer) => {
     const { page } = viewer;

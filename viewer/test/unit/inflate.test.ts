@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { constants, deflateSync } from "node:zlib";
 import { crc32 } from "../../src/model/checksum.ts";
-import { inflate } from "../../src/model/inflate.ts";
+import { inflate, inflateLarge } from "../../src/model/inflate.ts";
 import { TraceError } from "../../src/model/limits.ts";
 import { random } from "./random.ts";
 
@@ -23,6 +23,15 @@ test("inflates what zlib deflates, at every level and strategy", () => {
       }
     }
   }
+});
+
+test("the browser's own way gives the same, and the same refusals", async () => {
+  for (const data of samples()) assert.deepEqual(await inflateLarge(deflateSync(data), data.length), data);
+  const packed = deflateSync(new Uint8Array(300_000).fill(7));
+  await assert.rejects(inflateLarge(packed, 299_999), TraceError);
+  await assert.rejects(inflateLarge(packed, 300_001), TraceError);
+  await assert.rejects(inflateLarge(packed.subarray(0, 20), 300_000), TraceError);
+  await assert.rejects(inflateLarge(Uint8Array.of(1, 2, 3), 3), TraceError);
 });
 
 test("refuses more or less than was promised", () => {

@@ -48,7 +48,7 @@ pub(crate) fn run(workspace: &Workspace, task: Task) -> anyhow::Result<()> {
         }
         Task::Screenshots => {
             let binary = crate::build::everything(workspace)?;
-            let trace = traces::make(workspace, &binary)?.join("live.html");
+            let trace = traces::make(workspace, &binary)?.join("wall.html");
             let mut command = node.command(&["screenshots.mjs"]);
             command.arg(trace).arg(workspace.root.join("docs"));
             process::run(command.env("PYEBPF_CHROMIUM", chromium()?))

@@ -1,7 +1,6 @@
 //! The traces that the viewer's tests open: one of a real service, recorded
 //! now, and some of a made-up one. It refuses to know what is done with them.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -119,27 +118,26 @@ pub(super) fn maker(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     Ok(workspace.target.join("release/synthetic"))
 }
 
-/// A service under load, into a page, a container and a timeline.
+/// A service under load: what ran into a page, a container and a timeline, and
+/// what waited as well into another page.
 fn record(workspace: &Workspace, binary: &Path, directory: &Path) -> anyhow::Result<()> {
     let service = Service::start(workspace)?;
     say(format!(
-        "sampling the service (process {}) for {DURATION}",
+        "sampling the service (process {}) twice for {DURATION}",
         service.pid()
     ));
-    let mut command = sudo::command(
-        binary,
-        &[(
-            "PATH",
-            &std::env::var_os("PATH").unwrap_or_default() as &OsStr,
-        )],
-    )?;
-    command
-        .args(["--hz", HZ, "--duration", DURATION, "--pid"])
-        .arg(service.pid().to_string());
-    for name in ["live.html", "live.pyebpf", "live.json"] {
-        command.arg("-o").arg(directory.join(name));
-    }
-    let recorded = process::run(&mut command);
+    let sample = |mode: &str, names: &[&str]| {
+        let mut command = sudo::command(binary, &[])?;
+        command
+            .args(["--mode", mode, "--hz", HZ, "--duration", DURATION, "--pid"])
+            .arg(service.pid().to_string());
+        for name in names {
+            command.arg("-o").arg(directory.join(name));
+        }
+        process::run(&mut command)
+    };
+    let recorded = sample("cpu", &["live.html", "live.pyebpf", "live.json"])
+        .and_then(|()| sample("wall", &["wall.html"]));
     service.stop()?;
     recorded
 }
