@@ -4,7 +4,6 @@
 mod bench;
 mod traces;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -175,7 +174,7 @@ fn chromium() -> anyhow::Result<PathBuf> {
 }
 
 fn on_path(program: &str) -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .map(|directory| directory.join(program))
         .find(|candidate| candidate.is_file())
