@@ -4,6 +4,7 @@
 // and the same trace as a container, which is dropped on the page alone.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -30,6 +31,21 @@ function privateMemory(parent) {
       const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
       const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(rollup)?.[1] ?? 0);
       most = Math.max(most, (of("Private_Dirty") + of("Private_Clean")) / 1024);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return most;
+}
+
+/** CPU time of the renderers of this browser so far, in ms: what does not depend on who else runs. */
+function processorTime(parent) {
+  let most = 0;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("--type=renderer") || !isBelow(pid, parent)) continue;
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+      most = Math.max(most, (Number(fields[11]) + Number(fields[12])) * 10);
     } catch {
       // It has ended meanwhile.
     }
@@ -67,6 +83,7 @@ async function once(drops) {
     result.ready = await view.evaluate(() => window.__pyebpf.readyAt);
   }
   clearInterval(watching);
+  result.processor = processorTime(server.process().pid);
   result.rows = await view.evaluate(() => window.__pyebpf.rowCount);
   result.threads = await view.evaluate(() => window.__pyebpf.threads.length);
   result.peak = peak;
@@ -120,12 +137,14 @@ async function once(drops) {
   return result;
 }
 
+console.log(`${cpus().length} CPUs, load average ${loadavg()[0].toFixed(1)}`);
 for (const [name, drops] of [["the page", false], ["the container, dropped", true]]) {
   const results = [];
   for (let turn = 0; turn < TIMES; turn++) results.push(await once(drops));
   const all = (key) => results.map((result) => result[key]);
   console.log(`${name}: ${results[0].rows} rows, ${results[0].threads} threads, file ${(statSync(drops ? container : page).size / 1e6).toFixed(1)} MB`);
   console.log(`  ready                    ${spread(all("ready"))} ms`);
+  console.log(`  CPU time until then      ${spread(all("processor"))} ms, of all threads of the page`);
   console.log(`  memory, at rest          ${spread(all("memory"))} MB; the most while loading ${spread(all("peak"))} MB`);
   const clicks = results.flatMap(({ clicks }) => clicks);
   console.log(`  a click, until painted   ${spread(clicks)} ms`);
