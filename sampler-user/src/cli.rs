@@ -15,6 +15,7 @@ Examples:
   pyebpf convert a.pyebpf -o a.json        any trace in, any format out
   pyebpf report a.pyebpf                   where the time went, as text
   pyebpf view a.pyebpf                     shows it in the browser
+  sudo pyebpf dump --pid 1234              every thread's stack, now
   sudo pyebpf ps                           which Python processes there are
   pyebpf doctor                            what this kernel and your rights allow
 
@@ -34,6 +35,13 @@ Signals:
   Ctrl-C, SIGTERM, SIGHUP  stop, write the files, print the summary
   a second Ctrl-C          leave the .pyebpf file as it is, for `pyebpf convert`
   SIGUSR1                  write the files as of now, and go on";
+
+const DUMP_EXAMPLES: &str = "\
+Examples:
+  sudo pyebpf dump --pid 1234
+  sudo pyebpf dump --pid 1234 --json | jq '.threads[] | select(.holds_gil) | .name'
+
+The process is not stopped, also when it hangs. Frames are innermost first.";
 
 const CONVERT_EXAMPLES: &str = "\
 Examples:
@@ -98,6 +106,8 @@ impl CommandLine {
 pub enum Verb {
     /// Record Python processes until they end, a time is over, or Ctrl-C
     Record(RecordArguments),
+    /// Show what every thread of a process does now, with its whole stack
+    Dump(DumpArguments),
     /// List the Python processes: version, build, container, or why not supported
     Ps(ListingArguments),
     /// Say what this kernel and these rights allow, and what to do about the rest
@@ -201,6 +211,18 @@ pub enum SplitArgument {
     Process,
     /// A file for each thread
     Thread,
+}
+
+/// The arguments of `dump`.
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_help = DUMP_EXAMPLES)]
+pub struct DumpArguments {
+    /// The process
+    #[arg(long, short, value_name = "PID", allow_hyphen_values = true)]
+    pub pid: String,
+    /// Print JSON, in a documented and stable schema
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The arguments of the verbs that print a list.

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 use regex::Regex;
 
 use crate::cli::{
-    ConvertArguments, ModeArgument, RecordArguments, ReportArguments, SelectionArguments,
-    ViewArguments,
+    ConvertArguments, DumpArguments, ModeArgument, RecordArguments, ReportArguments,
+    SelectionArguments, ViewArguments,
 };
 use crate::convert::{FrameSelection, Privacy, Selection};
 use crate::trace::Mode;
@@ -243,6 +243,24 @@ impl ViewConfig {
             input: typed.input.clone(),
             open: !typed.no_open,
         }
+    }
+}
+
+/// A dump, as it is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DumpConfig {
+    /// The process (a thread group id).
+    pub pid: u32,
+}
+
+impl DumpConfig {
+    /// Checks the arguments of `dump`.
+    ///
+    /// # Errors
+    /// [`UsageError::ProcessId`].
+    pub fn from_arguments(typed: &DumpArguments) -> Result<Self, UsageError> {
+        let pid = process_id(&typed.pid)?;
+        Ok(Self { pid })
     }
 }
 

@@ -7,13 +7,15 @@ use std::time::SystemTime;
 
 use crate::analysis::{Analysis, Comparison};
 use crate::bpf::kernel::{Kernel, KernelError, KernelOptions};
-use crate::cli::{ListingArguments, Verb};
+use crate::cli::{DumpArguments, ListingArguments, Verb};
 use crate::config::{
-    ConvertConfig, ExitStatus, RecordConfig, ReportConfig, Surroundings, UsageError, ViewConfig,
+    ConvertConfig, DumpConfig, ExitStatus, RecordConfig, ReportConfig, Surroundings, UsageError,
+    ViewConfig,
 };
 use crate::convert::{ConvertError, read_trace};
 use crate::delivery::{DeliveryError, convert_file, open_input};
 use crate::doctor::{Diagnosis, Probe};
+use crate::dump::{Dump, DumpError};
 use crate::ps::Listing;
 use crate::recorder::{RecordError, record};
 use crate::view::{ViewError, view};
@@ -41,6 +43,9 @@ pub enum VerbError {
     /// The page.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// The dump.
+    #[error(transparent)]
+    Dump(#[from] DumpError),
     /// The list of processes.
     #[error("cannot list the processes: {0}")]
     List(io::Error),
@@ -56,6 +61,7 @@ impl VerbError {
             Self::Usage(_) => ExitStatus::USAGE,
             Self::Record(error) => error.exit_status(),
             Self::Convert(error) => error.exit_status(),
+            Self::Dump(error) => error.exit_status(),
             Self::Report { .. } | Self::View(_) | Self::List(_) | Self::Print(_) => {
                 ExitStatus::ERROR
             }
@@ -86,6 +92,7 @@ pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
         }
         Verb::Report(typed) => report(&ReportConfig::from_arguments(&typed)?),
         Verb::View(typed) => Ok(view(&ViewConfig::from_arguments(&typed))?),
+        Verb::Dump(typed) => dump(&typed),
         Verb::Ps(typed) => ps(&typed),
         Verb::Doctor(typed) => doctor(&typed),
     }
@@ -119,6 +126,19 @@ fn report(config: &ReportConfig) -> Result<ExitStatus, VerbError> {
             }
         }
     }
+    Ok(ExitStatus::DATA)
+}
+
+fn dump(typed: &DumpArguments) -> Result<ExitStatus, VerbError> {
+    let dump = Dump::take(DumpConfig::from_arguments(typed)?)?;
+    let text = if typed.json {
+        dump.to_json()
+            .map_err(|error| VerbError::Print(error.into()))?
+            + "\n"
+    } else {
+        dump.to_string()
+    };
+    print(&text)?;
     Ok(ExitStatus::DATA)
 }
 

@@ -6,6 +6,7 @@
 //! A test waits for a line that a script or the profiler prints. Scripts are in
 //! `scripts`; they run in every interpreter found.
 
+mod dumped;
 mod machine;
 mod marks;
 mod recording;
@@ -19,6 +20,7 @@ mod chain;
 mod children;
 mod constructs;
 mod depth;
+mod dump;
 mod forged;
 mod oracle;
 mod outputs;

@@ -45,7 +45,7 @@ fn no_stack_is_impossible() {
     });
 }
 
-fn check(row: &Row, marks: &Marks) -> Result<(), String> {
+pub(crate) fn check(row: &Row, marks: &Marks) -> Result<(), String> {
     marks.check(row, |frame| made_number(frame).is_some())?;
     // Made code is between `made` and the leaf, whole or in its beginning.
     let mut numbers = row.frames.iter().filter_map(made_number);

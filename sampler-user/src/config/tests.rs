@@ -206,3 +206,25 @@ fn convert_needs_an_output_and_real_times() {
         })
     );
 }
+
+#[test]
+fn a_dump_is_of_one_process() {
+    let dump = |words: &[&str]| {
+        let words = ["pyebpf", "dump"].iter().chain(words);
+        let typed = CommandLine::try_parse_from(words).ok()?.into_verb();
+        match typed {
+            Verb::Dump(typed) => Some(DumpConfig::from_arguments(&typed)),
+            other => panic!("{other:?} is not dump"),
+        }
+    };
+    let pid = |pid| Some(Ok(DumpConfig { pid }));
+    assert_eq!(dump(&["--pid", "1234"]), pid(1234));
+    assert_eq!(dump(&["-p", "1", "--json"]), pid(1));
+    for wrong in ["0", "x", "-1", "4194305", "1,2"] {
+        let refused = UsageError::ProcessId {
+            value: wrong.to_owned(),
+        };
+        assert_eq!(dump(&["--pid", wrong]), Some(Err(refused)));
+    }
+    assert_eq!(dump(&[]), None, "which process?");
+}

@@ -208,7 +208,7 @@ impl Instance {
     }
 
     /// The addresses of the interpreters, the main one last.
-    fn interpreters(&self, memory: &impl UserMemory) -> Vec<u64> {
+    pub(super) fn interpreters(&self, memory: &impl UserMemory) -> Vec<u64> {
         let runtime = &self.runtime.layout.runtime;
         let mut found = Vec::new();
         let mut link = self

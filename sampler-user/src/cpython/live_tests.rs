@@ -19,6 +19,7 @@ use sampler_common::walk::{Codes, KnownCode, Walk};
 use sampler_common::window::Window;
 
 use crate::cpython::discovery::Discovery;
+use crate::cpython::gil::GilHolders;
 use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
 use crate::cpython::tls_slot::{ThreadState, thread_states};
@@ -222,6 +223,21 @@ fn check_routes(memory: &ProcessMemory, config: &ProcessConfig, state: ThreadSta
     find(&slot_only) == Ok(state.address)
 }
 
+/// Both threads have their numbers, and one waits with the GIL released.
+fn check_threads(memory: &ProcessMemory, instance: &Instance, pid: u32) {
+    let mut numbers = crate::process::identity::threads(pid).expect("it runs");
+    numbers.sort_unstable();
+    let threads = instance.python_threads(memory);
+    let found: Vec<u32> = threads.iter().map(|it| it.namespace_tid).collect();
+    assert_eq!(found, numbers, "{}", instance.runtime.version);
+    let main = threads.first().expect("there are two");
+    let states = thread_states(memory, &instance.runtime.layout, instance.runtime_address);
+    let last = states.last().expect("there are two");
+    assert_eq!(main.thread_pointer, last.thread_pointer, "the first made");
+    let nobody = Ok(GilHolders::Held(Vec::new()));
+    assert_eq!(instance.gil_holders(memory), nobody);
+}
+
 fn inspect(pid: u32) -> Instance {
     Discovery::new()
         .inspect(pid)
@@ -277,6 +293,7 @@ fn walks_every_interpreter_at_hand() {
             chains.iter().any(|chain| chain.starts_with("worker < ")),
             "{chains:?}"
         );
+        check_threads(&memory, &instance, pid);
         let version = instance.runtime.version;
         assert_eq!(version.to_string().trim_end_matches('t'), running.version);
         // 3.6 has a key too, but one that the walker does not know.

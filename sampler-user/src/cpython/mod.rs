@@ -8,12 +8,14 @@ pub(crate) mod debug_offsets_order;
 pub mod discovery;
 #[cfg(test)]
 mod forged;
+pub mod gil;
 pub mod instance;
 pub(crate) mod layout_rows;
 pub mod layout_table;
 pub mod line_table;
 #[cfg(test)]
 mod live_tests;
+pub mod native_threads;
 pub mod refusal;
 pub mod runtime;
 pub mod text;

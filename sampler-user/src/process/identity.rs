@@ -132,7 +132,7 @@ fn proc_path(pid: u32, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{name}"))
 }
 
-fn read_file(pid: u32, name: &str, limit: u64) -> Result<Vec<u8>, ProcessError> {
+pub(super) fn read_file(pid: u32, name: &str, limit: u64) -> Result<Vec<u8>, ProcessError> {
     let path = proc_path(pid, name);
     let mut content = Vec::new();
     File::open(&path)
@@ -141,7 +141,7 @@ fn read_file(pid: u32, name: &str, limit: u64) -> Result<Vec<u8>, ProcessError> 
     Ok(content)
 }
 
-fn malformed(pid: u32, name: &str) -> ProcessError {
+pub(super) fn malformed(pid: u32, name: &str) -> ProcessError {
     ProcessError::Io {
         pid,
         path: proc_path(pid, name),

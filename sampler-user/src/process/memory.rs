@@ -1,7 +1,7 @@
 //! Memory of another process, read without stopping it. It refuses to know what
 //! it reads; a process that is gone looks like memory that is not there.
 
-use std::io::IoSliceMut;
+use std::io::{self, IoSliceMut};
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
@@ -22,15 +22,29 @@ impl ProcessMemory {
             pid: Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX)),
         }
     }
+
+    /// Whether the word at `address` can be read, with the kernel's reason if not.
+    ///
+    /// # Errors
+    /// `EPERM` without the rights of a debugger, `ESRCH` when the process is gone,
+    /// `EFAULT` when there is nothing.
+    pub fn probe(&self, address: u64) -> io::Result<()> {
+        self.read(address, &mut [0; 8]).map(drop)
+    }
+
+    fn read(&self, address: u64, destination: &mut [u8]) -> io::Result<usize> {
+        let base = usize::try_from(address).map_err(io::Error::other)?;
+        let len = destination.len();
+        let remote = [RemoteIoVec { base, len }];
+        let local = &mut [IoSliceMut::new(destination)];
+        Ok(process_vm_readv(self.pid, local, &remote)?)
+    }
 }
 
 impl UserMemory for ProcessMemory {
     fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
-        let wanted = destination.len();
-        let base = usize::try_from(address).map_err(|_| MemoryFault { address })?;
-        let remote = [RemoteIoVec { base, len: wanted }];
-        match process_vm_readv(self.pid, &mut [IoSliceMut::new(destination)], &remote) {
-            Ok(read) if read == wanted => Ok(()),
+        match self.read(address, destination) {
+            Ok(read) if read == destination.len() => Ok(()),
             _ => Err(MemoryFault { address }),
         }
     }
@@ -46,5 +60,9 @@ mod tests {
         let memory = ProcessMemory::new(std::process::id());
         assert_eq!(memory.read_u64(&raw const value as u64), Ok(value));
         assert_eq!(memory.read_u64(0), Err(MemoryFault { address: 0 }));
+        let error = |memory: ProcessMemory| memory.probe(0).map_err(|it| it.raw_os_error());
+        assert_eq!(error(memory), Err(Some(libc::EFAULT)));
+        let nobody = ProcessMemory::new(u32::MAX);
+        assert_eq!(error(nobody), Err(Some(libc::ESRCH)));
     }
 }

@@ -11,3 +11,4 @@ pub mod identity;
 pub mod mapped_file;
 pub mod maps;
 pub mod memory;
+pub mod task;

@@ -11,7 +11,6 @@ mod session;
 mod signals;
 mod target_choice;
 mod threads;
-mod waiting;
 
 pub use error::RecordError;
 pub use record::record;

@@ -11,7 +11,7 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
 
 use super::threads::Threads;
-use super::waiting;
+
 use crate::bpf::events::{RawLifecycle, RawRecord, RawSample, decode};
 use crate::bpf::known_code::KnownCode;
 use crate::report::{Account, ProcessSummary, Summary};
@@ -19,6 +19,7 @@ use crate::symbolize::Symbolizer;
 use crate::targets::{FollowedProcess, Targets};
 use crate::timeline::{KernelTime, ProcessIndex, RowChange, State, TimelineBuilder};
 use crate::trace::{TraceError, TraceWriter};
+use crate::waiting;
 
 /// The stages, in the order a sample goes through them.
 pub(super) struct Session<W> {

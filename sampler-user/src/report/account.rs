@@ -117,7 +117,7 @@ fn name(reason: Refused) -> &'static str {
 }
 
 /// A reason as the end of a sentence that starts with a number of samples.
-fn in_words(reason: Refused) -> &'static str {
+pub(crate) fn in_words(reason: Refused) -> &'static str {
     match reason {
         StopReason::Complete => "complete",
         StopReason::Truncated => "too deep",

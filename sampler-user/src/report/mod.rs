@@ -5,6 +5,7 @@ mod account;
 mod pass_counts;
 mod summary;
 
+pub(crate) use account::in_words;
 pub use account::{Account, Refused};
 pub use pass_counts::PassCounts;
 pub use summary::{ProcessSummary, Summary};

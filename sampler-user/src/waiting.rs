@@ -32,7 +32,7 @@ const TRACED: u32 = 0x8;
 const GIL_SIZE: u64 = 208;
 
 /// What the thread waits for.
-pub(super) fn state(wait: &WaitFacts, c_library: CLibrary) -> State {
+pub fn state(wait: &WaitFacts, c_library: CLibrary) -> State {
     let task = wait.task_state;
     if task == 0 {
         return State::Runnable;

@@ -1,0 +1,173 @@
+//! Tells which of the kernel's threads each thread state belongs to, without a
+//! debugger's rights to stop them. It refuses to guess: a thread that neither the
+//! C library nor the interpreter knows the number of is left out.
+//!
+//! `PyThreadState.thread_id` is the address of the C library's own record of the
+//! thread, which begins with its own address and holds the number that the
+//! kernel gave it, in the pid namespace of the process. The kernel sets that to 0
+//! when the thread ends. It is there in every version of CPython, and right after
+//! a fork. Where it cannot be, `native_thread_id` (from 3.11) is asked.
+
+use sampler_common::memory::UserMemory;
+use sampler_common::window::Window;
+
+use crate::cpython::instance::{CLibrary, Instance};
+
+/// Most thread states that are looked at.
+const MAX_STATES: usize = 1 << 16;
+/// How often the list is read while threads that start or end change it.
+const ATTEMPTS: u32 = 5;
+
+/// A thread that has run Python code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PythonThread {
+    /// Its number in the innermost pid namespace it lives in.
+    pub namespace_tid: u32,
+    /// `PyThreadState.thread_id`, which is its thread pointer.
+    pub thread_pointer: u64,
+}
+
+/// Where a C library notes a thread's number, from the thread pointer.
+struct NumberPlace {
+    /// A pointer to itself.
+    own_address: u64,
+    /// The number, an `int`.
+    number: u64,
+}
+
+fn number_place(c_library: CLibrary) -> NumberPlace {
+    match c_library {
+        // struct pthread: header.self, tid; the same in 2.31 to 2.43.
+        CLibrary::Glibc => NumberPlace {
+            own_address: 0x10,
+            number: 0x2d0,
+        },
+        // struct pthread of musl 1.2: self, tid.
+        CLibrary::Musl => NumberPlace {
+            own_address: 0,
+            number: 0x30,
+        },
+    }
+}
+
+impl Instance {
+    /// The threads that have a thread state, each once. The list changes while
+    /// it is read; what could be read of it is given.
+    pub fn python_threads(&self, memory: &impl UserMemory) -> Vec<PythonThread> {
+        let mut threads = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let is_whole = self.collect(memory, &mut threads);
+            threads.sort_unstable_by_key(|it: &PythonThread| (it.namespace_tid, it.thread_pointer));
+            threads.dedup();
+            if is_whole {
+                break;
+            }
+        }
+        threads
+    }
+
+    /// Reads the list once; whether it was as a list should be.
+    fn collect(&self, memory: &impl UserMemory, threads: &mut Vec<PythonThread>) -> bool {
+        let layout = &self.runtime.layout;
+        let mut state = Window::zeroed();
+        let mut seen = 0;
+        for interpreter in self.interpreters(memory) {
+            let head = interpreter.wrapping_add(layout.runtime.interp_threads_head.into());
+            let Ok(mut next) = memory.read_u64(head) else {
+                return false;
+            };
+            while next != 0 {
+                seen += 1;
+                // Room for `native_thread_id` too.
+                let size = layout.thread.read_size.saturating_add(8);
+                let is_read = state.load(memory, next, size).is_ok();
+                let is_here = is_read && state.u64_at(layout.thread.interp) == interpreter;
+                if !is_here || seen > MAX_STATES {
+                    return false;
+                }
+                threads.extend(self.native(memory, &state));
+                next = state.u64_at(layout.thread.next);
+            }
+        }
+        true
+    }
+
+    fn native(&self, memory: &impl UserMemory, state: &Window) -> Option<PythonThread> {
+        let at = self.runtime.layout.thread.thread_id;
+        let thread_pointer = state.u64_at(at);
+        let by_library = number_in_library(memory, number_place(self.c_library), thread_pointer);
+        let by_python = || {
+            let native_thread_id = at.checked_add(self.native_thread_id_behind()?)?;
+            u32::try_from(state.u64_at(native_thread_id)).ok()
+        };
+        let namespace_tid = by_library.or_else(by_python)?;
+        (namespace_tid != 0).then_some(PythonThread {
+            namespace_tid,
+            thread_pointer,
+        })
+    }
+
+    /// Distance of `native_thread_id` from `thread_id`: they are neighbours
+    /// (Include/cpython/pystate.h, from 3.11).
+    fn native_thread_id_behind(&self) -> Option<u16> {
+        (self.runtime.version.minor >= 11).then_some(8)
+    }
+}
+
+/// What the C library says; `None` when this is not its record of a thread.
+fn number_in_library(
+    memory: &impl UserMemory,
+    place: NumberPlace,
+    thread_pointer: u64,
+) -> Option<u32> {
+    let own_address = memory
+        .read_u64(thread_pointer.wrapping_add(place.own_address))
+        .ok()?;
+    if own_address != thread_pointer {
+        return None;
+    }
+    let mut number = [0; 4];
+    memory
+        .read_bytes(thread_pointer.wrapping_add(place.number), &mut number)
+        .ok()?;
+    Some(u32::from_le_bytes(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use sampler_common::memory::MemoryFault;
+
+    use super::*;
+
+    struct Record {
+        own_address: u64,
+        number: u32,
+    }
+
+    const POINTER: u64 = 0x7f00_0000_0740;
+
+    impl UserMemory for Record {
+        fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
+            match address - POINTER {
+                0x10 => destination.copy_from_slice(&self.own_address.to_le_bytes()),
+                0x2d0 => destination.copy_from_slice(&self.number.to_le_bytes()),
+                _ => return Err(MemoryFault { address }),
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_record_must_know_its_own_address() {
+        let told = |own_address, c_library| {
+            let record = Record {
+                own_address,
+                number: 4711,
+            };
+            number_in_library(&record, number_place(c_library), POINTER)
+        };
+        assert_eq!(told(POINTER, CLibrary::Glibc), Some(4711));
+        assert_eq!(told(POINTER + 8, CLibrary::Glibc), None);
+        assert_eq!(told(POINTER, CLibrary::Musl), None);
+    }
+}

@@ -1,0 +1,227 @@
+//! Waits for what is found out of a process, with an end: reading the memory of a
+//! process that hangs can hang too. It refuses to find out anything itself.
+//!
+//! The work is done by a thread of its own. When that says nothing for some time,
+//! the Python thread that it was looking at is left out, and another thread goes
+//! on with the rest; what the first one waits for may never come.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use super::{Dump, DumpError, DumpedThread, StackQuality};
+use crate::cpython::refusal::Refusal;
+
+/// How often another thread goes on.
+const RESTARTS: usize = 3;
+/// How much longer our own work may take than an answer of the process: the
+/// kernel checks the sampling program, perhaps on a machine that is very busy.
+const OWN_WORK: u32 = 12;
+
+/// What a worker has to do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Order {
+    /// Threads that are left out.
+    pub(super) without: BTreeSet<u32>,
+}
+
+/// What a worker has found out, in this order.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// The process cannot be looked into at all.
+    Refused(Refusal),
+    /// All threads, without what is in the memory of the process.
+    Threads(Vec<DumpedThread>),
+    /// Who the process is.
+    Process {
+        namespace_pid: u32,
+        name: String,
+        cmdline: String,
+    },
+    /// Which Python it runs.
+    Python(String),
+    /// Who holds a GIL.
+    Gil(Option<Vec<u32>>),
+    /// Something that takes long is about to be done, and that the process has no
+    /// part in.
+    OwnWork,
+    /// The memory that belongs to this thread is about to be read.
+    LookingAt(u32),
+    /// A thread and its stack.
+    Thread(DumpedThread),
+    /// Why the stack of a thread could not be looked at.
+    ThreadProblem(u32, String),
+    /// A thread that was there, and ended since.
+    ThreadEnded(u32),
+    /// What could not be found out.
+    Problem(String),
+    /// That is all.
+    Done,
+}
+
+/// Where findings go.
+pub(super) type Findings = Sender<Finding>;
+
+/// Has a worker find out, and puts together what it finds.
+pub(super) fn collect<Work>(pid: u32, patience: Duration, work: Work) -> Result<Dump, DumpError>
+where
+    Work: Fn(Order, &Findings) + Send + Sync + 'static,
+{
+    let work = Arc::new(work);
+    let mut assembly = Assembly::default();
+    let mut order = Order::default();
+    for _ in 0..=RESTARTS {
+        let (sender, findings) = mpsc::channel();
+        let work = Arc::clone(&work);
+        let of_thread = order.clone();
+        thread::Builder::new()
+            .name("dump".into())
+            .spawn(move || work(of_thread, &sender))
+            .map_err(DumpError::Thread)?;
+        assembly.looking_at = None;
+        assembly.is_own_work = false;
+        let hangs = loop {
+            let wait = match assembly.is_own_work {
+                true => patience * OWN_WORK,
+                false => patience,
+            };
+            match findings.recv_timeout(wait) {
+                Ok(Finding::Done) => break false,
+                Ok(Finding::Refused(refusal)) => return assembly.refused(pid, refusal),
+                Ok(finding) => assembly.add(finding),
+                Err(RecvTimeoutError::Timeout) => break true,
+                Err(RecvTimeoutError::Disconnected) => {
+                    assembly.problem("it could not be looked at to the end".into());
+                    break false;
+                }
+            }
+        };
+        match assembly.looking_at.filter(|_| hangs) {
+            Some(tid) => {
+                order.without.insert(tid);
+                order.without.extend(assembly.done.iter());
+                assembly.give_up(tid, patience);
+            }
+            None => {
+                if hangs && assembly.is_own_work {
+                    assembly.problem("threads that run could not be sampled in time".into());
+                } else if hangs {
+                    assembly.problem(format!(
+                        "the memory of the process could not be read: \
+                         no answer within {} s, it may be waiting for a page or a disk itself",
+                        patience.as_secs()
+                    ));
+                }
+                return assembly.finish(pid);
+            }
+        }
+    }
+    assembly.problem("its memory gives no answer too often; other threads are left out".into());
+    assembly.finish(pid)
+}
+
+#[derive(Default)]
+struct Assembly {
+    dump: Dump,
+    looking_at: Option<u32>,
+    is_own_work: bool,
+    done: BTreeSet<u32>,
+}
+
+impl Assembly {
+    fn add(&mut self, finding: Finding) {
+        self.is_own_work = matches!(finding, Finding::OwnWork);
+        match finding {
+            Finding::Threads(threads) => {
+                // Another worker's would undo what was found since.
+                if self.dump.threads.is_empty() {
+                    self.dump.threads = threads;
+                }
+            }
+            Finding::Process {
+                namespace_pid,
+                name,
+                cmdline,
+            } => {
+                self.dump.namespace_pid = namespace_pid;
+                self.dump.name = name;
+                self.dump.cmdline = cmdline;
+            }
+            Finding::Python(version) => self.dump.python = Some(version),
+            Finding::Gil(holders) => self.dump.gil_holders = holders,
+            Finding::LookingAt(tid) => self.looking_at = Some(tid),
+            Finding::Thread(thread) => {
+                self.looking_at = None;
+                self.done.insert(thread.tid);
+                self.place(thread);
+            }
+            Finding::ThreadProblem(tid, problem) => {
+                self.looking_at = None;
+                self.done.insert(tid);
+                self.thread_problem(tid, problem);
+            }
+            Finding::ThreadEnded(tid) => {
+                self.looking_at = None;
+                self.dump.threads.retain(|thread| thread.tid != tid);
+            }
+            Finding::Problem(problem) => self.problem(problem),
+            Finding::OwnWork => self.looking_at = None,
+            Finding::Refused(_) | Finding::Done => {}
+        }
+    }
+
+    fn place(&mut self, thread: DumpedThread) {
+        let threads = &mut self.dump.threads;
+        match threads.iter_mut().find(|it| it.tid == thread.tid) {
+            Some(place) => *place = thread,
+            None => threads.push(thread),
+        }
+    }
+
+    fn problem(&mut self, problem: String) {
+        if !self.dump.problems.contains(&problem) {
+            self.dump.problems.push(problem);
+        }
+    }
+
+    fn give_up(&mut self, tid: u32, patience: Duration) {
+        let within = patience.as_secs();
+        let problem = format!("its memory could not be read within {within} s");
+        self.thread_problem(tid, problem);
+    }
+
+    fn thread_problem(&mut self, tid: u32, problem: String) {
+        let threads = &mut self.dump.threads;
+        if let Some(thread) = threads.iter_mut().find(|it| it.tid == tid) {
+            thread.problem = Some(problem);
+        }
+    }
+
+    /// A refusal, unless it comes from the process's end and something was seen.
+    fn refused(self, pid: u32, refusal: Refusal) -> Result<Dump, DumpError> {
+        match refusal {
+            Refusal::Gone { .. } if !self.dump.threads.is_empty() => self.finish(pid),
+            refusal => Err(refusal.into()),
+        }
+    }
+
+    fn finish(mut self, pid: u32) -> Result<Dump, DumpError> {
+        let holders = self.dump.gil_holders.as_deref().unwrap_or_default();
+        for thread in &mut self.dump.threads {
+            thread.holds_gil = holders.contains(&thread.tid);
+        }
+        self.dump.threads.sort_by_key(|thread| thread.tid);
+        let is_there = |thread: &DumpedThread| thread.state != super::gather::ENDED;
+        let has_stack = |thread: &DumpedThread| thread.stack != StackQuality::None;
+        let has_threads = self.dump.threads.iter().any(is_there);
+        if !has_threads && !self.dump.threads.iter().any(has_stack) {
+            return Err(DumpError::Ended { pid });
+        }
+        Ok(self.dump)
+    }
+}
+
+#[cfg(test)]
+mod tests;
