@@ -123,7 +123,7 @@ impl Gathering<'_> {
             if status.has_ended() {
                 return Err(ProcessError::Gone { pid: self.pid });
             }
-            if !status.is_off_cpu() {
+            if !status.is_waiting() {
                 return Ok(None);
             }
             self.tell(Finding::LookingAt(tid));

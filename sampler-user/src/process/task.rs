@@ -47,8 +47,8 @@ impl TaskStatus {
         }
     }
 
-    /// Whether it is on no CPU for certain. One that is `R` may be on one.
-    pub fn is_off_cpu(&self) -> bool {
+    /// Whether it waits or is about to. One that is `R` runs, or could.
+    pub fn is_waiting(&self) -> bool {
         self.letter != b'R'
     }
 
@@ -166,7 +166,7 @@ mod tests {
         let tid = nix::unistd::gettid().as_raw().cast_unsigned();
         let status = TaskStatus::read(pid, tid).expect("we may look at ourselves");
         assert_eq!((status.letter, status.task_state()), (b'R', 0));
-        assert!(!status.is_off_cpu() && !status.has_ended());
+        assert!(!status.is_waiting() && !status.has_ended());
         assert!(status.namespace_tid > 0);
         match SystemCall::read(pid, tid).expect("we may look at ourselves") {
             SystemCall::Call { number, .. } => assert_eq!(i64::from(number), libc::SYS_read),
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(&status.comm[..6], b"a\nb\\c\0");
         assert_eq!((status.letter, status.task_state()), (b'D', 2));
         assert_eq!((status.namespace_tid, status.switches), (5, 42));
-        assert!(status.is_off_cpu());
+        assert!(status.is_waiting());
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! One look at one thread: its stack, why it waits, and whether it stood still
 //! meanwhile. It refuses to show a stack as proven that could have changed.
+//!
+//! A thread that is about to wait is called sleeping while it still runs, and may
+//! find that it need not wait. But `/proc/PID/task/TID/syscall` shows a call only
+//! of a thread that has left its CPU (`task_current_syscall`, lib/syscall.c). So:
+//! the count of switches, the call, the walk, the call, the count. If the thread
+//! ran between the two calls, it left its CPU once more, and the counts differ.
 
 use bytemuck::Zeroable;
 use sampler_common::code_cache::CodeCache;
@@ -63,9 +69,9 @@ impl Looker {
         }))
     }
 
-    /// Looks at a thread that was off CPU when `before` was read. The result has
-    /// [`StopReason::Moved`] and no frames if it was not all the time since; its
-    /// `time` is 0.
+    /// Looks at a thread that was about to wait, or waited, when `before` was read.
+    /// The result has [`StopReason::Moved`] and no frames if it ran while it was
+    /// looked at; its `time` is 0.
     ///
     /// # Errors
     /// [`ProcessError`] when the thread is gone or may not be looked at.
@@ -83,11 +89,9 @@ impl Looker {
         if header.thread_state != 0 && i64::from(header.wait.syscall) == libc::SYS_futex {
             header.wait.gil = gil_address(memory, config, &search.state);
         }
+        let is_off_cpu = SystemCall::read(thread.tgid, thread.tid)? != SystemCall::Running;
         let after = TaskStatus::read(thread.tgid, thread.tid)?;
-        let has_moved = wait.is_none()
-            || !before.is_off_cpu()
-            || !after.is_off_cpu()
-            || after.switches != before.switches;
+        let has_moved = wait.is_none() || !is_off_cpu || after.switches != before.switches;
         if has_moved {
             header.stop = StopReason::Moved as u32;
             header.frame_count = 0;
@@ -166,7 +170,7 @@ impl Looker {
 }
 
 /// Why a thread waits; `None` for one that runs by now.
-fn wait_facts(
+pub(super) fn wait_facts(
     thread: RemoteThread,
     status: &TaskStatus,
 ) -> Result<Option<WaitFacts>, ProcessError> {
