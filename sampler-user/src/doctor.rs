@@ -113,6 +113,22 @@ impl Diagnosis {
         self
     }
 
+    /// Adds what came of loading and attaching what looks at waiting threads.
+    #[must_use]
+    pub fn with_pass_result(mut self, result: Result<(), String>) -> Self {
+        const ID: &str = "task-iterator";
+        self.checks.push(match result {
+            Ok(()) => Check::ok(ID, "the kernel looks at waiting threads itself"),
+            Err(reason) => Check::wrong(
+                ID,
+                CheckResult::Limited,
+                format!("--mode wall looks at waiting threads from user space: {reason}"),
+                "use Linux 5.18 or later, which makes it cheaper",
+            ),
+        });
+        self
+    }
+
     /// The checks, in the order they are shown.
     pub fn checks(&self) -> &[Check] {
         &self.checks

@@ -157,15 +157,24 @@ fn ps(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
 }
 
 fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
-    let loaded = Kernel::load(KernelOptions {
+    let options = KernelOptions {
         follow_children: true,
         report_all_execs: true,
         ring_bytes: 1 << 16,
         passes: Some(10),
-    })
-    .and_then(|mut kernel| kernel.start_ticks(1));
-    let diagnosis = Diagnosis::examine(&Probe::of_this_system())
-        .with_load_result(loaded.map_err(|error: KernelError| error.to_string()));
+    };
+    let in_words = |error: KernelError| error.to_string();
+    let diagnosis = Diagnosis::examine(&Probe::of_this_system());
+    let diagnosis = match Kernel::load(options) {
+        Ok(mut kernel) => {
+            let ticks = kernel.start_ticks(1);
+            let passes = kernel.prepare_passes();
+            diagnosis
+                .with_load_result(ticks.map_err(in_words))
+                .with_pass_result(passes.map(drop).map_err(in_words))
+        }
+        Err(error) => diagnosis.with_load_result(Err(in_words(error))),
+    };
     let text = if typed.json {
         diagnosis.to_json() + "\n"
     } else {

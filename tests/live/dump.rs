@@ -13,21 +13,21 @@ use crate::machine::{Machine, machine};
 use crate::marks::{Marks, names};
 use crate::scratch::Scratch;
 use crate::target::{Target, scripts};
-use crate::timeline::Frame;
+use crate::timeline::{Frame, Row};
 
-/// The threads of `dump_states.py`, the state of each once all are where they
-/// stay, and the function that its stack ends in.
-const THREADS: [(&str, &str, &str); 10] = [
-    ("MainThread", "lock", "wait"),
-    ("sleeper", "sleeping", "sleeper"),
-    ("locked", "lock", "locked"),
-    ("eventful", "lock", "wait"),
-    ("receiver", "I/O", "receiver"),
-    ("selector", "I/O", "selector"),
-    ("poller", "I/O", "poller"),
-    ("hasher", "running", "hasher"),
-    ("wanting", "waiting for GIL", "wanting"),
-    ("holder", "running", "holder"),
+/// The threads of `dump_states.py`, and the state of each once all are where they
+/// stay.
+pub(crate) const THREADS: [(&str, &str); 10] = [
+    ("MainThread", "lock"),
+    ("sleeper", "sleeping"),
+    ("locked", "lock"),
+    ("eventful", "lock"),
+    ("receiver", "I/O"),
+    ("selector", "I/O"),
+    ("poller", "I/O"),
+    ("hasher", "running"),
+    ("wanting", "waiting for GIL"),
+    ("holder", "running"),
 ];
 
 /// How often a target is looked at until it is where it is going. A look takes
@@ -82,7 +82,7 @@ fn expect_states(
     dump: &Dumped,
     instead: impl Fn(&str) -> &'static [&'static str],
 ) -> Result<(), String> {
-    for (name, state, _) in THREADS {
+    for (name, state) in THREADS {
         let thread = dump.thread(name)?;
         let is_right = match instead(name) {
             [] => thread.state == state,
@@ -96,24 +96,31 @@ fn expect_states(
 }
 
 /// Whether a thread of `dump_states.py` has exactly the stack that it must have.
-pub(crate) fn check_stack(thread: &DumpedThread, marks: &Marks) -> Result<(), String> {
-    let (_, _, innermost) = THREADS
-        .iter()
-        .find(|(name, ..)| *name == thread.name)
-        .ok_or_else(|| format!("a thread too many: {thread:?}"))?;
-    marks.check(&thread.row, Frame::is_library)?;
-    let (outer, inner): (&[_], &[_]) = match (thread.name.as_str(), *innermost) {
-        ("MainThread", _) => (&["<module>"], &["wait", "wait"]),
-        ("eventful", _) => (&THREAD, &["work", "eventful", "wait", "wait"]),
-        (_, role) => (&THREAD, &["work", role]),
-    };
-    let expected: Vec<&str> = outer.iter().chain(inner).copied().collect();
-    let found = names(&thread.row);
-    if found == expected && thread.stack == "whole" && thread.problem.is_none() {
+fn check_stack(thread: &DumpedThread, marks: &Marks) -> Result<(), String> {
+    check_row(&thread.name, &thread.row, marks)?;
+    if thread.stack == "whole" && thread.problem.is_none() {
         Ok(())
     } else {
-        Err(format!("not {expected:?} but {found:?}: {thread:?}"))
+        Err(format!("not whole: {thread:?}"))
     }
+}
+
+/// Whether the thread `name` of `dump_states.py` can have this stack.
+pub(crate) fn check_row(name: &str, row: &Row, marks: &Marks) -> Result<(), String> {
+    if !THREADS.iter().any(|(known, _)| *known == name) {
+        return Err(format!("a thread too many: {name}"));
+    }
+    marks.check(row, Frame::is_library)?;
+    let (outer, inner): (&[_], &[_]) = match name {
+        "MainThread" => (&["<module>"], &["wait", "wait"]),
+        "eventful" => (&THREAD, &["work", "eventful", "wait", "wait"]),
+        role => (&THREAD, &["work", role]),
+    };
+    let expected: Vec<&str> = outer.iter().chain(inner).copied().collect();
+    let found = names(row);
+    (found == expected)
+        .then_some(())
+        .ok_or_else(|| format!("{name} is not in {expected:?} but in {found:?}"))
 }
 
 /// What `threading` calls a thread's target through.

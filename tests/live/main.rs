@@ -21,6 +21,7 @@ mod children;
 mod constructs;
 mod depth;
 mod dump;
+mod fallback;
 mod forged;
 mod oracle;
 mod outputs;

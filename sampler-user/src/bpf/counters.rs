@@ -17,6 +17,19 @@ impl CounterValues {
     pub fn get(&self, counter: Counter) -> u64 {
         self.0[counter as usize]
     }
+
+    /// Counts `number` more.
+    pub fn add(&mut self, counter: Counter, number: u64) {
+        let value = &mut self.0[counter as usize];
+        *value = value.saturating_add(number);
+    }
+
+    /// Counts what `other` has counted.
+    pub fn add_all(&mut self, other: &Self) {
+        for counter in Counter::ALL {
+            self.add(counter, other.get(counter));
+        }
+    }
 }
 
 impl Counters {

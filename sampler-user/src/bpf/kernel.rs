@@ -79,6 +79,14 @@ impl KernelError {
     }
 }
 
+impl KernelError {
+    /// Whether the kernel does not know something that was asked of it, while
+    /// nothing is missing in rights or in pyebpf itself.
+    pub fn is_about_a_feature(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Failed { .. })
+    }
+}
+
 /// What the kernel side needs to know before it is loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelOptions {

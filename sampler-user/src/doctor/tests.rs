@@ -230,6 +230,17 @@ fn the_load_result_is_the_proof() {
 }
 
 #[test]
+fn a_kernel_without_the_iterator_is_a_limit() {
+    let diagnosis = System::healthy().diagnosis();
+    let with = diagnosis.clone().with_pass_result(Ok(()));
+    assert_eq!(with.verdict(), CheckResult::Ok);
+    let without = diagnosis.with_pass_result(Err("no such function".to_owned()));
+    assert_eq!(without.verdict(), CheckResult::Limited);
+    let text = without.to_string();
+    assert!(text.contains("from user space: no such function"), "{text}");
+}
+
+#[test]
 fn json_has_the_documented_fields() {
     let system = System::healthy();
     system.write("proc/sys/kernel/osrelease", "5.15.0");

@@ -83,6 +83,7 @@ impl PassClock {
             skipped: load(&self.shared.skipped),
             failed: load(&self.shared.failed),
             nanoseconds: load(&self.shared.nanoseconds),
+            from_user_space: None,
         }
     }
 }

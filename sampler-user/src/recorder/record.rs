@@ -9,14 +9,13 @@ use tokio::sync::oneshot;
 use super::clock::{monotonic_now, trace_info};
 use super::error::RecordError;
 use super::outputs::Outputs;
-use super::pass_clock::{Pass, PassClock};
+use super::passes::{PreparedPasses, RunningPasses};
 use super::session::{FLUSH_EVERY, Session, Stages};
 use super::signals::{Request, Signals};
 use super::target_choice::{complain, hold, no_sample, selection};
 use super::threads::Threads;
 use crate::bpf::counters::Counters;
 use crate::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
-use crate::bpf::passes::Passes;
 use crate::bpf::ring::RecordRing;
 use crate::config::{ExitStatus, RecordConfig, Target, Verbosity};
 use crate::launch::HeldCommand;
@@ -62,8 +61,8 @@ struct Recording<'a> {
     config: &'a RecordConfig,
     records: RecordRing,
     counters: Counters,
-    /// The clock of passes over waiting threads.
-    passes: Option<PassClock>,
+    /// Passes over waiting threads.
+    passes: Option<RunningPasses>,
     session: Session<VisibleFile>,
     outputs: Outputs,
     signals: Signals,
@@ -97,7 +96,7 @@ impl<'a> Recording<'a> {
         })?;
         let passes = match config.mode {
             Mode::Cpu => None,
-            Mode::Wall | Mode::CpuAndWall => Some(kernel.prepare_passes()?),
+            Mode::Wall | Mode::CpuAndWall => Some(PreparedPasses::prepare(&mut kernel)?),
         };
         let KernelMaps {
             records,
@@ -125,7 +124,7 @@ impl<'a> Recording<'a> {
         };
         let period = Duration::from_secs(1) / config.hz;
         let passes = match passes {
-            Some(passes) => Some(start_passes(passes, period, &targets)?),
+            Some(passes) => Some(passes.start(period, &targets)?),
             None => None,
         };
         let session = Session::new(Stages {
@@ -193,7 +192,7 @@ impl<'a> Recording<'a> {
             let now = Instant::now();
             self.session.targets.look_at_pending(now);
             if let Some(passes) = &self.passes {
-                passes.follow(self.session.targets.sampled().collect());
+                passes.follow(&self.session.targets);
             }
             if now >= self.next_flush || self.session.wants_flush() {
                 self.next_flush = now + FLUSH_EVERY;
@@ -223,9 +222,21 @@ impl<'a> Recording<'a> {
 
     fn take_records(&mut self) -> usize {
         let Self {
-            records, session, ..
+            records,
+            session,
+            passes,
+            ..
         } = self;
-        records.drain(BATCH, |record| session.take(record))
+        let number = records.drain(BATCH, |record| {
+            if let Some(passes) = passes {
+                passes.take_before(record, |before| session.take(before));
+            }
+            session.take(record);
+        });
+        if let Some(passes) = passes.as_ref().filter(|_| number < BATCH) {
+            passes.take_all(|record| session.take(record));
+        }
+        number
     }
 
     fn flush(&mut self, is_behind: bool) -> Result<(), RecordError> {
@@ -262,11 +273,15 @@ impl<'a> Recording<'a> {
         while self.take_records() == BATCH {}
         self.progress.clear();
         let now = monotonic_now();
+        let mut kernel = self.counters.read();
+        if let Some(passes) = &self.passes {
+            passes.add_to(&mut kernel);
+        }
         let summary = Summary {
             elapsed: Duration::from_nanos(now.0.saturating_sub(start.0)),
             hz: self.config.hz,
-            kernel: self.counters.read(),
-            passes: self.passes.as_ref().map(PassClock::counts),
+            kernel,
+            passes: self.passes.as_ref().map(RunningPasses::counts),
             ..Summary::default()
         };
         let (container, summary) = self.session.finish(now, summary)?;
@@ -301,25 +316,6 @@ fn start_all(
         Some(command) => Some(command.release()?.ended),
         None => None,
     })
-}
-
-/// Starts passes over the threads of the processes that are sampled.
-fn start_passes(
-    passes: impl Pass,
-    period: Duration,
-    targets: &Targets,
-) -> Result<PassClock, RecordError> {
-    let tgids = targets.sampled().collect();
-    PassClock::start(passes, monotonic_now(), period, tgids).map_err(|source| RecordError::System {
-        doing: "start the passes over waiting threads",
-        source,
-    })
-}
-
-impl Pass for Passes {
-    fn run(&mut self, tgids: &[u32]) -> std::io::Result<()> {
-        Passes::run(self, tgids)
-    }
 }
 
 async fn ended(command: Option<&mut oneshot::Receiver<ExitStatus>>) -> ExitStatus {

@@ -3,5 +3,7 @@
 //! to look, and what is done with a stack.
 
 mod look;
+mod pass;
 
 pub use look::{Looker, RemoteThread};
+pub use pass::{PassTarget, PassTargets, RemotePass};

@@ -2,7 +2,7 @@
 //! run.
 
 /// The passes of a recording.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PassCounts {
     /// Passes that were run.
     pub run: u64,
@@ -12,4 +12,6 @@ pub struct PassCounts {
     pub failed: u64,
     /// The time all of them took, in nanoseconds.
     pub nanoseconds: u64,
+    /// Why they were made from user space, if they were.
+    pub from_user_space: Option<String>,
 }

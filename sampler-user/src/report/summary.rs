@@ -79,11 +79,15 @@ impl Summary {
                 .iter()
                 .map(|it| (it.name(), self.kernel.get(*it))),
         );
-        if let Some(passes) = self.passes {
+        if let Some(passes) = &self.passes {
             counts.extend([
                 ("passes", passes.run),
                 ("passes_skipped", passes.skipped),
                 ("passes_failed", passes.failed),
+                (
+                    "passes_from_user_space",
+                    u64::from(passes.from_user_space.is_some()),
+                ),
             ]);
         }
         counts
@@ -127,6 +131,14 @@ impl fmt::Display for Summary {
         for line in &self.not_sampled {
             writeln!(out, "  not sampled: {}", escape_for_terminal(line))?;
         }
+        let passes = self.passes.as_ref();
+        if let Some(reason) = passes.and_then(|it| it.from_user_space.as_deref()) {
+            let reason = escape_for_terminal(reason);
+            writeln!(
+                out,
+                "  waiting threads were looked at from user space: {reason}"
+            )?;
+        }
         self.losses(out, &total)
     }
 }
@@ -154,7 +166,7 @@ impl Summary {
             any = true;
             writeln!(out, "  {} {what}", counted(count, "sample"))?;
         }
-        let passes = self.passes.unwrap_or_default();
+        let passes = self.passes.clone().unwrap_or_default();
         for (count, what) in [
             (passes.skipped, "left out: the one before took too long"),
             (passes.failed, "failed"),
@@ -203,5 +215,29 @@ fn counted(number: u64, noun: &str) -> String {
         format!("1 {noun}")
     } else {
         format!("{number} {noun}{plural}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_from_user_space_are_named_with_their_reason() {
+        let mut summary = Summary {
+            passes: Some(PassCounts::default()),
+            ..Summary::default()
+        };
+        assert!(!summary.to_string().contains("user space"));
+        summary.passes = Some(PassCounts {
+            from_user_space: Some("this kernel\nis old".into()),
+            ..PassCounts::default()
+        });
+        let text = summary.to_string();
+        assert!(
+            text.contains("looked at from user space: this kernel\\nis old\n"),
+            "{text}"
+        );
+        assert!(summary.counts().contains(&("passes_from_user_space", 1)));
     }
 }

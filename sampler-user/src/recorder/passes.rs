@@ -1,0 +1,215 @@
+//! Chooses how waiting threads are looked at: by the kernel's task iterator or,
+//! where the kernel has none, from user space. It refuses to look at any.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::clock::monotonic_now;
+use super::error::RecordError;
+use super::pass_clock::{Pass, PassClock};
+use super::record_queue::{RecordQueue, time_of};
+use crate::bpf::counters::CounterValues;
+use crate::bpf::kernel::{Kernel, KernelError};
+use crate::bpf::passes::Passes;
+use crate::remote::{PassTarget, PassTargets, RemotePass};
+use crate::report::PassCounts;
+use crate::targets::{FollowedProcess, Targets};
+
+/// With the value `user`, passes are made from user space on every kernel.
+const CHOICE: &str = "PYEBPF_PASSES";
+
+/// A way to look at waiting threads that is there.
+pub(super) enum PreparedPasses {
+    /// The task iterator.
+    Kernel(Passes),
+    /// User space, for this reason.
+    UserSpace(String),
+}
+
+impl PreparedPasses {
+    /// Loads the task iterator, if this kernel has it.
+    ///
+    /// # Errors
+    /// [`KernelError`] when the kernel would have it, but something else is in
+    /// the way.
+    pub(super) fn prepare(kernel: &mut Kernel) -> Result<Self, KernelError> {
+        if std::env::var_os(CHOICE).is_some_and(|choice| choice == "user") {
+            return Ok(Self::UserSpace(format!("{CHOICE} says so")));
+        }
+        match kernel.prepare_passes() {
+            Ok(passes) => Ok(Self::Kernel(passes)),
+            Err(error) if error.is_about_a_feature() => Ok(Self::UserSpace(no_iterator(&error))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Starts passes over the threads of the processes that are sampled.
+    pub(super) fn start(
+        self,
+        period: Duration,
+        targets: &Targets,
+    ) -> Result<RunningPasses, RecordError> {
+        let now = monotonic_now();
+        let tgids = targets.sampled().collect();
+        let started = match self {
+            Self::Kernel(passes) => PassClock::start(passes, now, period, tgids)
+                .map(|clock| RunningPasses { clock, user: None }),
+            Self::UserSpace(reason) => {
+                let followed = PassTargets::default();
+                let queue = RecordQueue::default();
+                let sending = queue.clone();
+                let clock = || monotonic_now().0;
+                let pass = RemotePass::new(followed.clone(), clock, move |record: &[u8]| {
+                    sending.push(record)
+                });
+                let user = UserSpace {
+                    followed,
+                    queue,
+                    counters: pass.counters(),
+                    reason,
+                };
+                user.follow(targets);
+                PassClock::start(pass, now, period, tgids).map(|clock| RunningPasses {
+                    clock,
+                    user: Some(user),
+                })
+            }
+        };
+        started.map_err(|source| RecordError::System {
+            doing: "start the passes over waiting threads",
+            source,
+        })
+    }
+}
+
+/// Why there are no passes by the kernel, in words.
+fn no_iterator(error: &KernelError) -> String {
+    let error = error.to_string();
+    let first = error.lines().next().unwrap_or_default();
+    format!(
+        "the kernel has no task iterator with bpf_copy_from_user_task, which came with 5.18 ({first})"
+    )
+}
+
+/// Passes that are made.
+pub(super) struct RunningPasses {
+    clock: PassClock,
+    user: Option<UserSpace>,
+}
+
+struct UserSpace {
+    followed: PassTargets,
+    queue: RecordQueue,
+    counters: Arc<Mutex<CounterValues>>,
+    reason: String,
+}
+
+impl UserSpace {
+    fn follow(&self, targets: &Targets) {
+        let target = |process: &FollowedProcess| {
+            Some(PassTarget {
+                key: process.key,
+                tgid: process.tgid,
+                instance: process.python.as_ref()?.instance.clone(),
+            })
+        };
+        let alive = targets.processes().filter(|process| !process.has_ended);
+        self.followed.set(alive.filter_map(target));
+    }
+}
+
+impl RunningPasses {
+    /// From now on, passes look at the processes that are sampled now.
+    pub(super) fn follow(&self, targets: &Targets) {
+        if let Some(user) = &self.user {
+            user.follow(targets);
+        }
+        self.clock.follow(targets.sampled().collect());
+    }
+
+    /// Hands over the records from user space that are not younger than `record`,
+    /// one of the kernel side: rows are made in the order of time.
+    pub(super) fn take_before(&self, record: &[u8], take: impl FnMut(&[u8])) {
+        if let Some(user) = &self.user
+            && let Some(time) = time_of(record)
+        {
+            user.take(time, take);
+        }
+    }
+
+    /// Hands over all records from user space.
+    pub(super) fn take_all(&self, take: impl FnMut(&[u8])) {
+        if let Some(user) = &self.user {
+            user.take(u64::MAX, take);
+        }
+    }
+
+    /// Begins no other pass. One may still be under way.
+    pub(super) fn stop(&self) {
+        self.clock.stop();
+    }
+
+    /// What was counted so far.
+    pub(super) fn counts(&self) -> PassCounts {
+        PassCounts {
+            from_user_space: self.user.as_ref().map(|user| user.reason.clone()),
+            ..self.clock.counts()
+        }
+    }
+
+    /// Adds what passes from user space have counted of samples.
+    pub(super) fn add_to(&self, counters: &mut CounterValues) {
+        if let Some(user) = &self.user {
+            let counted = user.counters.lock().unwrap_or_else(PoisonError::into_inner);
+            counters.add_all(&counted);
+        }
+    }
+}
+
+impl UserSpace {
+    fn take(&self, until: u64, mut take: impl FnMut(&[u8])) {
+        while let Some(record) = self.queue.pop_until(until) {
+            take(&record);
+        }
+    }
+}
+
+impl Pass for Passes {
+    fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
+        Passes::run(self, tgids)
+    }
+}
+
+impl<Clock, Sink> Pass for RemotePass<Clock, Sink>
+where
+    Clock: FnMut() -> u64 + Send + 'static,
+    Sink: FnMut(&[u8]) -> bool + Send + 'static,
+{
+    fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
+        RemotePass::run(self, tgids);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_one_line() {
+        let error = KernelError::Refused {
+            program: "off_cpu".into(),
+            source: io::Error::from_raw_os_error(libc::EINVAL),
+            log: "unknown func bpf_copy_from_user_task#191\nand more".into(),
+        };
+        assert!(error.is_about_a_feature());
+        let reason = no_iterator(&error);
+        assert!(
+            reason.contains("5.18") && !reason.contains('\n'),
+            "{reason}"
+        );
+        let forbidden = KernelError::NotPermitted { doing: "load it" };
+        assert!(!forbidden.is_about_a_feature());
+    }
+}

@@ -1,0 +1,260 @@
+//! A pass over the threads of some processes from user space: what the kernel
+//! side's task iterator does, for kernels that have none (before 5.18), with the
+//! same records. It refuses to know when a pass is due, and who reads its records.
+//!
+//! A thread that is off CPU and whose count of switches has not moved since its
+//! last sample is left alone. The counts come from `/proc`, so that a pass costs
+//! some microseconds for each thread, also for one that sleeps. A thread that a
+//! tick has sampled and that has left its CPU since is sampled once more.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytemuck::Zeroable;
+use sampler_common::counter::Counter;
+use sampler_common::process::{ProcessConfig, ProcessKey};
+use sampler_common::sample::{RawFrame, RecordKind, SampleHeader};
+use sampler_common::stop::StopReason;
+use sampler_common::wait::Origin;
+
+use super::look::{Looker, RemoteThread, wait_facts};
+use crate::bpf::counters::CounterValues;
+use crate::cpython::instance::Instance;
+use crate::process::identity::threads;
+use crate::process::memory::ProcessMemory;
+use crate::process::task::TaskStatus;
+
+/// A process to pass over.
+#[derive(Clone, Debug)]
+pub struct PassTarget {
+    /// This life of it.
+    pub key: ProcessKey,
+    /// Thread group id.
+    pub tgid: u32,
+    /// Its interpreter.
+    pub instance: Instance,
+}
+
+/// Who the processes are that a pass is told by number.
+#[derive(Clone, Debug, Default)]
+pub struct PassTargets(Arc<Mutex<HashMap<u32, PassTarget>>>);
+
+impl PassTargets {
+    /// From now on, these.
+    pub fn set(&self, targets: impl Iterator<Item = PassTarget>) {
+        let targets = targets.map(|target| (target.tgid, target)).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = targets;
+    }
+
+    fn get(&self, tgid: u32) -> Option<PassTarget> {
+        let targets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.get(&tgid).cloned()
+    }
+}
+
+/// What passes remember, and where their records go.
+pub struct RemotePass<Clock, Sink> {
+    targets: PassTargets,
+    clock: Clock,
+    send: Sink,
+    counters: Arc<Mutex<CounterValues>>,
+    looker: Looker,
+    processes: HashMap<u32, SeenProcess>,
+}
+
+#[derive(Default)]
+struct SeenProcess {
+    key: Option<ProcessKey>,
+    threads: HashMap<u32, SeenThread>,
+    /// Thread pointers by the number in the innermost pid namespace.
+    pointers: BTreeMap<u32, u64>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct SeenThread {
+    /// At its last sample.
+    switches: u64,
+    task_state: u32,
+    is_sampled: bool,
+    /// Looks at which no thread pointer was known.
+    without_pointer: u32,
+}
+
+/// The process that a pass is in.
+struct Place<'a> {
+    tgid: u32,
+    instance: &'a Instance,
+    config: ProcessConfig,
+    memory: ProcessMemory,
+}
+
+impl<Clock, Sink> RemotePass<Clock, Sink>
+where
+    Clock: FnMut() -> u64,
+    Sink: FnMut(&[u8]) -> bool,
+{
+    /// Passes over `targets`. `clock` gives `CLOCK_MONOTONIC` in nanoseconds, and
+    /// `send` takes a record of the wire, or says that there is no room.
+    pub fn new(targets: PassTargets, clock: Clock, send: Sink) -> Self {
+        Self {
+            targets,
+            clock,
+            send,
+            counters: Arc::default(),
+            looker: Looker::new(),
+            processes: HashMap::new(),
+        }
+    }
+
+    /// What is counted, by the names of the kernel side.
+    pub fn counters(&self) -> Arc<Mutex<CounterValues>> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Looks at the processes with these thread group ids. One that has ended is
+    /// no error.
+    pub fn run(&mut self, tgids: &[u32]) {
+        self.processes.retain(|tgid, _| tgids.contains(tgid));
+        for tgid in tgids {
+            let Some(target) = self.targets.get(*tgid) else {
+                continue;
+            };
+            let Ok(tids) = threads(*tgid) else { continue };
+            let mut process = self.processes.remove(tgid).unwrap_or_default();
+            if process.key != Some(target.key) {
+                process = SeenProcess {
+                    key: Some(target.key),
+                    ..SeenProcess::default()
+                };
+            }
+            let place = Place {
+                tgid: *tgid,
+                instance: &target.instance,
+                config: target.instance.config(target.key),
+                memory: ProcessMemory::new(*tgid),
+            };
+            let mut is_fresh = false;
+            for tid in &tids {
+                self.look(&place, &mut process, *tid, &mut is_fresh);
+            }
+            let alive: HashSet<u32> = tids.into_iter().collect();
+            process.threads.retain(|tid, _| alive.contains(tid));
+            self.processes.insert(*tgid, process);
+        }
+    }
+
+    fn look(
+        &mut self,
+        place: &Place<'_>,
+        process: &mut SeenProcess,
+        tid: u32,
+        is_fresh: &mut bool,
+    ) {
+        let Ok(status) = TaskStatus::read(place.tgid, tid) else {
+            return;
+        };
+        if status.has_ended() {
+            return;
+        }
+        if !status.is_waiting() {
+            return self.count(Counter::PassedRunning);
+        }
+        let seen = process.threads.entry(tid).or_default();
+        let mut is_same_stack = false;
+        if seen.is_sampled && seen.switches == status.switches {
+            if seen.task_state == status.task_state() {
+                return self.count(Counter::Unchanged);
+            }
+            is_same_stack = true;
+        }
+        let mut pointer = process.pointers.get(&status.namespace_tid).copied();
+        if pointer.is_none() {
+            seen.without_pointer = seen.without_pointer.saturating_add(1);
+            // A thread of native code never gets one: it is asked for less often.
+            if seen.without_pointer.is_power_of_two() && !*is_fresh {
+                *is_fresh = true;
+                let found = place.instance.python_threads(&place.memory).into_iter();
+                process.pointers = found
+                    .map(|it| (it.namespace_tid, it.thread_pointer))
+                    .collect();
+                pointer = process.pointers.get(&status.namespace_tid).copied();
+            }
+        }
+        self.count(Counter::Taken);
+        let thread = RemoteThread {
+            tgid: place.tgid,
+            tid,
+            pointer: pointer.unwrap_or(0),
+        };
+        let Some(record) = self.record(place, thread, &status, is_same_stack) else {
+            return self.count(Counter::TaskFault);
+        };
+        let is_moved = record.0.stop == StopReason::Moved as u32;
+        let is_sent = self.deliver(&record.0, &record.1);
+        if is_sent && !is_moved {
+            *seen = SeenThread {
+                switches: status.switches,
+                task_state: status.task_state(),
+                is_sampled: true,
+                ..*seen
+            };
+        }
+    }
+
+    /// `None` for a thread that may not be looked at, or is gone.
+    fn record(
+        &mut self,
+        place: &Place<'_>,
+        thread: RemoteThread,
+        status: &TaskStatus,
+        is_same_stack: bool,
+    ) -> Option<(SampleHeader, Vec<RawFrame>)> {
+        if thread.pointer != 0 && !is_same_stack {
+            let Place { memory, config, .. } = place;
+            let looked = self.looker.off_cpu(memory, config, thread, status);
+            let (header, frames) = looked.ok()?;
+            return Some((header, frames.to_vec()));
+        }
+        let wait = wait_facts(thread, status).ok()?;
+        let mut header = SampleHeader {
+            kind: RecordKind::Sample as u32,
+            process: place.config.key,
+            tgid: thread.tgid,
+            tid: thread.tid,
+            thread_id: thread.pointer,
+            comm: status.comm,
+            ..SampleHeader::zeroed()
+        };
+        match wait {
+            Some(wait) => header.wait = wait,
+            None => header.stop = StopReason::Moved as u32,
+        }
+        if thread.pointer == 0 {
+            header.stop = StopReason::NoThreadState as u32;
+        } else if is_same_stack && wait.is_some() {
+            header.wait.origin = Origin::OffCpuSameStack as u32;
+        }
+        Some((header, Vec::new()))
+    }
+
+    fn deliver(&mut self, header: &SampleHeader, frames: &[RawFrame]) -> bool {
+        let header = SampleHeader {
+            time: (self.clock)(),
+            ..*header
+        };
+        let mut record = bytemuck::bytes_of(&header).to_vec();
+        record.extend_from_slice(bytemuck::cast_slice(frames));
+        let is_sent = (self.send)(&record);
+        self.count(if is_sent {
+            Counter::Delivered
+        } else {
+            Counter::LostRing
+        });
+        is_sent
+    }
+
+    fn count(&self, counter: Counter) {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.add(counter, 1);
+    }
+}

@@ -1,0 +1,58 @@
+//! Wall-clock mode on kernels without the task iterator: waiting threads are
+//! looked at from user space, which every kernel can be made to do.
+
+use std::process::Command;
+
+use crate::dump::{THREADS, check_row, target_in_all_states};
+use crate::machine::machine;
+use crate::marks::Marks;
+use crate::recording::{Recording, TIMELINE};
+use crate::scratch::Scratch;
+use crate::states::{seconds, share};
+
+#[test]
+fn shows_the_same_without_the_task_iterator() {
+    let Some(machine) = machine() else { return };
+    let marks = Marks::of("dump_states.py");
+    machine.with_each("from user space", |interpreter| {
+        let (target, _) = target_in_all_states(machine, interpreter)?;
+        let directory = Scratch::new();
+        let mut command = Command::new("nice");
+        command.args(["-n", "-19"]).arg(&machine.pyebpf);
+        command.args(["--mode", "wall", "--hz", "100", "-d", "1500ms", "--pid"]);
+        command.arg(target.pid().to_string());
+        command.arg("-o").arg(directory.path().join(TIMELINE));
+        command.env("PYEBPF_PASSES", "user");
+        let finished = Recording::spawn(command, directory).finish();
+        let timeline = finished.timeline()?;
+        if timeline.count("passes_from_user_space") != 1
+            || !finished.errors.contains("from user space: PYEBPF_PASSES")
+        {
+            return Err(format!("not from user space: {}", finished.errors));
+        }
+        let mut least = 1.0_f64;
+        for (name, state) in THREADS {
+            let mut found = timeline.threads.iter().filter(|it| it.name == name);
+            let (Some(thread), None) = (found.next(), found.next()) else {
+                return Err(format!("not one thread {name}"));
+            };
+            for row in thread.stacks() {
+                check_row(name, row, &marks)?;
+            }
+            let seconds = seconds(thread);
+            let mut right = share(&seconds, state);
+            if state == "running" {
+                // Both are busy, and so is this machine.
+                right += share(&seconds, "runnable");
+            }
+            if right < 0.95 {
+                return Err(format!("{name} is not {state}: {seconds:?}"));
+            }
+            least = least.min(right);
+        }
+        if timeline.threads.len() != THREADS.len() {
+            return Err(format!("{} threads", timeline.threads.len()));
+        }
+        Ok(format!("{:.0} % right at least", least * 100.0))
+    });
+}
