@@ -61,11 +61,7 @@ fn two_thousand_threads_are_two_thousand_rows() {
     let Some(machine) = machine() else { return };
     const COUNT: usize = 2000;
     let count = COUNT.to_string();
-    let target = Target::start(
-        machine.interpreter(),
-        "bench_threads.py",
-        &["sleeping", &count],
-    );
+    let target = Target::start(machine.interpreter(), "many_threads.py", &[&count]);
     let timeline = record_wall(machine, target.pid(), 10, Duration::from_secs(2));
     let timeline = timeline.expect("it is sampled");
     assert_eq!(timeline.threads.len(), COUNT + 1);
