@@ -186,7 +186,7 @@ impl Symbolizer {
         context: &ProcessContext,
     ) -> Result<StackId, StopReason> {
         let (common, mut stack) = last.keep_common(frames, bottom);
-        let mut all_known = true;
+        let mut unknown = 0;
         for (depth, raw) in frames.iter().rev().enumerate().skip(common) {
             let is_at_an_end = depth == 0 || depth + 1 == frames.len();
             let frame = match self.frame(raw, context)? {
@@ -198,17 +198,18 @@ impl Symbolizer {
                     return Err(StopReason::Fault);
                 }
                 None => {
-                    self.counts.unknown_frames += 1;
-                    all_known = false;
+                    unknown += 1;
                     self.nameless("<unknown code>")
                 }
             };
             stack = self.interner.stack(stack, frame);
             // What is unknown now may be known next time.
-            if all_known {
+            if unknown == 0 {
                 last.push(*raw, stack);
             }
         }
+        // Not those of a sample that is refused after all: they are not shown.
+        self.counts.unknown_frames += unknown;
         Ok(stack)
     }
 
