@@ -7,7 +7,7 @@
 //! | stopped | `__state` has the bit stopped or traced | |
 //! | page fault | in no system call, and asleep | |
 //! | waiting for GIL | in `futex`, at an address inside `_gil_runtime_state` | not on musl, whose condition variables wait on the stack, nor in 3.6 |
-//! | lock | in `futex`, anywhere else | not on musl; joins of threads count as locks, `flock` too |
+//! | lock | in `futex`, anywhere else | not where the GIL is not known; joins of threads count as locks, `flock` too |
 //! | I/O | in a call that reads, writes, polls, connects, syncs | an event loop at rest is I/O |
 //! | sleeping | in `nanosleep`, `clock_nanosleep`, or `select`, `poll` without a descriptor | |
 //! | waiting | all others: child processes, signals, unknown calls | |
@@ -65,8 +65,9 @@ fn of_call(wait: &WaitFacts, c_library: CLibrary) -> State {
 
 fn of_futex(wait: &WaitFacts) -> State {
     if wait.gil == 0 {
-        // 3.6, or a build without the GIL, or an interpreter that went away.
-        return State::Lock;
+        // 3.6, a build without the GIL, or one that could not be read: this could
+        // be the GIL or another lock.
+        return State::Waiting;
     }
     if wait.argument.wrapping_sub(wait.gil) < GIL_SIZE {
         State::WaitingForGil
@@ -157,6 +158,13 @@ mod tests {
         assert_eq!(at(GIL + GIL_SIZE - 1), State::WaitingForGil);
         assert_eq!(at(GIL + GIL_SIZE), State::Lock);
         assert_eq!(at(GIL - 1), State::Lock);
+        let unknown = WaitFacts {
+            task_state: INTERRUPTIBLE,
+            syscall: libc::SYS_futex as i32,
+            argument: GIL,
+            ..WaitFacts::RUNNING
+        };
+        assert_eq!(state(&unknown, CLibrary::Glibc), State::Waiting);
         let musl = WaitFacts {
             task_state: INTERRUPTIBLE,
             syscall: libc::SYS_futex as i32,
