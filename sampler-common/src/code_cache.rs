@@ -103,8 +103,12 @@ impl CodeCache {
     /// The code object at `code`, if it has been read since the count last moved.
     #[inline(always)]
     pub fn get(&self, code: u64) -> Option<CachedCode> {
+        // Where nothing is remembered, the entry would be a cache miss for nothing.
+        if self.epoch == 0 {
+            return None;
+        }
         let entry = &self.entries[place_of(code)];
-        if entry.code != code || entry.epoch != self.epoch || self.epoch == 0 {
+        if entry.code != code || entry.epoch != self.epoch {
             return None;
         }
         Some(CachedCode {

@@ -8,9 +8,9 @@
 
 use crate::memory::{MemoryFault, UserMemory};
 
-const WORDS: usize = 256;
-/// Bytes of a block: some sixteen frames of usual size.
-const BLOCK: u64 = 2048;
+const WORDS: usize = 512;
+/// Bytes of a block: some thirty frames of usual size.
+const BLOCK: u64 = 4096;
 /// A block does not reach below the page that its frame begins in: a chunk of
 /// the data stack begins at a page, and what is before it may not be mapped.
 const PAGE: u64 = 4096;
@@ -144,18 +144,19 @@ mod tests {
     #[test]
     fn callers_below_come_with_a_frame() {
         let memory = Mapped {
-            first: 0x7000,
+            first: 0x6000,
             reads: Cell::new(0),
         };
         let mut window = FrameWindow::zeroed();
-        for address in [0x7c00, 0x7b80, 0x7b00, 0x7480] {
+        for address in [0x7c00, 0x7b80, 0x7b00, 0x7000] {
             assert_eq!(load(&mut window, &memory, address), address as u8 + 3);
         }
         assert_eq!(memory.reads.get(), 1);
-        assert_eq!(load(&mut window, &memory, 0x7400), 3, "below the block");
+        let in_the_page_below = load(&mut window, &memory, 0x6f80);
+        assert_eq!(in_the_page_below, 0x83);
         assert_eq!(memory.reads.get(), 2);
         window.clear();
-        load(&mut window, &memory, 0x7400);
+        load(&mut window, &memory, 0x6f80);
         assert_eq!(memory.reads.get(), 3, "nothing is remembered");
     }
 
