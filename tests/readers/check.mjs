@@ -192,7 +192,22 @@ for (const base of bases) {
         stdio: ["ignore", "pipe", "pipe"],
       });
     const json = (...words) => JSON.parse(run(...words, "--json"));
-    run("load", file("firefox.json"));
+    // It gives its daemon half a second to start, which a busy machine may not.
+    const load = (attempts) => {
+      try {
+        run("load", file("firefox.json"));
+      } catch (error) {
+        const daemon = /did not become ready[^]* running as pid (\d+)/.exec(error.stderr);
+        if (!daemon || attempts === 1) throw error;
+        try {
+          process.kill(Number(daemon[1]));
+        } catch {
+          // It has ended by itself.
+        }
+        load(attempts - 1);
+      }
+    };
+    load(10);
     try {
       const list = json("thread", "list", "--limit", "0").threads;
       const of = (thread) => list.find((own) => own.tid === thread.tid && own.pid === `${thread.pid}`);

@@ -22,11 +22,12 @@ const FLAGS: &str = "-Cpasses=sancov-module\
     \u{1f}--cfg\u{1f}fuzzing";
 
 /// Limits that a target must keep for any input: seconds, and MB of memory.
-const LIMITS: [&str; 4] = [
+const LIMITS: [&str; 5] = [
     "-timeout=10",
     "-rss_limit_mb=2048",
     "-max_len=65536",
     "-print_final_stats=1",
+    "-verbosity=0",
 ];
 
 /// Runs every target for so many seconds each.

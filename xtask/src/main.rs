@@ -7,6 +7,7 @@ mod build;
 mod cargo;
 mod demo;
 mod ebpf;
+mod failures;
 mod freeze;
 mod fuzz;
 mod hot;

@@ -137,28 +137,11 @@ impl Node {
                 self.directory.parent().unwrap_or(Path::new("..")),
             );
         let mut counts = Counts::default();
-        let succeeded = process::run_reading(&mut command, |line| read_counts(line, &mut counts))?;
+        let succeeded = process::run_reading(&mut command, |line| counts.read_tap(line))?;
         if !succeeded && counts.failed == 0 {
             bail!("the viewer's {kind} tests failed outside of their tests");
         }
         Ok(counts)
-    }
-}
-
-/// The closing lines of node's test runner: `# pass 12`.
-fn read_counts(line: &str, counts: &mut Counts) {
-    let mut words = line.split_whitespace();
-    if words.next() != Some("#") {
-        return;
-    }
-    let (Some(what), Some(Ok(number))) = (words.next(), words.next().map(str::parse::<u64>)) else {
-        return;
-    };
-    match what {
-        "pass" => counts.passed += number,
-        "fail" | "cancelled" => counts.failed += number,
-        "skipped" | "todo" => counts.ignored += number,
-        _ => {}
     }
 }
 
@@ -226,35 +209,5 @@ fn test_pages(workspace: &Workspace, node: &Node, binary: &Path, tally: &mut Tal
             &format!("{error:#}"),
             live::is_required(),
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::read_counts;
-    use crate::tally::Counts;
-
-    #[test]
-    fn the_closing_lines_of_nodes_runner_are_counts() {
-        let mut counts = Counts::default();
-        for line in [
-            "# tests 9",
-            "# pass 6",
-            "# fail 1",
-            "# cancelled 1",
-            "# skipped 1",
-            "ok 1 - # pass 3",
-            "# Subtest: pass",
-        ] {
-            read_counts(line, &mut counts);
-        }
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 6,
-                failed: 2,
-                ignored: 1
-            }
-        );
     }
 }

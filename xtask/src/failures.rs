@@ -1,0 +1,171 @@
+//! The tests of a run that failed, with the end of what each one said, so that
+//! they can be repeated after everything else that a run prints. It refuses to
+//! know what they test.
+
+use std::fmt;
+
+/// How many lines of one test's output are repeated: its last ones.
+const LINES: usize = 12;
+
+/// What failed in one run, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failures {
+    tests: Vec<Failure>,
+    inside: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Failure {
+    name: String,
+    said: Vec<String>,
+    recovered: bool,
+}
+
+impl Failures {
+    /// Takes one line of what a Rust test program prints, which shows after its
+    /// tests what each failed one said, under `---- name stdout ----`.
+    pub(crate) fn read(&mut self, line: &str) {
+        let heading = line
+            .strip_prefix("---- ")
+            .and_then(|rest| rest.strip_suffix(" stdout ----"));
+        if let Some(name) = heading {
+            self.add(name);
+            self.inside = true;
+        } else if line == "failures:" || line.starts_with("test result: ") {
+            self.inside = false;
+        } else if self.inside && !line.trim().is_empty() && !is_backtrace(line) {
+            self.say(line);
+        }
+    }
+
+    /// Takes one line of a run of Node's tests: `not ok 3 - name`.
+    pub(crate) fn read_tap(&mut self, line: &str) {
+        let name = line
+            .trim_start()
+            .strip_prefix("not ok ")
+            .and_then(|rest| rest.split_once(" - "));
+        if let Some((_, name)) = name {
+            self.add(name);
+        } else if line.trim_start().starts_with("error: ") && !self.tests.is_empty() {
+            self.say(line.trim_start());
+        }
+    }
+
+    /// The names of the tests that failed, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().map(|test| test.name.as_str())
+    }
+
+    /// Whether no test failed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tests.is_empty()
+    }
+
+    /// Marks what is not among the failures of a second run.
+    pub(crate) fn after_second_run(&mut self, second: Self) {
+        for test in &mut self.tests {
+            match second.tests.iter().find(|other| other.name == test.name) {
+                Some(again) => test.said.clone_from(&again.said),
+                None => test.recovered = true,
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str) {
+        self.tests.push(Failure {
+            name: name.to_owned(),
+            ..Failure::default()
+        });
+    }
+
+    fn say(&mut self, line: &str) {
+        let Some(test) = self.tests.last_mut() else {
+            return;
+        };
+        if test.said.len() == LINES {
+            test.said.remove(0);
+        }
+        test.said.push(line.to_owned());
+    }
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for test in &self.tests {
+            let result = match test.recovered {
+                true => "passed only when run again:",
+                false => "FAILED",
+            };
+            writeln!(out, "{result} {}", test.name)?;
+            for line in &test.said {
+                writeln!(out, "    {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A frame of a backtrace tells less than the message above it.
+fn is_backtrace(line: &str) -> bool {
+    let line = line.trim_start();
+    let numbered = line
+        .split_once(": ")
+        .is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    numbered || line.starts_with("at ") || line.starts_with("stack backtrace")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failures, LINES};
+
+    #[test]
+    fn what_a_failed_test_said_is_kept_without_its_backtrace() {
+        let mut failures = Failures::default();
+        for line in [
+            "test wall::a ... FAILED",
+            "failures:",
+            "",
+            "---- wall::a stdout ----",
+            "thread 'wall::a' panicked at live/wall.rs:9:5:",
+            "too few: 3",
+            "stack backtrace:",
+            "   0: rust_begin_unwind",
+            "             at /rustc/library/std/src/panicking.rs:1:5",
+            "",
+            "failures:",
+            "    wall::a",
+            "test result: FAILED. 0 passed; 1 failed",
+        ] {
+            failures.read(line);
+        }
+        assert_eq!(
+            failures.to_string(),
+            "FAILED wall::a\n    thread 'wall::a' panicked at live/wall.rs:9:5:\n    too few: 3\n"
+        );
+        assert_eq!(failures.names().collect::<Vec<_>>(), ["wall::a"]);
+    }
+
+    #[test]
+    fn of_a_test_that_says_much_the_end_is_kept() {
+        let mut failures = Failures::default();
+        failures.read("---- a stdout ----");
+        for number in 0..100 {
+            failures.read(&format!("line {number}"));
+        }
+        let text = failures.to_string();
+        assert!(text.ends_with("    line 99\n"));
+        assert_eq!(text.lines().count(), LINES + 1);
+    }
+
+    #[test]
+    fn nodes_failures_are_named() {
+        let mut failures = Failures::default();
+        for line in ["ok 1 - a", "    not ok 2 - b", "  error: 'no such element'"] {
+            failures.read_tap(line);
+        }
+        assert_eq!(
+            failures.to_string(),
+            "FAILED b\n    error: 'no such element'\n"
+        );
+    }
+}
