@@ -3,27 +3,35 @@
 //!
 //! From 3.11 the frames of a thread are pushed one above the other on its data
 //! stack (`_PyThreadState_PushFrame`, `Python/pystate.c`), so that a block below
-//! one frame usually holds its callers. Reading costs the same for a word and
-//! for a block, as far as a walk is concerned.
+//! one frame usually holds its callers. Between them a chain visits frames that
+//! lie elsewhere: entry frames on the C stack, those of generators on the heap.
+//! Around these there is nothing of use, so they are copied alone, to a place
+//! where they leave the block as it is.
 
 use crate::memory::{MemoryFault, UserMemory};
 
 const WORDS: usize = 512;
 /// Bytes of a block: some thirty frames of usual size.
-const BLOCK: u64 = 4096;
+const BLOCK: u64 = 3840;
+/// Where a frame that is copied alone begins in the copy: behind the block.
+const ALONE: u64 = BLOCK;
 /// A block does not reach below the page that its frame begins in: a chunk of
 /// the data stack begins at a page, and what is before it may not be mapped.
 const PAGE: u64 = 4096;
+/// How far below a frame on the data stack its caller is looked for.
+const NEAR: u64 = 4096;
 
 /// A copy of one frame, and perhaps of others near it.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct FrameWindow {
     words: [u64; WORDS],
-    /// What is copied: from here
+    /// The block: from here
     start: u64,
-    /// to here.
+    /// to here; 0 when there is none.
     end: u64,
+    /// Where the frame is that was copied alone last.
+    alone: u64,
     /// Where the current frame begins in the copy, a multiple of eight.
     base: u64,
 }
@@ -35,6 +43,7 @@ impl FrameWindow {
             words: [0; WORDS],
             start: 0,
             end: 0,
+            alone: 0,
             base: 0,
         }
     }
@@ -44,6 +53,7 @@ impl FrameWindow {
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
+        self.alone = 0;
     }
 
     /// Makes the frame at `address`, of which `size` bytes are looked at, the
@@ -59,36 +69,54 @@ impl FrameWindow {
         size: u16,
         in_blocks: bool,
     ) -> Result<(), MemoryFault> {
-        let end = address.wrapping_add(u64::from(size));
-        if address >= self.start && end <= self.end && address < end && address.is_multiple_of(8) {
-            self.base = address - self.start;
-            return Ok(());
-        }
         if in_blocks && address.is_multiple_of(8) {
-            let page = address & !(PAGE - 1);
-            let below = end.saturating_sub(BLOCK);
-            let start = if below > page { below } else { page };
-            if self.copy(memory, start, end).is_ok() {
-                self.base = address - start;
+            let end = address.wrapping_add(u64::from(size));
+            if address >= self.start && end <= self.end && address < end {
+                self.base = address - self.start;
+                return Ok(());
+            }
+            if self.continues(address) && self.copy_block(memory, address, end) {
                 return Ok(());
             }
         }
-        self.base = 0;
-        self.copy(memory, address, end)
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
+        let room = bytes.get_mut(ALONE as usize..);
+        let Some(wanted) = room.and_then(|room| room.get_mut(..usize::from(size))) else {
+            return Err(MemoryFault { address });
+        };
+        memory.read_bytes(address, wanted)?;
+        self.alone = address;
+        self.base = ALONE;
+        Ok(())
     }
 
+    /// Whether a frame is where the caller of one on the data stack would be: the
+    /// innermost frame is taken for such a one.
     #[inline(always)]
-    fn copy<M: UserMemory>(&mut self, memory: &M, start: u64, end: u64) -> Result<(), MemoryFault> {
-        self.clear();
-        let size = end.wrapping_sub(start) as usize;
+    fn continues(&self, address: u64) -> bool {
+        let below = |other: u64| other.wrapping_sub(address) <= NEAR;
+        self.end == 0 || below(self.start) || below(self.alone)
+    }
+
+    /// Copies the block that ends with the frame; false when it cannot be read.
+    #[inline(always)]
+    fn copy_block<M: UserMemory>(&mut self, memory: &M, address: u64, end: u64) -> bool {
+        let page = address & !(PAGE - 1);
+        let below = end.saturating_sub(BLOCK);
+        let start = if below > page { below } else { page };
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
+        let size = end.wrapping_sub(start) as usize;
         let Some(wanted) = bytes.get_mut(..size) else {
-            return Err(MemoryFault { address: start });
+            return false;
         };
-        memory.read_bytes(start, wanted)?;
+        if size > BLOCK as usize || memory.read_bytes(start, wanted).is_err() {
+            self.end = 0;
+            return false;
+        }
         self.start = start;
         self.end = end;
-        Ok(())
+        self.base = address - start;
+        true
     }
 
     /// The 8-byte-aligned word of the current frame that holds `offset`.
@@ -161,6 +189,24 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_elsewhere_leaves_the_block_as_it_is() {
+        let memory = Mapped {
+            first: 0x1000,
+            reads: Cell::new(0),
+        };
+        let mut window = FrameWindow::zeroed();
+        for address in [0x7c00, 0x7ff0_0010, 0x7b80, 0x7ff0_0110, 0x1_2000, 0x7000] {
+            assert_eq!(load(&mut window, &memory, address), address as u8 + 3);
+        }
+        assert_eq!(memory.reads.get(), 4, "the block and three frames alone");
+        // Another chunk of the data stack: its second frame brings the rest.
+        for address in [0x5_0800, 0x5_0700, 0x5_0600, 0x5_0000] {
+            assert_eq!(load(&mut window, &memory, address), address as u8 + 3);
+        }
+        assert_eq!(memory.reads.get(), 6);
+    }
+
+    #[test]
     fn a_frame_alone_is_read_where_its_surroundings_cannot_be() {
         let memory = Mapped {
             first: 0x7100,
@@ -174,5 +220,7 @@ mod tests {
             around_the_end.is_ok(),
             "it is for the memory to refuse that"
         );
+        let too_large = window.load(&memory, 0x7120, 257, false);
+        assert!(too_large.is_err());
     }
 }

@@ -201,6 +201,9 @@ impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
     fn step(&mut self) -> Next {
         let layout = &self.config.layout.frame;
         let address = self.walk.next;
+        if self.is_base(address) {
+            return self.end(StopReason::Complete);
+        }
         if self.walk.is_circular() {
             return self.end(StopReason::Circular);
         }
@@ -222,7 +225,7 @@ impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
             self.walk.next = previous;
             return Next::Continue;
         }
-        let reason = if self.is_bottom(address, owner) {
+        let reason = if self.is_bottom(owner) {
             StopReason::Complete
         } else {
             StopReason::BrokenChain
@@ -244,18 +247,24 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
         self.config.layout.frame.entry_kind >= EntryKind::Owner as u8 && owner >= FIRST_ENTRY_OWNER
     }
 
+    /// Whether this is the entry frame in the thread state that whole chains end
+    /// with: nothing in it is of interest.
+    #[inline(always)]
+    fn is_base(&self, address: u64) -> bool {
+        self.config.layout.frame.entry_kind == EntryKind::BaseFrame as u8
+            && address == self.walk.base_frame
+    }
+
     /// Whether a frame without a previous one ends a whole chain.
     #[inline(always)]
-    fn is_bottom(&self, address: u64, owner: u8) -> bool {
+    fn is_bottom(&self, owner: u8) -> bool {
         let kind = self.config.layout.frame.entry_kind;
         if kind == EntryKind::None as u8 {
             true
         } else if kind == EntryKind::IsEntry as u8 {
             owner == 1
-        } else if kind == EntryKind::Owner as u8 {
-            owner >= FIRST_ENTRY_OWNER
         } else {
-            owner >= FIRST_ENTRY_OWNER && address == self.walk.base_frame
+            kind == EntryKind::Owner as u8 && owner >= FIRST_ENTRY_OWNER
         }
     }
 
