@@ -1,6 +1,7 @@
 //! Alternating chains, sampled fast: most samples fall near a call or a return,
 //! and none may show a stack that cannot be. `PYEBPF_ORACLE_SAMPLES` asks for
-//! more samples of each interpreter than the 3000 of an ordinary run.
+//! more samples of each interpreter than the 3000 of an ordinary run, and
+//! `PYEBPF_ORACLE_HZ` for another rate than 1000 a second.
 
 use std::time::Duration;
 
@@ -10,18 +11,22 @@ use crate::recording::record;
 use crate::target::Target;
 use crate::timeline::{Frame, Row};
 
-const HZ: u32 = 1000;
+/// The number that a variable of the environment holds.
+fn chosen(variable: &str, otherwise: u32) -> u32 {
+    let chosen = std::env::var(variable);
+    chosen.map_or(otherwise, |it| it.parse().expect("a number"))
+}
 
 #[test]
 fn no_stack_is_impossible() {
     let Some(machine) = machine() else { return };
-    let samples = std::env::var("PYEBPF_ORACLE_SAMPLES");
-    let samples: u64 = samples.map_or(3000, |it| it.parse().expect("a number of samples"));
+    let samples = chosen("PYEBPF_ORACLE_SAMPLES", 3000);
+    let hz = chosen("PYEBPF_ORACLE_HZ", 1000);
     let marks = Marks::of("chains.py");
     machine.with_each("alternating chains", |interpreter| {
         let target = Target::start::<&str>(interpreter, "chains.py", &[]);
-        let duration = Duration::from_secs(1) * u32::try_from(samples).map_err(|it| it.to_string())? / HZ;
-        let timeline = record(machine, target.pid(), HZ, duration)?;
+        let duration = Duration::from_secs(1) * samples / hz;
+        let timeline = record(machine, target.pid(), hz, duration)?;
         let mut impossible = Vec::new();
         let mut rows = 0;
         for row in timeline.stacks() {
@@ -36,7 +41,7 @@ fn no_stack_is_impossible() {
         );
         // A machine that is busy with something else gives fewer; how many there
         // are for the time that the process ran is another test's matter.
-        let enough = (shown + refused + lost) * 3 >= samples;
+        let enough = (shown + refused + lost) * 3 >= u64::from(samples);
         if impossible.is_empty() && enough && refused * 20 < shown && unknown == 0 {
             Ok(result)
         } else {
