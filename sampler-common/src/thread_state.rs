@@ -57,6 +57,36 @@ pub fn find<M: UserMemory>(
     hint: u64,
     search: &mut Search,
 ) -> Result<u64, StopReason> {
+    if let Some(found) = begin(memory, config, thread_pointer, hint, search)? {
+        return Ok(found);
+    }
+    let layout = &config.layout;
+    memory.repeat(
+        MAX_SEARCHED,
+        &mut SearchStep {
+            memory,
+            layout,
+            thread_pointer,
+            search,
+        },
+    );
+    end(memory, layout, thread_pointer, search)
+}
+
+/// What [`find`] does before it steps through the list of all thread states.
+/// `None` when the list has to be gone through: by at most [`MAX_SEARCHED`]
+/// [`SearchStep`]s and then [`end`].
+///
+/// # Errors
+/// As [`find`].
+#[inline(always)]
+pub fn begin<M: UserMemory>(
+    memory: &M,
+    config: &ProcessConfig,
+    thread_pointer: u64,
+    hint: u64,
+    search: &mut Search,
+) -> Result<Option<u64>, StopReason> {
     let layout = &config.layout;
     // A state that is freed, or that its thread has left for another
     // interpreter's, loses this mark first (`unbind_gilstate_tstate`,
@@ -66,7 +96,7 @@ pub fn find<M: UserMemory>(
         && let Some(found) = load(memory, layout, Ok(hint), thread_pointer, search)
         && search.state.u32_at(layout.thread.status) & BOUND_GILSTATE != 0
     {
-        return Ok(found);
+        return Ok(Some(found));
     }
     // To 3.11 the slot keeps the thread's first state, also while it runs in a
     // subinterpreter. The holder of the GIL is right there too.
@@ -75,13 +105,13 @@ pub fn find<M: UserMemory>(
             .runtime
             .wrapping_add(u64::from(layout.runtime.tstate_current));
         if let Some(found) = load(memory, layout, memory.read_u64(at), thread_pointer, search) {
-            return Ok(found);
+            return Ok(Some(found));
         }
     }
     if config.tls_offset != 0 {
         let slot = memory.read_u64(thread_pointer.wrapping_add_signed(config.tls_offset));
         if let Some(found) = load(memory, layout, slot, thread_pointer, search) {
-            return Ok(found);
+            return Ok(Some(found));
         }
     }
     if layout.runtime.tss_struct != ABSENT {
@@ -89,13 +119,14 @@ pub fn find<M: UserMemory>(
             Some(0) => return Err(StopReason::NoThreadState),
             Some(state) => {
                 if let Some(found) = load(memory, layout, Ok(state), thread_pointer, search) {
-                    return Ok(found);
+                    return Ok(Some(found));
                 }
             }
             None => {}
         }
     }
-    search_all(memory, config, thread_pointer, search)
+    begin_list(memory, config, search)?;
+    Ok(None)
 }
 
 /// The value of the thread's slot of `autoTSSkey`; `None` when that slot cannot
@@ -148,15 +179,14 @@ fn load<M: UserMemory>(
     belongs.then_some(candidate)
 }
 
-/// Looks at every thread state of every interpreter. Other threads may change
-/// the list meanwhile, so this is the last resort.
+/// Begins to look at every thread state of every interpreter. Other threads may
+/// change the list meanwhile, so this is the last resort.
 #[inline(always)]
-fn search_all<M: UserMemory>(
+fn begin_list<M: UserMemory>(
     memory: &M,
     config: &ProcessConfig,
-    thread_pointer: u64,
     search: &mut Search,
-) -> Result<u64, StopReason> {
+) -> Result<(), StopReason> {
     let head = config
         .runtime
         .wrapping_add(u64::from(config.layout.runtime.interpreters_head));
@@ -166,22 +196,35 @@ fn search_all<M: UserMemory>(
     if search.interpreter == 0 {
         return Err(StopReason::NotInitialised);
     }
-    let mut step = SearchStep {
-        memory,
-        layout: &config.layout,
-        thread_pointer,
-        search,
-    };
-    memory.repeat(MAX_SEARCHED, &mut step);
-    let found = search.found;
-    load(memory, &config.layout, Ok(found), thread_pointer, search).ok_or(StopReason::NoThreadState)
+    Ok(())
 }
 
-struct SearchStep<'a, M> {
-    memory: &'a M,
-    layout: &'a InterpreterLayout,
+/// What was found in the list of all thread states, as [`find`] gives it.
+///
+/// # Errors
+/// [`StopReason::NoThreadState`].
+#[inline(always)]
+pub fn end<M: UserMemory>(
+    memory: &M,
+    layout: &InterpreterLayout,
     thread_pointer: u64,
-    search: &'a mut Search,
+    search: &mut Search,
+) -> Result<u64, StopReason> {
+    let found = search.found;
+    load(memory, layout, Ok(found), thread_pointer, search).ok_or(StopReason::NoThreadState)
+}
+
+/// One look at one thread state of the list of all. What changes from step to
+/// step is in `search`.
+pub struct SearchStep<'a, M> {
+    /// The memory of the process.
+    pub memory: &'a M,
+    /// Its interpreter's layout.
+    pub layout: &'a InterpreterLayout,
+    /// The thread that is looked for.
+    pub thread_pointer: u64,
+    /// The search.
+    pub search: &'a mut Search,
 }
 
 impl<M: UserMemory> Step for SearchStep<'_, M> {

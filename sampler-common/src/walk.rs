@@ -98,6 +98,33 @@ impl Walk {
         state: &Window,
         frames: &mut [RawFrame; MAX_FRAMES],
     ) {
+        let Codes { known, cache } = codes;
+        if self.begin(memory, config, cache, state) == Next::Stop {
+            return;
+        }
+        memory.repeat(
+            MAX_STEPS,
+            &mut WalkStep {
+                memory,
+                config,
+                codes: Codes { known, cache },
+                walk: self,
+                frames,
+            },
+        );
+        self.close();
+    }
+
+    /// What [`Walk::run`] does before it looks at a frame. If there is one, at
+    /// most [`MAX_STEPS`] [`WalkStep`]s and then [`Walk::close`] have to follow.
+    #[inline(always)]
+    pub fn begin<M: UserMemory>(
+        &mut self,
+        memory: &M,
+        config: &ProcessConfig,
+        cache: &mut CodeCache,
+        state: &Window,
+    ) -> Next {
         self.stop = StopReason::Truncated as u32;
         self.stop_address = 0;
         self.steps = 0;
@@ -110,23 +137,23 @@ impl Walk {
         // A pointer into the thread state's private part (3.15).
         self.base_frame = state.u64_at(thread.base_frame);
         match innermost(memory, config, state) {
-            Ok(0) => return self.end(StopReason::NoFrame),
+            Ok(0) => {
+                self.end(StopReason::NoFrame);
+                return Next::Stop;
+            }
             Ok(frame) => self.next = frame,
-            Err(fault) => return self.fail(fault),
+            Err(fault) => {
+                self.fail(fault);
+                return Next::Stop;
+            }
         }
-        let Codes { known, cache } = codes;
         cache.begin(memory, config, state);
-        memory.repeat(
-            MAX_STEPS,
-            &mut WalkStep {
-                memory,
-                config,
-                known,
-                cache,
-                walk: self,
-                frames,
-            },
-        );
+        Next::Continue
+    }
+
+    /// What [`Walk::run`] does after the last step.
+    #[inline(always)]
+    pub fn close(&mut self) {
         if self.depth == 0 && self.stop == StopReason::Complete as u32 {
             self.end(StopReason::NoFrame);
         }
@@ -173,13 +200,18 @@ fn innermost<M: UserMemory>(
     Ok(head)
 }
 
-struct WalkStep<'a, M, K> {
-    memory: &'a M,
-    config: &'a ProcessConfig,
-    known: &'a K,
-    cache: &'a mut CodeCache,
-    walk: &'a mut Walk,
-    frames: &'a mut [RawFrame; MAX_FRAMES],
+/// One look at one frame. What changes from step to step is in `walk`.
+pub struct WalkStep<'a, M, K> {
+    /// The memory of the process.
+    pub memory: &'a M,
+    /// What is known of the process.
+    pub config: &'a ProcessConfig,
+    /// What is known of its code.
+    pub codes: Codes<'a, K>,
+    /// The walk.
+    pub walk: &'a mut Walk,
+    /// Where the frames are written.
+    pub frames: &'a mut [RawFrame; MAX_FRAMES],
 }
 
 /// What a frame stands for.
@@ -274,7 +306,7 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
         let layout = &self.config.layout;
         let tag = u64::from(layout.frame.tag_mask);
         let code = self.walk.frame.u64_at(layout.frame.executable) & !tag;
-        let (content, key, unit_count) = match self.cache.get(code) {
+        let (content, key, unit_count) = match self.codes.cache.get(code) {
             Some(cached) if cached.key == CodeKey::UNREAD => return Ok(()),
             Some(cached) => (Content::Known, cached.key, cached.unit_count),
             None => self.read(code)?,
@@ -327,7 +359,7 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
                 key: CodeKey::UNREAD,
                 unit_count: 0,
             };
-            self.cache.put(code, version, cached);
+            self.codes.cache.put(code, version, cached);
             return Ok((Content::Nothing, CodeKey::UNREAD, 0));
         }
         let key = code_key(self.config.key, code, window, &layout.code);
@@ -335,10 +367,11 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
             ABSENT => 0,
             offset => window.u32_at(offset),
         };
-        if !self.known.is_known(key) {
+        if !self.codes.known.is_known(key) {
             return Ok((Content::Unknown, key, unit_count));
         }
-        self.cache
+        self.codes
+            .cache
             .put(code, version, CachedCode { key, unit_count });
         Ok((Content::Known, key, unit_count))
     }

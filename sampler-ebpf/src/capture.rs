@@ -12,7 +12,7 @@ use sampler_common::sample::{CodeKey, Comm, MAX_FRAMES, RawFrame, RecordKind, Sa
 use sampler_common::stop::StopReason;
 use sampler_common::thread_state;
 use sampler_common::wait::WaitFacts;
-use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN};
+use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 
 use crate::maps::{Describing, KNOWN, Sampling, Scratch, Urgency, count, send};
 
@@ -27,7 +27,8 @@ pub(crate) struct Thread {
     pub(crate) thread_state: u64,
 }
 
-struct KnownTable;
+/// The code objects that user space has the names of.
+pub(crate) struct KnownTable;
 
 impl KnownCode for KnownTable {
     #[inline(always)]
@@ -93,13 +94,19 @@ pub(crate) fn walk<M: UserMemory>(
                 &search.state,
                 &mut sample.frames,
             );
-            sample.header.stop = walk.stop;
-            sample.header.stop_address = walk.stop_address;
-            if is_trustworthy(walk.stop) {
-                sample.header.frame_count = walk.depth;
-            }
+            note_walk(&mut sample.header, walk);
         }
         Err(reason) => sample.header.stop = reason as u32,
+    }
+}
+
+/// Writes down how a walk went.
+#[inline(always)]
+pub(crate) fn note_walk(header: &mut SampleHeader, walk: &Walk) {
+    header.stop = walk.stop;
+    header.stop_address = walk.stop_address;
+    if is_trustworthy(walk.stop) {
+        header.frame_count = walk.depth;
     }
 }
 
@@ -117,25 +124,52 @@ pub(crate) fn finish<M: UserMemory>(
     config: &ProcessConfig,
     scratch: &mut Scratch,
 ) -> bool {
-    let header = &scratch.sampling.sample.header;
-    let frames = header.frame_count as usize;
-    let mut urgency = Urgency::Whenever;
-    if frames != 0 {
-        let walk = &scratch.sampling.walk;
-        if walk.unknown_count != 0 || walk.unread_count != 0 {
-            urgency = Urgency::Now;
-        }
-        if walk.unknown_count != 0 {
-            describe_unknown(memory, config, scratch);
-        }
+    if begin_describing(scratch) {
+        memory.repeat(
+            MAX_UNKNOWN as u32,
+            &mut DescribeStep {
+                memory,
+                config,
+                sampling: scratch.sampling,
+                describing: scratch.describing,
+            },
+        );
     }
+    deliver(scratch)
+}
+
+/// Whether the sample saw code that user space has no names of; then at most
+/// [`MAX_UNKNOWN`] [`DescribeStep`]s have to follow.
+#[inline(always)]
+pub(crate) fn begin_describing(scratch: &mut Scratch) -> bool {
+    let Sampling { sample, walk, .. } = &*scratch.sampling;
+    if sample.header.frame_count == 0 || walk.unknown_count == 0 {
+        return false;
+    }
+    if walk.unknown_count > MAX_UNKNOWN as u32 {
+        count(Counter::DescriptionDeferred);
+    }
+    scratch.describing.position = 0;
+    true
+}
+
+/// Sends the sample. Whether user space will get it.
+#[inline(always)]
+pub(crate) fn deliver(scratch: &Scratch) -> bool {
+    let Sampling { sample, walk, .. } = &*scratch.sampling;
+    let frames = sample.header.frame_count as usize;
+    let urgency = if frames != 0 && (walk.unknown_count != 0 || walk.unread_count != 0) {
+        Urgency::Now
+    } else {
+        Urgency::Whenever
+    };
     let frames = if frames > MAX_FRAMES {
         MAX_FRAMES
     } else {
         frames
     };
     let size = size_of::<SampleHeader>() + frames * size_of::<RawFrame>();
-    let sample = &raw const scratch.sampling.sample;
+    let sample = &raw const *sample;
     // SAFETY: header and frames are contiguous plain data, `size` is within.
     let bytes = unsafe { core::slice::from_raw_parts(sample.cast(), size) };
     let is_sent = send(bytes, urgency);
@@ -147,34 +181,13 @@ pub(crate) fn finish<M: UserMemory>(
     is_sent
 }
 
-/// Sends the names of the code objects that this sample saw first.
-#[inline(always)]
-fn describe_unknown<M: UserMemory>(memory: &M, config: &ProcessConfig, scratch: &mut Scratch) {
-    let Scratch {
-        sampling,
-        describing,
-        ..
-    } = scratch;
-    if sampling.walk.unknown_count > MAX_UNKNOWN as u32 {
-        count(Counter::DescriptionDeferred);
-    }
-    describing.position = 0;
-    memory.repeat(
-        MAX_UNKNOWN as u32,
-        &mut DescribeStep {
-            memory,
-            config,
-            sampling,
-            describing,
-        },
-    );
-}
-
-struct DescribeStep<'a, M> {
-    memory: &'a M,
-    config: &'a ProcessConfig,
-    sampling: &'a Sampling,
-    describing: &'a mut Describing,
+/// Sends the names of one code object that this sample saw first. What changes
+/// from step to step is in `describing`.
+pub(crate) struct DescribeStep<'a, M> {
+    pub(crate) memory: &'a M,
+    pub(crate) config: &'a ProcessConfig,
+    pub(crate) sampling: &'a Sampling,
+    pub(crate) describing: &'a mut Describing,
 }
 
 impl<M: UserMemory> Step for DescribeStep<'_, M> {

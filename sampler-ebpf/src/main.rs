@@ -11,6 +11,7 @@ mod maps;
 mod memory;
 mod off_cpu;
 mod on_cpu;
+mod on_cpu_by_calls;
 mod task;
 
 /// Programs that use GPL-only helpers must say so (`kernel/bpf/verifier.c`).

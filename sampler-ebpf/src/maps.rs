@@ -47,6 +47,10 @@ static SAMPLING: PerCpuArray<Sampling> = PerCpuArray::with_max_entries(1, 0);
 #[map(name = "DESCRIBING")]
 static DESCRIBING: PerCpuArray<Describing> = PerCpuArray::with_max_entries(1, 0);
 
+/// For ticks without `bpf_loop` only.
+#[map(name = "STEPPING")]
+static STEPPING: PerCpuArray<Stepping> = PerCpuArray::with_max_entries(1, 0);
+
 #[map(name = "CODE_CACHE")]
 static CODE_CACHE: PerCpuArray<CodeCache> = PerCpuArray::with_max_entries(1, 0);
 
@@ -119,6 +123,15 @@ pub(crate) struct Describing {
     pub(crate) position: u32,
 }
 
+/// What the steps of one tick have in common, where they get no pointers.
+#[repr(C)]
+pub(crate) struct Stepping {
+    /// The process, as it was when the sample began.
+    pub(crate) config: ProcessConfig,
+    /// The thread pointer of the interrupted thread.
+    pub(crate) thread_pointer: u64,
+}
+
 /// All the memory that taking a sample needs.
 pub(crate) struct Scratch {
     pub(crate) sampling: &'static mut Sampling,
@@ -139,6 +152,13 @@ pub(crate) fn scratch_of_tick() -> Option<Scratch> {
             cache: &mut *CODE_CACHE.get_ptr_mut(0)?,
         })
     }
+}
+
+/// What the steps of this CPU's tick have in common.
+#[inline(always)]
+pub(crate) fn stepping_of_tick() -> Option<&'static mut Stepping> {
+    // SAFETY: as for `scratch_of_tick`.
+    unsafe { Some(&mut *STEPPING.get_ptr_mut(0)?) }
 }
 
 /// The memory of a pass: one for all CPUs, since it may wait and go on elsewhere.

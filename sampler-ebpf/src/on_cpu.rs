@@ -5,49 +5,49 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
 use sampler_common::counter::Counter;
-use sampler_common::process::ProcessState;
-
+use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::wait::WaitFacts;
 
 use crate::capture::{self, Thread};
-use crate::maps::{LastOnCpu, PROCESSES, count, last_on_cpu, scratch_of_tick};
+use crate::maps::{LastOnCpu, PROCESSES, Scratch, count, last_on_cpu, scratch_of_tick};
 use crate::memory::CurrentTask;
 use crate::task::Task;
-
-/// Tells the passes over waiting threads that this one had its sample.
-#[inline(always)]
-fn note(time: u64, tid: u32, cpu: u32) {
-    if let Some(place) = last_on_cpu(cpu) {
-        // SAFETY: an element of an array stays, and only this CPU writes it.
-        unsafe { *place = LastOnCpu { time, tid } };
-    }
-}
 
 /// Samples the interrupted thread if its process is followed: one map look-up
 /// for every other.
 #[perf_event]
 fn on_cpu(_context: PerfEventContext) -> u32 {
-    let ids = bpf_get_current_pid_tgid();
-    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
-    let Some(config) = PROCESSES.get_ptr(tgid) else {
-        return 0;
-    };
-    // SAFETY: an element of a preallocated map stays readable. If its process
-    // ended meanwhile it may turn into another's; then the sample's key and tgid
-    // disagree, which user space checks.
-    let config = unsafe { &*config };
-    if config.state != ProcessState::Sampled as u32 {
-        return 0;
-    }
-    count(Counter::Taken);
-    let task = Task::current();
-    let (Some(pointer), Some(comm)) = (task.thread_pointer(), task.comm()) else {
-        count(Counter::TaskFault);
+    let Some((config, thread)) = interrupted() else {
         return 0;
     };
     let Some(mut scratch) = scratch_of_tick() else {
         count(Counter::NoScratch);
         return 0;
+    };
+    begin(&mut scratch, config, &thread);
+    capture::walk(&CurrentTask, config, &thread, &mut scratch);
+    capture::finish(&CurrentTask, config, &mut scratch);
+    0
+}
+
+/// The interrupted thread and its process, if that is sampled.
+#[inline(always)]
+pub(crate) fn interrupted() -> Option<(&'static ProcessConfig, Thread)> {
+    let ids = bpf_get_current_pid_tgid();
+    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
+    let config = PROCESSES.get_ptr(tgid)?;
+    // SAFETY: an element of a preallocated map stays readable. If its process
+    // ended meanwhile it may turn into another's; then the sample's key and tgid
+    // disagree, which user space checks.
+    let config = unsafe { &*config };
+    if config.state != ProcessState::Sampled as u32 {
+        return None;
+    }
+    count(Counter::Taken);
+    let task = Task::current();
+    let (Some(pointer), Some(comm)) = (task.thread_pointer(), task.comm()) else {
+        count(Counter::TaskFault);
+        return None;
     };
     let thread = Thread {
         tgid,
@@ -56,13 +56,22 @@ fn on_cpu(_context: PerfEventContext) -> u32 {
         comm,
         thread_state: 0,
     };
-    capture::begin(scratch.sampling, config, &thread, WaitFacts::RUNNING);
-    note(
-        scratch.sampling.sample.header.time,
-        tid,
-        scratch.sampling.sample.header.cpu,
-    );
-    capture::walk(&CurrentTask, config, &thread, &mut scratch);
-    capture::finish(&CurrentTask, config, &mut scratch);
-    0
+    Some((config, thread))
+}
+
+/// Begins the sample.
+#[inline(always)]
+pub(crate) fn begin(scratch: &mut Scratch, config: &ProcessConfig, thread: &Thread) {
+    capture::begin(scratch.sampling, config, thread, WaitFacts::RUNNING);
+    let header = &scratch.sampling.sample.header;
+    note(header.time, thread.tid, header.cpu);
+}
+
+/// Tells the passes over waiting threads that this one had its sample.
+#[inline(always)]
+fn note(time: u64, tid: u32, cpu: u32) {
+    if let Some(place) = last_on_cpu(cpu) {
+        // SAFETY: an element of an array stays, and only this CPU writes it.
+        unsafe { *place = LastOnCpu { time, tid } };
+    }
 }

@@ -113,6 +113,17 @@ impl Diagnosis {
         self
     }
 
+    /// Adds how stacks are walked; with a reason where that is not by `bpf_loop`.
+    #[must_use]
+    pub fn with_stepping(mut self, without_loop: Option<&str>) -> Self {
+        let evidence = match without_loop {
+            None => "from frame to frame by bpf_loop".to_owned(),
+            Some(reason) => format!("from frame to frame by calls: {reason}"),
+        };
+        self.checks.push(Check::ok("stack-walk", evidence));
+        self
+    }
+
     /// Adds what came of loading and attaching what looks at waiting threads.
     #[must_use]
     pub fn with_pass_result(mut self, result: Result<(), String>) -> Self {

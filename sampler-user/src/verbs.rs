@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use crate::analysis::{Analysis, Comparison};
 use crate::bpf::kernel::{Kernel, KernelError, KernelOptions};
+use crate::bpf::stepping::SteppingChoice;
 use crate::cli::{DumpArguments, ListingArguments, Verb};
 use crate::config::{
     ConvertConfig, DumpConfig, ExitStatus, RecordConfig, ReportConfig, Surroundings, UsageError,
@@ -162,6 +163,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
         report_all_execs: true,
         ring_bytes: 1 << 16,
         passes: Some(10),
+        stepping: SteppingChoice::of_environment(),
     };
     let in_words = |error: KernelError| error.to_string();
     let diagnosis = Diagnosis::examine(&Probe::of_this_system());
@@ -171,6 +173,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
             let passes = kernel.prepare_passes();
             diagnosis
                 .with_load_result(ticks.map_err(in_words))
+                .with_stepping(kernel.stepping().without_loop())
                 .with_pass_result(passes.map(drop).map_err(in_words))
         }
         Err(error) => diagnosis.with_load_result(Err(in_words(error))),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::machine::machine;
 use crate::marks::{Marks, names};
-use crate::recording::record;
+use crate::recording::{Walk, record_walking};
 use crate::target::Target;
 
 /// The share of rows that must show the whole chain.
@@ -12,11 +12,21 @@ const RIGHT: f64 = 0.99;
 
 #[test]
 fn shows_a_known_chain_with_exact_lines() {
+    shows_a_known_chain("known chain", Walk::OfThisKernel);
+}
+
+#[test]
+fn shows_a_known_chain_without_bpf_loop() {
+    shows_a_known_chain("known chain by calls", Walk::ByCalls);
+}
+
+fn shows_a_known_chain(title: &str, walk: Walk) {
     let Some(machine) = machine() else { return };
     let marks = Marks::of("known_chain.py");
-    machine.with_each("known chain", |interpreter| {
+    machine.with_each(title, |interpreter| {
         let target = Target::start::<&str>(interpreter, "known_chain.py", &[]);
-        let timeline = record(machine, target.pid(), 500, Duration::from_millis(1000))?;
+        let duration = Duration::from_millis(1000);
+        let timeline = record_walking(machine, target.pid(), 500, duration, walk)?;
         let rows: Vec<_> = timeline.stacks().collect();
         let expected = ["<module>", "f", "g", "h"];
         let right = rows

@@ -91,6 +91,13 @@ impl Machine {
     }
 }
 
+/// How many times slower than hardware this machine is, as `PYEBPF_SLOWNESS` says
+/// where it is emulated.
+pub(crate) fn slowness() -> u32 {
+    let said = env::var("PYEBPF_SLOWNESS");
+    said.map_or(1, |it| it.parse().expect("a number of times"))
+}
+
 /// `3.12.1 (path)`.
 pub(crate) fn name(interpreter: &Interpreter) -> String {
     let Interpreter { minor, patch, .. } = interpreter;

@@ -13,11 +13,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, slowness};
 use crate::scratch::Scratch;
 use crate::timeline::Timeline;
 
-/// How long a recording may take at most; each is asked to take some seconds.
+/// How long a recording may take at most; each is asked to take some seconds. A
+/// slow machine has more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Says that sampling has begun, with `-v`.
@@ -45,9 +46,22 @@ pub(crate) struct Finished {
 /// The name of the timeline in its directory.
 pub(crate) const TIMELINE: &str = "trace.json";
 
+/// How pyebpf has to get from frame to frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Walk {
+    /// As it does on this kernel.
+    OfThisKernel,
+    /// As on kernels without `bpf_loop`.
+    ByCalls,
+}
+
 impl Recording {
     /// Starts a recording that writes [`TIMELINE`] into a directory of its own.
     pub(crate) fn start<A: AsRef<OsStr>>(machine: &Machine, arguments: &[A]) -> Self {
+        Self::start_walking(machine, arguments, Walk::OfThisKernel)
+    }
+
+    fn start_walking<A: AsRef<OsStr>>(machine: &Machine, arguments: &[A], walk: Walk) -> Self {
         let directory = Scratch::new();
         // What else runs here must not make it late.
         let mut command = Command::new("nice");
@@ -57,6 +71,9 @@ impl Recording {
             .arg("-o")
             .arg(directory.path().join(TIMELINE));
         command.args(arguments);
+        if walk == Walk::ByCalls {
+            command.env("PYEBPF_WALK", "calls");
+        }
         Self::spawn(command, directory)
     }
 
@@ -103,7 +120,7 @@ impl Recording {
             lines,
             output,
             errors: String::new(),
-            deadline: Instant::now() + PATIENCE,
+            deadline: Instant::now() + PATIENCE * slowness(),
             directory,
         }
     }
@@ -185,22 +202,46 @@ impl Finished {
     }
 }
 
-/// Records one process for a time, at `hz`, and gives the timeline.
+/// Records one process for a time, at `hz`, and gives the timeline. On a slow
+/// machine it is so much longer and at so much lower a rate.
 pub(crate) fn record(
     machine: &Machine,
     pid: u32,
     hz: u32,
     duration: Duration,
 ) -> Result<Timeline, String> {
-    let arguments: [OsString; 6] = [
-        "--hz".into(),
-        hz.to_string().into(),
-        "--pid".into(),
-        pid.to_string().into(),
-        "--duration".into(),
-        format!("{}ms", duration.as_millis()).into(),
-    ];
-    Recording::start(machine, &arguments).finish().timeline()
+    record_walking(machine, pid, hz, duration, Walk::OfThisKernel)
+}
+
+/// The same, and how it gets from frame to frame.
+pub(crate) fn record_walking(
+    machine: &Machine,
+    pid: u32,
+    hz: u32,
+    duration: Duration,
+    walk: Walk,
+) -> Result<Timeline, String> {
+    let mut arguments: Vec<OsString> = vec!["--pid".into(), pid.to_string().into()];
+    arguments.extend(pace(hz, duration).map(OsString::from));
+    let finished = Recording::start_walking(machine, &arguments, walk).finish();
+    let timeline = finished.timeline()?;
+    let is_named = finished.errors.contains("walked by calls: PYEBPF_WALK");
+    if walk == Walk::ByCalls && !(is_named && timeline.count("walked_without_loop") == 1) {
+        return Err(format!("it was not walked by calls: {}", finished.errors));
+    }
+    Ok(timeline)
+}
+
+/// The arguments for a rate and a duration, for this machine's slowness: as many
+/// samples, over a longer time.
+pub(crate) fn pace(hz: u32, duration: Duration) -> [String; 4] {
+    let slowness = slowness();
+    [
+        "--hz".to_owned(),
+        (hz / slowness).max(1).to_string(),
+        "--duration".to_owned(),
+        format!("{}ms", (duration * slowness).as_millis()),
+    ]
 }
 
 /// The CPU time that a process has used.

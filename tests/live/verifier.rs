@@ -1,6 +1,7 @@
 //! The kernel's verifier accepts the kernel side with room to spare.
 
 use sampler_user::bpf::kernel::{Kernel, KernelOptions};
+use sampler_user::bpf::stepping::SteppingChoice;
 
 use crate::machine::{machine, say};
 
@@ -10,6 +11,18 @@ const BUDGET: u32 = 50_000;
 
 #[test]
 fn the_verifier_has_little_to_do() {
+    verifies(SteppingChoice::Best, "on_cpu");
+}
+
+#[test]
+fn the_verifier_has_little_to_do_without_bpf_loop() {
+    verifies(
+        SteppingChoice::Calls("a test".to_owned()),
+        "on_cpu_by_calls",
+    );
+}
+
+fn verifies(stepping: SteppingChoice, sampler: &str) {
     if machine().is_none() {
         return;
     }
@@ -18,6 +31,7 @@ fn the_verifier_has_little_to_do() {
         report_all_execs: true,
         ring_bytes: 1 << 16,
         passes: Some(10),
+        stepping,
     })
     .expect("it loaded for the recordings");
     kernel
@@ -26,7 +40,7 @@ fn the_verifier_has_little_to_do() {
     let counts = kernel.verified_instructions();
     say(format!("  verified instructions: {counts:?}"));
     let of = |name: &str| counts.iter().find(|it| it.0 == name).map(|it| it.1);
-    for program in ["on_cpu", "off_cpu"] {
+    for program in [sampler, "off_cpu"] {
         assert!(of(program).is_some_and(|count| count > 100), "{counts:?}");
     }
     assert!(

@@ -8,7 +8,7 @@ use tests::interpreters::Interpreter;
 
 use crate::machine::{Machine, machine};
 use crate::marks::Marks;
-use crate::recording::Recording;
+use crate::recording::{Recording, pace};
 use crate::states::{seconds, share};
 use crate::target::Target;
 use crate::timeline::{Thread, Timeline};
@@ -20,16 +20,9 @@ pub(crate) fn record_wall(
     hz: u32,
     duration: Duration,
 ) -> Result<Timeline, String> {
-    let arguments = [
-        "--mode".to_owned(),
-        "wall".to_owned(),
-        "--hz".to_owned(),
-        hz.to_string(),
-        "--pid".to_owned(),
-        pid.to_string(),
-        "--duration".to_owned(),
-        format!("{}ms", duration.as_millis()),
-    ];
+    let mut arguments = ["--mode", "wall", "--pid"].map(str::to_owned).to_vec();
+    arguments.push(pid.to_string());
+    arguments.extend(pace(hz, duration));
     Recording::start(machine, &arguments).finish().timeline()
 }
 

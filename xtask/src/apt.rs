@@ -84,6 +84,33 @@ impl PrivateApt {
         Ok(files)
     }
 
+    /// Downloads `package` without what it depends on; gives the file.
+    pub(crate) fn download_alone(&self, package: &str) -> anyhow::Result<PathBuf> {
+        let directory = self.directory.join("alone").join(package);
+        fs::create_dir_all(&directory)?;
+        let mut command = self.command("apt-get");
+        command.args(["download", "--quiet=2", package]);
+        process::run(command.current_dir(&directory))?;
+        let file = fs::read_dir(&directory)?.flatten().next();
+        Ok(file
+            .with_context(|| format!("no file of {package}"))?
+            .path())
+    }
+
+    /// Packages whose names begin with `prefix` that `package` cannot do without.
+    pub(crate) fn dependencies(&self, package: &str, prefix: &str) -> anyhow::Result<Vec<String>> {
+        let mut command = self.command("apt-cache");
+        let text = process::read(command.args(["depends", "--important", package]))?;
+        let needed = text.lines().filter_map(|line| {
+            let name = line
+                .trim()
+                .trim_start_matches('|')
+                .strip_prefix("Depends: ")?;
+            name.starts_with(prefix).then(|| name.to_owned())
+        });
+        Ok(needed.collect())
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command

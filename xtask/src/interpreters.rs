@@ -21,6 +21,26 @@ const OLDEST: (u8, u8) = (3, 8);
 const PRINT_VERSION: &str =
     "import sys; print('%d %d %s' % (sys.version_info[0], sys.version_info[1], sys.executable))";
 
+/// An interpreter and its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interpreter {
+    /// The 12 in 3.12.
+    pub(crate) minor: u8,
+    /// What to execute.
+    pub(crate) path: PathBuf,
+}
+
+/// Those that live tests can use, with their versions.
+pub(crate) fn with_versions(roots: &[RootPython]) -> Vec<Interpreter> {
+    let of_roots = roots.iter().map(|python| python.inside.clone());
+    let all = of_host().into_iter().chain(of_roots);
+    let versions = all.filter_map(|path| {
+        let ((_, minor), _) = version_of(&path)?;
+        Some(Interpreter { minor, path })
+    });
+    versions.collect()
+}
+
 /// Interpreters of the host itself: pyenv's, then the system's.
 pub(crate) fn of_host() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();

@@ -50,7 +50,8 @@ pub(crate) fn command(
     Ok(command)
 }
 
-fn build(workspace: &Workspace, package: &str, target: &str) -> anyhow::Result<PathBuf> {
+/// Builds the test program `target` of `package`; gives its path.
+pub(crate) fn build(workspace: &Workspace, package: &str, target: &str) -> anyhow::Result<PathBuf> {
     let messages = process::read(
         cargo::command()
             .args([

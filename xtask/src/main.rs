@@ -4,6 +4,7 @@
 mod apt;
 mod bench;
 mod build;
+mod cache;
 mod cargo;
 mod demo;
 mod ebpf;
@@ -17,12 +18,14 @@ mod live;
 mod packages;
 mod process;
 mod readers;
+mod readme;
 mod roots;
 mod sudo;
 mod tally;
 mod test;
 mod toolchain;
 mod viewer;
+mod vm;
 mod workspace;
 mod wrapper;
 
@@ -88,6 +91,15 @@ enum Task {
     },
     /// Have the programs that people open our files with read them.
     Readers,
+    /// Boot Debian's kernels in emulated machines, run live tests there, and print
+    /// a table.
+    Vm {
+        /// Which kernels, such as 5.10; all of them without.
+        kernels: Vec<String>,
+        /// Put the table into README.md.
+        #[arg(long)]
+        readme: bool,
+    },
     /// Make the frozen processes of the tests again, from the Pythons found.
     Freeze,
     /// Make the private roots with Pythons that this host has not.
@@ -141,6 +153,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             anyhow::ensure!(counts.failed == 0, "{} failed", counts.failed);
             Ok(())
         }
+        Task::Vm { kernels, readme } => vm::run(&clone()?, kernels, *readme),
         Task::Freeze => freeze::run(&clone()?),
         Task::Roots { anew } => roots::show(*anew),
     }

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::apt::PrivateApt;
+use crate::cache::{self, remove};
 use crate::process::{self, on_path, say};
 use crate::wrapper;
 
@@ -34,11 +35,7 @@ pub(crate) fn find_or_make(anew: bool) -> anyhow::Result<Vec<RootPython>> {
             anyhow::bail!("this host has no {program}, so no other suite's Python can be fetched");
         }
     }
-    let cache = cache_directory()?;
-    fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-    let lock = fs::File::create(cache.join("lock"))?;
-    lock.lock()
-        .with_context(|| format!("cannot lock {}", cache.display()))?;
+    let (cache, _lock) = cache::locked("roots")?;
     let mut pythons = Vec::new();
     for (suite, oldest) in SUITES {
         let place = cache.join(suite);
@@ -118,23 +115,6 @@ fn wrappers(place: &Path) -> anyhow::Result<Vec<RootPython>> {
         by_loader: place.join("by-loader").join(&name),
     });
     Ok(pythons.collect())
-}
-
-fn remove(directory: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn cache_directory() -> anyhow::Result<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let base = from("XDG_CACHE_HOME").map(PathBuf::from);
-    let base = base.or_else(|| from("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    let base = base.context("neither XDG_CACHE_HOME nor HOME is set: where to keep the roots?")?;
-    Ok(base.join("pyebpf/roots"))
 }
 
 #[cfg(test)]

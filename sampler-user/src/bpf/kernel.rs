@@ -14,9 +14,11 @@ use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
 use super::counters::Counters;
 use super::kernel_types::{KernelTypes, KernelTypesError};
 use super::known_code::KnownCode;
+use super::locked_memory::LockedMemory;
 use super::passes::Passes;
 use super::processes::ProcessTable;
 use super::ring::RecordRing;
+use super::stepping::{Stepping, SteppingChoice};
 use super::task_offsets::TaskOffsets;
 
 /// The compiled kernel side; empty when this binary was built without it.
@@ -88,7 +90,7 @@ impl KernelError {
 }
 
 /// What the kernel side needs to know before it is loaded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KernelOptions {
     /// Follow what followed processes fork.
     pub follow_children: bool,
@@ -99,11 +101,14 @@ pub struct KernelOptions {
     /// Prepare passes over threads that are off CPU, one for each tick of this
     /// many a second.
     pub passes: Option<u32>,
+    /// How to get from frame to frame.
+    pub stepping: SteppingChoice,
 }
 
 /// The loaded kernel side. Dropping it detaches and unloads everything.
 pub struct Kernel {
     ebpf: Ebpf,
+    stepping: Stepping,
     ticks: Vec<PerfEventLinkId>,
 }
 
@@ -124,7 +129,7 @@ impl Kernel {
     /// happens yet.
     ///
     /// # Errors
-    /// [`KernelError`]; needs Linux 5.17 with BTF, `CAP_BPF` and `CAP_PERFMON`.
+    /// [`KernelError`]; needs Linux 5.8 with BTF, `CAP_BPF` and `CAP_PERFMON`.
     pub fn load(options: KernelOptions) -> Result<Self, KernelError> {
         if OBJECT.is_empty() {
             return Err(KernelError::NotBuiltIn);
@@ -148,6 +153,7 @@ impl Kernel {
         for (name, value) in &offsets.globals {
             loader.override_global(name, value, true);
         }
+        let _raised = LockedMemory::raise();
         let mut ebpf = loader
             .load(OBJECT)
             .map_err(|error| failed("load the kernel side", &error))?;
@@ -158,12 +164,17 @@ impl Kernel {
                 .attach(tracepoint)
                 .map_err(|error| refused(program, error))?;
         }
-        let sampler: &mut PerfEvent = find(&mut ebpf, "on_cpu")?;
-        sampler.load().map_err(|error| refused("on_cpu", error))?;
+        let stepping = load_sampler(&mut ebpf, options.stepping)?;
         Ok(Self {
             ebpf,
+            stepping,
             ticks: Vec::new(),
         })
+    }
+
+    /// How it gets from frame to frame.
+    pub fn stepping(&self) -> &Stepping {
+        &self.stepping
     }
 
     /// Takes the maps out; once.
@@ -211,7 +222,8 @@ impl Kernel {
     /// [`KernelError::NotPermitted`] or [`KernelError::Failed`].
     pub fn start_ticks(&mut self, hz: u32) -> Result<(), KernelError> {
         let cpus = online_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
-        let sampler: &mut PerfEvent = find(&mut self.ebpf, "on_cpu")?;
+        let program = self.stepping.program();
+        let sampler: &mut PerfEvent = find(&mut self.ebpf, program)?;
         for cpu in cpus {
             // The clock of the CPU, not its cycles: most virtual machines have
             // no counter of cycles.
@@ -222,14 +234,14 @@ impl Kernel {
                 false,
             );
             self.ticks
-                .push(tick.map_err(|error| refused("on_cpu", error))?);
+                .push(tick.map_err(|error| refused(program, error))?);
         }
         Ok(())
     }
 
     /// Stops the ticks. Records already in the ring buffer stay there.
     pub fn stop_ticks(&mut self) {
-        let Ok(sampler) = find::<PerfEvent>(&mut self.ebpf, "on_cpu") else {
+        let Ok(sampler) = find::<PerfEvent>(&mut self.ebpf, self.stepping.program()) else {
             return;
         };
         for tick in self.ticks.drain(..) {
@@ -248,6 +260,31 @@ impl Kernel {
             })
             .collect()
     }
+}
+
+/// Loads the program for ticks: the one that loops, if that is wanted and the
+/// kernel takes it, else the one that calls.
+fn load_sampler(ebpf: &mut Ebpf, choice: SteppingChoice) -> Result<Stepping, KernelError> {
+    let reason = match choice {
+        SteppingChoice::Calls(reason) => reason,
+        SteppingChoice::Best => match load_perf_event(ebpf, Stepping::Loop) {
+            Err(error) if error.is_about_a_feature() => {
+                let error = error.to_string();
+                let first = error.lines().next().unwrap_or_default();
+                format!("the kernel has no bpf_loop, which came with 5.17 ({first})")
+            }
+            other => return other,
+        },
+    };
+    load_perf_event(ebpf, Stepping::Calls(reason))
+}
+
+fn load_perf_event(ebpf: &mut Ebpf, stepping: Stepping) -> Result<Stepping, KernelError> {
+    let program: &mut PerfEvent = find(ebpf, stepping.program())?;
+    program
+        .load()
+        .map_err(|error| refused(stepping.program(), error))?;
+    Ok(stepping)
 }
 
 fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, KernelError>

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::bpf::events::{RawCode, RawRecord, RawSample, decode};
 use crate::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions};
+use crate::bpf::stepping::SteppingChoice;
 
 /// Ticks a second on every CPU.
 const HZ: u32 = 1000;
@@ -51,6 +52,7 @@ impl Ticks {
             report_all_execs: false,
             ring_bytes: RING_BYTES,
             passes: None,
+            stepping: SteppingChoice::of_environment(),
         })?;
         let mut maps = {
             let _entered = runtime.enter();

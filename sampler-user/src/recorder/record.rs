@@ -17,6 +17,7 @@ use super::threads::Threads;
 use crate::bpf::counters::Counters;
 use crate::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
 use crate::bpf::ring::RecordRing;
+use crate::bpf::stepping::{Stepping, SteppingChoice};
 use crate::config::{ExitStatus, RecordConfig, Target, Verbosity};
 use crate::launch::HeldCommand;
 use crate::outfile::VisibleFile;
@@ -61,6 +62,7 @@ struct Recording<'a> {
     config: &'a RecordConfig,
     records: RecordRing,
     counters: Counters,
+    stepping: Stepping,
     /// Passes over waiting threads.
     passes: Option<RunningPasses>,
     session: Session<VisibleFile>,
@@ -93,11 +95,13 @@ impl<'a> Recording<'a> {
             report_all_execs: matches!(config.target, Target::Host),
             ring_bytes: RING_BYTES,
             passes: (config.mode != Mode::Cpu).then_some(config.hz),
+            stepping: SteppingChoice::of_environment(),
         })?;
         let passes = match config.mode {
             Mode::Cpu => None,
             Mode::Wall | Mode::CpuAndWall => Some(PreparedPasses::prepare(&mut kernel)?),
         };
+        let stepping = kernel.stepping().clone();
         let KernelMaps {
             records,
             processes,
@@ -146,6 +150,7 @@ impl<'a> Recording<'a> {
             config,
             records,
             counters,
+            stepping,
             passes,
             session,
             outputs,
@@ -282,6 +287,7 @@ impl<'a> Recording<'a> {
             hz: self.config.hz,
             kernel,
             passes: self.passes.as_ref().map(RunningPasses::counts),
+            without_loop: self.stepping.without_loop().map(str::to_owned),
             ..Summary::default()
         };
         let (container, summary) = self.session.finish(now, summary)?;

@@ -39,6 +39,8 @@ pub struct Summary {
     pub kernel: CounterValues,
     /// Passes over waiting threads, where there were any.
     pub passes: Option<PassCounts>,
+    /// Why stacks were walked without `bpf_loop`, if they were.
+    pub without_loop: Option<String>,
     /// What had no name.
     pub names: Counts,
     /// Samples that came too late to be put into the timeline.
@@ -79,6 +81,10 @@ impl Summary {
                 .iter()
                 .map(|it| (it.name(), self.kernel.get(*it))),
         );
+        counts.push((
+            "walked_without_loop",
+            u64::from(self.without_loop.is_some()),
+        ));
         if let Some(passes) = &self.passes {
             counts.extend([
                 ("passes", passes.run),
@@ -130,6 +136,10 @@ impl fmt::Display for Summary {
         }
         for line in &self.not_sampled {
             writeln!(out, "  not sampled: {}", escape_for_terminal(line))?;
+        }
+        if let Some(reason) = &self.without_loop {
+            let reason = escape_for_terminal(reason);
+            writeln!(out, "  stacks were walked by calls: {reason}")?;
         }
         let passes = self.passes.as_ref();
         if let Some(reason) = passes.and_then(|it| it.from_user_space.as_deref()) {
@@ -221,6 +231,20 @@ fn counted(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_walk_without_bpf_loop_is_named_with_its_reason() {
+        let mut summary = Summary::default();
+        assert!(!summary.to_string().contains("by calls"));
+        assert!(summary.counts().contains(&("walked_without_loop", 0)));
+        summary.without_loop = Some("this kernel\nis old".into());
+        let text = summary.to_string();
+        assert!(
+            text.contains("walked by calls: this kernel\\nis old\n"),
+            "{text}"
+        );
+        assert!(summary.counts().contains(&("walked_without_loop", 1)));
+    }
 
     #[test]
     fn passes_from_user_space_are_named_with_their_reason() {

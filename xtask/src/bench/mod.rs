@@ -16,7 +16,6 @@ mod profiler;
 mod profiling_sampling;
 mod py_spy;
 mod pyebpf;
-mod readme;
 mod recorder;
 mod run_time;
 mod sample_cost;
@@ -85,7 +84,7 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, into_readme: bool) -> anyh
         .with_context(|| format!("cannot write {}", markdown.display()))?;
     println!("{tables}");
     if into_readme {
-        readme::replace(&workspace.root.join("README.md"), &tables)?;
+        crate::readme::replace(&workspace.root.join("README.md"), "bench", &tables)?;
     }
     say(format!(
         "the tables are {}, all values {}",

@@ -1,0 +1,239 @@
+//! The tick on kernels without `bpf_loop` (before Linux 5.17): the same sample by
+//! the same steps, each of them a function that the verifier checks by itself. It
+//! refuses to know what a step does.
+//!
+//! The verifier follows a plain loop round after round, and a walk has up to two
+//! thousand rounds of some hundred instructions. A function of global linkage
+//! (Linux 5.6) is checked once, for anything that memory may hold; a call of it
+//! is then a single instruction. Such a function gets no pointers (before 5.12),
+//! so that each looks up the memory of this tick, and none holds a reference into
+//! it while it calls another.
+
+use aya_ebpf::macros::perf_event;
+use aya_ebpf::programs::PerfEventContext;
+use sampler_common::counter::Counter;
+use sampler_common::memory::{Next, Step as _};
+use sampler_common::thread_state::{self, MAX_SEARCHED, SearchStep};
+use sampler_common::walk::{Codes, MAX_STEPS, MAX_UNKNOWN, WalkStep};
+
+use crate::capture::{self, DescribeStep, KnownTable};
+use crate::maps::{Sampling, Scratch, Stepping, count, scratch_of_tick, stepping_of_tick};
+use crate::memory::CurrentTask;
+use crate::on_cpu::{begin, interrupted};
+
+/// What functions here give back: whether another step is wanted.
+const CONTINUE: u64 = 1;
+const STOP: u64 = 0;
+
+/// As `on_cpu`.
+#[perf_event]
+fn on_cpu_by_calls(_context: PerfEventContext) -> u32 {
+    let Some((config, thread)) = interrupted() else {
+        return 0;
+    };
+    let Some((mut scratch, stepping)) = memory_of_tick() else {
+        count(Counter::NoScratch);
+        return 0;
+    };
+    begin(&mut scratch, config, &thread);
+    *stepping = Stepping {
+        config: *config,
+        thread_pointer: thread.pointer,
+    };
+    if find_thread_state() == CONTINUE {
+        walk_frames();
+    }
+    describe_new_code();
+    send_sample();
+    0
+}
+
+#[inline(always)]
+fn memory_of_tick() -> Option<(Scratch, &'static mut Stepping)> {
+    Some((scratch_of_tick()?, stepping_of_tick()?))
+}
+
+/// Whether the thread's state was found.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn find_thread_state() -> u64 {
+    match begin_search() {
+        LISTED => {}
+        other => return other,
+    }
+    for _ in 0..MAX_SEARCHED {
+        if search_step() == STOP {
+            break;
+        }
+    }
+    end_search()
+}
+
+/// The thread's state, if there is one, is in the list of all.
+const LISTED: u64 = 2;
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn begin_search() -> u64 {
+    let Some((scratch, stepping)) = memory_of_tick() else {
+        return STOP;
+    };
+    let Sampling { sample, search, .. } = scratch.sampling;
+    let Stepping {
+        config,
+        thread_pointer,
+    } = stepping;
+    match thread_state::begin(&CurrentTask, config, *thread_pointer, 0, search) {
+        Ok(Some(state)) => {
+            sample.header.thread_state = state;
+            CONTINUE
+        }
+        Ok(None) => LISTED,
+        Err(reason) => {
+            sample.header.stop = reason as u32;
+            STOP
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn search_step() -> u64 {
+    let Some((scratch, stepping)) = memory_of_tick() else {
+        return STOP;
+    };
+    let mut step = SearchStep {
+        memory: &CurrentTask,
+        layout: &stepping.config.layout,
+        thread_pointer: stepping.thread_pointer,
+        search: &mut scratch.sampling.search,
+    };
+    wanted(step.step())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn end_search() -> u64 {
+    let Some((scratch, stepping)) = memory_of_tick() else {
+        return STOP;
+    };
+    let Sampling { sample, search, .. } = scratch.sampling;
+    let layout = &stepping.config.layout;
+    match thread_state::end(&CurrentTask, layout, stepping.thread_pointer, search) {
+        Ok(state) => {
+            sample.header.thread_state = state;
+            CONTINUE
+        }
+        Err(reason) => {
+            sample.header.stop = reason as u32;
+            STOP
+        }
+    }
+}
+
+/// Walks the thread whose state was found.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn walk_frames() -> u64 {
+    if begin_walk() == CONTINUE {
+        for _ in 0..MAX_STEPS {
+            if walk_step() == STOP {
+                break;
+            }
+        }
+    }
+    end_walk()
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn begin_walk() -> u64 {
+    let Some((scratch, stepping)) = memory_of_tick() else {
+        return STOP;
+    };
+    let Sampling { walk, search, .. } = scratch.sampling;
+    let config = &stepping.config;
+    wanted(walk.begin(&CurrentTask, config, scratch.cache, &search.state))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn walk_step() -> u64 {
+    let Some((scratch, stepping)) = memory_of_tick() else {
+        return STOP;
+    };
+    let Sampling { sample, walk, .. } = scratch.sampling;
+    let mut step = WalkStep {
+        memory: &CurrentTask,
+        config: &stepping.config,
+        codes: Codes {
+            known: &KnownTable,
+            cache: scratch.cache,
+        },
+        walk,
+        frames: &mut sample.frames,
+    };
+    wanted(step.step())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn end_walk() -> u64 {
+    let Some(scratch) = scratch_of_tick() else {
+        return STOP;
+    };
+    let Sampling { sample, walk, .. } = scratch.sampling;
+    walk.close();
+    capture::note_walk(&mut sample.header, walk);
+    STOP
+}
+
+/// Sends the names of the code objects that this sample saw first.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn describe_new_code() -> u64 {
+    let Some(mut scratch) = scratch_of_tick() else {
+        return STOP;
+    };
+    if !capture::begin_describing(&mut scratch) {
+        return STOP;
+    }
+    for _ in 0..MAX_UNKNOWN {
+        if describe_step() == STOP {
+            break;
+        }
+    }
+    STOP
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn describe_step() -> u64 {
+    let Some((scratch, stepping)) = memory_of_tick() else {
+        return STOP;
+    };
+    let mut step = DescribeStep {
+        memory: &CurrentTask,
+        config: &stepping.config,
+        sampling: scratch.sampling,
+        describing: scratch.describing,
+    };
+    wanted(step.step())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn send_sample() -> u64 {
+    let Some(scratch) = scratch_of_tick() else {
+        return STOP;
+    };
+    u64::from(capture::deliver(&scratch))
+}
+
+#[inline(always)]
+fn wanted(next: Next) -> u64 {
+    match next {
+        Next::Continue => CONTINUE,
+        Next::Stop => STOP,
+    }
+}

@@ -1,0 +1,49 @@
+//! The README's places for figures. It refuses to change anything outside of
+//! them.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+/// Replaces what stands between the two markers of `place`.
+pub(crate) fn replace(readme: &Path, place: &str, tables: &str) -> anyhow::Result<()> {
+    let text =
+        fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
+    let text = replaced(&text, place, tables)
+        .with_context(|| format!("cannot put the figures into {}", readme.display()))?;
+    fs::write(readme, text).with_context(|| format!("cannot write {}", readme.display()))
+}
+
+fn replaced(text: &str, place: &str, tables: &str) -> anyhow::Result<String> {
+    let marker = |which: &str| format!("<!-- {place}:{which} -->\n");
+    let (begin, end) = (marker("begin"), marker("end"));
+    let Some((before, rest)) = text.split_once(&begin) else {
+        bail!("it has no line {:?}", begin.trim());
+    };
+    let Some((_, after)) = rest.split_once(&end) else {
+        bail!("it has no line {:?} after {:?}", end.trim(), begin.trim());
+    };
+    Ok(format!("{before}{begin}{tables}{end}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replaced;
+
+    #[test]
+    fn only_what_is_between_the_markers_changes() {
+        let text = "# A\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nrest\n";
+        let new = replaced(text, "bench", "new\n").expect("both markers are there");
+        assert_eq!(new, text.replace("old", "new"));
+        assert_eq!(replaced(&new, "bench", "new\n").expect("still there"), new);
+    }
+
+    #[test]
+    fn a_readme_without_a_place_stays_as_it_is() {
+        assert!(replaced("# A\n", "bench", "new").is_err());
+        let other = "<!-- kernels:begin -->\n<!-- kernels:end -->\n";
+        assert!(replaced(other, "bench", "new").is_err());
+        assert!(replaced("<!-- bench:begin -->\n", "bench", "new").is_err());
+    }
+}

@@ -1,0 +1,165 @@
+//! One boot of one kernel in qemu, with a job to do. It refuses to know what the
+//! job is.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::archive::Archive;
+use super::kernels::Kernel;
+use crate::process::{self, say};
+
+/// How long a guest may take. One that hangs is ended.
+const PATIENCE: Duration = Duration::from_secs(1800);
+/// How often it is looked at whether it still may.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Memory of a guest, in MiB: the files that the tests write are in it.
+const MEMORY: &str = "3072";
+/// CPUs of a guest.
+const CPUS: &str = "2";
+
+const INIT: &str = include_str!("init.sh");
+
+/// Boots `kernel`, has it run the shell script `job` over the host's files, and
+/// hands over each line that comes of it. Files of the boot go to `directory`.
+///
+/// The guest sees the whole host, read-only; what it writes stays in its memory.
+pub(super) fn run(
+    kernel: &Kernel,
+    job: &str,
+    directory: &Path,
+    mut take: impl FnMut(&str),
+) -> anyhow::Result<()> {
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    let initial = directory.join("initramfs");
+    fs::write(&initial, archive(kernel, job)?)?;
+    let console = directory.join("console.log");
+    let mut qemu = qemu(kernel, &initial, &console)?;
+    let started = Instant::now();
+    let mut guest = Guest::start(&mut qemu)?;
+    let is_whole = guest.read(&mut take)?;
+    say(format!(
+        "{} ran for {:.0} s",
+        kernel.release,
+        started.elapsed().as_secs_f64()
+    ));
+    if is_whole {
+        return Ok(());
+    }
+    let console = fs::read(&console).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console);
+    let lines: Vec<&str> = console.lines().collect();
+    let tail = lines[lines.len().saturating_sub(30)..].join("\n");
+    bail!("the guest ended before its job did; its console says:\n{tail}")
+}
+
+/// What the job's last line is.
+pub(super) const DONE: &str = "pyebpf-vm: done";
+
+fn archive(kernel: &Kernel, job: &str) -> anyhow::Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    for directory in ["proc", "sys", "dev", "host", "layer", "root", "modules"] {
+        archive.directory(directory);
+    }
+    archive.file("busybox", &fs::read(kernel.shell())?);
+    archive.file("init", INIT.as_bytes());
+    archive.file("job", format!("{job}\necho '{DONE}'\n").as_bytes());
+    let mut order = String::new();
+    for module in kernel.modules()? {
+        let name = module.file_name().and_then(|it| it.to_str());
+        let name = name.context("a module's name is text")?;
+        archive.file(&format!("modules/{name}"), &fs::read(&module)?);
+        order.push_str(name);
+        order.push('\n');
+    }
+    archive.file("modules/order", order.as_bytes());
+    Ok(archive.finish())
+}
+
+fn qemu(kernel: &Kernel, initial: &Path, console: &Path) -> anyhow::Result<Command> {
+    let text = |path: &Path| -> anyhow::Result<String> {
+        let text = path.to_str().context("the cache's path is no UTF-8")?;
+        // qemu takes a doubled comma for one.
+        Ok(text.replace(',', ",,"))
+    };
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max"])
+        .args(["-smp", CPUS, "-m", MEMORY])
+        .args(["-display", "none", "-nic", "none", "-no-reboot"])
+        .arg("-kernel")
+        .arg(kernel.image())
+        .arg("-initrd")
+        .arg(initial)
+        .args([
+            "-append",
+            "console=ttyS0 loglevel=4 panic=-1 mitigations=off",
+        ])
+        .args(["-serial", &format!("file:{}", text(console)?)])
+        .args(["-serial", "stdio"])
+        .args([
+            "-virtfs",
+            "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
+        ]);
+    Ok(qemu)
+}
+
+/// A qemu that runs; it ends with this.
+struct Guest(Child);
+
+impl Guest {
+    fn start(qemu: &mut Command) -> anyhow::Result<Self> {
+        let child = qemu
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", process::describe(qemu)))?;
+        Ok(Self(child))
+    }
+
+    /// Hands over its lines until it ends. Whether its job did end.
+    fn read(&mut self, take: &mut impl FnMut(&str)) -> anyhow::Result<bool> {
+        use std::io::{BufRead as _, BufReader};
+
+        let output = self.0.stdout.take().context("it was asked for")?;
+        let (sender, lines) = std::sync::mpsc::channel();
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
+                if sender.send(line.trim_end().to_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        let deadline = Instant::now() + PATIENCE;
+        let mut is_whole = false;
+        loop {
+            match lines.recv_timeout(PAUSE) {
+                Ok(line) if line == DONE => is_whole = true,
+                Ok(line) => take(&line),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) if Instant::now() > deadline => {
+                    bail!("the guest did not end within {} s", PATIENCE.as_secs());
+                }
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.0.wait()?;
+        // It ends with the output that it reads.
+        let _ = reader.join();
+        Ok(is_whole)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,171 @@
+//! Debian's kernels, fetched once and kept: which suite has which, its image and
+//! the modules that a guest needs. It refuses to know what a guest does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use super::modules;
+use crate::apt::PrivateApt;
+use crate::cache;
+use crate::process::{self, say};
+
+/// Kernels by their first two numbers, and the suite that carries each.
+pub(super) const SUITES: [(&str, &str); 4] = [
+    ("5.10", "bullseye"),
+    ("6.1", "bookworm"),
+    ("6.12", "trixie"),
+    ("7.2", "forky"),
+];
+
+/// Packages of the static shell that a guest begins with.
+const SHELL: &str = "busybox-static";
+
+/// Written last. Raised when what is kept of a kernel changes.
+const STAMP: &str = "pyebpf kernel 1\n";
+
+/// A kernel that is ready to be booted.
+pub(super) struct Kernel {
+    /// Its first two numbers.
+    pub(super) version: (u32, u32),
+    /// What it calls itself.
+    pub(super) release: String,
+    directory: PathBuf,
+}
+
+impl Kernel {
+    /// The image to boot.
+    pub(super) fn image(&self) -> PathBuf {
+        self.directory.join("vmlinuz")
+    }
+
+    /// A busybox that needs nothing else.
+    pub(super) fn shell(&self) -> PathBuf {
+        self.directory.join("busybox")
+    }
+
+    /// Module files in the order in which they have to be loaded.
+    pub(super) fn modules(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let directory = self.directory.join("modules");
+        let order = fs::read_to_string(directory.join("order"))?;
+        Ok(order.lines().map(|name| directory.join(name)).collect())
+    }
+}
+
+/// Gives the kernel `name` (such as `5.10`), fetching it where it is not kept yet.
+pub(super) fn find_or_fetch(name: &str) -> anyhow::Result<Kernel> {
+    let Some((_, suite)) = SUITES.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<_> = SUITES.iter().map(|(known, _)| *known).collect();
+        bail!("there is no kernel {name} here, but {}", known.join(", "));
+    };
+    for program in ["apt-get", "apt-cache", "apt-config", "dpkg"] {
+        if !process::on_path(program) {
+            bail!("this host has no {program}, so no kernel can be fetched");
+        }
+    }
+    let (cache, _lock) = cache::locked("kernels")?;
+    let place = cache.join(name);
+    if fs::read_to_string(place.join("stamp")).ok().as_deref() != Some(STAMP) {
+        fetch(&place, name, suite)
+            .with_context(|| format!("cannot fetch the kernel {name} of Debian {suite}"))?;
+    }
+    let numbers = version(name);
+    Ok(Kernel {
+        version: (numbers[0], numbers[1]),
+        release: fs::read_to_string(place.join("release"))?,
+        directory: place,
+    })
+}
+
+/// Fetches a kernel beside its place and moves it there when it is whole.
+fn fetch(place: &Path, name: &str, suite: &str) -> anyhow::Result<()> {
+    say(format!("fetching the kernel {name} of Debian {suite}"));
+    let partial = place.with_extension("partial");
+    cache::remove(&partial)?;
+    fs::create_dir_all(&partial)?;
+    let apt = PrivateApt::new(&partial.join("apt"), suite)?;
+    let image = newest(apt.names(&format!("linux-image-{name}."))?)
+        .with_context(|| format!("Debian {suite} has no kernel {name} any more"))?;
+    let unpacked = partial.join("unpacked");
+    // From 7.0 on, image and modules are packages of their own.
+    let mut packages = vec![image.clone(), SHELL.to_owned()];
+    packages.extend(apt.dependencies(&image, "linux-")?);
+    for package in &packages {
+        let file = apt.download_alone(package)?;
+        process::run(Command::new("dpkg").arg("-x").arg(file).arg(&unpacked))?;
+    }
+    let vmlinuz = find(&unpacked, &|name| name.starts_with("vmlinuz-"))
+        .with_context(|| format!("{} have no vmlinuz", packages.join(", ")))?;
+    let release = vmlinuz
+        .file_name()
+        .and_then(|name| name.to_str()?.strip_prefix("vmlinuz-"))
+        .context("a kernel's name is text")?;
+    modules::extract(&unpacked, release, &partial.join("modules"))?;
+    let shell = ["usr/bin/busybox", "bin/busybox"].map(|path| unpacked.join(path));
+    let shell = shell.iter().find(|path| path.is_file());
+    let shell = shell.with_context(|| format!("{SHELL} has no busybox"))?;
+    fs::write(partial.join("release"), release)?;
+    fs::copy(&vmlinuz, partial.join("vmlinuz"))?;
+    fs::copy(shell, partial.join("busybox"))?;
+    cache::remove(&unpacked)?;
+    cache::remove(&partial.join("apt"))?;
+    fs::write(partial.join("stamp"), STAMP)?;
+    cache::remove(place)?;
+    fs::rename(&partial, place)?;
+    Ok(())
+}
+
+/// The newest image for ordinary machines among these packages.
+fn newest(names: Vec<String>) -> Option<String> {
+    let is_ordinary = |name: &String| {
+        let parts: Vec<&str> = name.split('-').collect();
+        let others = ["cloud", "rt", "dbg", "unsigned"];
+        parts.last() == Some(&"amd64") && !parts.iter().any(|part| others.contains(part))
+    };
+    let images = names.into_iter().filter(is_ordinary);
+    images.max_by_key(|name| version(name))
+}
+
+/// All numbers in a name, in order.
+fn version(name: &str) -> Vec<u32> {
+    name.split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|part| part.parse().ok())
+        .collect()
+}
+
+/// The first file below `directory` whose name is right.
+pub(super) fn find(directory: &Path, is_right: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
+    let mut directories = Vec::new();
+    for entry in fs::read_dir(directory).ok()?.flatten() {
+        let kind = entry.file_type().ok()?;
+        if kind.is_dir() {
+            directories.push(entry.path());
+        } else if kind.is_file() && entry.file_name().to_str().is_some_and(is_right) {
+            return Some(entry.path());
+        }
+    }
+    directories.iter().find_map(|it| find(it, is_right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::newest;
+
+    #[test]
+    fn the_newest_ordinary_image_is_taken() {
+        let names = [
+            "linux-image-6.1.0-9-amd64",
+            "linux-image-6.1.0-41-amd64",
+            "linux-image-6.1.0-50-cloud-amd64",
+            "linux-image-6.1.0-50-rt-amd64",
+            "linux-image-6.1.0-50-amd64-dbg",
+            "linux-image-6.1.0-50-amd64-unsigned",
+        ];
+        let names = names.map(str::to_owned).to_vec();
+        let image = newest(names).expect("two are ordinary");
+        assert_eq!(image, "linux-image-6.1.0-41-amd64");
+        assert_eq!(newest(vec!["linux-image-6.1.0-9-arm64".to_owned()]), None);
+    }
+}

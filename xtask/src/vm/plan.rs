@@ -1,0 +1,120 @@
+//! Which live tests run on an old kernel, and with which interpreters. It refuses
+//! to know how a guest is made.
+//!
+//! An emulated machine is many times slower than hardware, so not all of them do.
+//! Those are here whose outcome the kernel has a part in: every program of the
+//! kernel side, every kind of record, every way to a thread's state, and both ways
+//! to look at waiting threads. Left out is what user space does by itself once it
+//! has records, which is the same on every kernel: arguments and exit statuses
+//! (`bad_input`), files and formats (`outputs`), signals to pyebpf (`signals`);
+//! what costs an emulated machine an hour: two thousand threads; what is the same
+//! again through another kind of child (`children`: one of four stays); and what
+//! compares counts with the speed of a real machine (`rate`).
+
+use crate::interpreters::Interpreter;
+
+/// A test, and the first kernel that it can run on.
+struct Test {
+    name: &'static str,
+    since: (u32, u32),
+}
+
+/// Every kernel that pyebpf runs on.
+const ANY: (u32, u32) = (5, 8);
+/// The task iterator of wall-clock mode; before, passes are made from user space.
+const ITERATOR: (u32, u32) = (5, 18);
+
+const fn on_any(name: &'static str) -> Test {
+    Test { name, since: ANY }
+}
+
+const fn since(since: (u32, u32), name: &'static str) -> Test {
+    Test { name, since }
+}
+
+/// CPU mode.
+const CPU: [Test; 16] = [
+    // Stacks, shallow and deep, by both ways from frame to frame.
+    on_any("chain::shows_a_known_chain_with_exact_lines"),
+    on_any("chain::shows_a_known_chain_without_bpf_loop"),
+    on_any("depth::shows_a_recursion_of_1000_frames_whole"),
+    on_any("depth::cuts_a_recursion_of_1500_frames_and_says_so"),
+    on_any("depth::shows_and_cuts_recursions_without_bpf_loop"),
+    on_any("constructs::shows_every_way_of_calling"),
+    // What is seen in the middle of a call.
+    on_any("oracle::no_stack_is_impossible"),
+    // Names that are read in the interrupt, and code that takes another's place.
+    on_any("replaced_code::no_name_is_that_of_code_that_was_there_before"),
+    on_any("short_lived::names_scripts_of_fifty_milliseconds"),
+    // The ways to a thread's state.
+    on_any("released::shows_the_stack_of_a_thread_that_hashes"),
+    on_any("threads::shows_fifty_threads_by_name"),
+    on_any("subinterpreter::shows_code_in_a_subinterpreter"),
+    // The lifecycle programs.
+    on_any("children::follows_forked_workers"),
+    on_any("targets_gone::a_target_may_become_another_python"),
+    // Before 5.18 there is no iterator to load, and before 5.16 no count.
+    since(ITERATOR, "verifier::the_verifier_has_little_to_do"),
+    since(
+        ITERATOR,
+        "verifier::the_verifier_has_little_to_do_without_bpf_loop",
+    ),
+];
+
+/// Wall-clock mode. Before 5.18 the first of them run from user space as well,
+/// since there they do so by themselves.
+const WALL: [Test; 5] = [
+    on_any("fallback::shows_the_same_without_the_task_iterator"),
+    on_any("wall::a_thread_that_waits_is_one_row_with_its_state_and_line"),
+    on_any("wall::a_stopped_process_says_so_and_keeps_its_stacks"),
+    since(ITERATOR, "wall::a_fight_for_the_gil_is_not_one_for_a_lock"),
+    since(ITERATOR, "wall::no_stack_of_a_waiting_thread_is_impossible"),
+];
+
+/// The tests for a kernel, by name.
+pub(super) fn tests(kernel: (u32, u32)) -> Vec<&'static str> {
+    let runs = |test: &&Test| test.since <= kernel;
+    CPU.iter()
+        .chain(&WALL)
+        .filter(runs)
+        .map(|it| it.name)
+        .collect()
+}
+
+/// Interpreters that differ most for a kernel side: frames as objects (to 3.10),
+/// frames on a stack (3.11, 3.12), and layouts that the interpreter tells (3.13
+/// on). The newest of each that the host has.
+pub(super) fn choose(found: &[Interpreter]) -> Vec<&Interpreter> {
+    let kinds = [(0, 10), (11, 12), (13, u8::MAX)];
+    let newest = kinds.map(|(from, to)| {
+        let of_kind = |it: &&Interpreter| (from..=to).contains(&it.minor);
+        found.iter().filter(of_kind).max_by_key(|it| it.minor)
+    });
+    newest.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn one_interpreter_of_each_kind_is_chosen() {
+        let found = [8, 9, 12, 11, 13, 15].map(|minor| Interpreter {
+            minor,
+            path: PathBuf::from(format!("/{minor}")),
+        });
+        let chosen: Vec<u8> = choose(&found).iter().map(|it| it.minor).collect();
+        assert_eq!(chosen, [9, 12, 15]);
+        assert!(choose(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_old_kernel_has_fewer_tests() {
+        let (old, new) = (tests((5, 10)), tests((6, 1)));
+        assert!(old.len() < new.len());
+        assert!(old.iter().all(|name| new.contains(name)));
+        assert!(old.iter().any(|name| name.starts_with("fallback::")));
+    }
+}
