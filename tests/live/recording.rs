@@ -223,7 +223,9 @@ pub(crate) fn record_walking(
 ) -> Result<Timeline, String> {
     let mut arguments: Vec<OsString> = vec!["--pid".into(), pid.to_string().into()];
     arguments.extend(pace(hz, duration).map(OsString::from));
-    let finished = Recording::start_walking(machine, &arguments, walk).finish();
+    let mut recording = Recording::start_walking(machine, &arguments, walk);
+    recording.deadline += duration * slowness();
+    let finished = recording.finish();
     let timeline = finished.timeline()?;
     let is_named = finished.errors.contains("walked by calls: PYEBPF_WALK");
     if walk == Walk::ByCalls && !(is_named && timeline.count("walked_without_loop") == 1) {

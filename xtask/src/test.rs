@@ -34,6 +34,7 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
     } else {
         other_pythons(&mut tally)
     };
+    tally.step("a Python of this host", some_python);
     let pythons = interpreters::for_host_tests(&roots)?;
     tally.step("unit tests", || unit_tests(workspace, &pythons));
     tally.step("host tests", || host_tests(workspace, &pythons));
@@ -106,6 +107,14 @@ fn other_pythons(tally: &mut Tally) -> Vec<RootPython> {
     })
 }
 
+/// Tests look at interpreters: where this host has none, Debian's is installed.
+fn some_python() -> anyhow::Result<Counts> {
+    if interpreters::of_host().is_empty() {
+        packages::install(&["python3"]).context("there is no Python to look at")?;
+    }
+    Ok(Counts::check(!interpreters::of_host().is_empty()))
+}
+
 fn unit_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
     let mut command = cargo::command();
     command.args(["test", "--locked", "--no-fail-fast", "--workspace"]);
@@ -176,9 +185,6 @@ fn live_tests(workspace: &Workspace, binary: &Path, roots: &[RootPython], tally:
         return;
     }
     tally.step("live tests", || {
-        if interpreters::of_host().is_empty() && roots.is_empty() {
-            packages::install(&["python3"]).context("there is no Python to sample")?;
-        }
         let pythons = interpreters::for_live_tests(roots)?;
         let command = || live::command(workspace, TESTS, LIVE, binary, &pythons);
         let counts = counted(&mut command()?)?;
