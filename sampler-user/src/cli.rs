@@ -163,6 +163,9 @@ pub struct RecordArguments {
     /// Leave the command lines of processes out of the trace
     #[arg(long)]
     pub no_cmdline: bool,
+    /// Keep all rights and allow all system calls while recording
+    #[arg(long)]
+    pub no_sandbox: bool,
     /// Print nothing but errors and what was lost
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,

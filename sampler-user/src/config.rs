@@ -83,6 +83,8 @@ pub struct RecordConfig {
     pub source: bool,
     /// Whether command lines of processes go into the trace.
     pub command_lines: bool,
+    /// Whether rights are shed and system calls restricted once it runs.
+    pub sandbox: bool,
     /// How much is printed.
     pub verbosity: Verbosity,
 }
@@ -121,6 +123,7 @@ impl RecordConfig {
             output: OutputConfig::from_arguments(&typed.output, Some(&stem))?,
             source: !typed.no_source,
             command_lines: !typed.no_cmdline,
+            sandbox: !typed.no_sandbox,
             verbosity: match (typed.quiet, typed.verbose) {
                 (true, _) => Verbosity::Quiet,
                 (false, 0) => Verbosity::Normal,

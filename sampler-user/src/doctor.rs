@@ -87,7 +87,7 @@ impl Diagnosis {
             rights::user_namespace(probe),
             rights::perf_events(probe, &rights),
             rights::unprivileged_bpf(probe),
-            rights::ptrace_scope(probe),
+            rights::ptrace_scope(probe, &rights),
             rights::locked_memory(probe, release.as_ref(), &rights),
             view::pid_namespace(probe),
             view::hidden_processes(probe, &rights),
@@ -135,6 +135,26 @@ impl Diagnosis {
                 CheckResult::Limited,
                 format!("--mode wall looks at waiting threads from user space: {reason}"),
                 "use Linux 5.18 or later, which makes it cheaper",
+            ),
+        });
+        self
+    }
+
+    /// Adds what came of trying the filters of system calls out.
+    #[must_use]
+    pub fn with_sandbox_result(mut self, result: Result<(), String>) -> Self {
+        const ID: &str = "sandbox";
+        self.checks.push(match result {
+            Ok(()) => Check::ok(
+                ID,
+                "a recording sheds its rights and filters its system calls once it runs",
+            ),
+            Err(reason) => Check::wrong(
+                ID,
+                CheckResult::Limited,
+                format!("a recording cannot filter its system calls: {reason}"),
+                "use a kernel with CONFIG_SECCOMP_FILTER=y, and in a container a profile that \
+                 allows seccomp(2); or --no-sandbox, which spares the warning",
             ),
         });
         self

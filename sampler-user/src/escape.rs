@@ -27,6 +27,15 @@ pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// The same for a text of several lines: line breaks and tabs stay.
+pub fn escape_lines_for_terminal(text: &str) -> String {
+    let lines = text.split('\n').map(|line| {
+        let words: Vec<_> = line.split('\t').map(escape_for_terminal).collect();
+        words.join("\t")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Controls, and what Unicode 16 lists as Cf, Zl, Zp or Default_Ignorable_Code_Point
 /// (DerivedCoreProperties.txt), in ranges that also hold their unassigned neighbours.
 pub(crate) fn is_unsafe(letter: char) -> bool {
@@ -92,6 +101,14 @@ mod tests {
         ] {
             assert_eq!(escape_for_terminal(text), expected);
         }
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(
+            escape_lines_for_terminal("a\n\tb\x1b[2J\r\n"),
+            "a\n\tb\\u{1b}[2J\\r\n"
+        );
     }
 
     #[test]

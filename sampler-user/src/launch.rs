@@ -14,7 +14,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use crate::config::ExitStatus;
-use crate::privileges::Owner;
+use crate::privileges::{Owner, Role};
 pub use error::LaunchError;
 
 /// A command that has its process and waits in it. Dropped, it never runs.
@@ -44,6 +44,8 @@ pub struct RunningCommand {
 /// and `LOGNAME` of the owner; the rest of the environment, the directory, the
 /// standard streams and the process group are ours, so Ctrl-C reaches it as it
 /// reaches us. Raise no resource limit of our own before: it would inherit it.
+/// The rights that we shed and the system calls that we forbid ourselves later
+/// are its own affair: it has what it would have without us.
 ///
 /// # Errors
 /// When no process can be made, or it cannot become `owner`.
@@ -65,6 +67,8 @@ pub fn spawn(command: &[OsString], owner: &Owner) -> Result<HeldCommand, LaunchE
         drop(prepared);
         match spawned {
             Ok(child) => {
+                // Waiting for it needs none. What cannot be given up is kept.
+                Role::Waiting.take_up().ok();
                 started_sender.send(Ok(())).ok();
                 ended_sender.send(wait(child)).ok();
             }

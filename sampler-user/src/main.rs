@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sampler_user::cli::CommandLine;
+use sampler_user::escape::escape_lines_for_terminal;
 use sampler_user::verbs::run;
 
 fn main() -> ExitCode {
     match run(CommandLine::parse().into_verb()) {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("pyebpf: {error}");
+            let said = error.to_string();
+            eprintln!("pyebpf: {}", escape_lines_for_terminal(&said));
             error.exit_status().into()
         }
     }

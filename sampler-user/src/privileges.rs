@@ -1,13 +1,20 @@
 //! Who owns what this program makes: the caller of sudo, or nobody else. It
 //! refuses to know what is made: it lends the caller's file rights for a while.
 
+mod borrowed;
+mod role;
+mod shed;
+
 use std::ffi::{CString, OsString};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::unistd::{Gid, Uid, User};
 use thiserror::Error;
+
+pub(crate) use borrowed::{BorrowedRights, FileUser};
+pub use role::{Role, give_up_what_was_lent};
+pub use shed::{Kept, shed};
 
 /// Why the caller of sudo cannot be known or acted for.
 #[derive(Debug, Error)]
@@ -141,61 +148,34 @@ impl Owner {
     }
 
     /// Makes this thread touch files with the owner's rights only, until the
-    /// guard is dropped. One thread does so at a time; do not call it while
-    /// holding a guard.
+    /// guard is dropped. Nothing changes where it runs as the owner already.
     ///
     /// # Errors
     /// When the kernel does not allow it.
     pub fn act(&self) -> Result<Option<ActingAs>, PrivilegeError> {
-        self.account.as_ref().map(ActingAs::enter).transpose()
+        let other = self.account.as_ref();
+        let other = other.filter(|account| account.uid != Uid::effective());
+        other.map(ActingAs::enter).transpose()
     }
 }
 
-/// One at a time, for the group list is the whole process's (glibc sets it for
-/// every thread), unlike the file system ids.
-static ACTING: Mutex<()> = Mutex::new(());
-
-/// This thread acts for an account while this lives. Leaving fsuid 0 also takes
-/// the capabilities that override file permissions from this thread
-/// (capabilities(7)), and coming back returns them.
+/// This thread acts for an account while this lives.
 #[derive(Debug)]
 pub struct ActingAs {
-    groups: Vec<Gid>,
-    _alone: MutexGuard<'static, ()>,
+    _rights: BorrowedRights,
 }
 
 impl ActingAs {
     fn enter(account: &Account) -> Result<Self, PrivilegeError> {
-        let refused = || PrivilegeError::Refused { uid: account.uid };
-        let alone = ACTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let groups = nix::unistd::getgroups().map_err(|_| refused())?;
-        nix::unistd::setgroups(&account.groups).map_err(|_| refused())?;
-        // From here on the guard puts everything back, also when we give up.
-        let guard = Self {
-            groups,
-            _alone: alone,
-        };
-        // Neither call tells of failure; asking again does (setfsuid(2)).
-        nix::unistd::setfsgid(account.gid);
-        nix::unistd::setfsuid(account.uid);
-        let group = nix::unistd::setfsgid(account.gid);
-        let user = nix::unistd::setfsuid(account.uid);
-        if user == account.uid && group == account.gid {
-            Ok(guard)
-        } else {
-            Err(refused())
+        let rights = BorrowedRights::take(&FileUser {
+            user: account.uid,
+            group: account.gid,
+            groups: account.groups.clone(),
+        });
+        if rights.are_only_everybodys() {
+            return Err(PrivilegeError::Refused { uid: account.uid });
         }
-    }
-}
-
-impl Drop for ActingAs {
-    fn drop(&mut self) {
-        nix::unistd::setfsuid(Uid::effective());
-        nix::unistd::setfsgid(Gid::effective());
-        // CAP_SETGID is not among what leaving fsuid 0 takes away, so what was
-        // allowed on the way in is allowed on the way out.
-        let restored = nix::unistd::setgroups(&self.groups);
-        debug_assert_eq!(restored, Ok(()));
+        Ok(Self { _rights: rights })
     }
 }
 

@@ -11,10 +11,10 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::cpython::discovery::Discovery;
 use crate::cpython::refusal::Refusal;
 use crate::escape::escape_for_terminal;
-use crate::process::identity::{ProcessIdentity, running_pids};
+use crate::process::identity::running_pids;
+use crate::scout::Scout;
 
 /// A process that has Python in it, or something like it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,12 +47,12 @@ impl Listing {
     /// # Errors
     /// When `/proc` cannot be listed.
     pub fn of_this_host() -> io::Result<Self> {
-        let mut discovery = Discovery::new();
+        let scout = Scout::default();
         let mut pids = running_pids()?;
         pids.sort_unstable();
         let own = std::process::id();
         let found = pids.into_iter().filter(|pid| *pid != own);
-        let processes = found.filter_map(|pid| look(&mut discovery, pid)).collect();
+        let processes = found.filter_map(|pid| look(&scout, pid)).collect();
         Ok(Self {
             schema: 1,
             processes,
@@ -68,19 +68,26 @@ impl Listing {
     }
 }
 
-fn look(discovery: &mut Discovery, pid: u32) -> Option<ListedProcess> {
-    let found = discovery.inspect(pid);
+fn look(scout: &Scout, pid: u32) -> Option<ListedProcess> {
+    let found = scout.inspect(pid);
     let (python, problem) = match found {
         Ok(instance) => (Some(instance.runtime.version.to_string()), None),
         Err(Refusal::NotPython { .. } | Refusal::Gone { .. }) => return None,
         Err(refusal) => (None, Some(refusal.to_string())),
     };
-    let identity = ProcessIdentity::read(pid).ok()?;
+    // One that does not answer is known by its number alone.
+    let identity = scout.identity(pid);
+    if identity.is_none() && problem.is_none() {
+        return None;
+    }
+    let identity = identity.as_ref();
     Some(ListedProcess {
         pid,
-        namespace_pid: identity.namespace_pid,
-        name: identity.comm,
-        cmdline: identity.command_line,
+        namespace_pid: identity.map_or(pid, |it| it.namespace_pid),
+        name: identity.map(|it| it.comm.clone()).unwrap_or_default(),
+        cmdline: identity
+            .map(|it| it.command_line.clone())
+            .unwrap_or_default(),
         python,
         problem,
     })

@@ -17,8 +17,10 @@ use crate::convert::{ConvertError, read_trace};
 use crate::delivery::{DeliveryError, convert_file, open_input};
 use crate::doctor::{Diagnosis, Probe};
 use crate::dump::{Dump, DumpError};
+use crate::privileges::give_up_what_was_lent;
 use crate::ps::Listing;
 use crate::recorder::{RecordError, record};
+use crate::sandbox;
 use crate::view::{ViewError, view};
 
 /// Why a verb failed.
@@ -47,6 +49,9 @@ pub enum VerbError {
     /// The dump.
     #[error(transparent)]
     Dump(#[from] DumpError),
+    /// Capabilities of the program that it must not use here.
+    #[error("cannot give up rights that are not needed: {0}")]
+    Rights(io::Error),
     /// The list of processes.
     #[error("cannot list the processes: {0}")]
     List(io::Error),
@@ -63,9 +68,11 @@ impl VerbError {
             Self::Record(error) => error.exit_status(),
             Self::Convert(error) => error.exit_status(),
             Self::Dump(error) => error.exit_status(),
-            Self::Report { .. } | Self::View(_) | Self::List(_) | Self::Print(_) => {
-                ExitStatus::ERROR
-            }
+            Self::Report { .. }
+            | Self::View(_)
+            | Self::Rights(_)
+            | Self::List(_)
+            | Self::Print(_) => ExitStatus::ERROR,
         }
     }
 }
@@ -75,6 +82,9 @@ impl VerbError {
 /// # Errors
 /// [`VerbError`], to be printed with its exit status.
 pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
+    if matches!(verb, Verb::Convert(_) | Verb::Report(_) | Verb::View(_)) {
+        give_up_what_was_lent().map_err(VerbError::Rights)?;
+    }
     match verb {
         Verb::Record(typed) => {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -167,6 +177,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
     };
     let in_words = |error: KernelError| error.to_string();
     let diagnosis = Diagnosis::examine(&Probe::of_this_system());
+    let sandbox = sandbox::try_out().map_err(|error| error.to_string());
     let diagnosis = match Kernel::load(options) {
         Ok(mut kernel) => {
             let ticks = kernel.start_ticks(1);
@@ -178,6 +189,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
         }
         Err(error) => diagnosis.with_load_result(Err(in_words(error))),
     };
+    let diagnosis = diagnosis.with_sandbox_result(sandbox);
     let text = if typed.json {
         diagnosis.to_json() + "\n"
     } else {

@@ -125,6 +125,10 @@ impl Recording {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("pids are small");
         kill(Pid::from_raw(pid), signal).expect("it is our child");
@@ -176,6 +180,7 @@ impl Recording {
             ..
         } = self;
         assert!(!errors.contains("panicked"), "{errors}");
+        assert!(!errors.contains("sandbox refused"), "{errors}");
         Finished {
             status,
             output: output.join().expect("it only reads"),

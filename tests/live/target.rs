@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -39,7 +40,63 @@ impl Target {
         script: &str,
         arguments: &[A],
     ) -> Self {
-        let mut child = command(directory, interpreter, script, arguments)
+        Self::spawn(command(directory, interpreter, script, arguments))
+    }
+
+    /// The same as another user, who is in no group but its own.
+    pub(crate) fn start_as<A: AsRef<OsStr>>(
+        user: u32,
+        directory: &Path,
+        interpreter: &Interpreter,
+        script: &str,
+        arguments: &[A],
+    ) -> Self {
+        let mut command = Command::new(&interpreter.path);
+        command
+            .arg(directory.join(script))
+            .args(arguments)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .current_dir("/")
+            .uid(user)
+            .gid(user);
+        Self::spawn(command)
+    }
+
+    /// The same in another root, in which there is nothing but what the
+    /// interpreter needs and what the test has put there.
+    pub(crate) fn start_in_root<A: AsRef<OsStr>>(
+        root: &Path,
+        interpreter: &Interpreter,
+        script: &str,
+        arguments: &[A],
+    ) -> Self {
+        let mut command = Command::new("unshare");
+        // The mounts go with their namespace.
+        let prepare = "root=$1; shift; \
+            for place in usr lib lib64 bin dev; do \
+                test -e /$place || continue; mkdir -p $root/$place; \
+                mount --rbind /$place $root/$place; \
+            done; exec chroot $root \"$@\"";
+        command
+            .args([
+                "--mount",
+                "--propagation",
+                "slave",
+                "sh",
+                "-ec",
+                prepare,
+                "sh",
+            ])
+            .arg(root)
+            .arg(&interpreter.path)
+            .arg(Path::new("/").join(script))
+            .args(arguments)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

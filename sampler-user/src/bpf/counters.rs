@@ -37,6 +37,11 @@ impl Counters {
         Self { map }
     }
 
+    /// Whether this process may read them now.
+    pub fn can_be_read(&self) -> bool {
+        self.map.get(&0, 0).is_ok()
+    }
+
     /// Sums every statistic over the CPUs. One that cannot be read counts as 0.
     pub fn read(&self) -> CounterValues {
         let mut values = CounterValues::default();

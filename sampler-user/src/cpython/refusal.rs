@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cpython::runtime::RuntimeError;
+use crate::escape::escape_for_terminal;
 use crate::process::elf::ElfError;
 use crate::process::identity::ProcessError;
 
@@ -36,7 +37,7 @@ pub enum Refusal {
         pid: u32,
     },
     /// It runs a version without a known layout.
-    #[error("process {pid} runs {}: {reason}", path.display())]
+    #[error("process {pid} runs {}: {reason}", shown(path))]
     UnsupportedVersion {
         /// The process.
         pid: u32,
@@ -48,7 +49,7 @@ pub enum Refusal {
         reason: String,
     },
     /// It runs a build whose layout cannot be found out.
-    #[error("process {pid} runs {}: {reason}", path.display())]
+    #[error("process {pid} runs {}: {reason}", shown(path))]
     UnknownLayout {
         /// The process.
         pid: u32,
@@ -58,7 +59,10 @@ pub enum Refusal {
         reason: String,
     },
     /// It is a 32-bit Python.
-    #[error("process {pid} runs the 32-bit program {}; only 64-bit is supported", path.display())]
+    #[error(
+        "process {pid} runs the 32-bit program {}; only 64-bit is supported",
+        shown(path)
+    )]
     ThirtyTwoBit {
         /// The process.
         pid: u32,
@@ -66,7 +70,7 @@ pub enum Refusal {
         path: PathBuf,
     },
     /// Its program cannot be read.
-    #[error("process {pid}: cannot look into {}: {reason}", path.display())]
+    #[error("process {pid}: cannot look into {}: {reason}", shown(path))]
     Unreadable {
         /// The process.
         pid: u32,
@@ -75,6 +79,11 @@ pub enum Refusal {
         /// Why.
         reason: String,
     },
+}
+
+/// A path is the target's choice.
+fn shown(path: &Path) -> String {
+    escape_for_terminal(&path.to_string_lossy()).into_owned()
 }
 
 impl Refusal {

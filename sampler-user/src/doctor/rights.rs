@@ -4,11 +4,16 @@ use crate::doctor::kernel::Release;
 use crate::doctor::{Check, CheckResult, Probe};
 
 // Bits of `include/uapi/linux/capability.h`.
+const DAC_OVERRIDE: u32 = 1;
+const DAC_READ_SEARCH: u32 = 2;
+const SETGID: u32 = 6;
+const SETUID: u32 = 7;
 const SYS_PTRACE: u32 = 19;
 const SYS_ADMIN: u32 = 21;
 const SYS_RESOURCE: u32 = 24;
 const PERFMON: u32 = 38;
 const BPF: u32 = 39;
+const CHECKPOINT_RESTORE: u32 = 40;
 
 /// More than all maps take together, in bytes.
 const ENOUGH_LOCKED_MEMORY: u64 = 64 * 1024 * 1024;
@@ -17,8 +22,9 @@ const ENOUGH_LOCKED_MEMORY: u64 = 64 * 1024 * 1024;
 const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
 
 const GET_RIGHTS: &str = "run it with sudo, or give the program the capabilities: sudo setcap \
-    cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep \"$(command -v pyebpf)\"; \
-    in a container: --cap-add BPF,PERFMON,SYS_PTRACE";
+    cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_checkpoint_restore+ep \
+    \"$(command -v pyebpf)\"; in a container: \
+    --cap-add BPF,PERFMON,SYS_PTRACE,DAC_READ_SEARCH,CHECKPOINT_RESTORE";
 
 /// The effective capabilities.
 #[derive(Clone, Copy, Debug)]
@@ -47,48 +53,103 @@ impl Rights {
 
     /// A check for each capability that matters.
     pub(super) fn checks(self) -> Vec<Check> {
-        [
-            (
-                "capability-bpf",
-                "CAP_BPF",
-                BPF,
-                CheckResult::Missing,
-                "load BPF programs",
-            ),
-            (
-                "capability-perfmon",
-                "CAP_PERFMON",
-                PERFMON,
-                CheckResult::Missing,
-                "sample CPUs",
-            ),
-            (
-                "capability-sys-ptrace",
-                "CAP_SYS_PTRACE",
-                SYS_PTRACE,
-                CheckResult::Limited,
-                "look into processes of other users",
-            ),
-        ]
-        .into_iter()
-        .map(|(id, name, capability, without, purpose)| {
-            // CAP_SYS_ADMIN stands in for the two that were split off it in 5.8.
-            let by_admin = capability != SYS_PTRACE && self.has(SYS_ADMIN);
-            if self.has(capability) {
-                Check::ok(id, format!("{name} is there: we may {purpose}"))
-            } else if by_admin {
-                Check::ok(id, format!("CAP_SYS_ADMIN is there in place of {name}"))
-            } else if self.effective.is_none() {
-                let evidence = "/proc/self/status does not tell the capabilities";
-                Check::wrong(id, CheckResult::Unknown, evidence, "mount /proc")
-            } else {
-                let evidence = format!("without {name} we may not {purpose}");
-                Check::wrong(id, without, evidence, GET_RIGHTS)
-            }
-        })
-        .collect()
+        let mut checks: Vec<_> = NEEDS.iter().map(|need| self.check(need)).collect();
+        checks.push(self.source_files());
+        checks
+    }
+
+    fn check(self, need: &Need) -> Check {
+        let Need {
+            id, name, purpose, ..
+        } = *need;
+        let (instead, its_name) = need.instead;
+        if self.has(need.capability) {
+            Check::ok(id, format!("{name} is there: we may {purpose}"))
+        } else if self.has(instead) {
+            Check::ok(id, format!("{its_name} is there in place of {name}"))
+        } else if self.effective.is_none() {
+            let evidence = "/proc/self/status does not tell the capabilities";
+            Check::wrong(id, CheckResult::Unknown, evidence, "mount /proc")
+        } else {
+            let evidence = format!("without {name} we may not {purpose}");
+            Check::wrong(id, need.without, evidence, GET_RIGHTS)
+        }
+    }
+
+    /// Not worth a complaint: to be anyone is more than sampling needs.
+    fn source_files(self) -> Check {
+        const ID: &str = "source-files";
+        if self.has(SETUID) && self.has(SETGID) {
+            Check::ok(
+                ID,
+                "the text of sources is read as the user of each process",
+            )
+        } else {
+            Check::ok(
+                ID,
+                "without CAP_SETUID and CAP_SETGID, of processes of other users \
+                 only sources that everybody may read are shown",
+            )
+        }
     }
 }
+
+/// A capability, and what it is for.
+struct Need {
+    id: &'static str,
+    name: &'static str,
+    capability: u32,
+    /// Another that includes it.
+    instead: (u32, &'static str),
+    without: CheckResult,
+    purpose: &'static str,
+}
+
+const NEEDS: [Need; 5] = [
+    Need {
+        id: "capability-bpf",
+        name: "CAP_BPF",
+        capability: BPF,
+        // From which it was split off in 5.8.
+        instead: (SYS_ADMIN, "CAP_SYS_ADMIN"),
+        without: CheckResult::Missing,
+        purpose: "load BPF programs",
+    },
+    Need {
+        id: "capability-perfmon",
+        name: "CAP_PERFMON",
+        capability: PERFMON,
+        instead: (SYS_ADMIN, "CAP_SYS_ADMIN"),
+        without: CheckResult::Missing,
+        purpose: "sample CPUs",
+    },
+    Need {
+        id: "capability-sys-ptrace",
+        name: "CAP_SYS_PTRACE",
+        capability: SYS_PTRACE,
+        instead: (SYS_PTRACE, ""),
+        without: CheckResult::Limited,
+        purpose: "look into processes of other users",
+    },
+    Need {
+        id: "capability-dac-read-search",
+        name: "CAP_DAC_READ_SEARCH",
+        capability: DAC_READ_SEARCH,
+        instead: (DAC_OVERRIDE, "CAP_DAC_OVERRIDE"),
+        without: CheckResult::Limited,
+        purpose: "open interpreters in private directories of others, \
+            or see the system calls that their threads wait in",
+    },
+    Need {
+        id: "capability-checkpoint-restore",
+        name: "CAP_CHECKPOINT_RESTORE",
+        capability: CHECKPOINT_RESTORE,
+        // From which it was split off in 5.9.
+        instead: (SYS_ADMIN, "CAP_SYS_ADMIN"),
+        without: CheckResult::Limited,
+        purpose: "open an interpreter that was deleted or replaced while it runs",
+    },
+];
 
 pub(super) fn user_namespace(probe: &Probe<'_>) -> Check {
     const ID: &str = "user-namespace";
@@ -154,13 +215,16 @@ pub(super) fn unprivileged_bpf(probe: &Probe<'_>) -> Check {
     const PATH: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
     let evidence = match probe.number(PATH) {
         Some(0) => format!("{PATH} is 0; sampling programs need capabilities all the same"),
-        Some(level) => format!("{PATH} is {level}, as it should be; capabilities decide"),
+        Some(level) => format!(
+            "{PATH} is {level}, as it should be; capabilities decide, \
+             and CAP_BPF is kept while recording where the kernel asks for it (before 6.0)"
+        ),
         None => format!("{PATH} is not there; capabilities decide"),
     };
     Check::ok(ID, evidence)
 }
 
-pub(super) fn ptrace_scope(probe: &Probe<'_>) -> Check {
+pub(super) fn ptrace_scope(probe: &Probe<'_>, rights: &Rights) -> Check {
     const ID: &str = "ptrace-scope";
     const PATH: &str = "/proc/sys/kernel/yama/ptrace_scope";
     match probe.number(PATH) {
@@ -170,6 +234,12 @@ pub(super) fn ptrace_scope(probe: &Probe<'_>) -> Check {
             format!("{PATH} is {level}: memory of other processes cannot be read by anyone"),
             "names that the kernel side could not copy will be missing; \
              only a reboot lowers this level: boot with kernel.yama.ptrace_scope=1",
+        ),
+        Some(level) if level >= 1 && !rights.sees_all_processes() => Check::wrong(
+            ID,
+            CheckResult::Limited,
+            format!("{PATH} is {level}: without CAP_SYS_PTRACE not even our own user's processes"),
+            GET_RIGHTS,
         ),
         Some(level) => Check::ok(ID, format!("{PATH} is {level}; CAP_SYS_PTRACE decides")),
         None => Check::ok(ID, format!("{PATH} is not there; CAP_SYS_PTRACE decides")),

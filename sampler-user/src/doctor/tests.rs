@@ -135,13 +135,20 @@ fn each_thing_that_is_wrong_is_named() {
                 ("capability-bpf", Missing),
                 ("capability-perfmon", Missing),
                 ("capability-sys-ptrace", Limited),
+                ("capability-dac-read-search", Limited),
+                ("capability-checkpoint-restore", Limited),
                 ("perf-events", Missing),
+                ("ptrace-scope", Limited),
             ],
         ),
         // CAP_SYS_ADMIN and nothing else.
         (
             |system| system.capabilities("200000"),
-            &[("capability-sys-ptrace", Limited)],
+            &[
+                ("capability-sys-ptrace", Limited),
+                ("capability-dac-read-search", Limited),
+                ("ptrace-scope", Limited),
+            ],
         ),
         (
             |system| system.capabilities("no number"),
@@ -149,13 +156,16 @@ fn each_thing_that_is_wrong_is_named() {
                 ("capability-bpf", Unknown),
                 ("capability-perfmon", Unknown),
                 ("capability-sys-ptrace", Unknown),
+                ("capability-dac-read-search", Unknown),
+                ("capability-checkpoint-restore", Unknown),
                 ("perf-events", Unknown),
+                ("ptrace-scope", Limited),
             ],
         ),
         (
-            // CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE on a kernel with more levels.
+            // The five capabilities on a kernel with more levels.
             |system| {
-                system.capabilities("c000080000");
+                system.capabilities("1c000080004");
                 system.write("proc/sys/kernel/perf_event_paranoid", "3");
             },
             &[("perf-events", Limited)],
@@ -173,21 +183,22 @@ fn each_thing_that_is_wrong_is_named() {
             &[("ptrace-scope", Limited)],
         ),
         (
-            // CAP_BPF and CAP_PERFMON only.
+            // All but CAP_SYS_PTRACE.
             |system| {
-                system.capabilities("c000000000");
+                system.capabilities("1c000000004");
                 let line = "22 1 0:5 / /proc rw - proc proc rw,gid=4,hidepid=invisible\n";
                 system.write("proc/self/mountinfo", line);
             },
             &[
                 ("capability-sys-ptrace", Limited),
+                ("ptrace-scope", Limited),
                 ("hidden-processes", Limited),
             ],
         ),
         (
             |system| {
                 system.write("proc/sys/kernel/osrelease", "5.10.0");
-                system.capabilities("c000080000");
+                system.capabilities("1c000080004");
                 let line = "Max locked memory         65536                65536      bytes\n";
                 system.write("proc/self/limits", line);
             },
@@ -252,6 +263,16 @@ fn a_kernel_without_the_iterator_is_a_limit() {
     assert_eq!(without.verdict(), CheckResult::Limited);
     let text = without.to_string();
     assert!(text.contains("from user space: no such function"), "{text}");
+}
+
+#[test]
+fn a_kernel_without_filters_is_a_limit() {
+    let diagnosis = System::healthy().diagnosis();
+    let with = diagnosis.clone().with_sandbox_result(Ok(()));
+    assert_eq!(with.verdict(), CheckResult::Ok);
+    let without = diagnosis.with_sandbox_result(Err("not allowed".to_owned()));
+    assert_eq!(without.verdict(), CheckResult::Limited);
+    assert!(without.to_string().contains("--no-sandbox"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The stacks of one process's threads, with names and lines. It refuses to know
 //! which thread to look at, and when.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytemuck::Zeroable;
 use sampler_common::process::{ProcessConfig, ProcessKey};
@@ -18,6 +18,7 @@ use crate::process::memory::ProcessMemory;
 use crate::process::task::{SystemCall, TaskStatus};
 use crate::remote::{Looker, RemoteThread};
 use crate::report::in_words;
+use crate::scout::Scout;
 use crate::symbolize::{ProcessContext, Symbolizer};
 use crate::timeline::State;
 use crate::waiting;
@@ -56,10 +57,10 @@ impl Stacks {
                 tgid: pid,
                 config: instance.config(KEY),
                 line_tables: instance.runtime.line_table,
-                files: FileView::of(pid).ok().map(Rc::new),
+                files: FileView::of(pid).ok().map(Arc::new),
             },
             looker: Looker::new(),
-            symbolizer: Symbolizer::new(true),
+            symbolizer: Symbolizer::new(true, Scout::default()),
         }
     }
 

@@ -1,16 +1,26 @@
 //! Opens a file that a process names, as that process itself could: inside its
-//! own root, with its own rights. It refuses to wait, and to read anything but a
-//! regular file, since the name may be chosen to do harm.
+//! own root, with its own rights. It refuses to read anything but a regular file
+//! on a real file system, since the name may be chosen to do harm.
+//!
+//! The file is first only referred to (`O_PATH`), then looked at, and only then
+//! opened: to open a device or a FIFO can have effects, be it to wake who waits
+//! at the other end. What is opened is the very file that was looked at. All of
+//! it can wait for a file system that hangs, so ask for it through
+//! [`Patient`](crate::patient::Patient), in the role
+//! [`Role::Sources`](crate::privileges::Role): none of that role's capabilities
+//! overrides the permissions of a file.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statfs::{self, FsType, fstatfs};
+
+use crate::privileges::{BorrowedRights, FileUser};
 
 /// How a process sees files: its root, its working directory, its user.
 #[derive(Debug)]
@@ -18,8 +28,7 @@ pub struct FileView {
     root: OwnedFd,
     identity: RootIdentity,
     working_directory: Option<PathBuf>,
-    user: Uid,
-    group: Gid,
+    user: FileUser,
 }
 
 /// Tells roots apart: two processes with the same see the same files.
@@ -45,19 +54,18 @@ impl FileView {
         )?;
         let root_facts = std::fs::metadata(proc.join("root/."))?;
         let namespace = std::fs::metadata(proc.join("ns/mnt"))?;
-        let (user, group) = file_system_ids(&std::fs::read_to_string(proc.join("status"))?);
+        let user = FileUser::of_status(&std::fs::read_to_string(proc.join("status"))?);
         let identity = RootIdentity {
             device: root_facts.dev(),
             inode: root_facts.ino(),
             mount_namespace: namespace.ino(),
-            user,
+            user: user.user.as_raw(),
         };
         Ok(Self {
             root,
             identity,
             working_directory: working_directory(&proc),
-            user: Uid::from_raw(user),
-            group: Gid::from_raw(group),
+            user,
         })
     }
 
@@ -79,33 +87,84 @@ impl FileView {
         Some(self.working_directory.as_deref()?.join(path))
     }
 
-    /// Opens a regular file for reading.
+    /// Opens a regular file for reading, of at most `longest` bytes, unless
+    /// `refuse` has no use for files of the device that it is on.
+    ///
+    /// Where the kernel does not let this thread act as the process's user, a
+    /// file counts only if everybody may read it.
     ///
     /// # Errors
-    /// When it does not exist there, is not a regular file, or the process
-    /// itself could not read it. Needs Linux 5.6 (`openat2`).
-    pub fn open(&self, path: &Path) -> io::Result<File> {
+    /// [`io::ErrorKind::TimedOut`] when refused so; anything else when it does not
+    /// exist there, is empty, longer, or no regular file of a
+    /// real file system, or the process itself could not read it. Needs Linux 5.6
+    /// (`openat2`).
+    pub fn open(
+        &self,
+        path: &Path,
+        longest: u64,
+        refuse: impl FnOnce(u64) -> bool,
+    ) -> io::Result<File> {
         let relative: PathBuf = path
             .components()
             .filter(|part| !matches!(part, Component::RootDir))
             .collect();
         let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let opened = {
-            let _as_the_process = BorrowedRights::take(self.user, self.group);
-            openat2(&self.root, &relative, how)
-        };
-        let file = File::from(opened?);
-        if file.metadata()?.is_file() {
-            Ok(file)
-        } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            ))
+        let rights = BorrowedRights::take(&self.user);
+        let handle = openat2(&self.root, &relative, how)?;
+        let status = fstat(&handle)?;
+        let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        if SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+            return refused("not a regular file");
         }
+        // Most files that the kernel makes up say that they are empty.
+        if !u64::try_from(status.st_size).is_ok_and(|size| (1..=longest).contains(&size)) {
+            return refused("empty, or too long");
+        }
+        if rights.are_only_everybodys() && status.st_mode & Mode::S_IROTH.bits() == 0 {
+            return refused("not readable by everybody");
+        }
+        if refuse(status.st_dev) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if is_made_up(fstatfs(handle.as_fd())?.filesystem_type()) {
+            return refused("not on a disk");
+        }
+        let this = format!("/proc/self/fd/{}", handle.as_raw_fd());
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        Ok(File::from(open(Path::new(&this), flags, Mode::empty())?))
     }
+}
+
+/// Whether the kernel itself makes the content of such files up, some of it
+/// according to who asks: `/proc/self/environ` would be our own.
+fn is_made_up(file_system: FsType) -> bool {
+    const EFIVARFS: FsType = FsType(0xde5e_81e4);
+    const CONFIGFS: FsType = FsType(0x6265_6570);
+    const PSTORE: FsType = FsType(0x6165_676c);
+    const BINFMT: FsType = FsType(0x4249_4e4d);
+    [
+        statfs::PROC_SUPER_MAGIC,
+        statfs::SYSFS_MAGIC,
+        statfs::DEBUGFS_MAGIC,
+        statfs::TRACEFS_MAGIC,
+        statfs::SECURITYFS_MAGIC,
+        statfs::SELINUX_MAGIC,
+        statfs::SMACK_MAGIC,
+        statfs::CGROUP_SUPER_MAGIC,
+        statfs::CGROUP2_SUPER_MAGIC,
+        statfs::RDTGROUP_SUPER_MAGIC,
+        statfs::BPF_FS_MAGIC,
+        statfs::NSFS_MAGIC,
+        statfs::DEVPTS_SUPER_MAGIC,
+        statfs::XENFS_SUPER_MAGIC,
+        EFIVARFS,
+        CONFIGFS,
+        PSTORE,
+        BINFMT,
+    ]
+    .contains(&file_system)
 }
 
 /// The working directory, as the process itself calls it. Linux shows it from
@@ -120,72 +179,56 @@ fn working_directory(proc: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The user and group that this thread opens files as, until dropped.
-struct BorrowedRights {
-    user: Uid,
-    group: Gid,
-}
-
-impl BorrowedRights {
-    fn take(user: Uid, group: Gid) -> Self {
-        // The group first: with a user other than root it could not be changed.
-        let group = setfsgid(group);
-        Self {
-            group,
-            user: setfsuid(user),
-        }
-    }
-}
-
-impl Drop for BorrowedRights {
-    fn drop(&mut self) {
-        setfsuid(self.user);
-        setfsgid(self.group);
-    }
-}
-
-/// User and group for file access, the fourth number of `Uid:` and `Gid:` in
-/// /proc/PID/status; nobody when they cannot be read.
-fn file_system_ids(status: &str) -> (u32, u32) {
-    const NOBODY: u32 = 65534;
-    let number = |label: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(label))?;
-        line.split_ascii_whitespace().nth(3)?.parse().ok()
-    };
-    (
-        number("Uid:").unwrap_or(NOBODY),
-        number("Gid:").unwrap_or(NOBODY),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Read;
 
+    const LONGEST: u64 = 1 << 20;
+
+    fn own_view() -> FileView {
+        FileView::of(std::process::id()).expect("this process lives")
+    }
+
     #[test]
     fn opens_own_files_and_nothing_else() {
-        let view = FileView::of(std::process::id()).expect("this process lives");
+        let view = own_view();
         let path = view.absolute("Cargo.toml").expect("a plain name");
         let mut text = String::new();
         let mut file = view
-            .open(&path)
+            .open(&path, LONGEST, |_| false)
             .expect("tests run in the crate's directory");
         file.read_to_string(&mut text).expect("it is text");
         assert!(text.contains("[package]"));
-        assert!(view.open(Path::new("/dev/null")).is_err(), "a device");
-        assert!(
-            view.open(Path::new("/proc/self/root/etc/passwd")).is_err(),
-            "a magic link"
-        );
+        assert!(view.open(&path, 3, |_| false).is_err(), "too long");
+        let refused = view.open(&path, LONGEST, |_| true).err();
+        assert_eq!(refused.map(|it| it.kind()), Some(io::ErrorKind::TimedOut));
+        for (path, what) in [
+            ("/dev/null", "a device"),
+            ("/proc/self/root/etc/passwd", "a magic link"),
+            ("/proc/self/environ", "what we are told, not the process"),
+            ("/proc/version", "made up"),
+            ("/sys/kernel/mm/transparent_hugepage/enabled", "made up"),
+            ("/etc", "a directory"),
+        ] {
+            assert!(
+                view.open(Path::new(path), LONGEST, |_| false).is_err(),
+                "{what}"
+            );
+        }
         assert_eq!(view.absolute("<string>"), None);
         assert_eq!(view.absolute(""), None);
     }
 
     #[test]
-    fn reads_the_ids_for_file_access() {
-        let status = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\n";
-        assert_eq!(file_system_ids(status), (4, 8));
-        assert_eq!(file_system_ids(""), (65534, 65534));
+    fn a_fifo_is_not_opened() {
+        let path = std::env::temp_dir().join(format!("pyebpf-fifo-{}", std::process::id()));
+        nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).expect("a name of ours");
+        let opened = own_view().open(&path, LONGEST, |_| false);
+        // Nobody has opened it for reading, or this would be let in.
+        let writer = open(&path, OFlag::O_WRONLY | OFlag::O_NONBLOCK, Mode::empty());
+        std::fs::remove_file(&path).expect("it is there");
+        assert!(opened.is_err());
+        assert_eq!(writer.err(), Some(nix::errno::Errno::ENXIO));
     }
 }

@@ -2,6 +2,7 @@
 //! do a stage's work.
 
 mod clock;
+mod confinement;
 mod error;
 mod names;
 mod outputs;

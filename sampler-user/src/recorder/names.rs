@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::process::memory::ProcessMemory;
+use crate::scout::Scout;
 use crate::targets::FollowedProcess;
 
 /// Asking costs at most this share of the time, as one part in so many.
@@ -31,13 +32,17 @@ impl ThreadNames {
         process: &FollowedProcess,
         ident: u64,
         anew: bool,
+        scout: &Scout,
     ) -> Option<&String> {
         let now = Instant::now();
         let is_missing = anew || !self.by_ident.contains_key(&ident);
         if is_missing && self.not_before.is_none_or(|time| now >= time) && !process.has_ended {
             if let Some(python) = &process.python {
-                let memory = ProcessMemory::new(process.tgid);
-                self.by_ident = python.instance.thread_names(&memory);
+                let (tgid, instance) = (process.tgid, python.instance.clone());
+                let names = scout.ask(tgid, move |_| {
+                    instance.thread_names(&ProcessMemory::new(tgid))
+                });
+                self.by_ident = names.unwrap_or_default();
             }
             let took = now.elapsed().max(Duration::from_micros(20));
             self.not_before = Some(now + took * SHARE);

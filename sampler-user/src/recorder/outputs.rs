@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::error::RecordError;
 use super::signals::{Request, Signals};
 use crate::config::OutputConfig;
-use crate::convert::{Selection, Split, Written};
+use crate::convert::{ConvertError, Selection, Split, Written};
 use crate::delivery::{Delivery, warn_of_large, written_as};
 use crate::outfile::VisibleFile;
 use crate::output::Format;
-use crate::privileges::Owner;
+use crate::privileges::{Owner, Role};
 
 /// Where a recording goes.
 pub(super) struct Outputs {
@@ -55,6 +55,25 @@ impl Outputs {
         Ok(VisibleFile::create_working(&beside, self.owner.clone())?)
     }
 
+    /// The directories in which files are still to be written.
+    pub(super) fn directories(&self) -> Vec<PathBuf> {
+        let derived = self
+            .derived
+            .outputs
+            .iter()
+            .map(|output| output.path.clone());
+        let files = derived.chain(self.asked_for.clone()).map(|path| {
+            if path == Path::new("-") {
+                return std::env::temp_dir();
+            }
+            match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => PathBuf::from("."),
+            }
+        });
+        files.collect()
+    }
+
     /// Writes the outputs from what the container has so far, beside the
     /// recording that goes on.
     pub(super) fn snapshot(&self, container: &VisibleFile) {
@@ -69,7 +88,7 @@ impl Outputs {
             Err(error) => return eprintln!("pyebpf: no snapshot: {error}"),
         };
         let delivery = self.derived.clone();
-        tokio::task::spawn_blocking(move || match delivery.deliver(reader) {
+        tokio::task::spawn_blocking(move || match deliver(&delivery, reader) {
             Ok(files) => report(&files, "snapshot in"),
             Err(error) => eprintln!("pyebpf: no snapshot: {error}"),
         });
@@ -102,9 +121,7 @@ impl Outputs {
         let delivery = self.derived;
         let mut conversion = tokio::task::spawn_blocking(move || {
             reader.rewind()?;
-            delivery
-                .deliver(reader.by_ref())
-                .map_err(std::io::Error::other)
+            deliver(&delivery, reader).map_err(std::io::Error::other)
         });
         let converted = loop {
             tokio::select! {
@@ -127,6 +144,12 @@ impl Outputs {
         }
         Ok(())
     }
+}
+
+/// In a thread that has nothing else to do. What it cannot give up is kept.
+fn deliver(delivery: &Delivery, input: impl Read) -> Result<Vec<Written>, ConvertError> {
+    Role::Writing.take_up().ok();
+    delivery.deliver(input)
 }
 
 fn report(files: &[Written], what: &str) {

@@ -9,11 +9,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::clock::monotonic_now;
+use crate::privileges::Role;
 use crate::report::PassCounts;
 use crate::timeline::KernelTime;
 
 /// A way to look at all threads of some processes once.
 pub(super) trait Pass: Send + 'static {
+    /// What its thread is for.
+    const ROLE: Role;
+
     /// Looks at the processes with these thread group ids.
     fn run(&mut self, tgids: &[u32]) -> io::Result<()>;
 }
@@ -38,8 +42,8 @@ impl PassClock {
     /// Starts with a pass at once, and then one each `period` after `start`: the
     /// CPUs' ticks have the same period and began then, so that what runs and
     /// what waits is looked at at the same moments.
-    pub(super) fn start(
-        mut pass: impl Pass,
+    pub(super) fn start<P: Pass>(
+        mut pass: P,
         start: KernelTime,
         period: Duration,
         tgids: Arc<[u32]>,
@@ -49,7 +53,11 @@ impl PassClock {
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("passes".into())
-            .spawn(move || of_thread.passes(&mut pass, start, period))?;
+            .spawn(move || {
+                // What cannot be given up is kept.
+                P::ROLE.take_up().ok();
+                of_thread.passes(&mut pass, start, period);
+            })?;
         Ok(Self { shared, thread })
     }
 
@@ -133,6 +141,8 @@ mod tests {
     struct Sent(mpsc::Sender<Vec<u32>>, Duration);
 
     impl Pass for Sent {
+        const ROLE: Role = Role::Waiting;
+
         fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
             thread::park_timeout(self.1);
             self.0.send(tgids.to_vec()).map_err(io::Error::other)

@@ -12,6 +12,7 @@ use super::record_queue::{RecordQueue, time_of};
 use crate::bpf::counters::CounterValues;
 use crate::bpf::kernel::{Kernel, KernelError};
 use crate::bpf::passes::Passes;
+use crate::privileges::Role;
 use crate::remote::{PassTarget, PassTargets, RemotePass};
 use crate::report::PassCounts;
 use crate::targets::{FollowedProcess, Targets};
@@ -176,6 +177,8 @@ impl UserSpace {
 }
 
 impl Pass for Passes {
+    const ROLE: Role = Role::Passes;
+
     fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
         Passes::run(self, tgids)
     }
@@ -186,6 +189,8 @@ where
     Clock: FnMut() -> u64 + Send + 'static,
     Sink: FnMut(&[u8]) -> bool + Send + 'static,
 {
+    const ROLE: Role = Role::Looking;
+
     fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
         RemotePass::run(self, tgids);
         Ok(())

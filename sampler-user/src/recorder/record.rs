@@ -7,6 +7,7 @@ use sampler_common::counter::Counter;
 use tokio::sync::oneshot;
 
 use super::clock::{monotonic_now, trace_info};
+use super::confinement::{confine, tell_refused};
 use super::error::RecordError;
 use super::outputs::Outputs;
 use super::passes::{PreparedPasses, RunningPasses};
@@ -52,6 +53,7 @@ pub fn record(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
             source,
         })?;
     let status = runtime.block_on(Recording::run(config));
+    tell_refused();
     // Not waiting for a conversion that a second Ctrl-C has given up.
     runtime.shutdown_background();
     status
@@ -126,6 +128,9 @@ impl<'a> Recording<'a> {
                 return Err(error);
             }
         };
+        confine(config, &owner, &counters, &outputs.directories());
+        let scout = targets.scout().clone();
+        scout.begin_anew();
         let period = Duration::from_secs(1) / config.hz;
         let passes = match passes {
             Some(passes) => Some(passes.start(period, &targets)?),
@@ -134,8 +139,8 @@ impl<'a> Recording<'a> {
         let session = Session::new(Stages {
             targets,
             known,
-            symbolizer: Symbolizer::new(config.source),
-            threads: Threads::new(config.command_lines),
+            symbolizer: Symbolizer::new(config.source, scout.clone()),
+            threads: Threads::new(config.command_lines, scout),
             builder: match config.mode {
                 Mode::Cpu => TimelineBuilder::new(period),
                 Mode::Wall | Mode::CpuAndWall => TimelineBuilder::without_gaps(period),

@@ -6,6 +6,7 @@ use sampler_common::process::ProcessKey;
 
 use super::names::ThreadNames;
 use crate::bpf::events::RawSample;
+use crate::scout::Scout;
 use crate::targets::FollowedProcess;
 use crate::timeline::{KernelTime, ProcessIndex, ProcessInfo, Track, TrackId, Tracks};
 
@@ -14,6 +15,7 @@ pub(super) struct Threads {
     /// Processes and threads, as the trace has them.
     pub(super) tracks: Tracks,
     with_command_lines: bool,
+    scout: Scout,
     processes: FxHashMap<ProcessKey, ProcessThreads>,
 }
 
@@ -37,10 +39,11 @@ struct Thread {
 }
 
 impl Threads {
-    pub(super) fn new(with_command_lines: bool) -> Self {
+    pub(super) fn new(with_command_lines: bool, scout: Scout) -> Self {
         Self {
             tracks: Tracks::default(),
             with_command_lines,
+            scout,
             processes: FxHashMap::default(),
         }
     }
@@ -87,7 +90,7 @@ impl Threads {
         }
         let name = known
             .names
-            .of(process, header.thread_id, before.is_some())
+            .of(process, header.thread_id, before.is_some(), &self.scout)
             .cloned();
         let is_now_named = is_named || name.is_some();
         let track = match (before, name) {

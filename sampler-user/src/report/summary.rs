@@ -75,6 +75,7 @@ impl Summary {
             ("undecodable", self.undecodable),
             ("unknown_frames", self.names.unknown_frames),
             ("read_from_process", self.names.read_from_process),
+            ("sources_unanswered", self.names.sources_unanswered),
         ]);
         counts.extend(
             Counter::ALL
@@ -194,6 +195,15 @@ impl Summary {
         if unknown > 0 {
             any = true;
             writeln!(out, "  {} shown without a name", counted(unknown, "frame"))?;
+        }
+        let unanswered = self.names.sources_unanswered;
+        if unanswered > 0 {
+            any = true;
+            writeln!(
+                out,
+                "  {} shown without text: no answer in time, a file system may hang",
+                counted(unanswered, "source file")
+            )?;
         }
         for (counter, what) in [
             (

@@ -2,7 +2,7 @@
 //! whole stack. It refuses to guess: what has no name is shown as unknown, and
 //! counted.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use sampler_common::process::{ProcessConfig, ProcessKey};
@@ -16,6 +16,7 @@ use crate::bpf::events::{RawCode, RawSample};
 use crate::cpython::line_table::{LineTableKind, line_at};
 use crate::process::files::FileView;
 use crate::process::memory::ProcessMemory;
+use crate::scout::Scout;
 use crate::timeline::{Frame, FrameId, KernelTime, StackId, StringId, SymbolInterner};
 
 /// Most threads of one process whose last stack is remembered.
@@ -31,7 +32,7 @@ pub struct ProcessContext {
     /// How its line tables are encoded.
     pub line_tables: LineTableKind,
     /// How it sees files; `None` when that could not be found out.
-    pub files: Option<Rc<FileView>>,
+    pub files: Option<Arc<FileView>>,
 }
 
 /// A sample whose stack has a number.
@@ -56,23 +57,28 @@ pub struct Counts {
     pub unknown_frames: u64,
     /// Code objects read from the process, since the kernel side could not.
     pub read_from_process: u64,
+    /// Source files that could not be read in time.
+    pub sources_unanswered: u64,
 }
 
 /// Turns samples into stacks.
 pub struct Symbolizer {
     interner: SymbolInterner,
     sources: Option<Sources>,
+    scout: Scout,
     processes: FxHashMap<ProcessKey, ProcessSymbols>,
     newly_known: Vec<CodeKey>,
     counts: Counts,
 }
 
 impl Symbolizer {
-    /// A symbolizer that reads source lines, or does not.
-    pub fn new(with_source: bool) -> Self {
+    /// A symbolizer that reads source lines, or does not, and has `scout` read
+    /// what the kernel side could not.
+    pub fn new(with_source: bool, scout: Scout) -> Self {
         Self {
             interner: SymbolInterner::default(),
             sources: with_source.then(Sources::default),
+            scout,
             processes: FxHashMap::default(),
             newly_known: Vec::new(),
             counts: Counts::default(),
@@ -86,7 +92,10 @@ impl Symbolizer {
 
     /// What could not be done so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts {
+            sources_unanswered: self.sources.as_ref().map_or(0, |it| it.unanswered),
+            ..self.counts
+        }
     }
 
     /// The code objects learnt since the last call: the kernel side need not
@@ -277,8 +286,9 @@ impl Symbolizer {
     }
 
     fn read(&mut self, context: &ProcessContext, address: u64) -> Option<CodeFacts> {
-        let memory = ProcessMemory::new(context.tgid);
-        let facts = CodeFacts::read(&memory, &context.config, address)?;
+        let (tgid, config) = (context.tgid, context.config);
+        let reading = move |_: &mut _| CodeFacts::read(&ProcessMemory::new(tgid), &config, address);
+        let facts = self.scout.ask(tgid, reading).ok()??;
         self.counts.read_from_process += 1;
         Some(facts)
     }

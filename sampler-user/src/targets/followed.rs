@@ -1,13 +1,11 @@
 //! One life of one process: from a fork or a new program to the next one, or to
 //! its end. It refuses to find out anything: it is told.
 
-use std::rc::Rc;
-
 use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
 
 use crate::cpython::instance::Instance;
-use crate::process::files::FileView;
 use crate::process::identity::ProcessIdentity;
+use crate::scout::Scout;
 use crate::symbolize::ProcessContext;
 
 /// A process that is followed.
@@ -36,21 +34,21 @@ pub struct Python {
 
 impl FollowedProcess {
     /// A process whose interpreter, if any, is not known yet.
-    pub(super) fn new(key: ProcessKey, tgid: u32) -> Self {
+    pub(super) fn new(key: ProcessKey, tgid: u32, scout: &Scout) -> Self {
         Self {
             key,
             tgid,
-            identity: ProcessIdentity::read(tgid).ok(),
+            identity: scout.identity(tgid),
             python: None,
             has_ended: false,
         }
     }
 
     /// The child of a fork: the same program at the same addresses.
-    pub(super) fn forked(&self, key: ProcessKey, tgid: u32) -> Self {
+    pub(super) fn forked(&self, key: ProcessKey, tgid: u32, scout: &Scout) -> Self {
         let mut child = Self {
             python: self.python.clone(),
-            ..Self::new(key, tgid)
+            ..Self::new(key, tgid, scout)
         };
         if child.identity.is_none() {
             // Gone already; it was what its parent is.
@@ -67,13 +65,13 @@ impl FollowedProcess {
     }
 
     /// The process has this interpreter.
-    pub(super) fn found(&mut self, instance: Instance) -> ProcessConfig {
+    pub(super) fn found(&mut self, instance: Instance, scout: &Scout) -> ProcessConfig {
         let config = instance.config(self.key);
         let context = ProcessContext {
             tgid: self.tgid,
             config,
             line_tables: instance.runtime.line_table,
-            files: FileView::of(self.tgid).ok().map(Rc::new),
+            files: scout.files(self.tgid),
         };
         self.python = Some(Python { instance, context });
         config

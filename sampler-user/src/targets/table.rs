@@ -14,12 +14,11 @@ use super::followed::FollowedProcess;
 use super::pending::Pending;
 use crate::bpf::events::RawLifecycle;
 use crate::bpf::processes::{ProcessTable, ProcessTableError};
-use crate::cpython::discovery::Discovery;
 use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
 use crate::process::descendants::descendants;
-use crate::process::identity::{ProcessIdentity, running_pids};
-use crate::process::memory::ProcessMemory;
+use crate::process::identity::running_pids;
+use crate::scout::Scout;
 
 /// Attempts, as a power of two, to find what samples are cheaper with: threads
 /// must exist, and with one thread two places can look alike.
@@ -54,7 +53,7 @@ pub enum TargetError {
 pub struct Targets {
     selection: Selection,
     table: ProcessTable,
-    discovery: Discovery,
+    scout: Scout,
     processes: FxHashMap<ProcessKey, FollowedProcess>,
     current: HashMap<u32, ProcessKey>,
     pending: Pending,
@@ -69,7 +68,7 @@ impl Targets {
         Self {
             selection,
             table,
-            discovery: Discovery::new(),
+            scout: Scout::default(),
             processes: FxHashMap::default(),
             current: HashMap::new(),
             pending: Pending::default(),
@@ -77,6 +76,11 @@ impl Targets {
             refusals: Vec::new(),
             hidden: 0,
         }
+    }
+
+    /// Who looks into processes for us, and does so for others.
+    pub fn scout(&self) -> &Scout {
+        &self.scout
     }
 
     /// Looks at every process that is selected and running. Why some of those
@@ -122,7 +126,7 @@ impl Targets {
         let key = random_key();
         self.table
             .set(tgid, &FollowedProcess::unsampled_config(key))?;
-        self.insert(FollowedProcess::new(key, tgid));
+        self.insert(FollowedProcess::new(key, tgid, &self.scout));
         Ok(())
     }
 
@@ -165,11 +169,11 @@ impl Targets {
     }
 
     fn follow(&mut self, tgid: u32) -> Result<(), TargetError> {
-        let mut instance = self.discovery.inspect(tgid)?;
+        let mut instance = self.scout.inspect(tgid)?;
         // All threads of it may be looked at before there is a sample to learn by.
-        instance.learn(&ProcessMemory::new(tgid));
-        let mut process = FollowedProcess::new(random_key(), tgid);
-        let config = process.found(instance);
+        self.scout.learn(tgid, &mut instance);
+        let mut process = FollowedProcess::new(random_key(), tgid, &self.scout);
+        let config = process.found(instance, &self.scout);
         self.table.set(tgid, &config)?;
         self.drop_if_replaced(&process);
         self.insert(process);
@@ -182,8 +186,8 @@ impl Targets {
         let Some(identity) = &process.identity else {
             return;
         };
-        let now = ProcessIdentity::read(process.tgid);
-        if now.is_ok_and(|now| now.start_time != identity.start_time) {
+        let now = self.scout.identity(process.tgid);
+        if now.is_some_and(|now| now.start_time != identity.start_time) {
             self.table.remove(process.tgid);
         }
     }
@@ -204,8 +208,8 @@ impl Targets {
         match lifecycle.event {
             LifecycleKind::Fork => {
                 let child = match self.processes.get(&record.parent_key) {
-                    Some(parent) => parent.forked(record.key, record.tgid),
-                    None => FollowedProcess::new(record.key, record.tgid),
+                    Some(parent) => parent.forked(record.key, record.tgid, &self.scout),
+                    None => FollowedProcess::new(record.key, record.tgid, &self.scout),
                 };
                 let is_unknown = child.python.is_none();
                 self.insert(child);
@@ -224,7 +228,7 @@ impl Targets {
                     return;
                 }
                 self.end(record.parent_key);
-                self.insert(FollowedProcess::new(key, record.tgid));
+                self.insert(FollowedProcess::new(key, record.tgid, &self.scout));
                 self.pending.add(key, now);
             }
             LifecycleKind::Exit => self.end(record.key),
@@ -252,7 +256,7 @@ impl Targets {
                 continue;
             }
             let (tgid, was_seen) = (process.tgid, process.identity.is_some());
-            match self.discovery.inspect(tgid) {
+            match self.scout.inspect(tgid) {
                 Ok(instance) => self.start_sampling(look.key, instance),
                 Err(Refusal::NotPython { .. }) if look.is_last() => self.give_up(look.key),
                 Err(Refusal::NotPython { .. }) => self.pending.again(look),
@@ -271,7 +275,7 @@ impl Targets {
         let Some(process) = self.processes.get_mut(&key) else {
             return;
         };
-        let config = process.found(instance);
+        let config = process.found(instance, &self.scout);
         let process = process.clone();
         // A full table is counted by the kernel side where it matters, at forks;
         // here the process stays unsampled and shows no samples in the summary.
@@ -314,9 +318,9 @@ impl Targets {
     pub fn of_sample(&mut self, key: ProcessKey, tgid: u32) -> Option<&FollowedProcess> {
         if !self.processes.contains_key(&key) {
             let known = self.table.get(tgid).filter(|config| config.key == key)?;
-            let instance = self.discovery.inspect(tgid).ok()?;
-            let mut process = FollowedProcess::new(known.key, tgid);
-            process.found(instance);
+            let instance = self.scout.inspect(tgid).ok()?;
+            let mut process = FollowedProcess::new(known.key, tgid, &self.scout);
+            process.found(instance, &self.scout);
             self.insert(process);
         }
         self.processes.get(&key)
@@ -346,8 +350,7 @@ impl Targets {
         if *attempts > 1 << ATTEMPTS || !attempts.is_power_of_two() {
             return;
         }
-        let memory = ProcessMemory::new(process.tgid);
-        if python.instance.learn(&memory) || is_outdated {
+        if self.scout.learn(process.tgid, &mut python.instance) || is_outdated {
             python.context.config = python.instance.config(key);
             // It may have ended; then there is nothing to improve.
             let _ = self.table.update(process.tgid, &python.context.config);

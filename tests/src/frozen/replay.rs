@@ -82,7 +82,7 @@ pub fn replay(
         line_tables,
         files: None,
     };
-    let mut symbolizer = Symbolizer::new(false);
+    let mut symbolizer = Symbolizer::new(false, sampler_user::scout::Scout::default());
     learn(memory, &walk, &frames, &context, &mut symbolizer);
     Replay {
         thread_state,

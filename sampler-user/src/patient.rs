@@ -1,0 +1,206 @@
+//! Asks questions that may never be answered, and stops waiting: reading what a
+//! process names or has mapped can hang as long as the process likes. It refuses
+//! to know what is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use crate::privileges::Role;
+
+/// Most threads of one kind that wait for an answer that does not come.
+const MOST_STUCK: u32 = 8;
+
+/// How long to wait for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// At first.
+    pub first: Duration,
+    /// At least: each answer that does not come in time halves what is waited
+    /// for the next, since whoever makes us wait may do so again and again.
+    pub least: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// It did not come in time.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Late(Duration),
+    /// Nobody was asked, after what happened before.
+    #[error("it gave no answer before")]
+    Before,
+    /// Nobody is left to ask: too many threads wait already, or none can be had.
+    #[error("too much hangs already")]
+    NobodyLeft,
+}
+
+type Question<S> = Box<dyn FnOnce(&mut S) + Send>;
+
+/// Someone to ask, in a thread with a role of its own. `S` is what it remembers
+/// from one question to the next; after an answer that did not come, another
+/// thread goes on with nothing remembered.
+pub struct Patient<S> {
+    name: &'static str,
+    role: Role,
+    patience: Patience,
+    thread: Option<Sender<Question<S>>>,
+    stuck: Arc<AtomicU32>,
+}
+
+impl<S> std::fmt::Debug for Patient<S> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Patient").field(&self.name).finish()
+    }
+}
+
+impl<S: Default + 'static> Patient<S> {
+    /// Nobody is there before the first question.
+    pub fn new(name: &'static str, role: Role, patience: Patience) -> Self {
+        Self {
+            name,
+            role,
+            patience,
+            thread: None,
+            stuck: Arc::default(),
+        }
+    }
+
+    /// Asks, and waits for the answer as long as the patience lasts.
+    ///
+    /// # Errors
+    /// [`Unanswered`]. What was asked may still go on, and come to nothing.
+    pub fn ask<R: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(&mut S) -> R + Send + 'static,
+    ) -> Result<R, Unanswered> {
+        // Without room in between: an answer is taken, or it is known to be late.
+        let (reply, answer) = mpsc::sync_channel(0);
+        let stuck = Arc::clone(&self.stuck);
+        let question: Question<S> = Box::new(move |state| {
+            let result = question(state);
+            if reply.send(result).is_err() {
+                // It came too late, but it came.
+                stuck.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
+        self.thread()?
+            .send(question)
+            .map_err(|_| self.nobody_left())?;
+        match answer.recv_timeout(self.patience.first) {
+            Ok(result) => Ok(result),
+            Err(RecvTimeoutError::Timeout) => {
+                // Counted before the receiver goes, after which no answer is taken.
+                self.stuck.fetch_add(1, Ordering::Relaxed);
+                drop(answer);
+                self.thread = None;
+                let waited = self.patience.first;
+                self.patience.first = (waited / 2).max(self.patience.least);
+                Err(Unanswered::Late(waited))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.nobody_left()),
+        }
+    }
+
+    /// The next question is asked of a new thread, which has nothing remembered
+    /// and what rights this thread can hand on then.
+    pub fn begin_anew(&mut self) {
+        self.thread = None;
+    }
+
+    fn nobody_left(&mut self) -> Unanswered {
+        self.thread = None;
+        Unanswered::NobodyLeft
+    }
+
+    fn thread(&mut self) -> Result<&Sender<Question<S>>, Unanswered> {
+        if self.thread.is_none() {
+            if self.stuck.load(Ordering::Relaxed) >= MOST_STUCK {
+                return Err(Unanswered::NobodyLeft);
+            }
+            let (sender, questions) = mpsc::channel::<Question<S>>();
+            let role = self.role;
+            let answering = move || {
+                // With rights that it should not have it must not answer.
+                if role.take_up().is_err() {
+                    return;
+                }
+                let mut state = S::default();
+                for question in questions {
+                    question(&mut state);
+                }
+            };
+            thread::Builder::new()
+                .name(self.name.into())
+                .spawn(answering)
+                .map_err(|_| Unanswered::NobodyLeft)?;
+            self.thread = Some(sender);
+        }
+        self.thread.as_ref().ok_or(Unanswered::NobodyLeft)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        first: Duration::from_millis(40),
+        least: Duration::from_millis(10),
+    };
+
+    #[test]
+    fn what_was_learnt_is_remembered() {
+        let long = Patience {
+            first: Duration::from_secs(60),
+            ..PATIENCE
+        };
+        let mut patient = Patient::<Vec<u32>>::new("test", Role::Writing, long);
+        for number in 0..3 {
+            let asked = patient.ask(move |seen| {
+                seen.push(number);
+                seen.len()
+            });
+            assert_eq!(asked, Ok(number as usize + 1));
+        }
+        patient.begin_anew();
+        assert_eq!(patient.ask(|seen| seen.len()), Ok(0));
+    }
+
+    #[test]
+    fn who_does_not_answer_is_left_behind_and_not_without_end() {
+        let mut patient = Patient::<()>::new("test", Role::Writing, PATIENCE);
+        let mut hanging = Vec::new();
+        for _ in 0..MOST_STUCK {
+            let (go_on, wait) = mpsc::channel::<()>();
+            hanging.push(go_on);
+            let asked = patient.ask(move |()| wait.recv().is_ok());
+            assert!(matches!(asked, Err(Unanswered::Late(_))), "{asked:?}");
+        }
+        assert_eq!(patient.patience.first, PATIENCE.least);
+        assert_eq!(patient.ask(|()| ()), Err(Unanswered::NobodyLeft));
+        drop(hanging);
+        while patient.stuck.load(Ordering::Relaxed) > 0 {
+            thread::yield_now();
+        }
+        patient.patience.first = Duration::from_secs(60);
+        assert_eq!(patient.ask(|()| ()), Ok(()));
+    }
+
+    #[test]
+    fn one_that_breaks_down_is_replaced() {
+        let mut patient = Patient::<()>::new(
+            "test",
+            Role::Writing,
+            Patience {
+                first: Duration::from_secs(60),
+                ..PATIENCE
+            },
+        );
+        let asked: Result<(), _> = patient.ask(|()| panic!("on purpose"));
+        assert_eq!(asked, Err(Unanswered::NobodyLeft));
+        assert_eq!(patient.ask(|()| 7), Ok(7));
+    }
+}

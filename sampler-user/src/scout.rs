@@ -1,0 +1,168 @@
+//! Looks into processes for those who must not wait: the thread that takes
+//! samples. It refuses to wait long, and to look again at a process that made it
+//! wait.
+//!
+//! To read the memory of a process, or a file that it has mapped, can hang: the
+//! page may lie on a file system that does not answer, be it broken or made for
+//! that. So a thread of its own does it, with the rights that it takes
+//! ([`Role::Looking`]), which the asking thread then needs no more.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cpython::discovery::Discovery;
+use crate::cpython::instance::Instance;
+use crate::cpython::refusal::Refusal;
+use crate::patient::{Patience, Patient, Unanswered};
+use crate::privileges::Role;
+use crate::process::files::FileView;
+use crate::process::identity::ProcessIdentity;
+use crate::process::memory::ProcessMemory;
+
+/// The first look at a process reads all programs that it has mapped: tens of
+/// milliseconds, on a machine that is not too busy.
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(3),
+    least: Duration::from_millis(500),
+};
+
+/// Most processes that are remembered for not answering.
+const MAX_SILENT: usize = 16_384;
+
+/// Someone who looks; clones share one thread.
+#[derive(Clone, Debug)]
+pub struct Scout {
+    shared: Rc<RefCell<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    patient: Patient<Discovery>,
+    /// Processes that made us wait, by thread group id. A number that is used
+    /// again stays on the list: to leave one out is a small loss.
+    silent: HashSet<u32>,
+}
+
+impl Default for Scout {
+    fn default() -> Self {
+        Self {
+            shared: Rc::new(RefCell::new(Shared {
+                patient: Patient::new("scout", Role::Looking, PATIENCE),
+                silent: HashSet::new(),
+            })),
+        }
+    }
+}
+
+impl Scout {
+    /// Asks something of the process `tgid` that needs its memory or files.
+    ///
+    /// # Errors
+    /// [`Unanswered`] when it makes us wait, or did so before.
+    pub fn ask<R: Send + 'static>(
+        &self,
+        tgid: u32,
+        question: impl FnOnce(&mut Discovery) -> R + Send + 'static,
+    ) -> Result<R, Unanswered> {
+        let mut shared = self.shared.borrow_mut();
+        if shared.silent.contains(&tgid) {
+            return Err(Unanswered::Before);
+        }
+        let answer = shared.patient.ask(question);
+        if let Err(Unanswered::Late(_)) = answer {
+            if shared.silent.len() >= MAX_SILENT {
+                shared.silent.clear();
+            }
+            shared.silent.insert(tgid);
+        }
+        answer
+    }
+
+    /// From now on looks with the rights that the asking thread has now to give.
+    pub fn begin_anew(&self) {
+        self.shared.borrow_mut().patient.begin_anew();
+    }
+
+    /// As [`Discovery::inspect`].
+    ///
+    /// # Errors
+    /// Also when the process makes us wait.
+    pub fn inspect(&self, tgid: u32) -> Result<Instance, Refusal> {
+        let answer = self.ask(tgid, move |discovery| discovery.inspect(tgid));
+        answer.unwrap_or_else(|silence| {
+            Err(Refusal::Unreadable {
+                pid: tgid,
+                path: "its memory and programs".into(),
+                reason: silence.to_string(),
+            })
+        })
+    }
+
+    /// Who the process is; `None` when it is gone or does not let us know.
+    pub fn identity(&self, tgid: u32) -> Option<ProcessIdentity> {
+        self.ask(tgid, move |_| ProcessIdentity::read(tgid))
+            .ok()?
+            .ok()
+    }
+
+    /// How the process sees files.
+    pub fn files(&self, tgid: u32) -> Option<Arc<FileView>> {
+        let view = self.ask(tgid, move |_| FileView::of(tgid)).ok()?;
+        view.ok().map(Arc::new)
+    }
+
+    /// As [`Instance::learn`].
+    pub fn learn(&self, tgid: u32, instance: &mut Instance) -> bool {
+        let mut learning = instance.clone();
+        let answer = self.ask(tgid, move |_| {
+            let has_learnt = learning.learn(&ProcessMemory::new(tgid));
+            (learning, has_learnt)
+        });
+        let Ok((learnt, has_learnt)) = answer else {
+            return false;
+        };
+        *instance = learnt;
+        has_learnt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn who_made_us_wait_is_not_asked_again() {
+        let scout = Scout::default();
+        scout.shared.borrow_mut().patient = Patient::new(
+            "test",
+            Role::Looking,
+            Patience {
+                first: Duration::from_millis(20),
+                least: Duration::from_millis(10),
+            },
+        );
+        let (go_on, wait) = mpsc::channel::<()>();
+        let late = scout.ask(7, move |_| wait.recv().is_ok());
+        assert!(matches!(late, Err(Unanswered::Late(_))));
+        assert_eq!(scout.ask(7, |_| ()), Err(Unanswered::Before));
+        scout.shared.borrow_mut().patient = Patient::new("test", Role::Looking, PATIENCE);
+        assert_eq!(scout.ask(8, |_| ()), Ok(()));
+        let refusal = scout.inspect(7).expect_err("it is known to be silent");
+        assert!(refusal.to_string().contains("before"), "{refusal}");
+        drop(go_on);
+    }
+
+    #[test]
+    fn looks_at_itself() {
+        let own = std::process::id();
+        let scout = Scout::default();
+        assert_eq!(scout.identity(own).map(|it| it.pid), Some(own));
+        assert!(scout.files(own).is_some());
+        assert!(matches!(scout.inspect(own), Err(Refusal::NotPython { .. })));
+    }
+}

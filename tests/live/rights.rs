@@ -1,0 +1,403 @@
+//! Sampling with a few capabilities instead of root, and what is left of them
+//! once it runs.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::dumped::Dumped;
+use crate::machine::{Machine, machine};
+use crate::marks::{Marks, names};
+use crate::ordinary::{ORDINARY, open_directory, public, public_program};
+use crate::recording::{Finished, Recording, TIMELINE};
+use crate::scratch::Scratch;
+use crate::target::Target;
+use crate::timeline::Timeline;
+use crate::wall::named;
+
+/// All that is needed, as `setcap` and `setpriv` write it.
+const NEEDED: [&str; 4] = ["bpf", "perfmon", "sys_ptrace", "dac_read_search"];
+
+/// Bits of `include/uapi/linux/capability.h`.
+const DAC_READ_SEARCH: u64 = 1 << 2;
+const SETGID: u64 = 1 << 6;
+const SETUID: u64 = 1 << 7;
+const SYS_PTRACE: u64 = 1 << 19;
+const CHECKPOINT_RESTORE: u64 = 1 << 40;
+
+/// All that any thread of a recording may still have.
+const LEFT: u64 = DAC_READ_SEARCH | SETGID | SETUID | SYS_PTRACE | CHECKPOINT_RESTORE;
+
+/// How an ordinary user gets capabilities.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// The program's file has them.
+    File,
+    /// They are handed on, as a service manager does.
+    Ambient,
+}
+
+const WAYS: [Way; 2] = [Way::File, Way::Ambient];
+
+/// Runs pyebpf as an ordinary user with these capabilities and no others.
+fn with_capabilities(
+    machine: &Machine,
+    way: Way,
+    capabilities: &[&str],
+    arguments: &[&str],
+) -> Finished {
+    let (_directory, program) = public_program(machine);
+    let joined = |prefix: &str| {
+        let all = capabilities.iter().map(|it| format!("{prefix}{it}"));
+        all.collect::<Vec<_>>().join(",")
+    };
+    let user = ORDINARY.to_string();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
+    match way {
+        Way::File => {
+            let set = format!("{}+ep", joined("cap_"));
+            let mut setcap = Command::new("setcap");
+            setcap.arg(set).arg(&program);
+            assert!(setcap.status().expect("it is installed").success());
+        }
+        Way::Ambient => {
+            let only = format!("-all,{}", joined("+"));
+            command.args(["--inh-caps", &only, "--ambient-caps", &only]);
+        }
+    }
+    command.arg(&program).args(arguments);
+    let output = Scratch::new();
+    std::os::unix::fs::chown(output.path(), Some(ORDINARY), Some(ORDINARY)).expect("root may");
+    Recording::spawn(command, output).finish()
+}
+
+#[test]
+fn four_capabilities_are_enough_to_record() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+    let pid = target.pid().to_string();
+    let marks = Marks::of("known_chain.py");
+    for way in WAYS {
+        let arguments = ["--hz", "500", "-d", "1", "--pid", &pid, "-o", TIMELINE];
+        let finished = with_capabilities(machine, way, &NEEDED, &arguments);
+        let timeline = finished.timeline().expect("it is sampled");
+        let rows: Vec<_> = timeline.stacks().collect();
+        assert!(!rows.is_empty() && timeline.count("shown") > 50, "{way:?}");
+        for row in rows {
+            assert_eq!(names(row), ["<module>", "f", "g", "h"], "{way:?}");
+            marks.check(row, |_| false).expect("with lines and sources");
+        }
+        let file = fs::metadata(finished.path(TIMELINE)).expect("it was written");
+        assert_eq!(file.uid(), ORDINARY, "{way:?}");
+    }
+}
+
+#[test]
+fn four_capabilities_are_enough_for_what_waits() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start(machine.interpreter(), "waiting.py", &["quiet"]);
+    let pid = target.pid().to_string();
+    for passes in ["kernel", "user"] {
+        let (_directory, program) = public_program(machine);
+        let set = NEEDED.map(|it| format!("cap_{it}")).join(",") + "+ep";
+        let mut setcap = Command::new("setcap");
+        setcap.arg(set).arg(&program);
+        assert!(setcap.status().expect("it is installed").success());
+        let user = ORDINARY.to_string();
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
+            .arg(&program)
+            .args(["--mode", "wall", "--hz", "100", "-d", "1", "--pid", &pid])
+            .args(["-o", TIMELINE])
+            .env("PYEBPF_PASSES", passes);
+        let output = Scratch::new();
+        std::os::unix::fs::chown(output.path(), Some(ORDINARY), Some(ORDINARY)).expect("root may");
+        let finished = Recording::spawn(command, output).finish();
+        let timeline = finished.timeline().expect("it is sampled");
+        for name in ["sleeping", "locked", "receiving"] {
+            named(&timeline, name).unwrap_or_else(|error| panic!("{passes}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn four_capabilities_are_enough_to_look() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+    let pid = target.pid();
+    for way in WAYS {
+        let number = pid.to_string();
+        let dump = with_capabilities(machine, way, &NEEDED, &["dump", "--json", "-p", &number]);
+        let dump = Dumped::parse(&dump.output, pid).expect("a document");
+        let main = dump.thread("MainThread").expect("it has one");
+        assert_eq!(names(&main.row), ["<module>", "f", "g", "h"], "{way:?}");
+        assert_eq!(main.stack, "whole", "{way:?}: {dump:?}");
+        let list = with_capabilities(machine, way, &NEEDED, &["ps", "--json"]);
+        let list: Value = serde_json::from_slice(&list.output).expect("a document");
+        let listed = list["processes"].as_array().expect("a list");
+        let one = listed
+            .iter()
+            .find(|it| it["pid"] == pid)
+            .expect("it is listed");
+        assert!(
+            one["python"].is_string() && one["problem"].is_null(),
+            "{one}"
+        );
+    }
+}
+
+#[test]
+fn doctor_names_what_is_missing() {
+    let Some(machine) = machine() else { return };
+    let check = |capabilities: &[&str], id: &str| {
+        let doctor = with_capabilities(machine, Way::File, capabilities, &["doctor", "--json"]);
+        let document: Value = serde_json::from_slice(&doctor.output).expect("a document");
+        let checks = document["checks"].as_array().expect("a list").clone();
+        let found = checks.into_iter().find(|it| it["id"] == id);
+        (
+            doctor.status.code(),
+            found.unwrap_or_else(|| panic!("no check {id}")),
+        )
+    };
+    let (status, load) = check(&NEEDED, "program-load");
+    assert_eq!((status, &load["result"]), (Some(0), &"ok".into()), "{load}");
+    for (missing, worst) in [
+        ("bpf", "missing"),
+        ("perfmon", "missing"),
+        ("sys_ptrace", "limited"),
+        ("dac_read_search", "limited"),
+    ] {
+        let others: Vec<_> = NEEDED.into_iter().filter(|it| *it != missing).collect();
+        let id = format!("capability-{}", missing.replace('_', "-"));
+        let (status, check) = check(&others, &id);
+        assert_eq!(check["result"], worst, "{check}");
+        assert_eq!(status, Some(if worst == "missing" { 3 } else { 0 }));
+        let remedy = check["remedy"].as_str().expect("it says what to do");
+        assert!(remedy.contains(&format!("cap_{missing}")), "{remedy}");
+    }
+}
+
+/// The files of a user are not another's to see, only because pyebpf may look at
+/// everything.
+#[test]
+fn an_ordinary_user_sees_no_secrets_of_others() {
+    let Some(machine) = machine() else { return };
+    let directory = open_directory("named_files.py");
+    let secret = directory.path().join("secret.py");
+    fs::write(&secret, "this is a secret\n".repeat(10)).expect("our directory");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&secret, mode).expect("it is ours");
+    let script = directory.path().join("named_files.py");
+    // Another ordinary user, who may not read it either, and root, who may.
+    for user in [4242, 0] {
+        let names = [&script, &secret];
+        let target = Target::start_as(
+            user,
+            directory.path(),
+            public(machine),
+            "named_files.py",
+            &names,
+        );
+        let pid = target.pid().to_string();
+        let arguments = ["--hz", "1000", "-d", "1", "--pid", &pid, "-o", TIMELINE];
+        let finished = with_capabilities(machine, Way::File, &NEEDED, &arguments);
+        let text = fs::read_to_string(finished.path(TIMELINE)).expect("it was written");
+        Timeline::parse(&text).expect("a whole file");
+        assert!(
+            text.contains("runs is the third. Prints"),
+            "{user}: {}",
+            finished.errors
+        );
+        assert!(!text.contains("this is a secret"), "{user}");
+    }
+    // Nor may what the program was lent for sampling open files by their names.
+    let secret = secret.display().to_string();
+    let convert = with_capabilities(
+        machine,
+        Way::File,
+        &NEEDED,
+        &["convert", &secret, "-o", "x.json"],
+    );
+    assert!(
+        convert.errors.contains("Permission denied"),
+        "{}",
+        convert.errors
+    );
+}
+
+/// A field of a thread's `/proc/PID/task/TID/status`.
+fn field(task: &Path, name: &str) -> String {
+    let status = fs::read_to_string(task.join("status")).expect("it runs");
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix(&format!("{name}:")));
+    line.unwrap_or_else(|| panic!("no {name}"))
+        .trim()
+        .to_owned()
+}
+
+fn capabilities(task: &Path, name: &str) -> u64 {
+    u64::from_str_radix(&field(task, name), 16).expect("a set")
+}
+
+fn threads(pid: u32) -> Vec<std::path::PathBuf> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    tasks.map(|entry| entry.expect("readable").path()).collect()
+}
+
+/// Checks every thread of a recording that runs.
+fn assert_confined(pid: u32, user: u32) {
+    let threads = threads(pid);
+    assert!(!threads.is_empty());
+    for task in threads {
+        let name = field(&task, "Name");
+        assert_eq!(field(&task, "Seccomp"), "2", "{name}");
+        assert_eq!(field(&task, "NoNewPrivs"), "1", "{name}");
+        for set in ["CapInh", "CapAmb"] {
+            assert_eq!(capabilities(&task, set), 0, "{name}: {set}");
+        }
+        for set in ["CapPrm", "CapEff"] {
+            let found = capabilities(&task, set);
+            assert_eq!(found & !LEFT, 0, "{name}: {set} {found:x}");
+        }
+        // Who opens what targets name has nothing that overrides permissions.
+        if name == "sources" {
+            assert_eq!(capabilities(&task, "CapPrm") & !(SETUID | SETGID), 0);
+        }
+        let users = field(&task, "Uid");
+        let is_user = |it: &str| it == user.to_string();
+        // The last is the one that files are opened as.
+        assert!(
+            users.split_whitespace().take(3).all(is_user),
+            "{name}: {users}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_needed_is_given_up_once_it_runs() {
+    let Some(machine) = machine() else { return };
+    for (mode, sudo) in [("cpu", None), ("wall", None), ("wall", Some(ORDINARY))] {
+        let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+        let directory = Scratch::new();
+        let mut command = Command::new(&machine.pyebpf);
+        command
+            .args(["-v", "--hz", "200", "--mode", mode, "--pid"])
+            .arg(target.pid().to_string());
+        // Every format takes its own way at the end.
+        for output in [
+            TIMELINE,
+            "t.pyebpf",
+            "t.html",
+            "t.svg",
+            "t.flamechart.svg",
+            "t.folded.gz",
+            "t.pb.gz",
+            "t.speedscope.json",
+            "t.firefox.json",
+            "t.chrome.json",
+        ] {
+            command.args(["-o", output]);
+        }
+        if let Some(user) = sudo {
+            let user = user.to_string();
+            command.env("SUDO_UID", &user).env("SUDO_GID", &user);
+            std::os::unix::fs::chown(directory.path(), Some(ORDINARY), None).expect("root may");
+        }
+        let mut recording = Recording::spawn(command, directory);
+        recording.wait_until_it_samples();
+        // A snapshot starts threads of its own.
+        recording.signal(Signal::SIGUSR1);
+        recording.wait_for_line("snapshot in t.pyebpf");
+        recording.wait_for_line("snapshot in");
+        let user = sudo.unwrap_or(0);
+        assert_confined(recording.pid(), user);
+        recording.signal(Signal::SIGINT);
+        let finished = recording.finish();
+        let timeline = finished.timeline().expect("it is sampled");
+        assert!(timeline.count("shown") > 0);
+        assert_eq!(finished.directory.names().len(), 10, "{}", finished.errors);
+        for name in finished.directory.names() {
+            let file = fs::metadata(finished.path(&name)).expect("it is there");
+            assert_eq!((file.uid(), file.mode() & 0o7777), (user, 0o600), "{name}");
+        }
+    }
+}
+
+#[test]
+fn without_a_sandbox_all_rights_stay() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+    let pid = target.pid().to_string();
+    let arguments = ["--no-sandbox", "--pid", &pid, "--hz", "200"];
+    let mut recording = Recording::start(machine, &arguments);
+    recording.wait_until_it_samples();
+    let task = Path::new("/proc").join(recording.pid().to_string());
+    assert_eq!(field(&task, "Seccomp"), "0");
+    assert!(capabilities(&task, "CapEff") & !LEFT != 0);
+    recording.signal(Signal::SIGINT);
+    recording.finish().timeline().expect("it is sampled");
+}
+
+/// A command has the rights that it would have without us.
+#[test]
+fn a_command_is_not_confined() {
+    let Some(machine) = machine() else { return };
+    let ask = "import json, sys, time\n\
+        end = time.time() + 1\n\
+        while time.time() < end: pass\n\
+        print(json.dumps(dict(line.split(':', 1) for line in open('/proc/self/status'))))";
+    let run = |with: bool| -> Value {
+        let interpreter = &public(machine).path;
+        let mut command = if with {
+            let mut command = Command::new(&machine.pyebpf);
+            command
+                .args(["--hz", "200", "-o", TIMELINE, "--"])
+                .arg(interpreter);
+            command
+        } else {
+            Command::new(interpreter)
+        };
+        command.args(["-c", ask]);
+        let finished = Recording::spawn(command, Scratch::new()).finish();
+        assert!(finished.status.success(), "{}", finished.errors);
+        serde_json::from_slice(&finished.output).expect("its own words")
+    };
+    let (with, without) = (run(true), run(false));
+    for field in [
+        "Uid",
+        "Gid",
+        "Groups",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "NoNewPrivs",
+        "Seccomp",
+    ] {
+        assert_eq!(with[field], without[field], "{field}");
+    }
+}
+
+/// Root without sudo writes where only its capabilities let it.
+#[test]
+fn root_writes_into_the_directory_of_another() {
+    let Some(machine) = machine() else { return };
+    let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+    let directory = Scratch::new();
+    std::os::unix::fs::chown(directory.path(), Some(4242), Some(4242)).expect("root may");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(directory.path(), mode).expect("root may");
+    let output = directory.path().join(TIMELINE);
+    let mut command = Command::new(&machine.pyebpf);
+    command.args(["--hz", "200", "-d", "1", "--pid"]);
+    command.arg(target.pid().to_string()).arg("-o").arg(&output);
+    let finished = Recording::spawn(command, Scratch::new()).finish();
+    assert!(finished.status.success(), "{}", finished.errors);
+    assert_eq!(directory.names(), [TIMELINE]);
+}
