@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use crate::dumped::Dumped;
 use crate::machine::{Machine, machine};
 use crate::marks::{Marks, names};
 use crate::ordinary::{ORDINARY, open_directory, public, public_program};
-use crate::recording::{Finished, Recording, TIMELINE};
+use crate::recording::{Finished, Recording, TIMELINE, until_busy};
 use crate::scratch::Scratch;
 use crate::target::Target;
 use crate::timeline::Timeline;
@@ -31,6 +32,9 @@ const CHECKPOINT_RESTORE: u64 = 1 << 40;
 
 /// All that any thread of a recording may still have.
 const LEFT: u64 = DAC_READ_SEARCH | SETGID | SETUID | SYS_PTRACE | CHECKPOINT_RESTORE;
+
+/// Enough for some samples.
+const BUSY: Duration = Duration::from_millis(300);
 
 /// How an ordinary user gets capabilities.
 #[derive(Clone, Copy, Debug)]
@@ -311,6 +315,7 @@ fn what_is_not_needed_is_given_up_once_it_runs() {
         }
         let mut recording = Recording::spawn(command, directory);
         recording.wait_until_it_samples();
+        until_busy(target.pid(), BUSY);
         // A snapshot starts threads of its own.
         recording.signal(Signal::SIGUSR1);
         recording.wait_for_line("snapshot in t.pyebpf");
@@ -340,6 +345,7 @@ fn without_a_sandbox_all_rights_stay() {
     let task = Path::new("/proc").join(recording.pid().to_string());
     assert_eq!(field(&task, "Seccomp"), "0");
     assert!(capabilities(&task, "CapEff") & !LEFT != 0);
+    until_busy(target.pid(), BUSY);
     recording.signal(Signal::SIGINT);
     recording.finish().timeline().expect("it is sampled");
 }

@@ -13,7 +13,9 @@
 //! * Anything else fails with `EPERM` and is counted ([`refusals`]). A newer C
 //!   library may use calls that we have not heard of; nearly all of them have a
 //!   way round, and a long recording must not end for it. The summary names
-//!   them, and every live test fails on them.
+//!   them, and every live test fails on them. (To start a process the C library
+//!   blocks all signals, and with them the one that counts: that ends the program
+//!   as well.)
 
 mod refusals;
 mod system_calls;
@@ -140,5 +142,47 @@ mod tests {
             std::net::TcpListener::bind("127.0.0.1:0").is_ok(),
             "we are not"
         );
+    }
+
+    /// Closes this process in, so it is a process of its own.
+    #[test]
+    #[ignore = "run by refused_calls_are_counted_and_fatal_ones_end_it"]
+    fn in_the_sandbox() {
+        use std::io::Write as _;
+        let say = |text: &str| {
+            let written = std::io::stderr().write_all(text.as_bytes());
+            written.expect("what is open stays open");
+        };
+        close().expect("tests run where filters are allowed");
+        let thread = std::thread::spawn(|| std::fs::read("/proc/self/status"));
+        assert!(thread.join().expect("it does not panic").is_ok());
+        assert_eq!(refused(), []);
+        let socket = std::net::TcpListener::bind("127.0.0.1:0");
+        let error = socket.expect_err("sockets are not needed");
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+        let numbers: Vec<_> = refused().into_iter().map(|(number, _)| number).collect();
+        assert!(
+            numbers.contains(&(libc::SYS_socket as usize)),
+            "{numbers:?}"
+        );
+        say("counted\n");
+        let error = nix::unistd::execv(c"/bin/true", &[c"true"]);
+        say(&format!("went on: {error:?}\n"));
+    }
+
+    #[test]
+    fn refused_calls_are_counted_and_fatal_ones_end_it() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let own = std::env::current_exe().expect("we have one");
+        let output = std::process::Command::new(own)
+            .args(["--ignored", "--exact", "sandbox::tests::in_the_sandbox"])
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("counted") && !said.contains("went on"),
+            "{said}"
+        );
+        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{said}");
     }
 }
