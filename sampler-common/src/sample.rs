@@ -73,9 +73,9 @@ pub struct SampleHeader {
     pub time: u64,
     /// The process.
     pub process: ProcessKey,
-    /// Thread group id, in the initial pid namespace.
+    /// Thread group id, in the pid namespace of user space.
     pub tgid: u32,
-    /// Thread id, in the initial pid namespace.
+    /// Thread id, in the pid namespace of user space.
     pub tid: u32,
     /// `PyThreadState.thread_id`: the thread pointer, `threading.get_ident()`.
     pub thread_id: u64,

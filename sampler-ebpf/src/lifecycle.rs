@@ -80,6 +80,10 @@ fn process_exec(context: RawTracePointContext) -> i32 {
         count(Counter::TaskFault);
         return 0;
     };
+    // In a pid namespace that is not user space's and not below it.
+    if tgid == 0 {
+        return 0;
+    }
     let mut record = event(LifecycleKind::Exec, ProcessKey(0), tgid);
     let Some(config) = PROCESSES.get_ptr(tgid) else {
         return if is_set(&REPORT_ALL_EXECS) {

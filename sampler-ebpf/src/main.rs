@@ -9,6 +9,7 @@ mod capture;
 mod lifecycle;
 mod maps;
 mod memory;
+mod namespace;
 mod off_cpu;
 mod on_cpu;
 mod on_cpu_by_calls;

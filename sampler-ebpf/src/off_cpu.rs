@@ -19,7 +19,7 @@ use sampler_common::wait::{Origin, WaitFacts, gil_address};
 use crate::capture::{self, Thread};
 use crate::maps::{PROCESSES, Scratch, SeenThread, THREADS, count, last_on_cpu, scratch_of_pass};
 use crate::memory::RemoteTask;
-use crate::task::{PassedTask, Task};
+use crate::task::PassedTask;
 
 /// `struct bpf_iter__task` (`kernel/bpf/task_iter.c`).
 #[repr(C)]
@@ -44,7 +44,10 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
         return 0;
     }
     let passed = PassedTask(task);
-    let tgid = passed.tgid();
+    let Some(tgid) = passed.tgid() else {
+        count(Counter::TaskFault);
+        return 0;
+    };
     let Some(config) = PROCESSES.get_ptr(tgid) else {
         return 0;
     };
@@ -63,7 +66,9 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
     if task.is_running() {
         return count(Counter::PassedRunning);
     }
-    let tid = task.tid();
+    let Some(tid) = task.tid() else {
+        return count(Counter::TaskFault);
+    };
     let mut now = SeenThread {
         start_time: task.start_time(),
         switches: task.switches(),
@@ -90,7 +95,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         return count(Counter::AlreadySampled);
     }
     count(Counter::Taken);
-    let anonymous = Task::from_pointer(task.0 as u64);
+    let anonymous = task.as_task();
     let (Some(pointer), Some(comm)) = (anonymous.thread_pointer(), anonymous.comm()) else {
         return count(Counter::TaskFault);
     };

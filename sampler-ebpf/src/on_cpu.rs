@@ -11,6 +11,7 @@ use sampler_common::wait::WaitFacts;
 use crate::capture::{self, Thread};
 use crate::maps::{LastOnCpu, PROCESSES, Scratch, count, last_on_cpu, scratch_of_tick};
 use crate::memory::CurrentTask;
+use crate::namespace;
 use crate::task::Task;
 
 /// Samples the interrupted thread if its process is followed: one map look-up
@@ -33,8 +34,10 @@ fn on_cpu(_context: PerfEventContext) -> u32 {
 /// The interrupted thread and its process, if that is sampled.
 #[inline(always)]
 pub(crate) fn interrupted() -> Option<(&'static ProcessConfig, Thread)> {
-    let ids = bpf_get_current_pid_tgid();
-    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
+    let Some(tgid) = current_tgid() else {
+        count(Counter::TaskFault);
+        return None;
+    };
     let config = PROCESSES.get_ptr(tgid)?;
     // SAFETY: an element of a preallocated map stays readable. If its process
     // ended meanwhile it may turn into another's; then the sample's key and tgid
@@ -45,7 +48,9 @@ pub(crate) fn interrupted() -> Option<(&'static ProcessConfig, Thread)> {
     }
     count(Counter::Taken);
     let task = Task::current();
-    let (Some(pointer), Some(comm)) = (task.thread_pointer(), task.comm()) else {
+    let (Some(tid), Some(pointer), Some(comm)) =
+        (current_tid(), task.thread_pointer(), task.comm())
+    else {
         count(Counter::TaskFault);
         return None;
     };
@@ -74,4 +79,22 @@ fn note(time: u64, tid: u32, cpu: u32) {
         // SAFETY: an element of an array stays, and only this CPU writes it.
         unsafe { *place = LastOnCpu { time, tid } };
     }
+}
+
+/// Its thread group id: the helper is cheaper, and knows the initial namespace only.
+#[inline(always)]
+fn current_tgid() -> Option<u32> {
+    if namespace::is_needed() {
+        return Task::current().tgid();
+    }
+    Some((bpf_get_current_pid_tgid() >> 32) as u32)
+}
+
+/// Its thread id.
+#[inline(always)]
+fn current_tid() -> Option<u32> {
+    if namespace::is_needed() {
+        return Task::current().tid();
+    }
+    Some(bpf_get_current_pid_tgid() as u32)
 }

@@ -6,6 +6,8 @@ use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
 use sampler_common::sample::Comm;
 
+use crate::namespace;
+
 macro_rules! offsets {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
@@ -13,6 +15,7 @@ macro_rules! offsets {
         static $name: u32 = 0;
     )*};
 }
+pub(crate) use offsets;
 
 offsets! {
     /// `task_struct.thread.fsbase`.
@@ -44,7 +47,7 @@ offsets! {
 }
 
 #[inline(always)]
-fn offset(of: &'static u32) -> u64 {
+pub(crate) fn offset(of: &'static u32) -> u64 {
     // SAFETY: a reference is valid to read; volatile, since the loader replaces
     // the value that the compiler sees.
     u64::from(unsafe { core::ptr::read_volatile(of) })
@@ -69,7 +72,7 @@ impl Task {
     }
 
     #[inline(always)]
-    fn read<T>(address: u64) -> Option<T> {
+    pub(crate) fn read<T>(address: u64) -> Option<T> {
         // SAFETY: the helper checks the address; all uses read plain integers.
         unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
     }
@@ -86,18 +89,47 @@ impl Task {
         Self::read(self.0.wrapping_add(offset(&TASK_COMM)))
     }
 
-    /// Thread id and thread group id, in the initial pid namespace.
+    /// Thread id, in the pid namespace of user space.
+    #[inline(always)]
+    pub(crate) fn tid(self) -> Option<u32> {
+        if namespace::is_needed() {
+            return namespace::tid(self);
+        }
+        Self::read(self.0.wrapping_add(offset(&TASK_PID)))
+    }
+
+    /// Thread group id, in the pid namespace of user space.
+    #[inline(always)]
+    pub(crate) fn tgid(self) -> Option<u32> {
+        if namespace::is_needed() {
+            return namespace::tgid(self);
+        }
+        Self::read(self.0.wrapping_add(offset(&TASK_TGID)))
+    }
+
+    /// Thread id and thread group id, in the pid namespace of user space.
     #[inline(always)]
     pub(crate) fn ids(self) -> Option<(u32, u32)> {
-        let tid = Self::read(self.0.wrapping_add(offset(&TASK_PID)))?;
-        let tgid = Self::read(self.0.wrapping_add(offset(&TASK_TGID)))?;
-        Some((tid, tgid))
+        Some((self.tid()?, self.tgid()?))
+    }
+
+    /// A pointer in its record.
+    #[inline(always)]
+    pub(crate) fn pointer_at(self, of: &'static u32) -> Option<u64> {
+        Self::read(self.0.wrapping_add(offset(of)))
+    }
+
+    /// A pointer in what its process shares, `signal_struct`.
+    #[inline(always)]
+    pub(crate) fn signal_pointer_at(self, of: &'static u32) -> Option<u64> {
+        let signal = self.pointer_at(&TASK_SIGNAL)?;
+        Self::read(signal.wrapping_add(offset(of)))
     }
 
     /// Threads of its process that have not exited.
     #[inline(always)]
     pub(crate) fn live_threads(self) -> Option<u32> {
-        let signal: u64 = Self::read(self.0.wrapping_add(offset(&TASK_SIGNAL)))?;
+        let signal = self.pointer_at(&TASK_SIGNAL)?;
         Self::read(signal.wrapping_add(offset(&SIGNAL_LIVE)))
     }
 }
@@ -119,16 +151,28 @@ impl PassedTask {
         }
     }
 
-    /// Its thread id.
+    /// Its thread id, in the pid namespace of user space.
     #[inline(always)]
-    pub(crate) fn tid(self) -> u32 {
-        self.field(&TASK_PID)
+    pub(crate) fn tid(self) -> Option<u32> {
+        if namespace::is_needed() {
+            return namespace::tid(self.as_task());
+        }
+        Some(self.field(&TASK_PID))
     }
 
-    /// Its thread group id.
+    /// Its thread group id, in the pid namespace of user space.
     #[inline(always)]
-    pub(crate) fn tgid(self) -> u32 {
-        self.field(&TASK_TGID)
+    pub(crate) fn tgid(self) -> Option<u32> {
+        if namespace::is_needed() {
+            return namespace::tgid(self.as_task());
+        }
+        Some(self.field(&TASK_TGID))
+    }
+
+    /// The same, as any other task.
+    #[inline(always)]
+    pub(crate) fn as_task(self) -> Task {
+        Task::from_pointer(self.0 as u64)
     }
 
     /// Whether it is on its way out and has no memory any more, or soon.

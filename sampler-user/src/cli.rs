@@ -11,6 +11,8 @@ Examples:
   sudo pyebpf --hz 10                      every Python process of this host, until Ctrl-C
   sudo pyebpf --hz 10 --pid 1234           one process and its children
   sudo pyebpf -p 1234,1240 -d 30s -o a.json -o a.pyebpf
+  sudo pyebpf --name gunicorn              those with this name, and their children
+  sudo pyebpf --cgroup web.service         those of a unit, a container or any cgroup
   sudo pyebpf -- python3 app.py            start a command, as you, and record it
   pyebpf convert a.pyebpf -o a.json        any trace in, any format out
   pyebpf report a.pyebpf                   where the time went, as text
@@ -30,6 +32,13 @@ Examples:
   sudo pyebpf record --pid 1234 --duration 30s --output slow.json
   sudo pyebpf record --hz 100 --output - --format json | gzip > trace.json.gz
   sudo pyebpf record --hz 1000 -- ./manage.py migrate
+  sudo pyebpf record --cgroup docker:4f1c5a0de6b7 --name '^celery$'
+
+Choosing processes:
+  --cgroup and --name look at each process when it starts a program, or when
+  pyebpf starts. One that is chosen is followed with its children, whatever they
+  are called. With both, both must hold; of several of one kind, one must.
+  Neither goes with --pid. While nothing is there to record, pyebpf waits.
 
 Signals:
   Ctrl-C, SIGTERM, SIGHUP  stop, write the files, print the summary
@@ -109,7 +118,7 @@ pub enum Verb {
     /// Show what every thread of a process does now, with its whole stack
     Dump(DumpArguments),
     /// List the Python processes: version, build, container, or why not supported
-    Ps(ListingArguments),
+    Ps(PsArguments),
     /// Say what this kernel and these rights allow, and what to do about the rest
     Doctor(ListingArguments),
     /// Write a recorded trace in another format, whole or in part
@@ -145,6 +154,9 @@ pub struct RecordArguments {
         allow_hyphen_values = true
     )]
     pub pid: Vec<String>,
+    /// Which processes of the host
+    #[command(flatten)]
+    pub choice: ChoiceArguments,
     /// Leave out processes that the recorded ones start
     #[arg(long)]
     pub no_children: bool,
@@ -175,6 +187,20 @@ pub struct RecordArguments {
     /// A command to start and record, as the user who called sudo
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// Which processes of a host are meant.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ChoiceArguments {
+    /// Only processes in this cgroup or below: a path (/system.slice/web.service), a
+    /// directory of /sys/fs/cgroup, or the name of a unit or container as `ps` shows
+    /// it; repeat it for more
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Vec<String>,
+    /// Only processes whose name matches: the script, module or program that `ps`
+    /// shows, the kernel's name, or anything in the command line; repeat it for more
+    #[arg(long, value_name = "REGEX")]
+    pub name: Vec<String>,
 }
 
 /// Where a trace goes, and its shape there.
@@ -228,7 +254,18 @@ pub struct DumpArguments {
     pub json: bool,
 }
 
-/// The arguments of the verbs that print a list.
+/// The arguments of `ps`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PsArguments {
+    /// Which processes of the host
+    #[command(flatten)]
+    pub choice: ChoiceArguments,
+    /// Print JSON, in a documented and stable schema
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `doctor`.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct ListingArguments {
     /// Print JSON, in a documented and stable schema
@@ -293,7 +330,7 @@ pub struct SelectionArguments {
     /// Only threads whose name matches this regular expression; repeat it for more
     #[arg(long, value_name = "RE")]
     pub thread: Vec<String>,
-    /// Only processes whose name, pid or command line matches; repeat it for more
+    /// Only processes whose name, pid, command line, container or cgroup matches; repeat it for more
     #[arg(long, value_name = "RE")]
     pub process: Vec<String>,
     /// Only stacks with a function whose name matches; repeat it for more

@@ -1,6 +1,7 @@
 //! What the typed arguments mean: checked, and with every default filled in.
 //! It refuses to do any of it, and to look at the host: it is told what it needs.
 
+mod choice;
 mod error;
 mod exit;
 mod output;
@@ -13,11 +14,12 @@ use std::time::{Duration, SystemTime};
 use regex::Regex;
 
 use crate::cli::{
-    ConvertArguments, DumpArguments, ModeArgument, RecordArguments, ReportArguments,
+    ConvertArguments, DumpArguments, ModeArgument, PsArguments, RecordArguments, ReportArguments,
     SelectionArguments, ViewArguments,
 };
 use crate::convert::{FrameSelection, Privacy, Selection};
 use crate::trace::Mode;
+pub use choice::ChoiceConfig;
 pub use error::UsageError;
 pub use exit::ExitStatus;
 pub use output::{Destination, OutputConfig, OutputTarget};
@@ -38,6 +40,8 @@ pub const LARGEST_PROCESS_ID: u32 = 4_194_304;
 pub enum Target {
     /// Every Python process of the host, those that start later too.
     Host,
+    /// Those of them that are chosen.
+    Chosen(ChoiceConfig),
     /// These processes (thread group ids), sorted, each once.
     Processes(Vec<u32>),
     /// A command to start: the program and its arguments.
@@ -107,7 +111,7 @@ impl RecordConfig {
                     .unwrap_or(program)
                     .to_string_lossy()
             }),
-            Target::Host | Target::Processes(_) => surroundings.host.into(),
+            Target::Host | Target::Chosen(_) | Target::Processes(_) => surroundings.host.into(),
         };
         let stem = output::default_stem(&subject, surroundings.now);
         let duration = match &typed.duration {
@@ -249,6 +253,28 @@ impl ViewConfig {
     }
 }
 
+/// A list of processes, as it is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PsConfig {
+    /// Which processes.
+    pub choice: ChoiceConfig,
+    /// Whether JSON is printed.
+    pub json: bool,
+}
+
+impl PsConfig {
+    /// Checks the arguments of `ps`.
+    ///
+    /// # Errors
+    /// The first argument that cannot be meant.
+    pub fn from_arguments(typed: &PsArguments) -> Result<Self, UsageError> {
+        Ok(Self {
+            choice: ChoiceConfig::from_arguments(&typed.choice)?,
+            json: typed.json,
+        })
+    }
+}
+
 /// A dump, as it is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DumpConfig {
@@ -287,6 +313,14 @@ fn pattern(option: &'static str, typed: &[String]) -> Result<Option<Regex>, Usag
 }
 
 fn target(typed: &RecordArguments) -> Result<Target, UsageError> {
+    let choice = ChoiceConfig::from_arguments(&typed.choice)?;
+    if !choice.is_everything() {
+        return match (typed.pid.first(), typed.command.first()) {
+            (None, None) => Ok(Target::Chosen(choice)),
+            (Some(_), _) => Err(UsageError::ChoiceWith { other: "--pid" }),
+            (None, Some(_)) => Err(UsageError::ChoiceWith { other: "a command" }),
+        };
+    }
     match (typed.pid.as_slice(), typed.command.first()) {
         ([], None) => Ok(Target::Host),
         ([], Some(program)) if program.is_empty() => Err(UsageError::EmptyCommand),

@@ -18,6 +18,7 @@ use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
 use crate::patient::{Patience, Patient, Unanswered};
 use crate::privileges::Role;
+use crate::process::cgroup::Cgroups;
 use crate::process::files::FileView;
 use crate::process::identity::ProcessIdentity;
 use crate::process::memory::ProcessMemory;
@@ -106,6 +107,11 @@ impl Scout {
         self.ask(tgid, move |_| ProcessIdentity::read(tgid))
             .ok()?
             .ok()
+    }
+
+    /// The cgroups of the process.
+    pub fn cgroups(&self, tgid: u32) -> Option<Cgroups> {
+        self.ask(tgid, move |_| Cgroups::read(tgid)).ok()?.ok()
     }
 
     /// How the process sees files.

@@ -8,19 +8,22 @@ use std::time::SystemTime;
 use crate::analysis::{Analysis, Comparison};
 use crate::bpf::kernel::{Kernel, KernelError, KernelOptions};
 use crate::bpf::stepping::SteppingChoice;
-use crate::cli::{DumpArguments, ListingArguments, Verb};
+use crate::cli::{DumpArguments, ListingArguments, PsArguments, Verb};
 use crate::config::{
-    ConvertConfig, DumpConfig, ExitStatus, RecordConfig, ReportConfig, Surroundings, UsageError,
-    ViewConfig,
+    ConvertConfig, DumpConfig, ExitStatus, PsConfig, RecordConfig, ReportConfig, Surroundings,
+    UsageError, ViewConfig,
 };
 use crate::convert::{ConvertError, read_trace};
 use crate::delivery::{DeliveryError, convert_file, open_input};
 use crate::doctor::{Diagnosis, Probe};
 use crate::dump::{Dump, DumpError};
 use crate::privileges::give_up_what_was_lent;
+use crate::process::cgroup_selector::NoSuchCgroup;
+use crate::process::namespace::{NamespaceError, PidNamespace};
 use crate::ps::Listing;
 use crate::recorder::{RecordError, record};
 use crate::sandbox;
+use crate::targets::Choice;
 use crate::view::{ViewError, view};
 
 /// Why a verb failed.
@@ -52,6 +55,12 @@ pub enum VerbError {
     /// Capabilities of the program that it must not use here.
     #[error("cannot give up rights that are not needed: {0}")]
     Rights(io::Error),
+    /// Numbers of processes cannot be relied on.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// A cgroup that was asked for is not there.
+    #[error(transparent)]
+    Cgroup(#[from] NoSuchCgroup),
     /// The list of processes.
     #[error("cannot list the processes: {0}")]
     List(io::Error),
@@ -65,6 +74,8 @@ impl VerbError {
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Usage(_) => ExitStatus::USAGE,
+            Self::Namespace(_) => ExitStatus::NOT_ALLOWED,
+            Self::Cgroup(_) => ExitStatus::NOTHING_SAMPLED,
             Self::Record(error) => error.exit_status(),
             Self::Convert(error) => error.exit_status(),
             Self::Dump(error) => error.exit_status(),
@@ -153,9 +164,15 @@ fn dump(typed: &DumpArguments) -> Result<ExitStatus, VerbError> {
     Ok(ExitStatus::DATA)
 }
 
-fn ps(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
-    let listing = Listing::of_this_host().map_err(VerbError::List)?;
-    let text = if typed.json {
+fn ps(typed: &PsArguments) -> Result<ExitStatus, VerbError> {
+    let PsConfig { choice, json } = PsConfig::from_arguments(typed)?;
+    let namespace = PidNamespace::ours()?;
+    let choice = Choice::find(&choice.cgroups, choice.name)?;
+    let listing = Listing::of_this_host(&choice).map_err(VerbError::List)?;
+    if let Some(note) = namespace.note() {
+        eprintln!("pyebpf: {note}");
+    }
+    let text = if json {
         listing
             .to_json()
             .map_err(|error| VerbError::Print(error.into()))?
@@ -174,6 +191,8 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
         ring_bytes: 1 << 16,
         passes: Some(10),
         stepping: SteppingChoice::of_environment(),
+        // What is wrong with it is a check of its own.
+        pid_namespace: PidNamespace::ours().ok().and_then(PidNamespace::own_inode),
     };
     let in_words = |error: KernelError| error.to_string();
     let diagnosis = Diagnosis::examine(&Probe::of_this_system());

@@ -3,7 +3,8 @@
 //! begins late, names that need escapes, states that change within a stack.
 
 use sampler_user::timeline::{
-    Frame, KernelTime, ProcessInfo, RowChange, StackId, State, SymbolInterner, Track, Tracks,
+    Frame, KernelTime, ProcessInfo, ProcessPlace, RowChange, StackId, State, SymbolInterner, Track,
+    Tracks,
 };
 use sampler_user::trace::{Mode, ProcessSummary, Summary, Trace, TraceInfo, TraceWriter};
 
@@ -69,6 +70,7 @@ pub(crate) fn container(mode: Mode) -> Vec<u8> {
         name: "gunicorn".into(),
         cmdline: "gunicorn app:main --bind \"[::]:80\"".into(),
         python: "3.12.1".into(),
+        ..ProcessInfo::default()
     });
     let worker = recording.tracks.add_process(ProcessInfo {
         pid: 1240,
@@ -76,6 +78,11 @@ pub(crate) fn container(mode: Mode) -> Vec<u8> {
         name: "gunicorn".into(),
         cmdline: String::new(),
         python: "3.12.1".into(),
+        place: ProcessPlace {
+            namespace_pid: 7,
+            container: "docker:4f1c5a0de6b7".into(),
+            cgroup: "/docker/4f1c5a0de6b7984f".into(),
+        },
     });
     let ident = 140_007_464_703_744;
     let mut thread = |process, tid, name: &str| {

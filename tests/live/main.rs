@@ -6,6 +6,7 @@
 //! A test waits for a line that a script or the profiler prints. Scripts are in
 //! `scripts`; they run in every interpreter found.
 
+mod container;
 mod dumped;
 mod machine;
 mod marks;
@@ -19,7 +20,9 @@ mod timeline;
 mod bad_input;
 mod chain;
 mod children;
+mod choice;
 mod constructs;
+mod containers;
 mod depth;
 mod dump;
 mod fallback;
@@ -27,6 +30,7 @@ mod forged;
 mod hostile;
 mod oracle;
 mod outputs;
+mod own_namespace;
 mod rate;
 mod released;
 mod replaced_code;

@@ -46,6 +46,12 @@ impl Marks {
         }
     }
 
+    /// The same script under another path.
+    pub(crate) fn at(self, path: &str) -> Self {
+        let file = path.to_owned();
+        Self { file, ..self }
+    }
+
     /// Whether a frame is of this script.
     pub(crate) fn owns(&self, frame: &Frame) -> bool {
         frame.file == self.file

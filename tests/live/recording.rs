@@ -129,6 +129,14 @@ impl Recording {
         self.child.id()
     }
 
+    /// Ends it, where the command was one that only started it.
+    pub(crate) fn interrupt_inner(&self) {
+        for pid in crate::container::children(self.child.id()) {
+            let pid = Pid::from_raw(i32::try_from(pid).expect("pids are small"));
+            kill(pid, Signal::SIGINT).expect("it runs");
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("pids are small");
         kill(Pid::from_raw(pid), signal).expect("it is our child");

@@ -40,7 +40,7 @@ impl Target {
         script: &str,
         arguments: &[A],
     ) -> Self {
-        Self::spawn(command(directory, interpreter, script, arguments))
+        Self::spawn(&mut command(directory, interpreter, script, arguments))
     }
 
     /// The same as another user, who is in no group but its own.
@@ -59,7 +59,7 @@ impl Target {
             .current_dir("/")
             .uid(user)
             .gid(user);
-        Self::spawn(command)
+        Self::spawn(&mut command)
     }
 
     /// The same in another root, in which there is nothing but what the
@@ -92,10 +92,11 @@ impl Target {
             .arg(Path::new("/").join(script))
             .args(arguments)
             .env("PYTHONDONTWRITEBYTECODE", "1");
-        Self::spawn(command)
+        Self::spawn(&mut command)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts what `command` runs, which must be a script at last.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

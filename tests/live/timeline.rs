@@ -21,6 +21,10 @@ pub(crate) struct Thread {
     pub(crate) ident: u64,
     pub(crate) pid: u32,
     pub(crate) tid: u32,
+    /// The process's pid in its own pid namespace, where that is another.
+    pub(crate) namespace_pid: Option<u64>,
+    /// Empty outside of one.
+    pub(crate) container: String,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -146,6 +150,8 @@ fn thread(fact: &Value, (rows, states): (&[Value], &[Value]), end: f64) -> Resul
         ident: 0,
         pid: number(&fact["pid"])? as u32,
         tid: number(&fact["tid"])? as u32,
+        namespace_pid: fact["namespace_pid"].as_u64(),
+        container: fact["container"].as_str().unwrap_or_default().to_owned(),
         rows: Vec::with_capacity(rows.len()),
     };
     let mut identity = None;

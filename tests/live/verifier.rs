@@ -26,19 +26,29 @@ fn verifies(stepping: SteppingChoice, sampler: &str) {
     if machine().is_none() {
         return;
     }
+    // On a host, and in a pid namespace of its own.
+    for pid_namespace in [None, Some(1)] {
+        assert_little_to_do(stepping.clone(), sampler, pid_namespace);
+    }
+}
+
+fn assert_little_to_do(stepping: SteppingChoice, sampler: &str, pid_namespace: Option<u32>) {
     let mut kernel = Kernel::load(KernelOptions {
         follow_children: true,
         report_all_execs: true,
         ring_bytes: 1 << 16,
         passes: Some(10),
         stepping,
+        pid_namespace,
     })
     .expect("it loaded for the recordings");
     kernel
         .prepare_passes()
         .expect("this kernel has the iterator");
     let counts = kernel.verified_instructions();
-    say(format!("  verified instructions: {counts:?}"));
+    say(format!(
+        "  verified instructions, namespace {pid_namespace:?}: {counts:?}"
+    ));
     let of = |name: &str| counts.iter().find(|it| it.0 == name).map(|it| it.1);
     for program in [sampler, "off_cpu"] {
         assert!(of(program).is_some_and(|count| count > 100), "{counts:?}");

@@ -118,6 +118,10 @@ impl Report<'_> {
         if of.pid > 0 {
             write!(out, "[{}]", of.pid)?;
         }
+        let inside = of.place.inside();
+        if !inside.is_empty() {
+            write!(out, " ({})", shown(&inside))?;
+        }
         if !of.python.is_empty() {
             write!(out, ", Python {}", shown(&of.python))?;
         }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use super::{Place, StateTimes};
 use crate::output::{StackTime, StackTotals, TraceView};
-use crate::timeline::{ProcessIndex, StackId, Symbols, TrackId};
+use crate::timeline::{ProcessIndex, ProcessPlace, StackId, Symbols, TrackId};
 use crate::trace::{Counts, Trace};
 
 /// The base of a thread has this part of its time, in percent. It is not all
@@ -37,6 +37,8 @@ pub struct ProcessTimes {
     pub cmdline: String,
     /// The version of its Python; empty when not known.
     pub python: String,
+    /// Where it lives.
+    pub place: ProcessPlace,
     /// What all of its threads did.
     pub times: StateTimes,
     /// The threads, the one with the most time first.
@@ -128,6 +130,7 @@ fn process(trace: &Trace, index: ProcessIndex) -> ProcessTimes {
         name: known.name,
         cmdline: known.cmdline,
         python: known.python,
+        place: known.place,
         times: StateTimes::default(),
         threads: Vec::new(),
         counts: counts.unwrap_or_default(),

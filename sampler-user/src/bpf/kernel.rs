@@ -15,6 +15,7 @@ use super::counters::Counters;
 use super::kernel_types::{KernelTypes, KernelTypesError};
 use super::known_code::KnownCode;
 use super::locked_memory::LockedMemory;
+use super::namespace_offsets;
 use super::passes::Passes;
 use super::processes::ProcessTable;
 use super::ring::RecordRing;
@@ -103,6 +104,9 @@ pub struct KernelOptions {
     pub passes: Option<u32>,
     /// How to get from frame to frame.
     pub stepping: SteppingChoice,
+    /// The inode of the pid namespace that numbers of processes are of; `None` for
+    /// the initial one.
+    pub pid_namespace: Option<u32>,
 }
 
 /// The loaded kernel side. Dropping it detaches and unloads everything.
@@ -134,7 +138,12 @@ impl Kernel {
         if OBJECT.is_empty() {
             return Err(KernelError::NotBuiltIn);
         }
-        let offsets = TaskOffsets::find(&KernelTypes::of_this_kernel()?)?;
+        let types = KernelTypes::of_this_kernel()?;
+        let offsets = TaskOffsets::find(&types)?;
+        let namespace = match options.pid_namespace {
+            Some(inode) => Some(namespace_offsets::find(&types, inode)?),
+            None => None,
+        };
         let follow_children = u32::from(options.follow_children);
         let report_all_execs = u32::from(options.report_all_execs);
         let report_thread_exits = u32::from(options.passes.is_some());
@@ -150,7 +159,8 @@ impl Kernel {
         if options.passes.is_none() {
             loader.map_max_entries("THREADS", 1);
         }
-        for (name, value) in &offsets.globals {
+        let of_namespace = namespace.iter().flatten();
+        for (name, value) in offsets.globals.iter().chain(of_namespace) {
             loader.override_global(name, value, true);
         }
         let _raised = LockedMemory::raise();

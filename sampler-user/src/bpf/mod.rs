@@ -8,6 +8,7 @@ pub mod kernel;
 pub mod kernel_types;
 pub mod known_code;
 mod locked_memory;
+mod namespace_offsets;
 pub mod passes;
 pub mod processes;
 pub mod ring;

@@ -62,6 +62,15 @@ pub enum UsageError {
     /// Both a pid and a command.
     #[error("--pid and a command cannot go together: leave out one of them")]
     TargetTwice,
+    /// `--cgroup` or `--name` with something that names processes already.
+    #[error(
+        "--cgroup and --name choose among all processes, and {other} names them already: \
+         leave out one or the other"
+    )]
+    ChoiceWith {
+        /// `--pid` or a command.
+        other: &'static str,
+    },
     /// The command is an empty word.
     #[error("the command after -- is empty: name a program")]
     EmptyCommand,

@@ -19,8 +19,8 @@ pub struct Selection {
     pub to: Option<TimePoint>,
     /// Matches somewhere in the names of the wanted threads.
     pub thread: Option<Regex>,
-    /// Matches somewhere in `name[pid]` or the command line of the wanted
-    /// processes.
+    /// Matches somewhere in `name[pid]`, the command line, the container or the
+    /// path of the cgroup of the wanted processes.
     pub process: Option<Regex>,
     /// What their stacks must hold; rows without it become gaps.
     pub frames: FrameSelection,
@@ -107,7 +107,10 @@ impl Selection {
         let process = self.process.as_ref().is_none_or(|wanted| {
             trace.tracks.process(track.process).is_some_and(|process| {
                 let name = format!("{}[{}]", process.name, process.pid);
-                wanted.is_match(&name) || wanted.is_match(&process.cmdline)
+                let place = &process.place;
+                [&name, &process.cmdline, &place.container, &place.cgroup]
+                    .iter()
+                    .any(|text| wanted.is_match(text))
             })
         });
         thread && process

@@ -103,7 +103,7 @@ fn a_healthy_system_has_no_complaints() {
 #[test]
 fn each_thing_that_is_wrong_is_named() {
     type Change = fn(&System);
-    let cases: [(Change, &[(&str, CheckResult)]); 14] = [
+    let cases: [(Change, &[(&str, CheckResult)]); 15] = [
         (
             |system| system.write("proc/sys/kernel/osrelease", "4.19.0-27-amd64"),
             &[("kernel-version", Missing)],
@@ -177,6 +177,14 @@ fn each_thing_that_is_wrong_is_named() {
         (
             |system| system.namespace("pid", 4_026_532_000),
             &[("pid-namespace", Limited)],
+        ),
+        (
+            // The numbers of /proc are not ours.
+            |system| {
+                let status = "NSpid:\t812\t7\nCapEff:\tffffffffffffffff\n";
+                system.write("proc/self/status", status);
+            },
+            &[("pid-namespace", Missing)],
         ),
         (
             |system| system.write("proc/sys/kernel/yama/ptrace_scope", "3"),

@@ -3,19 +3,32 @@
 
 use crate::doctor::rights::Rights;
 use crate::doctor::{Check, CheckResult, Probe};
+use crate::process::identity::namespace_pids;
 
 /// `PROC_PID_INIT_INO` in `include/uapi/linux/nsfs.h`.
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 pub(super) fn pid_namespace(probe: &Probe<'_>) -> Check {
     const ID: &str = "pid-namespace";
+    let status = probe.read("/proc/self/status").unwrap_or_default();
+    if namespace_pids(status.as_bytes()).len() > 1 {
+        return Check::wrong(
+            ID,
+            CheckResult::Missing,
+            "/proc shows the processes of another pid namespace than pyebpf's own",
+            "mount the right one: mount -t proc proc /proc; or start the container with --pid=host",
+        );
+    }
     match probe.link("/proc/self/ns/pid") {
         Some(link) if link == INITIAL_PID_NAMESPACE => Check::ok(ID, "the host's own"),
         Some(link) => Check::wrong(
             ID,
             CheckResult::Limited,
-            format!("{link} is not the host's: only processes of this container are seen"),
-            "run it on the host, or in a container started with --pid=host",
+            format!(
+                "{link} is not the host's: only processes of this pid namespace are seen, \
+                 those of this container, under their numbers in it"
+            ),
+            "for those of the host, run it there, or in a container started with --pid=host",
         ),
         None => Check::wrong(
             ID,

@@ -13,6 +13,7 @@ use crate::cpython::gil::GilHolders;
 use crate::cpython::instance::{CLibrary, Instance};
 use crate::cpython::native_threads::PythonThread;
 use crate::cpython::refusal::Refusal;
+use crate::process::cgroup::Cgroups;
 use crate::process::identity::{ProcessError, ProcessIdentity, threads};
 use crate::process::memory::ProcessMemory;
 use crate::process::task::TaskStatus;
@@ -82,6 +83,7 @@ impl<'a> Gathering<'a> {
             namespace_pid: identity.namespace_pid,
             name: identity.comm,
             cmdline: identity.command_line,
+            cgroup: Cgroups::read(pid).map(|it| it.place()).unwrap_or_default(),
         });
         let mut instance = Discovery::new().inspect(pid)?;
         let memory = ProcessMemory::new(pid);

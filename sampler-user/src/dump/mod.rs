@@ -9,6 +9,7 @@
 //! {
 //!   "schema": 1, "time": 1790000000.25,
 //!   "pid": 1234, "namespace_pid": 7, "name": "python3", "cmdline": "python3 app.py",
+//!   "container": "docker:4f1c5a0de6b7", "cgroup": "/docker/4f1c5a0de6b7…",
 //!   "python": "3.12.1", "gil_holders": [1240],
 //!   "threads": [
 //!     { "tid": 1240, "namespace_tid": 9, "ident": 140245672912576, "name": "worker-1",
@@ -22,6 +23,7 @@
 //!
 //! * `pid` and `tid` are numbers as seen from here, `namespace_…` as the process
 //!   sees them. Threads are in the order of `tid`.
+//! * `container` is empty for a process in none, `cgroup` for one in the root.
 //! * `python` is null when the process could not be looked into; `problems` then
 //!   says why.
 //! * `gil_holders`: the threads that held the GIL just before the stacks were
@@ -53,6 +55,7 @@ use serde::Serialize;
 
 use crate::config::{DumpConfig, ExitStatus};
 use crate::cpython::refusal::Refusal;
+use crate::process::namespace::{NamespaceError, PidNamespace};
 
 /// How long the process may keep us waiting for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -74,6 +77,10 @@ pub struct Dump {
     pub name: String,
     /// Its command line.
     pub cmdline: String,
+    /// Its container, such as `docker:4f1c5a0de6b7`.
+    pub container: String,
+    /// The path of its cgroup.
+    pub cgroup: String,
     /// Its version of CPython.
     pub python: Option<String>,
     /// The threads that hold a GIL, by `tid`.
@@ -140,6 +147,9 @@ pub enum DumpError {
     /// The process cannot be looked into.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Numbers of processes cannot be relied on.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     /// It ended before anything of it was seen.
     #[error("process {pid} ended while it was looked at")]
     Ended {
@@ -155,7 +165,9 @@ impl DumpError {
     /// The exit status of the program.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Refused(Refusal::Permission { .. }) => ExitStatus::NOT_ALLOWED,
+            Self::Refused(Refusal::Permission { .. }) | Self::Namespace(_) => {
+                ExitStatus::NOT_ALLOWED
+            }
             Self::Refused(_) | Self::Ended { .. } => ExitStatus::NOTHING_SAMPLED,
             Self::Thread(_) => ExitStatus::ERROR,
         }
@@ -173,6 +185,7 @@ impl Dump {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let pid = config.pid;
+        PidNamespace::ours()?;
         let gathering = move |order: patience::Order, findings: &patience::Findings| {
             gather::gather(pid, &order, findings);
         };

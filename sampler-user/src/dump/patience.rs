@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::{Dump, DumpError, DumpedThread, StackQuality};
 use crate::cpython::refusal::Refusal;
+use crate::process::container::CgroupPlace;
 
 /// How often another thread goes on.
 const RESTARTS: usize = 3;
@@ -39,6 +40,7 @@ pub(super) enum Finding {
         namespace_pid: u32,
         name: String,
         cmdline: String,
+        cgroup: CgroupPlace,
     },
     /// Which Python it runs.
     Python(String),
@@ -144,10 +146,13 @@ impl Assembly {
                 namespace_pid,
                 name,
                 cmdline,
+                cgroup,
             } => {
                 self.dump.namespace_pid = namespace_pid;
                 self.dump.name = name;
                 self.dump.cmdline = cmdline;
+                self.dump.container = cgroup.container.unwrap_or_default();
+                self.dump.cgroup = cgroup.path;
             }
             Finding::Python(version) => self.dump.python = Some(version),
             Finding::Gil(holders) => self.dump.gil_holders = holders,

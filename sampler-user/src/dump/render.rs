@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{Dump, DumpedFrame, DumpedThread, StackQuality};
 use crate::escape::escape_for_terminal;
+use crate::timeline::ProcessPlace;
 
 /// The widest that places and functions are made to line up.
 const WIDEST: usize = 60;
@@ -15,12 +16,12 @@ impl fmt::Display for Dump {
             "" => &self.name,
             command => command,
         };
-        writeln!(
-            out,
-            "process {}: {}",
-            self.pid,
-            escape_for_terminal(command)
-        )?;
+        write!(out, "process {}", self.pid)?;
+        let inside = self.place().inside();
+        if !inside.is_empty() {
+            write!(out, " ({})", escape_for_terminal(&inside))?;
+        }
+        writeln!(out, ": {}", escape_for_terminal(command))?;
         let python = match &self.python {
             Some(version) => format!("CPython {version}"),
             None => "not looked into".into(),
@@ -46,6 +47,15 @@ impl fmt::Display for Dump {
 }
 
 impl Dump {
+    fn place(&self) -> ProcessPlace {
+        let is_other = self.namespace_pid != self.pid;
+        ProcessPlace {
+            namespace_pid: if is_other { self.namespace_pid } else { 0 },
+            container: self.container.clone(),
+            cgroup: self.cgroup.clone(),
+        }
+    }
+
     fn holders(&self) -> String {
         let names: Vec<_> = self
             .threads
@@ -181,6 +191,16 @@ thread 3 b: lock
 thread 4 openblas: lock; runs no Python
 ";
         assert_eq!(dump().to_string(), expected);
+    }
+
+    #[test]
+    fn a_container_is_named() {
+        let mut dump = dump();
+        dump.namespace_pid = 7;
+        dump.container = "docker:4f1c5a0de6b7".into();
+        let text = dump.to_string();
+        let expected = "process 1 (pid 7 inside docker:4f1c5a0de6b7): python3 app.py\n";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]

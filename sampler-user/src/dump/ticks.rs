@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use crate::bpf::events::{RawCode, RawRecord, RawSample, decode};
 use crate::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions};
 use crate::bpf::stepping::SteppingChoice;
+use crate::process::namespace::PidNamespace;
 
 /// Ticks a second on every CPU.
 const HZ: u32 = 1000;
@@ -43,6 +44,7 @@ impl Ticks {
             doing: "wait for samples",
             message: error.to_string(),
         };
+        let namespace = PidNamespace::ours().map_err(|error| failed(&error))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -53,6 +55,7 @@ impl Ticks {
             ring_bytes: RING_BYTES,
             passes: None,
             stepping: SteppingChoice::of_environment(),
+            pid_namespace: namespace.own_inode(),
         })?;
         let mut maps = {
             let _entered = runtime.enter();

@@ -9,9 +9,10 @@ use crate::timeline::{Frame, FrameId, ProcessInfo, State, Symbols, Track};
 /// What stands for a function or a file without a name.
 const UNKNOWN: &str = "?";
 
-/// `process 1234:"gunicorn"`, as the root of a stack.
+/// `process 1234:"gunicorn"`, as the root of a stack; of one in a container
+/// `process 1234:"gunicorn (pid 7 inside docker:4f1c5a0de6b7)"`.
 pub(super) fn process(process: &ProcessInfo) -> String {
-    format!("process {}:\"{}\"", process.pid, plain(&process.name))
+    format!("process {}:\"{}\"", process.pid, plain(&process.title()))
 }
 
 /// `thread (1240): "MainThread"`, as the second frame of a stack.

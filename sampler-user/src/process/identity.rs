@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::program::program_name;
+
 /// Most bytes of a command line that are kept.
 const MAX_COMMAND_LINE: u64 = 4096;
 /// Most bytes read of any other file; the longest, `status`, has some 1500.
@@ -69,6 +71,9 @@ pub struct ProcessIdentity {
     pub start_time: u64,
     /// The kernel's name of its main thread, at most 15 bytes.
     pub comm: String,
+    /// What it runs: of a Python the file name of its script or its module, else
+    /// the file name of its program; its `comm` when the command line is empty.
+    pub program: String,
     /// The command line, for people: arguments joined by spaces, at most 4 KiB,
     /// without control characters. Empty for a kernel thread or a zombie.
     pub command_line: String,
@@ -77,6 +82,20 @@ pub struct ProcessIdentity {
 }
 
 impl ProcessIdentity {
+    /// A process of which only the number is known.
+    #[must_use]
+    pub fn unknown(pid: u32) -> Self {
+        Self {
+            pid,
+            namespace_pid: pid,
+            start_time: 0,
+            comm: String::new(),
+            program: String::new(),
+            command_line: String::new(),
+            executable: None,
+        }
+    }
+
     /// Reads who `pid` is.
     ///
     /// # Errors
@@ -86,9 +105,12 @@ impl ProcessIdentity {
         let (comm, start_time) = parse_stat(&stat).ok_or_else(|| malformed(pid, "stat"))?;
         let status = read_file(pid, "status", MAX_PROC_FILE)?;
         let command_line = read_file(pid, "cmdline", MAX_COMMAND_LINE)?;
+        let arguments = arguments(&command_line);
+        let program = program_name(arguments).filter(|name| !name.is_empty());
         Ok(Self {
+            program: program.map_or_else(|| comm.clone(), display),
             pid,
-            namespace_pid: parse_namespace_pid(&status).unwrap_or(pid),
+            namespace_pid: namespace_pids(&status).pop().unwrap_or(pid),
             start_time,
             comm,
             command_line: display_command_line(&command_line),
@@ -160,26 +182,27 @@ fn parse_stat(stat: &[u8]) -> Option<(String, u64)> {
     Some((comm, start_time))
 }
 
-/// The last number of the `NSpid` line (Linux 4.1).
-fn parse_namespace_pid(status: &[u8]) -> Option<u32> {
-    let status = String::from_utf8_lossy(status);
+/// The numbers of the `NSpid` line (Linux 4.1): in the pid namespace that `/proc`
+/// is of, and in each below it, down to the innermost.
+pub(crate) fn namespace_pids(status: &[u8]) -> Vec<u32> {
     let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))?;
-    line.split_ascii_whitespace().next_back()?.parse().ok()
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"NSpid:"));
+    let numbers = String::from_utf8_lossy(line.unwrap_or_default());
+    let numbers = numbers.split_ascii_whitespace().map(str::parse);
+    numbers.collect::<Result<_, _>>().unwrap_or_default()
+}
+
+/// The arguments in `/proc/PID/cmdline`, without empty ones at the end: a process
+/// that changes its title leaves zeros.
+fn arguments(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let end = raw.iter().rposition(|byte| *byte != 0);
+    let used = raw.get(..end.map_or(0, |end| end + 1)).unwrap_or_default();
+    used.split(|byte| *byte == 0)
 }
 
 fn display_command_line(raw: &[u8]) -> String {
-    let mut end = raw.len();
-    while end > 0 && raw.get(end - 1) == Some(&0) {
-        end -= 1;
-    }
-    let arguments = raw.get(..end).unwrap_or_default();
-    let mut text = arguments
-        .split(|byte| *byte == 0)
-        .map(display)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let mut text = arguments(raw).map(display).collect::<Vec<_>>().join(" ");
     if raw.len() as u64 >= MAX_COMMAND_LINE {
         text.push('…');
     }
@@ -236,11 +259,10 @@ mod tests {
 
     #[test]
     fn the_innermost_namespace_counts() {
-        assert_eq!(
-            parse_namespace_pid(b"Name:\tx\nNSpid:\t812\t33\t1\n"),
-            Some(1)
-        );
-        assert_eq!(parse_namespace_pid(b"Name:\tx\n"), None);
+        let numbers = namespace_pids(b"Name:\tx\nNSpid:\t812\t33\t1\n");
+        assert_eq!(numbers, [812, 33, 1]);
+        assert_eq!(namespace_pids(b"Name:\tx\n"), [0; 0]);
+        assert_eq!(namespace_pids(b"NSpid:\t812\tx\n"), [0; 0]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Any process: identity, mappings, ELF files, memory. It refuses to know
 //! Python, and every answer may be out of date the moment it is given.
 
+pub mod cgroup;
+pub mod cgroup_selector;
+pub mod container;
 pub mod descendants;
 pub mod elf;
 #[cfg(test)]
@@ -11,4 +14,6 @@ pub mod identity;
 pub mod mapped_file;
 pub mod maps;
 pub mod memory;
+pub mod namespace;
+mod program;
 pub mod task;

@@ -9,6 +9,8 @@ use crate::delivery::DeliveryError;
 use crate::launch::LaunchError;
 use crate::outfile::OutfileError;
 use crate::privileges::PrivilegeError;
+use crate::process::cgroup_selector::NoSuchCgroup;
+use crate::process::namespace::NamespaceError;
 use crate::targets::TargetError;
 use crate::trace::TraceError;
 
@@ -18,6 +20,12 @@ pub enum RecordError {
     /// The kernel side does not run.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// Numbers of processes cannot be relied on.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// A cgroup that was asked for is not there.
+    #[error(transparent)]
+    Cgroup(#[from] NoSuchCgroup),
     /// None of the processes asked for can be sampled.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Targets(Vec<TargetError>),
@@ -71,7 +79,8 @@ impl RecordError {
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Kernel(error) if error.is_about_rights_or_kernel() => ExitStatus::NOT_ALLOWED,
-            Self::Targets(_) | Self::NoSample(_) => ExitStatus::NOTHING_SAMPLED,
+            Self::Namespace(_) => ExitStatus::NOT_ALLOWED,
+            Self::Targets(_) | Self::NoSample(_) | Self::Cgroup(_) => ExitStatus::NOTHING_SAMPLED,
             Self::Launch(error) => error.exit_status(),
             Self::Delivery(error) => error.exit_status(),
             _ => ExitStatus::ERROR,

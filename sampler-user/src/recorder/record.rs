@@ -13,7 +13,7 @@ use super::outputs::Outputs;
 use super::passes::{PreparedPasses, RunningPasses};
 use super::session::{FLUSH_EVERY, Session, Stages};
 use super::signals::{Request, Signals};
-use super::target_choice::{complain, hold, no_sample, selection};
+use super::target_choice::{complain, hold, mention_waiting, no_sample, selection};
 use super::threads::Threads;
 use crate::bpf::counters::Counters;
 use crate::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
@@ -23,6 +23,7 @@ use crate::config::{ExitStatus, RecordConfig, Target, Verbosity};
 use crate::launch::HeldCommand;
 use crate::outfile::VisibleFile;
 use crate::privileges::Owner;
+use crate::process::namespace::PidNamespace;
 use crate::progress::{ProgressFacts, ProgressLine};
 use crate::report::Summary;
 use crate::symbolize::Symbolizer;
@@ -89,15 +90,23 @@ enum End {
 impl<'a> Recording<'a> {
     async fn run(config: &'a RecordConfig) -> Result<ExitStatus, RecordError> {
         let owner = Owner::of_this_process()?;
+        let namespace = PidNamespace::ours()?;
+        if let Some(note) = namespace.note()
+            && config.verbosity != Verbosity::Quiet
+        {
+            eprintln!("pyebpf: {note}");
+        }
+        let selection = selection(config)?;
         let system = |doing| move |source| RecordError::System { doing, source };
         let signals = Signals::listen().map_err(system("listen for signals"))?;
         let outputs = Outputs::plan(&config.output, owner.clone())?;
         let mut kernel = Kernel::load(KernelOptions {
             follow_children: config.children || matches!(config.target, Target::Host),
-            report_all_execs: matches!(config.target, Target::Host),
+            report_all_execs: matches!(config.target, Target::Host | Target::Chosen(_)),
             ring_bytes: RING_BYTES,
             passes: (config.mode != Mode::Cpu).then_some(config.hz),
             stepping: SteppingChoice::of_environment(),
+            pid_namespace: namespace.own_inode(),
         })?;
         let passes = match config.mode {
             Mode::Cpu => None,
@@ -110,13 +119,14 @@ impl<'a> Recording<'a> {
             known,
             counters,
         } = kernel.take_maps()?;
-        let mut targets = Targets::new(selection(config), processes);
+        let mut targets = Targets::new(selection, processes);
         let command = match &config.target {
             Target::Command(words) => Some(hold(words, &owner, &mut targets)?),
-            Target::Host | Target::Processes(_) => None,
+            Target::Host | Target::Chosen(_) | Target::Processes(_) => None,
         };
         let refused = targets.find_running();
         complain(refused, config)?;
+        mention_waiting(config, &targets);
 
         let container = outputs.container()?;
         let info = trace_info(config);

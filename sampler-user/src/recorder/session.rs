@@ -10,7 +10,7 @@ use sampler_common::process::ProcessKey;
 use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
 
-use super::threads::Threads;
+use super::threads::{Threads, place};
 
 use crate::bpf::events::{RawLifecycle, RawRecord, RawSample, decode};
 use crate::bpf::known_code::KnownCode;
@@ -300,6 +300,7 @@ fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {
         python: python
             .map(|it| it.instance.runtime.version.to_string())
             .unwrap_or_default(),
+        inside: place(process).inside(),
         account,
     }
 }

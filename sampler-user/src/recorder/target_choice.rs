@@ -4,16 +4,20 @@
 use std::ffi::OsString;
 
 use super::error::RecordError;
-use crate::config::{RecordConfig, Target};
+use crate::config::{RecordConfig, Target, Verbosity};
 use crate::escape::escape_for_terminal;
 use crate::launch::{self, HeldCommand};
 use crate::privileges::Owner;
 use crate::report::Summary;
-use crate::targets::{Selection, TargetError, Targets};
+use crate::targets::{Choice, Selection, TargetError, Targets};
 
-pub(super) fn selection(config: &RecordConfig) -> Selection {
-    match &config.target {
+pub(super) fn selection(config: &RecordConfig) -> Result<Selection, RecordError> {
+    Ok(match &config.target {
         Target::Host => Selection::Host,
+        Target::Chosen(choice) => Selection::Chosen {
+            choice: Choice::find(&choice.cgroups, choice.name.clone())?,
+            with_children: config.children,
+        },
         Target::Processes(tgids) => Selection::Processes {
             tgids: tgids.clone(),
             with_children: config.children,
@@ -22,7 +26,7 @@ pub(super) fn selection(config: &RecordConfig) -> Selection {
             tgids: Vec::new(),
             with_children: false,
         },
-    }
+    })
 }
 
 pub(super) fn hold(
@@ -35,6 +39,18 @@ pub(super) fn hold(
         .follow_command(command.pid())
         .map_err(|error| RecordError::Targets(vec![TargetError::Table(error)]))?;
     Ok(command)
+}
+
+/// Says that nothing is chosen yet, since that may be a mistake.
+pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
+    if let Target::Chosen(choice) = &config.target
+        && config.verbosity != Verbosity::Quiet
+        && targets.sampled().next().is_none()
+    {
+        let choice = choice.in_words();
+        let choice = escape_for_terminal(&choice);
+        eprintln!("pyebpf: no Python process {choice} runs yet; waiting for one");
+    }
 }
 
 /// Names the processes that cannot be sampled; an error when there is no other.
@@ -58,6 +74,11 @@ pub(super) fn no_sample(config: &RecordConfig, summary: &Summary) -> String {
     let refused = summary.total();
     let mut reason = match &config.target {
         Target::Host => "no sample: no Python process ran on this host meanwhile".to_owned(),
+        Target::Chosen(choice) => {
+            let choice = choice.in_words();
+            let choice = escape_for_terminal(&choice);
+            format!("no sample: no Python process {choice} ran meanwhile; `pyebpf ps` shows all")
+        }
         Target::Processes(tgids) => {
             let list: Vec<_> = tgids.iter().map(ToString::to_string).collect();
             format!(

@@ -8,7 +8,9 @@ use super::names::ThreadNames;
 use crate::bpf::events::RawSample;
 use crate::scout::Scout;
 use crate::targets::FollowedProcess;
-use crate::timeline::{KernelTime, ProcessIndex, ProcessInfo, Track, TrackId, Tracks};
+use crate::timeline::{
+    KernelTime, ProcessIndex, ProcessInfo, ProcessPlace, Track, TrackId, Tracks,
+};
 
 /// The threads that had samples.
 pub(super) struct Threads {
@@ -216,5 +218,17 @@ fn info(process: &FollowedProcess, with_command_line: bool) -> ProcessInfo {
         python: python
             .map(|it| it.instance.runtime.version.to_string())
             .unwrap_or_default(),
+        place: place(process),
+    }
+}
+
+/// Where a process lives.
+pub(super) fn place(process: &FollowedProcess) -> ProcessPlace {
+    let cgroup = process.cgroup.clone().unwrap_or_default();
+    let inside = process.identity.as_ref().map(|it| it.namespace_pid);
+    ProcessPlace {
+        namespace_pid: inside.filter(|pid| *pid != process.tgid).unwrap_or(0),
+        container: cgroup.container.unwrap_or_default(),
+        cgroup: cgroup.path,
     }
 }

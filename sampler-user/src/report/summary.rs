@@ -20,6 +20,8 @@ pub struct ProcessSummary {
     pub name: String,
     /// Its version of Python.
     pub python: String,
+    /// Its pid inside and its container; empty for a process of the host.
+    pub inside: String,
     /// Its samples.
     pub account: Account,
 }
@@ -127,6 +129,9 @@ impl fmt::Display for Summary {
                 counted(account.shown(), "sample"),
                 counted(account.threads.into(), "thread"),
             )?;
+            if !process.inside.is_empty() {
+                write!(out, "; {}", escape_for_terminal(&process.inside))?;
+            }
             if account.refused() > 0 {
                 write!(out, "; not shown: {}", account.refusals_in_words())?;
             }

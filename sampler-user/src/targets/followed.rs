@@ -4,6 +4,7 @@
 use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
 
 use crate::cpython::instance::Instance;
+use crate::process::container::CgroupPlace;
 use crate::process::identity::ProcessIdentity;
 use crate::scout::Scout;
 use crate::symbolize::ProcessContext;
@@ -19,6 +20,11 @@ pub struct FollowedProcess {
     pub identity: Option<ProcessIdentity>,
     /// Its interpreter, and what symbolization needs; `None` until it has one.
     pub python: Option<Python>,
+    /// Its cgroup; `None` while it is not known.
+    pub cgroup: Option<CgroupPlace>,
+    /// It is followed because the one that started it is, or because it was before
+    /// it ran this program.
+    pub is_kin: bool,
     /// It has ended, or runs another program; samples of it may still arrive.
     pub has_ended: bool,
 }
@@ -40,6 +46,8 @@ impl FollowedProcess {
             tgid,
             identity: scout.identity(tgid),
             python: None,
+            cgroup: None,
+            is_kin: false,
             has_ended: false,
         }
     }
@@ -48,12 +56,16 @@ impl FollowedProcess {
     pub(super) fn forked(&self, key: ProcessKey, tgid: u32, scout: &Scout) -> Self {
         let mut child = Self {
             python: self.python.clone(),
+            // A new process is where its parent is (cgroups(7)).
+            cgroup: self.cgroup.clone(),
+            is_kin: true,
             ..Self::new(key, tgid, scout)
         };
         if child.identity.is_none() {
             // Gone already; it was what its parent is.
             child.identity = self.identity.clone().map(|parent| ProcessIdentity {
                 pid: tgid,
+                namespace_pid: tgid,
                 ..parent
             });
         }
@@ -74,6 +86,9 @@ impl FollowedProcess {
             files: scout.files(self.tgid),
         };
         self.python = Some(Python { instance, context });
+        if self.cgroup.is_none() {
+            self.cgroup = scout.cgroups(self.tgid).map(|it| it.place());
+        }
         config
     }
 

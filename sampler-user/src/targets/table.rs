@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use sampler_common::lifecycle::LifecycleKind;
 use sampler_common::process::ProcessKey;
 
+use super::choice::Choice;
 use super::followed::FollowedProcess;
 use super::pending::Pending;
 use crate::bpf::events::RawLifecycle;
@@ -25,10 +26,18 @@ use crate::scout::Scout;
 const ATTEMPTS: u32 = 8;
 
 /// Which processes to follow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Selection {
     /// Every one with Python in it.
     Host,
+    /// Those of them that are chosen, and what they start as far as the kernel side
+    /// follows it.
+    Chosen {
+        /// Looked at when a program starts.
+        choice: Choice,
+        /// Also what they have started before and is still there.
+        with_children: bool,
+    },
     /// These, and what they start as far as the kernel side follows it.
     Processes {
         /// Thread group ids.
@@ -36,6 +45,16 @@ pub enum Selection {
         /// Also what they have started before and is still there.
         with_children: bool,
     },
+}
+
+impl Selection {
+    /// Whether a process that was not followed so far is, if it has Python in it.
+    fn wants(&self, tgid: u32, scout: &Scout) -> bool {
+        match self {
+            Self::Chosen { choice, .. } => choice.wants(tgid, scout),
+            Self::Host | Self::Processes { .. } => true,
+        }
+    }
 }
 
 /// Why a process that was asked for cannot be followed.
@@ -89,13 +108,16 @@ impl Targets {
     pub fn find_running(&mut self) -> Vec<TargetError> {
         match self.selection.clone() {
             Selection::Host => {
-                let own = std::process::id();
-                for tgid in running_pids()
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter(|tgid| *tgid != own)
-                {
-                    self.find_one(tgid);
+                self.find_all();
+                Vec::new()
+            }
+            Selection::Chosen { with_children, .. } => {
+                self.find_all();
+                if with_children {
+                    let chosen: Vec<u32> = self.current.keys().copied().collect();
+                    for child in descendants(&chosen) {
+                        self.follow_child(child);
+                    }
                 }
                 Vec::new()
             }
@@ -149,6 +171,19 @@ impl Targets {
         if !is_ours {
             let result = self.follow_asked_for(tgid);
             self.keep_refusal(tgid, result);
+            let process = self.current.get(&tgid);
+            if let Some(process) = process.and_then(|key| self.processes.get_mut(key)) {
+                process.is_kin = true;
+            }
+        }
+    }
+
+    fn find_all(&mut self) {
+        let own = std::process::id();
+        for tgid in running_pids().unwrap_or_default() {
+            if tgid != own && self.selection.wants(tgid, &self.scout) {
+                self.find_one(tgid);
+            }
         }
     }
 
@@ -227,8 +262,14 @@ impl Targets {
                 if record.tgid == std::process::id() {
                     return;
                 }
+                if !was_followed && !self.selection.wants(record.tgid, &self.scout) {
+                    return;
+                }
                 self.end(record.parent_key);
-                self.insert(FollowedProcess::new(key, record.tgid, &self.scout));
+                self.insert(FollowedProcess {
+                    is_kin: was_followed,
+                    ..FollowedProcess::new(key, record.tgid, &self.scout)
+                });
                 self.pending.add(key, now);
             }
             LifecycleKind::Exit => self.end(record.key),
@@ -284,14 +325,19 @@ impl Targets {
         }
     }
 
-    /// A program without an interpreter: forgotten on a whole host, and followed
-    /// on for its children's sake otherwise.
+    /// A program without an interpreter: forgotten if nobody asked for it, and
+    /// followed on for its children's sake otherwise.
     fn give_up(&mut self, key: ProcessKey) {
         if let Selection::Processes { tgids, .. } = &self.selection {
             let tgid = self.processes.get(&key).map(|process| process.tgid);
             if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
                 self.refusals.push((pid, Refusal::NotPython { pid }));
             }
+            return;
+        }
+        let is_kin = |process: &FollowedProcess| process.is_kin;
+        let is_chosen = matches!(self.selection, Selection::Chosen { .. });
+        if is_chosen && self.processes.get(&key).is_some_and(is_kin) {
             return;
         }
         if let Some(process) = self.processes.remove(&key) {
@@ -373,7 +419,7 @@ impl Targets {
         let is_hopeless = |process: &FollowedProcess| {
             process.python.is_none() && self.refusals.iter().any(|(tgid, _)| *tgid == process.tgid)
         };
-        self.selection != Selection::Host
+        matches!(self.selection, Selection::Processes { .. })
             && self
                 .processes
                 .values()

@@ -1,12 +1,15 @@
 //! The threads of a trace and the processes they belong to. It refuses to know
 //! where their names come from.
 
+use std::borrow::Cow;
+
 use super::{ProcessIndex, TrackId};
 
 /// A process, told apart from a later one with the same pid by its start time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessInfo {
-    /// The pid in the initial pid namespace; 0 when it is not known.
+    /// The pid as the recorder saw it: on a host, that of the initial pid namespace;
+    /// 0 when it is not known.
     pub pid: u32,
     /// When it started, in clock ticks since boot (field 22 of
     /// `/proc/<pid>/stat`); 0 when it is not known.
@@ -17,6 +20,80 @@ pub struct ProcessInfo {
     pub cmdline: String,
     /// The version of its Python, such as `3.12.1`; empty when not known.
     pub python: String,
+    /// Where it lives, if not simply on the host.
+    pub place: ProcessPlace,
+}
+
+/// Where a process lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessPlace {
+    /// The pid in the innermost namespace it lives in; 0 when it is not known, or
+    /// the same as the pid.
+    pub namespace_pid: u32,
+    /// Its container, such as `docker:4f1c5a0de6b7`; empty for none.
+    pub container: String,
+    /// The path of its cgroup; empty when it is not known, or the root.
+    pub cgroup: String,
+}
+
+impl ProcessPlace {
+    /// Whether there is anything to say.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Its pid inside and its container, for people: `pid 7 inside docker:4f1c5a0de6b7`;
+    /// empty for a process of the host.
+    #[must_use]
+    pub fn inside(&self) -> String {
+        match (self.namespace_pid, self.container.as_str()) {
+            (0, container) => container.to_owned(),
+            (pid, "") => format!("pid {pid} inside"),
+            (pid, container) => format!("pid {pid} inside {container}"),
+        }
+    }
+}
+
+impl ProcessPlace {
+    /// A name and a place, from a title that has a pid in it; any other is a name.
+    fn of_title(title: &str) -> (&str, Self) {
+        let split = || {
+            let (name, inside) = title.strip_suffix(')')?.rsplit_once(" (pid ")?;
+            let (pid, container) = inside.split_once(" inside")?;
+            let place = Self {
+                namespace_pid: pid.parse().ok()?,
+                container: container.trim_start().to_owned(),
+                cgroup: String::new(),
+            };
+            Some((name, place))
+        };
+        split().unwrap_or((title, Self::default()))
+    }
+}
+
+impl ProcessInfo {
+    /// A process of which only its pid and a [`ProcessInfo::title`] are known.
+    #[must_use]
+    pub fn titled(pid: u32, title: &str) -> Self {
+        let (name, place) = ProcessPlace::of_title(title);
+        Self {
+            pid,
+            name: name.to_owned(),
+            place,
+            ..Self::default()
+        }
+    }
+
+    /// The name, with where the process lives: `gunicorn (pid 7 inside
+    /// docker:4f1c5a0de6b7)`.
+    #[must_use]
+    pub fn title(&self) -> Cow<'_, str> {
+        match self.place.inside().as_str() {
+            "" => Cow::Borrowed(&self.name),
+            inside => Cow::Owned(format!("{} ({inside})", self.name)),
+        }
+    }
 }
 
 /// A thread of a process.
@@ -133,6 +210,31 @@ fn handle(length: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{ProcessInfo, Track, Tracks};
+
+    #[test]
+    fn a_title_says_where_a_process_lives() {
+        let mut process = ProcessInfo {
+            name: "gunicorn".into(),
+            ..ProcessInfo::default()
+        };
+        process.place.cgroup = "/system.slice/web.service".into();
+        assert_eq!(process.title(), "gunicorn");
+        process.place.namespace_pid = 7;
+        assert_eq!(process.title(), "gunicorn (pid 7 inside)");
+        process.place.container = "docker:4f1c5a0de6b7".into();
+        assert_eq!(
+            process.title(),
+            "gunicorn (pid 7 inside docker:4f1c5a0de6b7)"
+        );
+        process.place.cgroup.clear();
+        assert_eq!(ProcessInfo::titled(0, &process.title()), process);
+        assert_eq!(
+            ProcessInfo::titled(7, "a (b) (pid x inside c)").name,
+            "a (b) (pid x inside c)"
+        );
+        process.place.namespace_pid = 0;
+        assert_eq!(process.title(), "gunicorn (docker:4f1c5a0de6b7)");
+    }
 
     #[test]
     fn only_what_changed_is_taken() {

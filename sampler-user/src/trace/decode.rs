@@ -5,8 +5,8 @@ use super::run::RunReader;
 use super::{TraceError, TraceInfo};
 use crate::timeline::varint::take;
 use crate::timeline::{
-    Frame, FrameId, KernelTime, MAXIMUM_STRING, ProcessIndex, ProcessInfo, RowChange, StackId,
-    StackNode, StringId, Symbols, Track, TrackId, Tracks,
+    Frame, FrameId, KernelTime, MAXIMUM_STRING, ProcessIndex, ProcessInfo, ProcessPlace, RowChange,
+    StackId, StackNode, StringId, Symbols, Track, TrackId, Tracks,
 };
 
 /// The most processes and threads of a trace together.
@@ -73,6 +73,11 @@ impl Segment<'_> {
         }
         for _ in 0..self.number()? {
             self.run(tables, &mut on_row)?;
+        }
+        if !self.data.is_empty() {
+            for _ in 0..self.number()? {
+                self.place(tables)?;
+            }
         }
         Ok(())
     }
@@ -143,6 +148,7 @@ impl Segment<'_> {
             name,
             cmdline,
             python,
+            place: ProcessPlace::default(),
         };
         let known = tables.tracks.processes().len();
         if (index as usize) < known {
@@ -152,6 +158,21 @@ impl Segment<'_> {
         } else {
             return Err(self.damaged("a process has a number out of order"));
         }
+        Ok(())
+    }
+
+    fn place(&mut self, tables: &mut Tables) -> Result<(), TraceError> {
+        let index = ProcessIndex(self.small()?);
+        let place = ProcessPlace {
+            namespace_pid: self.small()?,
+            container: self.owned_text(tables)?,
+            cgroup: self.owned_text(tables)?,
+        };
+        let Some(process) = tables.tracks.process(index).cloned() else {
+            return Err(self.damaged("a place belongs to a process that is not defined"));
+        };
+        let process = ProcessInfo { place, ..process };
+        tables.tracks.update_process(index, process);
         Ok(())
     }
 

@@ -4,8 +4,8 @@
 use super::run::RunWriter;
 use crate::timeline::varint::put;
 use crate::timeline::{
-    Frame, FrameId, ProcessIndex, ProcessInfo, StackId, StackNode, StringId, Symbols, Track,
-    TrackId, Tracks, cut,
+    Frame, FrameId, ProcessIndex, ProcessInfo, ProcessPlace, StackId, StackNode, StringId, Symbols,
+    Track, TrackId, Tracks, cut,
 };
 
 /// How much of the symbols is already in the file.
@@ -52,6 +52,7 @@ pub(super) struct SegmentEncoder {
     processes: Section,
     tracks: Section,
     runs: Section,
+    places: Section,
     rows: u64,
 }
 
@@ -78,6 +79,9 @@ impl SegmentEncoder {
     pub(super) fn add_process(&mut self, index: ProcessIndex, tracks: &Tracks) {
         if let Some(process) = tracks.process(index) {
             self.processes.add(|out| put_process(out, index, process));
+            if process.place.is_known() {
+                self.places.add(|out| put_place(out, index, &process.place));
+            }
         }
     }
 
@@ -117,7 +121,7 @@ impl SegmentEncoder {
         data
     }
 
-    fn sections(&self) -> [&Section; 6] {
+    fn sections(&self) -> [&Section; 7] {
         let Self {
             strings,
             frames,
@@ -125,9 +129,10 @@ impl SegmentEncoder {
             processes,
             tracks,
             runs,
+            places,
             ..
         } = self;
-        [strings, frames, stacks, processes, tracks, runs]
+        [strings, frames, stacks, processes, tracks, runs, places]
     }
 }
 
@@ -159,6 +164,13 @@ fn put_process(out: &mut Vec<u8>, index: ProcessIndex, process: &ProcessInfo) {
     for text in [&process.name, &process.cmdline, &process.python] {
         put_text(out, text);
     }
+}
+
+fn put_place(out: &mut Vec<u8>, index: ProcessIndex, place: &ProcessPlace) {
+    put(out, u64::from(index.0));
+    put(out, u64::from(place.namespace_pid));
+    put_text(out, &place.container);
+    put_text(out, &place.cgroup);
 }
 
 fn put_track(out: &mut Vec<u8>, id: TrackId, track: &Track) {

@@ -70,13 +70,18 @@
 //!                               non-empty one in this run, 0 before the first
 //!   count, then each state run: state length         covering all rows; or
 //!                               count 0: running, and none for the empty stack
+//! count, then each place of a process that this segment defines:
+//!                               process namespace_pid container:text cgroup:text
 //! ```
 //!
 //! A process or track whose number is known replaces what was known of it: the
 //! last word counts for the whole file. A track can have several runs in a
 //! segment, in time order. A row lasts until the track's next. The times of a
 //! track do not decrease; a reader raises one that does. A reader ignores bytes
-//! after the last run.
+//! after the last place. The places may be missing: they came later than version 1,
+//! and a reader that does not know them ignores them. A process without a place
+//! lives on the host itself; `namespace_pid` is its pid in the innermost pid
+//! namespace, 0 where that is the same.
 //!
 //! States: 0 none, 1 running, 2 runnable, 3 waiting for the GIL, 4 lock,
 //! 5 I/O, 6 sleeping, 7 stopped, 8 page fault, 9 waiting.

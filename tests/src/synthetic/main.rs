@@ -153,6 +153,7 @@ fn tracks(wanted: &Wanted) -> Tracks {
                 name: name.into(),
                 cmdline: format!("/srv/venv/bin/python -m {name} --config /etc/{name}.toml"),
                 python: "3.12.1".into(),
+                ..ProcessInfo::default()
             }));
         }
         let name = match number % 16 {

@@ -196,7 +196,7 @@ impl<W: Write> TraceSink for ChromeTrace<'_, W> {
             return Ok(());
         };
         if ids.new_process {
-            self.tell_name("process_name", ids, &process.name)?;
+            self.tell_name("process_name", ids, &process.title())?;
             if !process.cmdline.is_empty() {
                 let labels = json!({"labels": process.cmdline});
                 self.tell("process_labels", ids, &labels)?;

@@ -90,7 +90,7 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
         self.out.put(",\"isMainThread\":");
         self.out.put(if ids.is_main { "true" } else { "false" });
         self.out.put(",\"processName\":");
-        json_text::put(&mut self.out.buffer, &process.name)?;
+        json_text::put(&mut self.out.buffer, &process.title())?;
         self.out.put(",\"pid\":\"");
         self.out.number(ids.pid);
         self.out.put("\",\"tid\":");

@@ -160,13 +160,10 @@ impl Reader {
         }
         let tracks = &mut self.tracks;
         let process_key = (pid, process.to_owned());
-        let process = *self.processes.entry(process_key).or_insert_with(|| {
-            tracks.add_process(ProcessInfo {
-                pid,
-                name: process.to_owned(),
-                ..ProcessInfo::default()
-            })
-        });
+        let process = *self
+            .processes
+            .entry(process_key)
+            .or_insert_with(|| tracks.add_process(ProcessInfo::titled(pid, process)));
         let track = tracks.add_track(Track {
             process,
             tid,

@@ -7,7 +7,8 @@ use super::JsonError;
 use super::metadata::{Counters, Head, Metadata, ThreadMetadata};
 use super::rows::{FileRow, FileRows};
 use crate::timeline::{
-    KernelTime, ProcessIndex, ProcessInfo, RowChange, RowStore, State, Track, TrackId, Tracks,
+    KernelTime, ProcessIndex, ProcessInfo, ProcessPlace, RowChange, RowStore, State, Track,
+    TrackId, Tracks,
 };
 use crate::trace::{Mode, ProcessSummary, Summary, Torn, Trace, TraceInfo};
 
@@ -165,6 +166,11 @@ impl Owners {
                     name: told.process.clone(),
                     cmdline: told.cmdline.clone(),
                     python: told.python.clone(),
+                    place: ProcessPlace {
+                        namespace_pid: told.namespace_pid,
+                        container: told.container.clone(),
+                        cgroup: told.cgroup.clone(),
+                    },
                 })
             });
         let name = told.name.as_deref().unwrap_or(name).to_owned();

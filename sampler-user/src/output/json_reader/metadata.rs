@@ -65,6 +65,9 @@ pub(super) struct ThreadMetadata {
     pub(super) start_time_ticks: u64,
     pub(super) cmdline: String,
     pub(super) python: String,
+    pub(super) namespace_pid: u32,
+    pub(super) container: String,
+    pub(super) cgroup: String,
 }
 
 /// The counters of one process.

@@ -108,7 +108,7 @@ impl<'a, W: Write> Pprof<'a, W> {
         let mut labels = Vec::new();
         if let Some(process) = self.view.trace().tracks.process(group.process) {
             labels.push(self.number_label("pid", process.pid));
-            labels.push(self.text_label("process", &process.name));
+            labels.push(self.text_label("process", &process.title()));
         }
         if let Some((track, _)) = group.thread.and_then(|id| self.view.thread(id)) {
             labels.push(self.number_label("tid", track.tid));

@@ -47,6 +47,21 @@ struct Thread<'a> {
     start_time_ticks: u64,
     cmdline: &'a str,
     python: &'a str,
+    /// Its pid in its own pid namespace, where that is another.
+    #[serde(skip_serializing_if = "is_zero")]
+    namespace_pid: u32,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    container: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    cgroup: &'a str,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The counters of one process.
@@ -76,6 +91,9 @@ pub(super) fn put(
             start_time_ticks: process.start_time_ticks,
             cmdline: &process.cmdline,
             python: &process.python,
+            namespace_pid: process.place.namespace_pid,
+            container: &process.place.container,
+            cgroup: &process.place.cgroup,
         })
     };
     let of_thread = |&id| view.thread(id).map(|(track, _)| track.process);

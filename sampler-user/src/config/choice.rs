@@ -1,0 +1,61 @@
+//! `--cgroup` and `--name`: which processes of a host are meant. It refuses to look
+//! for them.
+
+use regex::Regex;
+
+use super::{UsageError, pattern};
+use crate::cli::ChoiceArguments;
+
+/// Which processes of a host are meant; the default is all.
+#[derive(Clone, Debug, Default)]
+pub struct ChoiceConfig {
+    /// Cgroups, by path or name: in one of them or below.
+    pub cgroups: Vec<String>,
+    /// Matches somewhere in the process's name.
+    pub name: Option<Regex>,
+}
+
+impl ChoiceConfig {
+    /// Checks the arguments.
+    ///
+    /// # Errors
+    /// [`UsageError::Empty`] or [`UsageError::Pattern`].
+    pub fn from_arguments(typed: &ChoiceArguments) -> Result<Self, UsageError> {
+        if typed.cgroup.iter().any(String::is_empty) {
+            return Err(UsageError::Empty { option: "--cgroup" });
+        }
+        Ok(Self {
+            cgroups: typed.cgroup.clone(),
+            name: pattern("--name", &typed.name)?,
+        })
+    }
+
+    /// Whether all processes are meant.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.cgroups.is_empty() && self.name.is_none()
+    }
+
+    /// The choice as the end of a sentence: `in cgroup web.service with a name like
+    /// "celery"`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let cgroups = match self.cgroups.as_slice() {
+            [] => String::new(),
+            [one] => format!(" in cgroup {one}"),
+            many => format!(" in the cgroups {}", many.join(", ")),
+        };
+        let name = self.name.as_ref();
+        let name = name.map_or(String::new(), |name| format!(" with a name like {name}"));
+        format!("{cgroups}{name}").trim_start().to_owned()
+    }
+}
+
+impl PartialEq for ChoiceConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |choice: &Self| choice.name.as_ref().map(ToString::to_string);
+        self.cgroups == other.cgroups && text(self) == text(other)
+    }
+}
+
+impl Eq for ChoiceConfig {}

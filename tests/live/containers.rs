@@ -1,0 +1,291 @@
+//! Targets in containers: with a root, pids, users and cgroups of their own.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::interpreters::Interpreter;
+
+use crate::container::{Cgroup, Container};
+use crate::machine::{Machine, machine, name, say};
+use crate::marks::Marks;
+use crate::recording::{Recording, until_busy};
+use crate::states::{seconds, share};
+use crate::target::{Target, scripts};
+use crate::timeline::{Frame, Timeline};
+use crate::wall::{named, record_wall};
+
+const SCRIPT: &str = "inside.py";
+
+/// Where a private root has the scripts too, and the host has not.
+const INSIDE: &str = "/mnt/inside.py";
+
+/// As Docker gives them.
+const ID: &str = "4f1c5a0de6b7984f1c5a0de6b7984f1c5a0de6b7984f1c5a0de6b7984f1c5a0d";
+const LABEL: &str = "docker:4f1c5a0de6b7";
+
+/// A target in a container.
+struct Contained {
+    /// Its number here.
+    pid: u32,
+    /// Its number inside.
+    inner: u64,
+    marks: Marks,
+    _target: Target,
+    _container: Container,
+    _cgroup: Cgroup,
+}
+
+impl Contained {
+    /// The script in a private root, in namespaces of its own and in a cgroup such
+    /// as Docker makes.
+    fn start(interpreter: &Interpreter, options: &[&str]) -> Self {
+        let cgroup = Cgroup::make(&format!("docker/{ID}"));
+        let container = Container::start(options);
+        let mut command = cgroup.enter();
+        let enter = container.enter();
+        command.arg(enter.get_program()).args(enter.get_args());
+        command.arg(&interpreter.path).arg(INSIDE);
+        command.env("PYEBPF_SCRIPTS", scripts());
+        let target = Target::spawn(&mut command);
+        let inner = target.ready["pid"].as_u64().expect("it says so");
+        Self {
+            pid: container.outer_pid(inner),
+            inner,
+            marks: Marks::of(SCRIPT).at(INSIDE),
+            _target: target,
+            _container: container,
+            _cgroup: cgroup,
+        }
+    }
+
+    /// Whether a timeline shows it, named and placed as it should be.
+    fn check(&self, timeline: &Timeline) -> Result<usize, String> {
+        let mut rows = 0;
+        for thread in timeline.of_process(self.pid) {
+            if thread.namespace_pid != Some(self.inner) || thread.container != LABEL {
+                return Err(format!("not where it is: {thread:?}"));
+            }
+            for row in thread.stacks() {
+                self.marks.check(row, Frame::is_library)?;
+                rows += 1;
+            }
+        }
+        if rows == 0 {
+            return Err("it has no samples".to_owned());
+        }
+        Ok(rows)
+    }
+}
+
+/// The interpreters in private roots.
+fn in_roots(machine: &Machine) -> Vec<&Interpreter> {
+    let in_root = |it: &&Interpreter| it.path.to_string_lossy().contains("/inside/");
+    let found: Vec<_> = machine.interpreters.iter().filter(in_root).collect();
+    assert!(!Path::new(INSIDE).exists(), "the host has {INSIDE}");
+    if found.is_empty() {
+        let is_required = std::env::var_os("PYEBPF_REQUIRE_BPF").is_some_and(|it| it == "1");
+        assert!(
+            !is_required,
+            "there is no private root to make a container of"
+        );
+        say("live test not run: there is no private root (`cargo xtask roots`)");
+    }
+    found
+}
+
+fn in_every_root(title: &str, test: impl Fn(&Machine, &Interpreter) -> Result<String, String>) {
+    let Some(machine) = machine() else { return };
+    for interpreter in in_roots(machine) {
+        match test(machine, interpreter) {
+            Ok(result) => say(format!("  {title}, {}: {result}", name(interpreter))),
+            Err(error) => panic!("{title}, {}: {error}", name(interpreter)),
+        }
+    }
+}
+
+#[test]
+fn a_container_is_sampled_and_named() {
+    in_every_root("in a container", |machine, interpreter| {
+        let target = Contained::start(interpreter, &["--mount-proc", "--cgroup", "--uts"]);
+        let pid = target.pid.to_string();
+        let mut recording = Recording::start(machine, &["--hz", "1000", "--pid", &pid]);
+        recording.wait_until_it_samples();
+        until_busy(target.pid, Duration::from_millis(300));
+        recording.signal(nix::sys::signal::Signal::SIGINT);
+        let finished = recording.finish();
+        let rows = target.check(&finished.timeline()?)?;
+        let inside = format!("pid {} inside {LABEL}", target.inner);
+        if !finished.errors.contains(&inside) {
+            return Err(format!(
+                "no {inside:?} in the summary:\n{}",
+                finished.errors
+            ));
+        }
+        reported(machine, &finished.path(crate::recording::TIMELINE), &target)?;
+        Ok(format!("{rows} rows, {inside}"))
+    });
+}
+
+/// A report finds the process by its container, and names it.
+fn reported(machine: &Machine, trace: &Path, target: &Contained) -> Result<(), String> {
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&machine.pyebpf);
+        command.arg("report").arg(trace).args(arguments);
+        text_of(&mut command)
+    };
+    let text = run(&["--process", "docker:4f1c"])?;
+    let json: Value = serde_json::from_str(&run(&["--json"])?).map_err(|it| it.to_string())?;
+    let process = &json["processes"][0];
+    let is_named = text.contains(&format!("pid {} inside {LABEL}", target.inner));
+    let is_placed = process["namespace_pid"] == target.inner
+        && process["container"] == LABEL
+        && process["cgroup"]
+            .as_str()
+            .is_some_and(|it| it.ends_with(ID));
+    if is_named && is_placed {
+        Ok(())
+    } else {
+        Err(format!(
+            "the report does not say where it is: {text}\n{process}"
+        ))
+    }
+}
+
+#[test]
+fn a_container_shows_what_waits() {
+    in_every_root("waiting in a container", |machine, interpreter| {
+        let target = Contained::start(interpreter, &["--mount-proc"]);
+        let timeline = record_wall(machine, target.pid, 100, Duration::from_millis(700))?;
+        target.check(&timeline)?;
+        let sleeping = share(&seconds(named(&timeline, "sleeper")?[0]), "sleeping");
+        if sleeping < 0.95 {
+            return Err(format!("the sleeper sleeps {sleeping} of the time"));
+        }
+        Ok(format!("{:.0} % asleep", sleeping * 100.0))
+    });
+}
+
+#[test]
+fn a_user_namespace_is_no_obstacle() {
+    in_every_root("in a user namespace", |machine, interpreter| {
+        let options = ["--map-root-user", "--mount-proc", "--cgroup"];
+        let target = Contained::start(interpreter, &options);
+        let timeline = record_wall(machine, target.pid, 100, Duration::from_millis(700))?;
+        Ok(format!("{} rows", target.check(&timeline)?))
+    });
+}
+
+#[test]
+fn a_container_is_dumped_and_listed() {
+    in_every_root("dump of a container", |machine, interpreter| {
+        let target = Contained::start(interpreter, &["--mount-proc"]);
+        let pid = target.pid.to_string();
+        let text = text_of(pyebpf(machine).args(["dump", "--pid", &pid]))?;
+        let head = format!("process {pid} (pid {} inside {LABEL}): ", target.inner);
+        if !text.starts_with(&head) {
+            return Err(format!("no {head:?}: {text}"));
+        }
+        let dump = crate::dumped::dump(machine, target.pid)?;
+        for thread in &dump.threads {
+            target.marks.check(&thread.row, Frame::is_library)?;
+        }
+        let json = json_of(pyebpf(machine).args(["dump", "--json", "--pid", &pid]))?;
+        is_placed(&json, &target)?;
+        let list = json_of(pyebpf(machine).args(["ps", "--json"]))?;
+        let list = list["processes"].as_array().ok_or("no list")?;
+        let entry = list.iter().find(|it| it["pid"] == target.pid);
+        let entry = entry.ok_or("it is not listed")?;
+        is_placed(entry, &target)?;
+        if entry["program"] != SCRIPT {
+            return Err(format!("another program: {entry}"));
+        }
+        Ok(format!("{} threads", dump.threads.len()))
+    });
+}
+
+fn is_placed(document: &Value, target: &Contained) -> Result<(), String> {
+    let is_right = document["namespace_pid"] == target.inner
+        && document["container"] == LABEL
+        && document["cgroup"]
+            .as_str()
+            .is_some_and(|it| it.ends_with(ID));
+    match is_right {
+        true => Ok(()),
+        false => Err(format!("it does not say where it is: {document}")),
+    }
+}
+
+/// pyebpf itself in a container that has the host's processes, as with `docker run
+/// --pid=host`.
+#[test]
+fn runs_inside_a_container_with_the_hosts_pids() {
+    let Some(machine) = machine() else { return };
+    let roots = in_roots(machine);
+    let Some(interpreter) = roots.first() else {
+        return;
+    };
+    let root: PathBuf = interpreter.path.ancestors().skip(2).take(1).collect();
+    let root = root.join("root");
+    let target = Target::start::<&str>(machine.interpreter(), SCRIPT, &[]);
+    let directory = crate::scratch::Scratch::new();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--uts", "--cgroup", "sh", "-ec", CHROOT, "sh"]);
+    command
+        .arg(&root)
+        .arg(directory.path())
+        .arg(&machine.pyebpf);
+    let pid = target.pid().to_string();
+    command.args(["-v", "--mode", "wall", "--hz", "200", "-d", "700ms"]);
+    command.args(["-o", "/tmp/trace.json", "--pid", &pid]);
+    let timeline = Recording::spawn(command, directory).finish().timeline();
+    let timeline = timeline.expect("a container with the rights of root");
+    let marks = Marks::of(SCRIPT);
+    assert!(timeline.stacks().count() > 0);
+    for row in timeline.stacks() {
+        marks.check(row, Frame::is_library).expect("a known chain");
+    }
+    named(&timeline, "sleeper").expect("it waits");
+    assert_eq!(timeline.of_process(target.pid()).count(), 2);
+}
+
+/// Root, scratch directory, program and its arguments.
+const CHROOT: &str = r#"
+root=$1 scratch=$2 program=$3
+shift 3
+mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mkdir -p "$root/sys"
+mount --rbind /sys "$root/sys"
+mount --bind "$scratch" "$root/tmp"
+mount --bind "$(dirname "$program")" "$root/mnt"
+exec chroot "$root" "/mnt/$(basename "$program")" "$@"
+"#;
+
+fn pyebpf(machine: &Machine) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "-19"]).arg(&machine.pyebpf);
+    command
+}
+
+/// What a program prints that must succeed.
+pub(crate) fn text_of(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if !output.status.success() {
+        let program: Vec<&OsStr> = command.get_args().collect();
+        return Err(format!(
+            "{program:?}: {} {}",
+            output.status,
+            text(&output.stderr)
+        ));
+    }
+    Ok(text(&output.stdout))
+}
+
+/// The same, of JSON.
+pub(crate) fn json_of(command: &mut Command) -> Result<Value, String> {
+    serde_json::from_str(&text_of(command)?).map_err(|error| error.to_string())
+}
