@@ -36,10 +36,10 @@ fn on_cpu_by_calls(_context: PerfEventContext) -> u32 {
         return 0;
     };
     begin(&mut scratch, config, &thread);
-    *stepping = Stepping {
-        config: *config,
-        thread_pointer: thread.pointer,
-    };
+    // SAFETY: elements of two maps. An assignment would be a copy of bytes that
+    // may overlap, which is a call.
+    unsafe { core::ptr::copy_nonoverlapping(config, &raw mut stepping.config, 1) };
+    stepping.thread_pointer = thread.pointer;
     if find_thread_state() == CONTINUE {
         walk_frames();
     }

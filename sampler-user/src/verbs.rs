@@ -204,7 +204,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
             diagnosis
                 .with_load_result(ticks.map_err(in_words))
                 .with_stepping(kernel.stepping().without_loop())
-                .with_pass_result(passes.map(drop).map_err(in_words))
+                .with_pass_result(passes.map(drop).map_err(|error| error.in_one_line()))
         }
         Err(error) => diagnosis.with_load_result(Err(in_words(error))),
     };

@@ -66,7 +66,7 @@ fn recursion(depth: usize, walk: Walk, check: impl Fn(&Row, &Marks) -> Result<()
         if truncated != if depth > MOST { shown } else { 0 } {
             return Err(format!("{truncated} of {shown} samples are counted as cut"));
         }
-        if shown < 20 || timeline.count("refused") * 100 > shown {
+        if shown < 10 || timeline.count("refused") * 100 > shown {
             return Err(format!("what was counted: {:?}", timeline.counts));
         }
         Ok(format!("{shown} samples, {truncated} cut"))

@@ -6,6 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
+/// What stands between the two markers of `place`.
+pub(crate) fn read(readme: &Path, place: &str) -> anyhow::Result<String> {
+    let text =
+        fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
+    let parts = parts(&text, place)
+        .with_context(|| format!("cannot find the figures in {}", readme.display()))?;
+    Ok(parts.1.to_owned())
+}
+
 /// Replaces what stands between the two markers of `place`.
 pub(crate) fn replace(readme: &Path, place: &str, tables: &str) -> anyhow::Result<()> {
     let text =
@@ -16,24 +25,33 @@ pub(crate) fn replace(readme: &Path, place: &str, tables: &str) -> anyhow::Resul
 }
 
 fn replaced(text: &str, place: &str, tables: &str) -> anyhow::Result<String> {
+    let (before, _, after) = parts(text, place)?;
+    Ok(format!("{before}{tables}{after}"))
+}
+
+/// What is before the figures, with their first marker, the figures, and the rest.
+fn parts<'a>(text: &'a str, place: &str) -> anyhow::Result<(&'a str, &'a str, &'a str)> {
     let marker = |which: &str| format!("<!-- {place}:{which} -->\n");
     let (begin, end) = (marker("begin"), marker("end"));
-    let Some((before, rest)) = text.split_once(&begin) else {
+    let Some(start) = text.find(&begin).map(|at| at + begin.len()) else {
         bail!("it has no line {:?}", begin.trim());
     };
-    let Some((_, after)) = rest.split_once(&end) else {
+    let (before, rest) = text.split_at(start);
+    let Some(size) = rest.find(&end) else {
         bail!("it has no line {:?} after {:?}", end.trim(), begin.trim());
     };
-    Ok(format!("{before}{begin}{tables}{end}{after}"))
+    let (figures, after) = rest.split_at(size);
+    Ok((before, figures, after))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::replaced;
+    use super::{parts, replaced};
 
     #[test]
     fn only_what_is_between_the_markers_changes() {
         let text = "# A\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nrest\n";
+        assert_eq!(parts(text, "bench").expect("both are there").1, "old\n");
         let new = replaced(text, "bench", "new\n").expect("both markers are there");
         assert_eq!(new, text.replace("old", "new"));
         assert_eq!(replaced(&new, "bench", "new\n").expect("still there"), new);

@@ -88,6 +88,12 @@ impl KernelError {
     pub fn is_about_a_feature(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Failed { .. })
     }
+
+    /// What happened, without what the verifier looked at.
+    pub fn in_one_line(&self) -> String {
+        let text = self.to_string();
+        text.lines().next().unwrap_or_default().to_owned()
+    }
 }
 
 /// What the kernel side needs to know before it is loaded.
@@ -279,9 +285,8 @@ fn load_sampler(ebpf: &mut Ebpf, choice: SteppingChoice) -> Result<Stepping, Ker
         SteppingChoice::Calls(reason) => reason,
         SteppingChoice::Best => match load_perf_event(ebpf, Stepping::Loop) {
             Err(error) if error.is_about_a_feature() => {
-                let error = error.to_string();
-                let first = error.lines().next().unwrap_or_default();
-                format!("the kernel has no bpf_loop, which came with 5.17 ({first})")
+                let error = error.in_one_line();
+                format!("the kernel has no bpf_loop, which came with 5.17 ({error})")
             }
             other => return other,
         },

@@ -86,10 +86,9 @@ impl PreparedPasses {
 
 /// Why there are no passes by the kernel, in words.
 fn no_iterator(error: &KernelError) -> String {
-    let error = error.to_string();
-    let first = error.lines().next().unwrap_or_default();
+    let error = error.in_one_line();
     format!(
-        "the kernel has no task iterator with bpf_copy_from_user_task, which came with 5.18 ({first})"
+        "the kernel has no task iterator with bpf_copy_from_user_task, which came with 5.18 ({error})"
     )
 }
 

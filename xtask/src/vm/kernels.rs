@@ -28,7 +28,9 @@ const STAMP: &str = "pyebpf kernel 1\n";
 
 /// A kernel that is ready to be booted.
 pub(super) struct Kernel {
-    /// Its first two numbers.
+    /// What it is asked for by: its first two numbers.
+    pub(super) name: String,
+    /// The same, to compare.
     pub(super) version: (u32, u32),
     /// What it calls itself.
     pub(super) release: String,
@@ -73,6 +75,7 @@ pub(super) fn find_or_fetch(name: &str) -> anyhow::Result<Kernel> {
     }
     let numbers = version(name);
     Ok(Kernel {
+        name: name.to_owned(),
         version: (numbers[0], numbers[1]),
         release: fs::read_to_string(place.join("release"))?,
         directory: place,
@@ -82,7 +85,7 @@ pub(super) fn find_or_fetch(name: &str) -> anyhow::Result<Kernel> {
 /// Fetches a kernel beside its place and moves it there when it is whole.
 fn fetch(place: &Path, name: &str, suite: &str) -> anyhow::Result<()> {
     say(format!("fetching the kernel {name} of Debian {suite}"));
-    let partial = place.with_extension("partial");
+    let partial = place.with_file_name(format!("{name}.partial"));
     cache::remove(&partial)?;
     fs::create_dir_all(&partial)?;
     let apt = PrivateApt::new(&partial.join("apt"), suite)?;
@@ -96,13 +99,10 @@ fn fetch(place: &Path, name: &str, suite: &str) -> anyhow::Result<()> {
         let file = apt.download_alone(package)?;
         process::run(Command::new("dpkg").arg("-x").arg(file).arg(&unpacked))?;
     }
-    let vmlinuz = find(&unpacked, &|name| name.starts_with("vmlinuz-"))
+    let is_image = |name: &str| name == "vmlinuz" || name.starts_with("vmlinuz-");
+    let vmlinuz = find(&unpacked, &is_image)
         .with_context(|| format!("{} have no vmlinuz", packages.join(", ")))?;
-    let release = vmlinuz
-        .file_name()
-        .and_then(|name| name.to_str()?.strip_prefix("vmlinuz-"))
-        .context("a kernel's name is text")?;
-    modules::extract(&unpacked, release, &partial.join("modules"))?;
+    let release = modules::extract(&unpacked, &partial.join("modules"))?;
     let shell = ["usr/bin/busybox", "bin/busybox"].map(|path| unpacked.join(path));
     let shell = shell.iter().find(|path| path.is_file());
     let shell = shell.with_context(|| format!("{SHELL} has no busybox"))?;

@@ -17,16 +17,19 @@ const WANTED: [&str; 5] = ["virtio_pci", "virtio_mmio", "9pnet_virtio", "9p", "o
 /// Of these, one that is neither a module nor built in cannot be done without.
 const NEEDED: [&str; 4] = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
 
-/// Copies the modules of `release` that are wanted, with all that they need, to
-/// `destination`, unpacked, and a file `order` with their names as they have to be
-/// loaded.
-pub(super) fn extract(unpacked: &Path, release: &str, destination: &Path) -> anyhow::Result<()> {
+/// Copies the modules that are wanted, with all that they need, to `destination`,
+/// unpacked, and a file `order` with their names as they have to be loaded. Gives
+/// the release of the kernel that they are for.
+pub(super) fn extract(unpacked: &Path, destination: &Path) -> anyhow::Result<String> {
     fs::create_dir_all(destination)?;
-    let tree = ["usr/lib/modules", "lib/modules"]
-        .map(|directory| unpacked.join(directory).join(release))
+    let mut releases = ["usr/lib/modules", "lib/modules"]
         .into_iter()
-        .find(|directory| directory.is_dir())
-        .with_context(|| format!("there are no modules of {release}"))?;
+        .filter_map(|directory| fs::read_dir(unpacked.join(directory)).ok())
+        .flat_map(Iterator::flatten);
+    let release = releases.next().context("the packages have no modules")?;
+    let tree = release.path();
+    let release = release.file_name().into_string();
+    let release = release.ok().context("a kernel's release is text")?;
     let built_in = fs::read_to_string(tree.join("modules.builtin"))?;
     let mut copied = Modules {
         tree: &tree,
@@ -43,7 +46,7 @@ pub(super) fn extract(unpacked: &Path, release: &str, destination: &Path) -> any
         }
     }
     fs::write(destination.join("order"), copied.order.join("\n"))?;
-    Ok(())
+    Ok(release)
 }
 
 struct Modules<'a> {

@@ -20,6 +20,16 @@ pub(super) struct Outcome {
     pub(super) failed: Vec<String>,
 }
 
+impl Outcome {
+    /// Of a guest that did not do its job.
+    pub(super) fn of_error(error: anyhow::Error) -> Self {
+        Self {
+            failed: vec![format!("{error:#}")],
+            ..Self::default()
+        }
+    }
+}
+
 /// Reads lines into an outcome.
 #[derive(Default)]
 pub(super) struct Reader {

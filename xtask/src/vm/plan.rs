@@ -11,6 +11,8 @@
 //! again through another kind of child (`children`: one of four stays); and what
 //! compares counts with the speed of a real machine (`rate`).
 
+use std::path::Path;
+
 use crate::interpreters::Interpreter;
 
 /// A test, and the first kernel that it can run on.
@@ -81,14 +83,20 @@ pub(super) fn tests(kernel: (u32, u32)) -> Vec<&'static str> {
         .collect()
 }
 
+/// The interpreter that tests use wherever there is one.
+const SYSTEM: &str = "/usr/bin/python3";
+
 /// Interpreters that differ most for a kernel side: frames as objects (to 3.10),
 /// frames on a stack (3.11, 3.12), and layouts that the interpreter tells (3.13
-/// on). The newest of each that the host has.
+/// on). The newest of each that the host has; but where the system's own is of a
+/// kind it stands for it, since the tests use that one in any case.
 pub(super) fn choose(found: &[Interpreter]) -> Vec<&Interpreter> {
     let kinds = [(0, 10), (11, 12), (13, u8::MAX)];
     let newest = kinds.map(|(from, to)| {
         let of_kind = |it: &&Interpreter| (from..=to).contains(&it.minor);
-        found.iter().filter(of_kind).max_by_key(|it| it.minor)
+        let of_kind = || found.iter().filter(of_kind);
+        let of_system = of_kind().find(|it| it.path == Path::new(SYSTEM));
+        of_system.or_else(|| of_kind().max_by_key(|it| it.minor))
     });
     newest.into_iter().flatten().collect()
 }
@@ -108,6 +116,10 @@ mod tests {
         let chosen: Vec<u8> = choose(&found).iter().map(|it| it.minor).collect();
         assert_eq!(chosen, [9, 12, 15]);
         assert!(choose(&[]).is_empty());
+        let mut found = found;
+        found[3].path = PathBuf::from(SYSTEM);
+        let chosen: Vec<u8> = choose(&found).iter().map(|it| it.minor).collect();
+        assert_eq!(chosen, [9, 11, 15]);
     }
 
     #[test]

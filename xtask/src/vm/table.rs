@@ -1,12 +1,16 @@
 //! The table of kernels, as the README has it. It refuses to run anything.
 
+use super::kernels::SUITES;
 use super::outcome::Outcome;
-use crate::interpreters::Interpreter;
 
 /// One kernel of the table.
 pub(super) struct Row {
+    /// Its first two numbers, as in [`SUITES`].
+    pub(super) name: String,
     /// What it calls itself.
-    pub(super) kernel: String,
+    pub(super) release: String,
+    /// Minor versions of the interpreters.
+    pub(super) pythons: Vec<u8>,
     pub(super) outcome: Outcome,
 }
 
@@ -17,49 +21,53 @@ impl Row {
         let none = none.then(|| "no test ran".to_owned());
         self.outcome.failed.iter().cloned().chain(none)
     }
-}
 
-/// The table in Markdown.
-pub(super) fn render(rows: &[Row], pythons: &[&Interpreter]) -> String {
-    let versions: Vec<String> = pythons.iter().map(|it| format!("3.{}", it.minor)).collect();
-    let mut text = format!(
-        "Measured by `cargo xtask vm`: live tests with CPython {} in qemu, by software \
-         emulation.\n\n\
-         | Kernel | From frame to frame by | Waiting threads are looked at by | Tests passed | failed |\n\
-         |---|---|---|--:|--:|\n",
-        listed(&versions)
-    );
-    for Row { kernel, outcome } in rows {
+    fn line(&self) -> String {
         let Outcome {
             walk,
             passes,
             passed,
             failed,
-        } = outcome;
-        text.push_str(&format!(
-            "| {kernel} | {walk} | {passes} | {passed} | {} |\n",
+        } = &self.outcome;
+        let pythons: Vec<String> = self.pythons.iter().map(|it| format!("3.{it}")).collect();
+        format!(
+            "| {} | {} | {walk} | {passes} | {passed} | {} |",
+            self.release,
+            pythons.join(", "),
             failed.len()
-        ));
+        )
     }
-    text
 }
 
-/// `a, b and c`.
-fn listed(words: &[String]) -> String {
-    match words {
-        [] => "(none)".to_owned(),
-        [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+/// The table in Markdown. A kernel that is not among `rows` keeps the row that it
+/// has in `old`, an earlier table.
+pub(super) fn render(rows: &[Row], old: &str) -> String {
+    let mut text = "\
+        Written by `cargo xtask vm`: live tests in qemu, by software emulation.\n\n\
+        | Kernel | CPython | From frame to frame by | Waiting threads are looked at by | Tests passed | failed |\n\
+        |---|---|---|---|--:|--:|\n"
+        .to_owned();
+    for (name, _) in SUITES {
+        let new = rows.iter().find(|row| row.name == name).map(Row::line);
+        let start = format!("| {name}.");
+        let old = || old.lines().find(|line| line.starts_with(&start));
+        if let Some(line) = new.or_else(|| old().map(str::to_owned)) {
+            text.push_str(&line);
+            text.push('\n');
+        }
     }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(passed: u64, failed: &[&str]) -> Row {
+    fn row(name: &str, passed: u64, failed: &[&str]) -> Row {
         Row {
-            kernel: "5.10.0-9-amd64".to_owned(),
+            name: name.to_owned(),
+            release: format!("{name}.0-9-amd64"),
+            pythons: vec![10, 15],
             outcome: Outcome {
                 walk: "calls".to_owned(),
                 passes: "user space".to_owned(),
@@ -71,25 +79,31 @@ mod tests {
 
     #[test]
     fn a_row_says_how_the_kernel_does_it() {
-        let table = render(&[row(7, &["chain::a"])], &[]);
+        let table = render(&[row("5.10", 7, &["chain::a"])], "");
         let last = table.lines().last();
-        assert_eq!(
-            last,
-            Some("| 5.10.0-9-amd64 | calls | user space | 7 | 1 |")
+        let expected = "| 5.10.0-9-amd64 | 3.10, 3.15 | calls | user space | 7 | 1 |";
+        assert_eq!(last, Some(expected));
+    }
+
+    #[test]
+    fn kernels_that_were_not_booted_keep_their_rows() {
+        let all = render(
+            &[row("6.12", 1, &[]), row("5.10", 2, &[]), row("6.1", 3, &[])],
+            "",
         );
+        let again = render(&[row("6.1", 4, &[])], &all);
+        let counts: Vec<&str> = again
+            .lines()
+            .filter(|line| line.contains("amd64"))
+            .filter_map(|line| line.split(" | ").nth(4))
+            .collect();
+        assert_eq!(counts, ["2", "4", "1"]);
     }
 
     #[test]
     fn a_kernel_on_which_no_test_ran_has_failed() {
-        assert_eq!(row(1, &[]).failures().count(), 0);
-        assert_eq!(row(1, &["chain::a"]).failures().count(), 1);
-        assert_eq!(row(0, &[]).failures().count(), 1);
-    }
-
-    #[test]
-    fn words_are_listed_as_people_do() {
-        let words = ["a", "b", "c"].map(str::to_owned);
-        assert_eq!(listed(&words), "a, b and c");
-        assert_eq!(listed(&words[..1]), "a");
+        assert_eq!(row("6.1", 1, &[]).failures().count(), 0);
+        assert_eq!(row("6.1", 1, &["chain::a"]).failures().count(), 1);
+        assert_eq!(row("6.1", 0, &[]).failures().count(), 1);
     }
 }
