@@ -184,7 +184,8 @@ impl PassedTask {
     /// Whether a CPU executes it.
     #[inline(always)]
     pub(crate) fn is_running(self) -> bool {
-        self.field::<u32>(&TASK_ON_CPU) != 0
+        // An `int`, or a byte since Linux 7: its lowest byte in any case.
+        self.field::<u8>(&TASK_ON_CPU) != 0
     }
 
     /// The CPU that it is on or was on last.

@@ -24,7 +24,7 @@ use table::Row;
 
 /// How many times slower than hardware an emulated machine is taken to be: tests
 /// record so much longer, at so much lower rates.
-const SLOWNESS: u32 = 3;
+const SLOWNESS: u32 = 2;
 
 /// Samples of each interpreter that the tests for impossible stacks take.
 const ORACLE_SAMPLES: u32 = 1000;

@@ -8,8 +8,9 @@
 //! has records, which is the same on every kernel: arguments and exit statuses
 //! (`bad_input`), files and formats (`outputs`), signals to pyebpf (`signals`);
 //! what costs an emulated machine an hour: two thousand threads; what is the same
-//! again through another kind of child (`children`: one of four stays); and what
-//! compares counts with the speed of a real machine (`rate`).
+//! again through another kind of child (`children`: one of four stays); what
+//! compares counts with the speed of a real machine (`rate`); and what asks for more
+//! passes a second than an emulated one makes (`wall`: the impossible stacks).
 
 use std::path::Path;
 
@@ -65,12 +66,11 @@ const CPU: [Test; 16] = [
 
 /// Wall-clock mode. Before 5.18 the first of them run from user space as well,
 /// since there they do so by themselves.
-const WALL: [Test; 5] = [
+const WALL: [Test; 4] = [
     on_any("fallback::shows_the_same_without_the_task_iterator"),
     on_any("wall::a_thread_that_waits_is_one_row_with_its_state_and_line"),
     on_any("wall::a_stopped_process_says_so_and_keeps_its_stacks"),
     since(ITERATOR, "wall::a_fight_for_the_gil_is_not_one_for_a_lock"),
-    since(ITERATOR, "wall::no_stack_of_a_waiting_thread_is_impossible"),
 ];
 
 /// The tests for a kernel, by name.
