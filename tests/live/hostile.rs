@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::{Gid, chown, mkfifo};
 use tests::interpreters::Interpreter;
@@ -15,7 +16,7 @@ use tests::interpreters::Interpreter;
 use crate::dumped::run as run_dump;
 use crate::machine::{Machine, machine};
 use crate::ordinary::{ORDINARY, allow, open_directory, public};
-use crate::recording::{Finished, Recording, TIMELINE, record};
+use crate::recording::{Finished, Recording, TIMELINE, until_busy};
 use crate::scratch::Scratch;
 use crate::target::{Target, scripts};
 use crate::timeline::Timeline;
@@ -41,6 +42,23 @@ fn ordinary_target(machine: &Machine, directory: &Path, names: &[PathBuf]) -> Ta
     )
 }
 
+/// Records a target until all its functions have had turns, or more.
+fn record_turns(mut command: Command, target: &Target, names: usize) -> Finished {
+    command
+        .args(["-v", "--hz", "1000", "-o", TIMELINE, "--pid"])
+        .arg(target.pid().to_string());
+    let mut recording = Recording::spawn(command, Scratch::new());
+    recording.wait_until_it_samples();
+    let turns = u32::try_from(names).expect("a few") + 10;
+    until_busy(target.pid(), Duration::from_millis(30) * turns);
+    recording.signal(Signal::SIGINT);
+    recording.finish()
+}
+
+fn as_root(machine: &Machine) -> Command {
+    Command::new(&machine.pyebpf)
+}
+
 /// The texts of the sources of the function for the name at `place`; there must be
 /// rows of it.
 fn sources(timeline: &Timeline, place: usize) -> Vec<String> {
@@ -63,7 +81,6 @@ fn source_files_that_are_traps_are_left_alone() {
     let at = |name: &str| directory.path().join(name);
     lines(&at("good.py"), TEXT, 0o644);
     lines(&at("secret"), SECRET, 0o600);
-    // Of the group that root is in: it must not count for others.
     lines(&at("group_secret"), SECRET, 0o640);
     lines(&at("other_group"), SECRET, 0o640);
     chown(&at("other_group"), None, Some(Gid::from_raw(4242))).expect("root may");
@@ -110,7 +127,11 @@ fn source_files_that_are_traps_are_left_alone() {
     names.extend(["/dev/zero", "/dev/tty", "/proc/self/environ", "/proc/kmsg"].map(PathBuf::from));
     let target = ordinary_target(machine, directory.path(), &names);
     assert_eq!(target.ready["uid"], ORDINARY);
-    let timeline = record(machine, target.pid(), 1000, Duration::from_secs(2)).expect("it is");
+    // Groups that root may be in must not count for others.
+    let mut command = Command::new("setpriv");
+    command.args(["--groups", "0,4242"]).arg(&machine.pyebpf);
+    let finished = record_turns(command, &target, names.len());
+    let timeline = finished.timeline().expect("it is sampled");
     assert_eq!(sources(&timeline, 0), [TEXT]);
     for (place, name) in names.iter().enumerate().skip(1) {
         assert_eq!(sources(&timeline, place), [""], "{}", name.display());
@@ -129,7 +150,8 @@ fn what_the_kernel_makes_up_for_us_is_not_shown() {
         "/proc/self/maps",
     ];
     let target = Target::start(machine.interpreter(), "named_files.py", &names);
-    let timeline = record(machine, target.pid(), 1000, Duration::from_secs(1)).expect("it is");
+    let finished = record_turns(as_root(machine), &target, names.len());
+    let timeline = finished.timeline().expect("it is sampled");
     for (place, name) in names.iter().enumerate() {
         assert_eq!(sources(&timeline, place), [""], "{name}");
     }
@@ -158,9 +180,9 @@ fn links_stay_inside_the_root_of_the_target() {
     .expect("our directory");
     let names = ["/secret.py", "/absolute.py", "/out.py", "/up.py", &up].map(OsString::from);
     let target = Target::start_in_root(root.path(), public(machine), "named_files.py", &names);
-    let timeline = record(machine, target.pid(), 1000, Duration::from_secs(1));
+    let finished = record_turns(as_root(machine), &target, names.len());
     fs::remove_file(&outside).expect("it is ours");
-    let timeline = timeline.expect("it is sampled");
+    let timeline = finished.timeline().expect("it is sampled");
     for (place, expected) in [TEXT, TEXT, "", "", ""].into_iter().enumerate() {
         assert_eq!(sources(&timeline, place), [expected], "{:?}", names[place]);
     }
@@ -196,12 +218,6 @@ impl Drop for HangingDisk {
     }
 }
 
-fn record_for(machine: &Machine, pid: u32, more: &[&str]) -> Finished {
-    let pid = pid.to_string();
-    let arguments = [&["--hz", "1000", "--pid", &pid, "-d", "2"], more].concat();
-    Recording::start(machine, &arguments).finish()
-}
-
 #[test]
 fn a_file_system_that_hangs_costs_its_sources_and_no_more() {
     let Some(machine) = machine() else { return };
@@ -213,8 +229,10 @@ fn a_file_system_that_hangs_costs_its_sources_and_no_more() {
     names.extend((0..20).map(|number| disk.file(&format!("{number}.py"))));
     let target = Target::start(machine.interpreter(), "named_files.py", &names);
     let pid = target.pid().to_string();
-    let arguments = ["--hz", "1000", "--pid", &pid, "-d", "2"];
-    let mut recording = Recording::start(machine, &arguments);
+    let mut recording = Recording::start(machine, &["--hz", "1000", "--pid", &pid]);
+    recording.wait_until_it_samples();
+    until_busy(target.pid(), Duration::from_millis(30 * 31));
+    recording.signal(Signal::SIGINT);
     recording.wait_for_line("no answer in time");
     recording.wait_for_line("written: ");
     // The kernel does not let go of a thread before the file system answers.
@@ -239,9 +257,11 @@ fn a_program_that_hangs_is_left_out() {
     );
     let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let pids = format!("{},{}", hanging.pid(), target.pid());
-    let arguments = ["--hz", "500", "--pid", &pids, "-d", "1"];
-    let mut recording = Recording::start(machine, &arguments);
+    let mut recording = Recording::start(machine, &["--hz", "500", "--pid", &pids]);
     recording.wait_for_line("no answer within");
+    recording.wait_until_it_samples();
+    until_busy(target.pid(), Duration::from_millis(300));
+    recording.signal(Signal::SIGINT);
     recording.wait_for_line("written: ");
     disk.server.kill();
     let timeline = recording.finish().timeline().expect("a whole file");
@@ -260,7 +280,7 @@ fn no_name_of_a_target_reaches_the_terminal_as_it_is() {
     let interpreter = machine.interpreter();
     let mut target = Target::start_in::<&str>(directory.path(), interpreter, name, &[]);
     let pid = target.pid();
-    let finished = record_for(machine, pid, &[]);
+    let finished = record_turns(as_root(machine), &target, 1);
     assert!(finished.timeline().is_ok(), "{}", finished.errors);
     let mut printed = vec![finished.errors.clone().into_bytes()];
     let dump = run_dump(&machine.pyebpf, pid, &[]);
@@ -311,7 +331,7 @@ fn a_target_that_renames_its_program_is_still_known() {
                 fs::remove_file(directory.path().join("moved for a FIFO")).expect("ours");
             }
         }
-        let timeline = record(machine, target.pid(), 500, Duration::from_millis(500));
+        let timeline = record_turns(as_root(machine), &target, 1).timeline();
         let timeline = timeline.unwrap_or_else(|error| panic!("{way}: {error}"));
         assert!(timeline.count("shown") > 20, "{way}: {:?}", timeline.counts);
     }

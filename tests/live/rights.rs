@@ -80,6 +80,9 @@ fn with_capabilities(
     Recording::spawn(command, output).finish()
 }
 
+/// How long to record: as long as it takes on a machine that does much else.
+const LONG_ENOUGH: &str = "3";
+
 #[test]
 fn four_capabilities_are_enough_to_record() {
     let Some(machine) = machine() else { return };
@@ -87,7 +90,16 @@ fn four_capabilities_are_enough_to_record() {
     let pid = target.pid().to_string();
     let marks = Marks::of("known_chain.py");
     for way in WAYS {
-        let arguments = ["--hz", "500", "-d", "1", "--pid", &pid, "-o", TIMELINE];
+        let arguments = [
+            "--hz",
+            "500",
+            "-d",
+            LONG_ENOUGH,
+            "--pid",
+            &pid,
+            "-o",
+            TIMELINE,
+        ];
         let finished = with_capabilities(machine, way, &NEEDED, &arguments);
         let timeline = finished.timeline().expect("it is sampled");
         let rows: Vec<_> = timeline.stacks().collect();
@@ -117,7 +129,16 @@ fn four_capabilities_are_enough_for_what_waits() {
         command
             .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
             .arg(&program)
-            .args(["--mode", "wall", "--hz", "100", "-d", "1", "--pid", &pid])
+            .args([
+                "--mode",
+                "wall",
+                "--hz",
+                "100",
+                "-d",
+                LONG_ENOUGH,
+                "--pid",
+                &pid,
+            ])
             .args(["-o", TIMELINE])
             .env("PYEBPF_PASSES", passes);
         let output = Scratch::new();
@@ -209,7 +230,16 @@ fn an_ordinary_user_sees_no_secrets_of_others() {
             &names,
         );
         let pid = target.pid().to_string();
-        let arguments = ["--hz", "1000", "-d", "1", "--pid", &pid, "-o", TIMELINE];
+        let arguments = [
+            "--hz",
+            "1000",
+            "-d",
+            LONG_ENOUGH,
+            "--pid",
+            &pid,
+            "-o",
+            TIMELINE,
+        ];
         let finished = with_capabilities(machine, Way::File, &NEEDED, &arguments);
         let text = fs::read_to_string(finished.path(TIMELINE)).expect("it was written");
         Timeline::parse(&text).expect("a whole file");
@@ -401,7 +431,7 @@ fn root_writes_into_the_directory_of_another() {
     fs::set_permissions(directory.path(), mode).expect("root may");
     let output = directory.path().join(TIMELINE);
     let mut command = Command::new(&machine.pyebpf);
-    command.args(["--hz", "200", "-d", "1", "--pid"]);
+    command.args(["--hz", "200", "-d", LONG_ENOUGH, "--pid"]);
     command.arg(target.pid().to_string()).arg("-o").arg(&output);
     let finished = Recording::spawn(command, Scratch::new()).finish();
     assert!(finished.status.success(), "{}", finished.errors);
