@@ -42,6 +42,8 @@ pub enum Counter {
     ThreadTableFull = 14,
     /// Threads that a pass found off CPU, just after their sample of this tick.
     AlreadySampled = 15,
+    /// Programs that were started and are known to have no Python in them.
+    PlainPrograms = 16,
 }
 
 impl Counter {
@@ -49,7 +51,7 @@ impl Counter {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All counters, in index order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Taken,
         Self::Delivered,
         Self::LostRing,
@@ -66,6 +68,7 @@ impl Counter {
         Self::PassedRunning,
         Self::ThreadTableFull,
         Self::AlreadySampled,
+        Self::PlainPrograms,
     ];
 
     /// The name it has in machine-readable output.
@@ -87,6 +90,7 @@ impl Counter {
             Self::PassedRunning => "passed_running",
             Self::ThreadTableFull => "thread_table_full",
             Self::AlreadySampled => "already_sampled",
+            Self::PlainPrograms => "plain_programs",
         }
     }
 }

@@ -49,7 +49,8 @@ pub enum EntryKind {
     IsEntry = 1,
     /// `owner >= 3` is an entry frame; the last one is such (3.12 to 3.14).
     Owner = 2,
-    /// As `Owner`, and the last one is `tstate->base_frame` (from 3.15).
+    /// As `Owner`. The last one of a thread's own stack is `tstate->base_frame`, but
+    /// not that of a greenlet (from 3.15).
     BaseFrame = 3,
 }
 

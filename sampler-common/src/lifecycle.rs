@@ -34,6 +34,19 @@ impl LifecycleKind {
     }
 }
 
+/// The file that a program was started from, as the kernel tells files apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct ProgramId {
+    /// `inode.i_ino`.
+    pub inode: u64,
+    /// `super_block.s_dev`: not always what `stat` says of the same file.
+    pub device: u32,
+    /// `inode.i_generation`: another one when a file system gives an inode to
+    /// another file, where it counts that.
+    pub generation: u32,
+}
+
 /// One event in the life of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -54,8 +67,10 @@ pub struct LifecycleRecord {
     pub parent_tgid: u32,
     /// Of a thread that ended, its id; else 0.
     pub tid: u32,
-    /// Padding.
-    pub reserved: u32,
+    /// 1 for an exec of a program that was found to have no Python in it before.
+    pub is_plain: u32,
+    /// Of an exec, the program; else zeros.
+    pub program: ProgramId,
 }
 
-const _: () = assert!(size_of::<LifecycleRecord>() == 48);
+const _: () = assert!(size_of::<LifecycleRecord>() == 64);

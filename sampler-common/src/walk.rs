@@ -296,7 +296,7 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
         } else if kind == EntryKind::IsEntry as u8 {
             owner == 1
         } else {
-            kind == EntryKind::Owner as u8 && owner >= FIRST_ENTRY_OWNER
+            owner >= FIRST_ENTRY_OWNER
         }
     }
 

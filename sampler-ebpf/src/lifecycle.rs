@@ -10,12 +10,12 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use sampler_common::counter::Counter;
 use sampler_common::fingerprint::child_key;
-use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
+use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord, ProgramId};
 use sampler_common::process::{ProcessKey, ProcessState};
 use sampler_common::sample::RecordKind;
 
-use crate::maps::{PROCESSES, THREADS, Urgency, count, send};
-use crate::task::Task;
+use crate::maps::{PLAIN_PROGRAMS, PROCESSES, THREADS, Urgency, count, send};
+use crate::task::{Task, program_id};
 
 /// 1 when forked children are followed too. Set before loading.
 #[unsafe(no_mangle)]
@@ -24,6 +24,10 @@ static FOLLOW_CHILDREN: u32 = 1;
 /// 1 when programs that start in processes not followed so far are reported.
 #[unsafe(no_mangle)]
 static REPORT_ALL_EXECS: u32 = 1;
+
+/// 1 when a followed process that starts a program without Python is left alone.
+#[unsafe(no_mangle)]
+static LEAVE_PLAIN_PROGRAMS: u32 = 0;
 
 /// 1 when the ends of single threads are reported: their last rows would go on
 /// for ever where waiting threads are sampled. Set before loading.
@@ -56,24 +60,25 @@ fn process_fork(context: RawTracePointContext) -> i32 {
         count(Counter::ProcessTableFull);
         return 0;
     }
-    report(LifecycleRecord {
-        kind: RecordKind::Lifecycle as u32,
-        event: LifecycleKind::Fork as u32,
-        time,
-        key: config.key,
-        parent_key,
-        tgid: child,
-        parent_tgid: parent,
-        tid: 0,
-        reserved: 0,
-    })
+    // The child is sampled already. Only passes wait for user space to know it.
+    let urgency = if is_set(&REPORT_THREAD_EXITS) {
+        Urgency::Now
+    } else {
+        Urgency::Whenever
+    };
+    let mut record = event(LifecycleKind::Fork, config.key, child);
+    record.time = time;
+    record.parent_key = parent_key;
+    record.parent_tgid = parent;
+    report_with(record, urgency)
 }
 
 /// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`.
 ///
 /// A followed process goes on being followed, as a new life that has no known
 /// interpreter yet; so what it forks before user space has looked at it is
-/// followed as well.
+/// followed as well. On a whole host, a program that never had Python in it is
+/// left alone at once: hosts start hundreds of those a second.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn process_exec(context: RawTracePointContext) -> i32 {
     let Some((_, tgid)) = task(&context, 0).ids() else {
@@ -84,9 +89,19 @@ fn process_exec(context: RawTracePointContext) -> i32 {
     if tgid == 0 {
         return 0;
     }
+    let program = program_id(argument(&context, 2));
+    let is_plain = PLAIN_PROGRAMS.get_ptr(program).is_some();
+    if is_plain {
+        count(Counter::PlainPrograms);
+        if is_set(&LEAVE_PLAIN_PROGRAMS) {
+            return leave(tgid);
+        }
+    }
     let mut record = event(LifecycleKind::Exec, ProcessKey(0), tgid);
+    record.program = program;
+    record.is_plain = u32::from(is_plain);
     let Some(config) = PROCESSES.get_ptr(tgid) else {
-        return if is_set(&REPORT_ALL_EXECS) {
+        return if is_set(&REPORT_ALL_EXECS) && !is_plain {
             report(record)
         } else {
             0
@@ -103,7 +118,12 @@ fn process_exec(context: RawTracePointContext) -> i32 {
         count(Counter::ProcessTableFull);
         return 0;
     }
-    report(record)
+    let urgency = if is_plain {
+        Urgency::Whenever
+    } else {
+        Urgency::Now
+    };
+    report_with(record, urgency)
 }
 
 /// `sched_process_exit(struct task_struct *p)`, once for every thread.
@@ -122,11 +142,17 @@ fn process_exit(context: RawTracePointContext) -> i32 {
     if task.live_threads().is_none_or(|live| live != 0) {
         return thread_exit(tid, tgid);
     }
+    leave(tgid)
+}
+
+/// Follows a process no longer, and says so if it was followed.
+#[inline(always)]
+fn leave(tgid: u32) -> i32 {
     let key = forget(tgid);
     if key == ProcessKey(0) {
         return 0;
     }
-    report(event(LifecycleKind::Exit, key, tgid))
+    report_with(event(LifecycleKind::Exit, key, tgid), Urgency::Whenever)
 }
 
 /// A thread ended while others of its process go on.
@@ -147,10 +173,15 @@ fn thread_exit(tid: u32, tgid: u32) -> i32 {
 }
 
 #[inline(always)]
-fn task(context: &RawTracePointContext, argument: usize) -> Task {
+fn task(context: &RawTracePointContext, index: usize) -> Task {
+    Task::from_pointer(argument(context, index))
+}
+
+#[inline(always)]
+fn argument(context: &RawTracePointContext, index: usize) -> u64 {
     // SAFETY: the context of a raw tracepoint is an array of 64-bit arguments,
-    // of which these tracepoints have at least `argument + 1`.
-    Task::from_pointer(unsafe { *context.as_ptr().cast::<u64>().add(argument) })
+    // of which these tracepoints have at least `index + 1`.
+    unsafe { *context.as_ptr().cast::<u64>().add(index) }
 }
 
 /// Takes a process out of the table; its key, or 0 when it was not there.
@@ -178,7 +209,12 @@ fn event(event: LifecycleKind, key: ProcessKey, tgid: u32) -> LifecycleRecord {
         tgid,
         parent_tgid: 0,
         tid: 0,
-        reserved: 0,
+        is_plain: 0,
+        program: ProgramId {
+            inode: 0,
+            device: 0,
+            generation: 0,
+        },
     }
 }
 

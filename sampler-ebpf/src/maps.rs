@@ -14,6 +14,7 @@ use sampler_common::code_cache::CodeCache;
 use sampler_common::counter::Counter;
 use sampler_common::describe::Windows;
 use sampler_common::known::{BUCKET_COUNT, Bucket};
+use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::ProcessConfig;
 use sampler_common::sample::SampleRecord;
 use sampler_common::thread_state::Search;
@@ -33,6 +34,10 @@ static RECORDS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 /// The processes that are followed, by thread group id.
 #[map(name = "PROCESSES")]
 pub(crate) static PROCESSES: HashMap<u32, ProcessConfig> = HashMap::with_max_entries(16384, 0);
+
+/// Programs that were found to have no Python in them. Only user space writes.
+#[map(name = "PLAIN_PROGRAMS")]
+pub(crate) static PLAIN_PROGRAMS: HashMap<ProgramId, u8> = HashMap::with_max_entries(8192, 0);
 
 /// The code objects that user space has the names of. Only user space writes.
 #[map(name = "KNOWN")]

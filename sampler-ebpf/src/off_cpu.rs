@@ -142,6 +142,10 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         // now: then that one's start time differs, and it is looked at anew.
         Some(seen) => unsafe { *seen = now },
         None if THREADS.insert(tid, now, 0).is_err() => count(Counter::ThreadTableFull),
+        // Its end takes it out of the table, and may just have done so.
+        None if task.is_exiting() => {
+            let _ = THREADS.remove(tid);
+        }
         None => {}
     }
 }

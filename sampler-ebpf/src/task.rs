@@ -1,9 +1,10 @@
-//! Fields of the kernel's `task_struct`. It refuses to know their offsets: user
+//! Fields of the kernel's `task_struct` and of the file of a program. It refuses to know their offsets: user
 //! space reads them from the kernel's own BTF and sets them before loading,
 //! since rustc emits no relocations for them.
 
 use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
+use sampler_common::lifecycle::ProgramId;
 use sampler_common::sample::Comm;
 
 use crate::namespace;
@@ -44,6 +45,18 @@ offsets! {
     TASK_SIGNAL
     /// `signal_struct.live`: threads that have not exited.
     SIGNAL_LIVE
+    /// `linux_binprm.file`: of the program that is started.
+    PROGRAM_FILE
+    /// `file.f_inode`.
+    FILE_INODE
+    /// `inode.i_ino`.
+    INODE_NUMBER
+    /// `inode.i_generation`.
+    INODE_GENERATION
+    /// `inode.i_sb`.
+    INODE_FILE_SYSTEM
+    /// `super_block.s_dev`.
+    FILE_SYSTEM_DEVICE
 }
 
 #[inline(always)]
@@ -51,6 +64,28 @@ pub(crate) fn offset(of: &'static u32) -> u64 {
     // SAFETY: a reference is valid to read; volatile, since the loader replaces
     // the value that the compiler sees.
     u64::from(unsafe { core::ptr::read_volatile(of) })
+}
+
+/// The file that `program`, a `struct linux_binprm`, is started from. Zeros where
+/// that cannot be read.
+#[inline(always)]
+pub(crate) fn program_id(program: u64) -> ProgramId {
+    let read = || {
+        let pointer =
+            |base: u64, of: &'static u32| Task::read::<u64>(base.wrapping_add(offset(of)));
+        let inode = pointer(pointer(program, &PROGRAM_FILE)?, &FILE_INODE)?;
+        let file_system = pointer(inode, &INODE_FILE_SYSTEM)?;
+        Some(ProgramId {
+            inode: pointer(inode, &INODE_NUMBER)?,
+            device: Task::read(file_system.wrapping_add(offset(&FILE_SYSTEM_DEVICE)))?,
+            generation: Task::read(inode.wrapping_add(offset(&INODE_GENERATION)))?,
+        })
+    };
+    read().unwrap_or(ProgramId {
+        inode: 0,
+        device: 0,
+        generation: 0,
+    })
 }
 
 /// A kernel pointer to a task.

@@ -8,20 +8,21 @@
 //! ([`Role::Looking`]), which the asking thread then needs no more.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cpython::discovery::Discovery;
+use crate::cpython::discovery::{Discovery, Looked};
 use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
 use crate::patient::{Patience, Patient, Unanswered};
 use crate::privileges::Role;
 use crate::process::cgroup::Cgroups;
 use crate::process::files::FileView;
-use crate::process::identity::ProcessIdentity;
+use crate::process::identity::{ProcessError, ProcessIdentity, running_pids};
 use crate::process::memory::ProcessMemory;
+use crate::process::vitals;
 
 /// The first look at a process reads all programs that it has mapped: tens of
 /// milliseconds, on a machine that is not too busy.
@@ -92,14 +93,48 @@ impl Scout {
     /// # Errors
     /// Also when the process makes us wait.
     pub fn inspect(&self, tgid: u32) -> Result<Instance, Refusal> {
-        let answer = self.ask(tgid, move |discovery| discovery.inspect(tgid));
-        answer.unwrap_or_else(|silence| {
-            Err(Refusal::Unreadable {
+        self.look(tgid).found
+    }
+
+    /// As [`Discovery::look`].
+    pub fn look(&self, tgid: u32) -> Looked {
+        let answer = self.ask(tgid, move |discovery| discovery.look(tgid));
+        answer.unwrap_or_else(|silence| Looked {
+            found: Err(Refusal::Unreadable {
                 pid: tgid,
                 path: "its memory and programs".into(),
                 reason: silence.to_string(),
-            })
+            }),
+            is_plain_program: false,
         })
+    }
+
+    /// When each of these processes started, as [`vitals::start_time`] says; those
+    /// that nothing is known of are left out.
+    pub fn start_times(&self, tgids: Vec<u32>) -> HashMap<u32, Result<u64, ProcessError>> {
+        let times = self.ask(std::process::id(), move |_| {
+            let times = tgids.into_iter();
+            times.map(|tgid| (tgid, vitals::start_time(tgid))).collect()
+        });
+        times.unwrap_or_default()
+    }
+
+    /// When the process started; `None` when it has ended, or does not let us know.
+    pub fn start_time(&self, tgid: u32) -> Option<u64> {
+        self.start_times(vec![tgid]).remove(&tgid)?.ok()
+    }
+
+    /// How much code these processes have mapped, as [`vitals::mapped_code`] says;
+    /// without a list, all processes.
+    pub fn mapped_code(&self, tgids: Option<Vec<u32>>) -> Vec<(u32, Option<u64>)> {
+        let codes = self.ask(std::process::id(), move |_| {
+            let tgids = tgids.unwrap_or_else(|| running_pids().unwrap_or_default());
+            let codes = tgids.into_iter();
+            codes
+                .map(|tgid| (tgid, vitals::mapped_code(tgid).ok().flatten()))
+                .collect()
+        });
+        codes.unwrap_or_default()
     }
 
     /// Who the process is; `None` when it is gone or does not let us know.

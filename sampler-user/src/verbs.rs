@@ -188,6 +188,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
     let options = KernelOptions {
         follow_children: true,
         report_all_execs: true,
+        leave_plain_programs: true,
         ring_bytes: 1 << 16,
         passes: Some(10),
         stepping: SteppingChoice::of_environment(),

@@ -63,9 +63,7 @@ impl Anatomy {
                 shown: is_shown.then_some(shown),
                 has_end_mark: kind == EntryKind::None as u8
                     || kind == EntryKind::IsEntry as u8 && owner == 1
-                    || kind == EntryKind::Owner as u8 && is_entry
-                    || kind == EntryKind::BaseFrame as u8
-                        && address == word(thread_state, layout.thread.base_frame),
+                    || kind >= EntryKind::Owner as u8 && is_entry,
             });
             shown += usize::from(is_shown);
             address = frame.u64_at(layout.frame.previous);

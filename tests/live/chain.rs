@@ -1,11 +1,16 @@
 //! A chain of calls that is known: module, f, g, h.
 
+use std::process::Command;
 use std::time::Duration;
+
+use tests::interpreters::Interpreter;
 
 use crate::machine::machine;
 use crate::marks::{Marks, names};
-use crate::recording::{Walk, record_walking};
+use crate::recording::{Walk, record, record_walking};
+use crate::scratch::Scratch;
 use crate::target::Target;
+use crate::timeline::Timeline;
 
 /// The share of rows that must show the whole chain.
 const RIGHT: f64 = 0.99;
@@ -27,39 +32,68 @@ fn shows_a_known_chain(title: &str, walk: Walk) {
         let target = Target::start::<&str>(interpreter, "known_chain.py", &[]);
         let duration = Duration::from_millis(1000);
         let timeline = record_walking(machine, target.pid(), 500, duration, walk)?;
-        let rows: Vec<_> = timeline.stacks().collect();
-        let expected = ["<module>", "f", "g", "h"];
-        let right = rows
-            .iter()
-            .filter(|row| names(row) == expected && marks.check(row, |_| false).is_ok())
-            .count();
-        if (right as f64) < RIGHT * rows.len() as f64 || rows.len() < 20 {
-            let wrong = rows
-                .iter()
-                .find_map(|row| marks.check(row, |_| false).err());
-            return Err(format!(
-                "{right} of {} rows are right: {wrong:?}",
-                rows.len()
-            ));
-        }
         let shown = timeline.count("shown");
         // What the kernel had moved at that moment is for no walk to read.
         let faults = timeline.counts.get("fault").copied().unwrap_or(0);
         let delivered = shown + timeline.count("refused") - faults.min(shown / 20);
-        if (shown as f64) < RIGHT * delivered as f64 || timeline.count("unknown_frames") > 0 {
+        if (shown as f64) < RIGHT * delivered as f64 {
             return Err(format!("what was counted: {:?}", timeline.counts));
         }
-        let threads: Vec<_> = timeline
-            .threads
-            .iter()
-            .map(|it| (it.pid, it.name.as_str()))
-            .collect();
-        if threads != [(target.pid(), "MainThread")] {
-            return Err(format!("its threads are {threads:?}"));
-        }
-        Ok(format!(
-            "{right} of {} rows, {shown} of {delivered} samples",
-            rows.len()
-        ))
+        let said = check_known_chain(&timeline, target.pid(), &marks)?;
+        Ok(format!("{said}, {shown} of {delivered} samples"))
     });
+}
+
+#[test]
+fn shows_a_virtual_environment() {
+    let Some(machine) = machine() else { return };
+    let marks = Marks::of("known_chain.py");
+    let directory = Scratch::new();
+    let place = directory.path().join("environment");
+    let mut venv = Command::new(&machine.interpreter().path);
+    venv.args(["-m", "venv", "--without-pip"]).arg(&place);
+    assert!(venv.status().expect("it ran before").success());
+    let interpreter = Interpreter {
+        path: place.join("bin/python"),
+        ..machine.interpreter().clone()
+    };
+    let target = Target::start::<&str>(&interpreter, "known_chain.py", &[]);
+    let timeline = record(machine, target.pid(), 500, Duration::from_millis(600));
+    check_known_chain(&timeline.expect("a timeline"), target.pid(), &marks).expect("the chain");
+}
+
+/// Whether a timeline shows the process `pid` in the chain of `known_chain.py`,
+/// in one thread, and no other process.
+pub(crate) fn check_known_chain(
+    timeline: &Timeline,
+    pid: u32,
+    marks: &Marks,
+) -> Result<String, String> {
+    let rows: Vec<_> = timeline.stacks().collect();
+    let expected = ["<module>", "f", "g", "h"];
+    let right = rows
+        .iter()
+        .filter(|row| names(row) == expected && marks.check(row, |_| false).is_ok())
+        .count();
+    if (right as f64) < RIGHT * rows.len() as f64 || rows.len() < 20 {
+        let wrong = rows
+            .iter()
+            .find_map(|row| marks.check(row, |_| false).err());
+        return Err(format!(
+            "{right} of {} rows are right: {wrong:?}",
+            rows.len()
+        ));
+    }
+    if timeline.count("unknown_frames") > 0 {
+        return Err(format!("what was counted: {:?}", timeline.counts));
+    }
+    let threads: Vec<_> = timeline
+        .threads
+        .iter()
+        .map(|it| (it.pid, it.name.as_str()))
+        .collect();
+    if threads != [(pid, "MainThread")] {
+        return Err(format!("its threads are {threads:?}"));
+    }
+    Ok(format!("{right} of {} rows", rows.len()))
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 
 use crate::target::scripts;
 use crate::timeline::{Frame, Row};
@@ -20,8 +21,13 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub(crate) fn of(script: &str) -> Self {
-        let path = scripts().join(script);
-        let text = fs::read_to_string(&path).expect("it is part of the repository");
+        Self::of_copy(script, &scripts().join(script))
+    }
+
+    /// Those of a script that runs as another file.
+    pub(crate) fn of_copy(script: &str, path: &Path) -> Self {
+        let text = fs::read_to_string(scripts().join(script));
+        let text = text.expect("it is part of the repository");
         let mut lines: HashMap<u32, Vec<_>> = HashMap::new();
         for (number, line) in (1..).zip(text.lines()) {
             let here = lines.entry(number).or_default();

@@ -142,6 +142,12 @@ impl Recording {
         kill(Pid::from_raw(pid), signal).expect("it is our child");
     }
 
+    /// Counts the time that it may still take from now on: what it records had no
+    /// fixed duration.
+    pub(crate) fn be_patient(&mut self) {
+        self.deadline = Instant::now() + PATIENCE * slowness();
+    }
+
     /// Waits until it samples.
     pub(crate) fn wait_until_it_samples(&mut self) {
         self.wait_for_line(STARTED);
@@ -154,6 +160,26 @@ impl Recording {
                 Some(line) if line.contains(text) => return,
                 Some(_) => {}
                 None => panic!("pyebpf never said {text:?}:\n{}", self.errors),
+            }
+        }
+    }
+
+    /// Asks for snapshots until one of them shows what is wanted.
+    ///
+    /// # Panics
+    /// When none does in time.
+    pub(crate) fn wait_until_it_shows(&mut self, wanted: impl Fn(&Timeline) -> bool) {
+        if !self.errors.contains(STARTED) {
+            self.wait_until_it_samples();
+        }
+        self.be_patient();
+        loop {
+            self.signal(Signal::SIGUSR1);
+            self.wait_for_line("snapshot in");
+            let text = fs::read_to_string(self.directory.path().join(TIMELINE));
+            let text = text.expect("it was said to be there");
+            if Timeline::parse(&text).is_ok_and(|timeline| wanted(&timeline)) {
+                return self.be_patient();
             }
         }
     }

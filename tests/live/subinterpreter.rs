@@ -34,3 +34,35 @@ fn shows_code_in_a_subinterpreter() {
         Ok(format!("{rows} rows, {shown} samples, {refused} refused"))
     });
 }
+
+#[test]
+fn shows_two_subinterpreters_at_once() {
+    let Some(machine) = machine() else { return };
+    machine.with_each("two subinterpreters", |interpreter| {
+        // From 3.12 on each has a lock of its own, and they run side by side.
+        if interpreter.minor < 12 {
+            return Ok("not run: they take turns".to_owned());
+        }
+        let mut target = Target::start(interpreter, "subinterpreter.py", &["two"]);
+        if target.ready["available"] == false {
+            return Ok("not run: this interpreter has no module for them".to_owned());
+        }
+        target.next_line();
+        let timeline = record(machine, target.pid(), 500, Duration::from_millis(700))?;
+        let mut threads = 0;
+        for thread in timeline.threads.iter().filter(|it| it.tid != it.pid) {
+            threads += 1;
+            for row in thread.stacks() {
+                let names = crate::marks::names(row);
+                if !names.ends_with(&["<module>", "inside", "busy_inside"]) {
+                    return Err(format!("a row shows {names:?}"));
+                }
+            }
+        }
+        let (shown, refused) = (timeline.count("shown"), timeline.count("refused"));
+        if threads != 2 || refused * 20 > shown || timeline.count("unknown_frames") > 0 {
+            return Err(format!("{threads} threads, {:?}", timeline.counts));
+        }
+        Ok(format!("{shown} samples, {refused} refused"))
+    });
+}

@@ -95,21 +95,31 @@ impl Target {
         Self::spawn(&mut command)
     }
 
-    /// Starts what `command` runs, which must be a script at last.
+    /// Starts what `command` runs, and waits until it says that it is ready.
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut target = Self::run_silent(command);
+        target.ready = target.next_line();
+        target
+    }
+
+    /// As [`Self::spawn`].
+    pub(crate) fn run(mut command: Command) -> Self {
+        Self::spawn(&mut command)
+    }
+
+    /// Starts what `command` runs, which says nothing.
+    pub(crate) fn run_silent(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the interpreter ran before");
-        let mut target = Self {
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self {
             input: child.stdin.take().expect("it was asked for"),
             output: BufReader::new(child.stdout.take().expect("it was asked for")),
             child,
             ready: Value::Null,
-        };
-        target.ready = target.next_line();
-        target
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -154,6 +164,14 @@ impl Drop for Target {
     }
 }
 
+/// The command that runs a program.
+pub(crate) fn program_command(program: &Path) -> Command {
+    // What else runs here must not take the time that is measured.
+    let mut command = Command::new("nice");
+    command.args(["-n", "-19"]).arg(program);
+    command
+}
+
 /// The command that runs a script.
 pub(crate) fn command<A: AsRef<OsStr>>(
     directory: &Path,
@@ -161,11 +179,8 @@ pub(crate) fn command<A: AsRef<OsStr>>(
     script: &str,
     arguments: &[A],
 ) -> Command {
-    // What else runs here must not take the time that is measured.
-    let mut command = Command::new("nice");
+    let mut command = program_command(&interpreter.path);
     command
-        .args(["-n", "-19"])
-        .arg(&interpreter.path)
         .arg(directory.join(script))
         .args(arguments)
         .env("PYEBPF_SCRIPTS", directory)

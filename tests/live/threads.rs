@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::machine::machine;
-use crate::recording::record;
+use crate::recording::{Recording, record};
 use crate::target::Target;
+use crate::timeline::Timeline;
 
 #[test]
 fn shows_fifty_threads_by_name() {
@@ -39,4 +42,33 @@ fn shows_fifty_threads_by_name() {
         }
         Ok(format!("{} threads", known.len()))
     });
+}
+
+#[test]
+fn shows_a_name_that_changes() {
+    let Some(machine) = machine() else { return };
+    let has = |timeline: &Timeline, name: &str| timeline.threads.iter().any(|it| it.name == name);
+    let mut target = Target::start::<&str>(machine.interpreter(), "renamed_thread.py", &[]);
+    let pid = target.pid().to_string();
+    let mut recording = Recording::start(machine, &["--hz", "100", "--pid", &pid]);
+    recording.wait_until_it_shows(|timeline| has(timeline, "before"));
+    // By now its name is rarely asked for, if that depends on its samples alone.
+    crate::recording::until_busy(target.pid(), Duration::from_millis(1500));
+    target.say("after");
+    target.next_line();
+    recording.wait_until_it_shows(|timeline| has(timeline, "after"));
+    recording.signal(Signal::SIGINT);
+    let timeline = recording.finish().timeline().expect("a timeline");
+    let of = |name: &str| {
+        let mut found = timeline.threads.iter().filter(|it| it.name == name);
+        match (found.next(), found.next()) {
+            (Some(thread), None) => thread,
+            _ => panic!("not one thread {name}"),
+        }
+    };
+    let (before, after) = (of("before"), of("after"));
+    let end = before.rows.last().map_or(0.0, |row| row.time);
+    let begin = after.rows.first().map_or(0.0, |row| row.time);
+    assert_eq!((before.tid, before.ident), (after.tid, after.ident));
+    assert!(end <= begin, "{before:?} does not go over into {after:?}");
 }

@@ -36,6 +36,7 @@ fn assert_little_to_do(stepping: SteppingChoice, sampler: &str, pid_namespace: O
     let mut kernel = Kernel::load(KernelOptions {
         follow_children: true,
         report_all_execs: true,
+        leave_plain_programs: true,
         ring_bytes: 1 << 16,
         passes: Some(10),
         stepping,

@@ -1,6 +1,10 @@
-"""Runs busy code in a subinterpreter, or says that it has none."""
+"""Runs busy code in a subinterpreter, or says that it has none.
+
+subinterpreter.py two: in two at once, each in a thread of its own.
+"""
 import json
 import sys
+import threading
 
 try:
     import _interpreters as interpreters
@@ -30,5 +34,11 @@ def enter():
 
 if interpreters is None:
     print(json.dumps({"available": False}), flush=True)
+elif sys.argv[1:] == ["two"]:
+    threads = [threading.Thread(target=enter, name=name) for name in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 else:
     enter()

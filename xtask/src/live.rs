@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::workspace::Workspace;
-use crate::{cargo, interpreters, process, sudo};
+use crate::{cargo, interpreters, live_packages, process, sudo};
 
 /// Set to 1 where a live test that cannot run has failed.
 const REQUIRE: &str = "PYEBPF_REQUIRE_BPF";
@@ -28,14 +28,16 @@ pub(crate) fn command(
     target: &str,
     binary: &Path,
     pythons: &OsStr,
+    packages: &Path,
 ) -> anyhow::Result<Command> {
     let program = build(workspace, package, target)?;
     let required = env::var_os(REQUIRE).unwrap_or_default();
     let inherited = |name: &str| env::var_os(name).unwrap_or_default();
-    let variables: [(&str, OsString); 6] = [
+    let variables: [(&str, OsString); 7] = [
         (REQUIRE, required),
         (interpreters::VARIABLE, pythons.to_owned()),
         ("PYEBPF_BIN", binary.into()),
+        (live_packages::VARIABLE, packages.into()),
         ("PATH", inherited("PATH")),
         ("HOME", inherited("HOME")),
         ("RUST_BACKTRACE", inherited("RUST_BACKTRACE")),

@@ -15,6 +15,7 @@ mod hot;
 mod interpreters;
 mod linker;
 mod live;
+mod live_packages;
 mod packages;
 mod process;
 mod readers;

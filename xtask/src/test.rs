@@ -13,7 +13,9 @@ use crate::readers::Readers;
 use crate::roots::RootPython;
 use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
-use crate::{build, cargo, fuzz, interpreters, live, packages, process, roots, viewer};
+use crate::{
+    build, cargo, fuzz, interpreters, live, live_packages, packages, process, roots, viewer,
+};
 
 /// The workspace member whose integration tests these are.
 const TESTS: &str = "tests";
@@ -186,7 +188,8 @@ fn live_tests(workspace: &Workspace, binary: &Path, roots: &[RootPython], tally:
     }
     tally.step("live tests", || {
         let pythons = interpreters::for_live_tests(roots)?;
-        let command = || live::command(workspace, TESTS, LIVE, binary, &pythons);
+        let packages = live_packages::find_or_install(workspace, &pythons)?;
+        let command = || live::command(workspace, TESTS, LIVE, binary, &pythons, &packages);
         let counts = counted(&mut command()?)?;
         if counts.failures.is_empty() {
             return Ok(counts);

@@ -17,6 +17,7 @@ use super::known_code::KnownCode;
 use super::locked_memory::LockedMemory;
 use super::namespace_offsets;
 use super::passes::Passes;
+use super::plain_programs::PlainProgramTable;
 use super::processes::ProcessTable;
 use super::ring::RecordRing;
 use super::stepping::{Stepping, SteppingChoice};
@@ -103,6 +104,8 @@ pub struct KernelOptions {
     pub follow_children: bool,
     /// Report every program that starts on the host, not only followed ones.
     pub report_all_execs: bool,
+    /// Follow no process on that starts a program without Python, nor its children.
+    pub leave_plain_programs: bool,
     /// Size of the ring buffer: a power of two, at least a page.
     pub ring_bytes: u32,
     /// Prepare passes over threads that are off CPU, one for each tick of this
@@ -128,6 +131,8 @@ pub struct KernelMaps {
     pub records: RecordRing,
     /// The processes it samples.
     pub processes: ProcessTable,
+    /// The programs whose starts it does not tell.
+    pub plain_programs: PlainProgramTable,
     /// The code objects it need not describe any more.
     pub known: KnownCode,
     /// Its statistics.
@@ -152,6 +157,7 @@ impl Kernel {
         };
         let follow_children = u32::from(options.follow_children);
         let report_all_execs = u32::from(options.report_all_execs);
+        let leave_plain_programs = u32::from(options.leave_plain_programs);
         let report_thread_exits = u32::from(options.passes.is_some());
         let half_period = 500_000_000 / options.passes.unwrap_or(1).max(1);
         let mut loader = EbpfLoader::new();
@@ -159,6 +165,7 @@ impl Kernel {
             .verifier_log_level(VerifierLogLevel::STATS)
             .override_global("FOLLOW_CHILDREN", &follow_children, true)
             .override_global("REPORT_ALL_EXECS", &report_all_execs, true)
+            .override_global("LEAVE_PLAIN_PROGRAMS", &leave_plain_programs, true)
             .override_global("HALF_PERIOD", &half_period, true)
             .override_global("REPORT_THREAD_EXITS", &report_thread_exits, true)
             .map_max_entries("RECORDS", options.ring_bytes);
@@ -208,6 +215,9 @@ impl Kernel {
             records: RecordRing::new(RingBuf::try_from(take("RECORDS")?).map_err(bad)?)
                 .map_err(|error| failed("wait for the kernel side's records", &error))?,
             processes: ProcessTable::new(HashMap::try_from(take("PROCESSES")?).map_err(bad)?),
+            plain_programs: PlainProgramTable::new(
+                HashMap::try_from(take("PLAIN_PROGRAMS")?).map_err(bad)?,
+            ),
             known: KnownCode::new(Array::try_from(take("KNOWN")?).map_err(bad)?),
             counters: Counters::new(PerCpuArray::try_from(take("COUNTERS")?).map_err(bad)?),
         })

@@ -10,6 +10,7 @@ pub mod known_code;
 mod locked_memory;
 mod namespace_offsets;
 pub mod passes;
+pub mod plain_programs;
 pub mod processes;
 pub mod ring;
 pub mod stepping;

@@ -1,5 +1,5 @@
-//! The fields of `task_struct` that the kernel side reads, found in the kernel's
-//! types. It refuses to know what they are read for.
+//! The fields of `task_struct`, and of a program's file, that the kernel side
+//! reads, found in the kernel's types. It refuses to know what they are read for.
 
 use super::kernel_types::{KernelTypes, KernelTypesError};
 
@@ -8,7 +8,7 @@ use super::kernel_types::{KernelTypes, KernelTypesError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskOffsets {
     /// Name of the global, and its value.
-    pub globals: [(&'static str, u32); 13],
+    pub globals: [(&'static str, u32); 19],
 }
 
 impl TaskOffsets {
@@ -22,6 +22,7 @@ impl TaskOffsets {
             // Before Linux 5.14.
             .or_else(|_| types.field_offset("task_struct", "state"))?;
         let field = |name| types.field_offset("task_struct", name);
+        let inode = |name| types.field_offset("inode", name);
         let cpu = field("thread_info.cpu").or_else(|_| field("cpu"))?;
         Ok(Self {
             globals: [
@@ -38,6 +39,15 @@ impl TaskOffsets {
                 ("TASK_START_TIME", field("start_boottime")?),
                 ("TASK_SIGNAL", field("signal")?),
                 ("SIGNAL_LIVE", types.field_offset("signal_struct", "live")?),
+                ("PROGRAM_FILE", types.field_offset("linux_binprm", "file")?),
+                ("FILE_INODE", types.field_offset("file", "f_inode")?),
+                ("INODE_NUMBER", inode("i_ino")?),
+                ("INODE_GENERATION", inode("i_generation")?),
+                ("INODE_FILE_SYSTEM", inode("i_sb")?),
+                (
+                    "FILE_SYSTEM_DEVICE",
+                    types.field_offset("super_block", "s_dev")?,
+                ),
             ],
         })
     }

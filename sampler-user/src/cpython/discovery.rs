@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sampler_common::memory::UserMemory;
 
 use crate::cpython::instance::{CLibrary, Instance};
+use crate::cpython::other_pythons::other_python;
 use crate::cpython::refusal::Refusal;
 use crate::cpython::runtime::{Runtime, RuntimeError};
 use crate::process::elf::{ElfError, ElfFile, Segments};
@@ -26,7 +27,13 @@ const MAX_FILES_OF_PROCESS: usize = 4096;
 #[derive(Debug)]
 enum Verdict {
     /// No interpreter.
-    Nothing,
+    Nothing {
+        /// A program that loads a library of Python's before it begins, or whose
+        /// work is to load other programs.
+        loads_python: bool,
+    },
+    /// One that is not CPython: its name.
+    Other(&'static str),
     /// One that can be sampled.
     Interpreter(Arc<Runtime>, Segments),
     /// One that cannot, or a file that cannot be judged.
@@ -39,8 +46,28 @@ pub struct Discovery {
     files: HashMap<FileIdentity, Verdict>,
 }
 
-/// An interpreter in one mapping: the build, and what was added to its addresses.
-type Found = (Arc<Runtime>, u64);
+/// What is in one mapping.
+enum Judged {
+    /// The build of an interpreter, and what was added to its addresses.
+    Interpreter(Arc<Runtime>, u64),
+    /// An implementation that is not CPython.
+    Other(&'static str),
+    /// No interpreter.
+    Nothing {
+        /// As [`Verdict::Nothing`] says.
+        loads_python: bool,
+    },
+}
+
+/// What a look at a process gave.
+#[derive(Debug)]
+pub struct Looked {
+    /// Its interpreter.
+    pub found: Result<Instance, Refusal>,
+    /// Its program has no interpreter and loads none before it begins; it may
+    /// still do so later.
+    pub is_plain_program: bool,
+}
 
 impl Discovery {
     /// Nothing remembered yet.
@@ -56,6 +83,20 @@ impl Discovery {
     /// # Errors
     /// [`Refusal`], of which [`Refusal::NotPython`] is the ordinary one.
     pub fn inspect(&mut self, pid: u32) -> Result<Instance, Refusal> {
+        self.look(pid).found
+    }
+
+    /// As [`Self::inspect`], and what the program itself lets expect.
+    pub fn look(&mut self, pid: u32) -> Looked {
+        let mut is_plain_program = false;
+        let found = self.search(pid, &mut is_plain_program);
+        Looked {
+            found,
+            is_plain_program,
+        }
+    }
+
+    fn search(&mut self, pid: u32, is_plain_program: &mut bool) -> Result<Instance, Refusal> {
         let maps = read_maps(pid).map_err(Refusal::of_process)?;
         let files = program_files(&maps);
         let program = program_inode(pid);
@@ -65,10 +106,15 @@ impl Discovery {
         for mapping in files {
             let is_program = Some(mapping.inode) == program;
             match self.judge(pid, mapping) {
-                Ok(Some((runtime, bias))) => {
+                Ok(Judged::Interpreter(runtime, bias)) => {
                     found.push(Instance::new(runtime, bias, c_library, is_program));
                 }
-                Ok(None) => {}
+                Ok(Judged::Other(name)) => {
+                    refusal = refusal.or(Some(Refusal::NotCPython { pid, name }));
+                }
+                Ok(Judged::Nothing { loads_python }) => {
+                    *is_plain_program |= is_program && !loads_python;
+                }
                 Err(reason) => refusal = refusal.or(Some(reason)),
             }
         }
@@ -79,16 +125,10 @@ impl Discovery {
         if !found.is_empty() {
             return Ok(found.swap_remove(started.unwrap_or(0)));
         }
-        Err(refusal.unwrap_or_else(|| {
-            if is_pypy(&maps) {
-                Refusal::PyPy { pid }
-            } else {
-                Refusal::NotPython { pid }
-            }
-        }))
+        Err(refusal.unwrap_or(Refusal::NotPython { pid }))
     }
 
-    fn judge(&mut self, pid: u32, mapping: &Mapping) -> Result<Option<Found>, Refusal> {
+    fn judge(&mut self, pid: u32, mapping: &Mapping) -> Result<Judged, Refusal> {
         let file = match MappedFile::locate(pid, mapping) {
             Ok(file) => file,
             Err(error) => return unreadable(pid, mapping, &error.source),
@@ -104,7 +144,10 @@ impl Discovery {
             },
         };
         match verdict {
-            Verdict::Nothing => Ok(None),
+            Verdict::Nothing { loads_python } => Ok(Judged::Nothing {
+                loads_python: *loads_python,
+            }),
+            Verdict::Other(name) => Ok(Judged::Other(name)),
             Verdict::Interpreter(runtime, segments) => {
                 let bias = segments
                     .load_bias(mapping)
@@ -113,26 +156,47 @@ impl Discovery {
                         path: mapping.path.clone(),
                         reason: "no part of it fits where it is mapped".to_owned(),
                     })?;
-                Ok(Some((Arc::clone(runtime), bias)))
+                Ok(Judged::Interpreter(Arc::clone(runtime), bias))
             }
             // Any file can be damaged; that one with such a name is matters.
-            Verdict::Refused(RuntimeError::Elf(_)) if !sounds_like_python(mapping) => Ok(None),
+            Verdict::Refused(RuntimeError::Elf(_)) if !sounds_like_python(mapping) => {
+                Ok(UNREADABLE)
+            }
             Verdict::Refused(error) => Err(Refusal::of_runtime(pid, &mapping.path, error)),
         }
     }
 }
 
+/// A file of which nothing is known may be a program that loads Python.
+const UNREADABLE: Judged = Judged::Nothing { loads_python: true };
+
 fn judge_file(elf: Result<ElfFile, ElfError>, mapping: &Mapping) -> Verdict {
     let elf = match elf {
         Ok(elf) => elf,
-        Err(ElfError::NotElf) => return Verdict::Nothing,
+        Err(ElfError::NotElf) => return Verdict::Nothing { loads_python: true },
         Err(error) => return Verdict::Refused(error.into()),
     };
     match Runtime::from_elf(&elf, mapping.file_name()) {
         Ok(Some(runtime)) => Verdict::Interpreter(Arc::new(runtime), elf.segments().clone()),
-        Ok(None) => Verdict::Nothing,
+        Ok(None) => judge_other(&elf, mapping.file_name()).unwrap_or_else(Verdict::Refused),
         Err(error) => Verdict::Refused(error),
     }
+}
+
+/// A file without CPython in it.
+fn judge_other(elf: &ElfFile, file_name: &[u8]) -> Result<Verdict, RuntimeError> {
+    if let Some(name) = other_python(elf, file_name)? {
+        return Ok(Verdict::Other(name));
+    }
+    // The dynamic linker, started by name, runs any program.
+    let is_linker = file_name.starts_with(b"ld-") || file_name.starts_with(b"ld.so");
+    let needs_python = || {
+        let needed = elf.needed_libraries()?;
+        Ok::<_, ElfError>(needed.iter().any(|name| name.starts_with(b"libpython")))
+    };
+    Ok(Verdict::Nothing {
+        loads_python: is_linker || needs_python()?,
+    })
 }
 
 /// One mapping of every file that is mapped as a program or library: a file
@@ -171,12 +235,6 @@ fn c_library(maps: &[Mapping]) -> CLibrary {
     }
 }
 
-/// PyPy has its interpreter in this library, under whatever program.
-fn is_pypy(maps: &[Mapping]) -> bool {
-    maps.iter()
-        .any(|map| map.file_name().starts_with(b"libpypy"))
-}
-
 fn is_started(memory: &impl UserMemory, instance: &Instance) -> bool {
     let head = instance.runtime.layout.runtime.interpreters_head;
     let at = instance.runtime_address.wrapping_add(head.into());
@@ -186,9 +244,9 @@ fn is_started(memory: &impl UserMemory, instance: &Instance) -> bool {
 }
 
 /// A file that cannot be opened is a reason only where a Python is expected.
-fn unreadable(pid: u32, mapping: &Mapping, error: &io::Error) -> Result<Option<Found>, Refusal> {
+fn unreadable(pid: u32, mapping: &Mapping, error: &io::Error) -> Result<Judged, Refusal> {
     if !sounds_like_python(mapping) {
-        return Ok(None);
+        return Ok(UNREADABLE);
     }
     if error.kind() == io::ErrorKind::PermissionDenied {
         return Err(Refusal::Permission { pid });
@@ -242,10 +300,9 @@ mod tests {
     #[test]
     fn libraries_tell_the_kind_of_process() {
         let musl = [mapping("/lib/ld-musl-x86_64.so.1", 1, true)];
-        let pypy = [mapping("/opt/pypy3/bin/libpypy3.10-c.so", 1, true)];
+        let glibc = [mapping("/lib/x86_64-linux-gnu/libc.so.6", 1, true)];
         assert_eq!(c_library(&musl), CLibrary::Musl);
-        assert_eq!(c_library(&pypy), CLibrary::Glibc);
-        assert!(is_pypy(&pypy) && !is_pypy(&musl));
+        assert_eq!(c_library(&glibc), CLibrary::Glibc);
     }
 
     #[test]
@@ -253,7 +310,10 @@ mod tests {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         let gone = io::Error::from(io::ErrorKind::NotFound);
         let library = mapping("/lib/libz.so", 1, true);
-        assert!(matches!(unreadable(7, &library, &denied), Ok(None)));
+        assert!(matches!(
+            unreadable(7, &library, &denied),
+            Ok(Judged::Nothing { .. })
+        ));
         let python = mapping("/usr/bin/python3.9", 1, true);
         let refusal = unreadable(7, &python, &denied).err();
         assert_eq!(refusal, Some(Refusal::Permission { pid: 7 }));
@@ -277,6 +337,7 @@ mod tests {
         ));
         let files = discovery.files.len();
         assert!(files > 1, "the test program and its libraries");
+        assert!(discovery.look(pid).is_plain_program);
         assert!(matches!(
             discovery.inspect(pid),
             Err(Refusal::NotPython { .. })

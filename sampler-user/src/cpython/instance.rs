@@ -2,6 +2,7 @@
 //! the kernel side is told of it. It refuses to know how it was found.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use sampler_common::layout::ABSENT;
@@ -12,6 +13,7 @@ use sampler_common::process::{
 use sampler_common::thread_state::INLINE_KEYS;
 
 use crate::cpython::code_count;
+use crate::cpython::code_type;
 use crate::cpython::layout_table::CodeCount;
 use crate::cpython::runtime::Runtime;
 use crate::cpython::thread_names::ThreadNames;
@@ -20,6 +22,9 @@ use crate::cpython::tls_slot;
 
 /// Most interpreters of one process whose threads are asked for names.
 const MAX_INTERPRETERS: usize = 64;
+
+/// The address of nothing.
+pub const NOWHERE: u64 = u64::MAX;
 
 /// The C library of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +68,7 @@ pub struct Instance {
     pub bias: u64,
     /// Address of `_PyRuntime` in the process.
     pub runtime_address: u64,
-    /// Address of `PyCode_Type` in the process.
+    /// Address of `PyCode_Type` in the process; [`NOWHERE`] while it is not known.
     pub code_type_address: u64,
     /// Its C library.
     pub c_library: CLibrary,
@@ -88,13 +93,22 @@ impl Instance {
             .filter(|_| is_program);
         Self {
             runtime_address: bias.wrapping_add(runtime.addresses.runtime),
-            code_type_address: bias.wrapping_add(runtime.addresses.code_type),
+            code_type_address: runtime
+                .addresses
+                .code_type
+                .map_or(NOWHERE, |address| bias.wrapping_add(address)),
             runtime,
             bias,
             c_library,
             is_program,
             tls_offset: known.unwrap_or(0),
         }
+    }
+
+    /// Where the interpreter's file is in the process.
+    pub fn file_addresses(&self) -> Range<u64> {
+        let span = &self.runtime.span;
+        self.bias.wrapping_add(span.start)..self.bias.wrapping_add(span.end)
     }
 
     /// What the kernel side needs to sample it as `key`.
@@ -130,9 +144,23 @@ impl Instance {
     /// Finds out what makes samples cheaper and what only a running interpreter
     /// shows. Returns whether there was something new.
     pub fn learn(&mut self, memory: &impl UserMemory) -> bool {
+        let has_type = self.lacks_code_type() && self.learn_code_type(memory);
         let has_slot = self.lacks_tls_offset() && self.learn_tls_offset(memory);
         let has_count = self.lacks_code_count() && self.learn_code_count(memory);
-        has_slot || has_count
+        has_type || has_slot || has_count
+    }
+
+    /// Whether nothing can be sampled before [`Instance::learn`] has seen the
+    /// interpreter run Python code: its file does not name the type of code.
+    pub fn lacks_code_type(&self) -> bool {
+        self.code_type_address == NOWHERE
+    }
+
+    /// Not kept for other processes: each of them could have forged it.
+    fn learn_code_type(&mut self, memory: &impl UserMemory) -> bool {
+        let found = code_type::find(memory, &self.runtime.layout, self.runtime_address);
+        self.code_type_address = found.unwrap_or(NOWHERE);
+        found.is_some()
     }
 
     /// Where its code objects are counted, if that is certain.

@@ -3,6 +3,7 @@
 
 mod code_count;
 pub mod code_object;
+mod code_type;
 pub mod debug_offsets;
 pub(crate) mod debug_offsets_order;
 pub mod discovery;
@@ -16,6 +17,7 @@ pub mod line_table;
 #[cfg(test)]
 mod live_tests;
 pub mod native_threads;
+mod other_pythons;
 pub mod refusal;
 pub mod runtime;
 pub mod text;

@@ -31,10 +31,12 @@ pub enum Refusal {
         pid: u32,
     },
     /// It runs Python, but not CPython.
-    #[error("process {pid} runs PyPy, not CPython")]
-    PyPy {
+    #[error("process {pid} runs {name}, not CPython")]
+    NotCPython {
         /// The process.
         pid: u32,
+        /// What it runs instead.
+        name: &'static str,
     },
     /// It runs a version without a known layout.
     #[error("process {pid} runs {}: {reason}", shown(path))]

@@ -1,7 +1,9 @@
 //! One build of CPython: what one ELF file says of the interpreter in it. It
 //! refuses to know any process that runs it.
 
+use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sampler_common::layout::InterpreterLayout;
 use sampler_common::process::GilPlace;
@@ -21,8 +23,9 @@ pub struct RuntimeAddresses {
     /// `_PyRuntime`; in 3.6, which has none, the first of the statics that it
     /// replaced.
     pub runtime: u64,
-    /// `PyCode_Type`.
-    pub code_type: u64,
+    /// `PyCode_Type`; a program that has the interpreter as a part of itself and
+    /// was stripped does not name it.
+    pub code_type: Option<u64>,
     /// `_Py_tss_gilstate` (3.15), as a distance from the thread pointer, if the
     /// file was not stripped. Only true where the file is the program itself.
     pub tls_offset: Option<i64>,
@@ -35,6 +38,10 @@ pub struct RuntimeAddresses {
 pub struct Runtime {
     /// Its version.
     pub version: PythonVersion,
+    /// A number that no other build has.
+    pub build: u64,
+    /// The addresses of its file's segments, as linked.
+    pub span: Range<u64>,
     /// For the walker.
     pub layout: InterpreterLayout,
     /// For thread names.
@@ -106,9 +113,6 @@ impl Runtime {
         let Some(runtime) = symbols.runtime else {
             return Self::before_runtime(elf, &symbols);
         };
-        let code_type = symbols.code_type.ok_or(RuntimeError::Stripped {
-            symbol: "PyCode_Type",
-        })?;
         let evidence = version_evidence::find(elf, runtime, file_name)?;
         let version = evidence.version;
         let row = layout_table::row(version).ok_or_else(|| RuntimeError::UnsupportedVersion {
@@ -138,18 +142,27 @@ impl Runtime {
         Ok(Some(Self::new(
             version,
             row,
+            elf.segments().span(),
             RuntimeAddresses {
                 runtime: runtime.address,
-                code_type: code_type.address,
+                code_type: symbols.code_type.map(|symbol| symbol.address),
                 tls_offset,
                 next_version: symbols.next_version.map(|symbol| symbol.address),
             },
         )))
     }
 
-    fn new(version: PythonVersion, row: LayoutRow, addresses: RuntimeAddresses) -> Self {
+    fn new(
+        version: PythonVersion,
+        row: LayoutRow,
+        span: Range<u64>,
+        addresses: RuntimeAddresses,
+    ) -> Self {
+        static BUILDS: AtomicU64 = AtomicU64::new(0);
         Self {
             version,
+            build: BUILDS.fetch_add(1, Ordering::Relaxed),
+            span,
             layout: row.layout,
             names: row.names,
             line_table: row.line_table,
@@ -176,15 +189,11 @@ impl Runtime {
                 version: "3.5 or older".to_owned(),
             });
         }
-        let code_type = symbols.code_type.ok_or(RuntimeError::Stripped {
-            symbol: "PyCode_Type",
-        })?;
         let [head] = elf.static_symbols(["interp_head"])?;
         let head = head.ok_or(RuntimeError::Stripped {
             symbol: "interp_head",
         })?;
-        let version =
-            version_evidence::written(elf, Some(6))?.unwrap_or(PythonVersion::minor_only(3, 6));
+        let version = version_evidence::written(elf, 6)?.unwrap_or(PythonVersion::minor_only(3, 6));
         let unknown = || RuntimeError::UnknownLayout {
             version,
             reason: "its statics are far apart".to_owned(),
@@ -197,9 +206,10 @@ impl Runtime {
         Ok(Some(Self::new(
             version,
             row,
+            elf.segments().span(),
             RuntimeAddresses {
                 runtime: base,
-                code_type: code_type.address,
+                code_type: symbols.code_type.map(|symbol| symbol.address),
                 tls_offset: None,
                 next_version: None,
             },
@@ -287,7 +297,7 @@ mod tests {
             let runtime = runtime.expect("it is supported").expect("it is there");
             assert_eq!(runtime.version.to_string(), "3.14.10");
             assert_eq!(runtime.addresses.runtime, ADDRESS);
-            assert_eq!(runtime.addresses.code_type, 0x99);
+            assert_eq!(runtime.addresses.code_type, Some(0x99));
         }
     }
 
@@ -338,11 +348,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stripped_is_named() {
-        let symbols = [("_PyRuntime", ADDRESS, 8)];
-        let error = from_bytes(&elf_fixture::elf(SHT_DYNSYM, &symbols, &[0; 8]), "app");
-        let error = error.expect_err("no PyCode_Type").to_string();
-        assert!(error.contains("PyCode_Type was stripped"), "{error}");
+    fn what_is_stripped_is_told_by_its_section() {
+        // 3.10 to 3.12 have no more to say, later ones describe themselves.
+        let mut content = bytes(&WORDS_3_14);
+        content.resize(2048, 0);
+        let described = elf_fixture::elf(SHT_DYNSYM, &[], &content);
+        for (bytes, version) in [
+            (elf_fixture::elf(SHT_DYNSYM, &[], b"\x003.11.2\0"), "3.11.2"),
+            (described, "3.14.10"),
+        ] {
+            let runtime = from_bytes(&bytes, "app").expect("it is supported");
+            let runtime = runtime.expect("it is there");
+            assert_eq!(runtime.version.to_string(), version);
+            assert_eq!(runtime.addresses.runtime, ADDRESS);
+            assert_eq!(runtime.addresses.code_type, None);
+        }
     }
 
     #[test]

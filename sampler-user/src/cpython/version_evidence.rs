@@ -1,12 +1,14 @@
 //! What an ELF file says of the version of the CPython in it. It refuses to
 //! believe names where the interpreter itself speaks.
 //!
-//! In this order: the value of `Py_Version` (exported from 3.11); the debug
+//! In this order: the value of `Py_Version` (from 3.11); the debug
 //! offsets at `_PyRuntime` (from 3.13), which must agree; the library's own name
 //! (`DT_SONAME`, else what it is mapped as); the size of `_PyRuntime`, which is
 //! another one in each of 3.7 to 3.10; and last the text of `PY_VERSION`, which
 //! `Py_GetVersion` keeps among the constants. That text also gives the third
 //! number of a version that a name or a size gave the first two of.
+
+use std::ops::RangeInclusive;
 
 use crate::cpython::debug_offsets::{self, DebugOffsets, DebugOffsetsError};
 use crate::cpython::version::PythonVersion;
@@ -78,7 +80,13 @@ pub(crate) fn find(
 
 /// `const unsigned long Py_Version` (Python/getversion.c, from 3.11).
 fn version_symbol(elf: &ElfFile) -> Result<Option<PythonVersion>, ElfError> {
-    let Some(symbol) = elf.dynamic_symbol("Py_Version")? else {
+    let exported = elf.dynamic_symbol("Py_Version")?;
+    // One that is part of a program need not export it.
+    let [hidden] = match exported {
+        Some(_) => [None],
+        None => elf.static_symbols(["Py_Version"])?,
+    };
+    let Some(symbol) = exported.or(hidden) else {
         return Ok(None);
     };
     let mut hex = [0; 4];
@@ -108,7 +116,13 @@ fn unexported_version(
     let minor = library_minor(&soname)
         .or_else(|| library_minor(file_name))
         .or_else(|| minor_by_size(runtime.size));
-    match (written(elf, minor)?, minor) {
+    let minors = match (minor, runtime.size) {
+        (Some(minor), _) => minor..=minor,
+        // Told by its section alone, which came with 3.10.
+        (None, 0) => 10..=12,
+        (None, _) => 7..=12,
+    };
+    match (written_one_of(elf, minors)?, minor) {
         (Some(text), _) => Ok(text),
         // 3.7.4 moved fields, and has this size since.
         (None, Some(7)) if runtime.size == 1520 => Ok(PythonVersion {
@@ -139,13 +153,21 @@ fn minor_by_size(size: u64) -> Option<u8> {
     }
 }
 
-/// The one version of 3.7 to 3.10 (or of `minor` alone) that is written among
-/// the constants; `None` if there are several: other software's may be there.
+/// As [`written_one_of`], for one minor version.
+pub(crate) fn written(elf: &ElfFile, minor: u8) -> Result<Option<PythonVersion>, ElfError> {
+    written_one_of(elf, minor..=minor)
+}
+
+/// The one version of these minor ones that is written among the constants; `None`
+/// if there are several: other software's may be there.
 ///
 /// A text that is nothing but a version counts more than one that ends in it.
 /// The latter counts too, since linkers let a text share the end of a longer
 /// one, such as `/opt/python/3.8.18`.
-pub(crate) fn written(elf: &ElfFile, minor: Option<u8>) -> Result<Option<PythonVersion>, ElfError> {
+fn written_one_of(
+    elf: &ElfFile,
+    minors: RangeInclusive<u8>,
+) -> Result<Option<PythonVersion>, ElfError> {
     let Some(constants) = elf.section(".rodata") else {
         return Ok(None);
     };
@@ -154,7 +176,7 @@ pub(crate) fn written(elf: &ElfFile, minor: Option<u8>) -> Result<Option<PythonV
     }
     let (mut whole, mut endings) = (Vec::new(), Vec::new());
     elf.visit_strings(constants, MAX_VERSION_TEXT, |_, tail| {
-        if let Some((version, is_whole)) = version_at_end(tail, minor) {
+        if let Some((version, is_whole)) = version_at_end(tail, &minors) {
             let found = if is_whole { &mut whole } else { &mut endings };
             if !found.contains(&version) {
                 found.push(version);
@@ -171,16 +193,12 @@ pub(crate) fn written(elf: &ElfFile, minor: Option<u8>) -> Result<Option<PythonV
 }
 
 /// The version that `tail` ends with, and whether it is a text of its own.
-fn version_at_end(tail: &[u8], minor: Option<u8>) -> Option<(PythonVersion, bool)> {
+fn version_at_end(tail: &[u8], minors: &RangeInclusive<u8>) -> Option<(PythonVersion, bool)> {
     let is_part = |byte: &u8| byte.is_ascii_digit() || b".abcr+".contains(byte);
     let before = tail.iter().rposition(|byte| !is_part(byte))?;
     let text = tail.get(before.checked_add(1)?..)?;
     let version: PythonVersion = std::str::from_utf8(text).ok()?.parse().ok()?;
-    let fits = version.major == 3
-        && match minor {
-            Some(minor) => version.minor == minor,
-            None => (7..=10).contains(&version.minor),
-        };
+    let fits = version.major == 3 && minors.contains(&version.minor);
     fits.then(|| (version, tail.get(before) == Some(&0)))
 }
 
@@ -206,19 +224,20 @@ mod tests {
 
     #[test]
     fn takes_only_versions_that_fit() {
+        const ANY: RangeInclusive<u8> = 7..=10;
         let version = |text: &str| text.parse::<PythonVersion>().expect("a version");
         let whole = Some((version("3.9.2"), true));
-        assert_eq!(version_at_end(b"tail\x003.9.2+", None), whole);
+        assert_eq!(version_at_end(b"tail\x003.9.2+", &ANY), whole);
         let ending = Some((version("3.7.16"), false));
-        assert_eq!(version_at_end(b"/versions/3.7.16", Some(7)), ending);
-        assert_eq!(version_at_end(b"\x003.9.2", Some(8)), None);
-        assert_eq!(version_at_end(b"\x003.34.1", None), None);
-        assert_eq!(version_at_end(b"\x0013.9.2", None), None);
+        assert_eq!(version_at_end(b"/versions/3.7.16", &(7..=7)), ending);
+        assert_eq!(version_at_end(b"\x003.9.2", &(8..=8)), None);
+        assert_eq!(version_at_end(b"\x003.34.1", &ANY), None);
+        assert_eq!(version_at_end(b"\x0013.9.2", &ANY), None);
         assert_eq!(
-            version_at_end(b"3.9.2", None),
+            version_at_end(b"3.9.2", &ANY),
             None,
             "may be the end of 13.9.2"
         );
-        assert_eq!(version_at_end(b"\x00", None), None);
+        assert_eq!(version_at_end(b"\x00", &ANY), None);
     }
 }

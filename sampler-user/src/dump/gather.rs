@@ -89,9 +89,7 @@ impl<'a> Gathering<'a> {
         let memory = ProcessMemory::new(pid);
         allowed(pid, &memory, &instance)?;
         self.tell(Finding::Python(instance.runtime.version.to_string()));
-        if instance.lacks_tls_offset() {
-            instance.learn_tls_offset(&memory);
-        }
+        instance.learn(&memory);
         let by_number: BTreeMap<u32, PythonThread> = instance
             .python_threads(&memory)
             .into_iter()

@@ -19,7 +19,7 @@ use crate::process::task::{SystemCall, TaskStatus};
 use crate::remote::{Looker, RemoteThread};
 use crate::report::in_words;
 use crate::scout::Scout;
-use crate::symbolize::{ProcessContext, Symbolizer};
+use crate::symbolize::{ProcessContext, StaticCode, Symbolizer};
 use crate::timeline::State;
 use crate::waiting;
 
@@ -57,6 +57,7 @@ impl Stacks {
                 tgid: pid,
                 config: instance.config(KEY),
                 line_tables: instance.runtime.line_table,
+                static_code: StaticCode::default(),
                 files: FileView::of(pid).ok().map(Arc::new),
             },
             looker: Looker::new(),

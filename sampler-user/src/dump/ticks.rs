@@ -52,6 +52,7 @@ impl Ticks {
         let mut kernel = Kernel::load(KernelOptions {
             follow_children: false,
             report_all_execs: false,
+            leave_plain_programs: false,
             ring_bytes: RING_BYTES,
             passes: None,
             stepping: SteppingChoice::of_environment(),

@@ -310,6 +310,16 @@ impl Segments {
         Some(mapping.start.wrapping_sub(linked))
     }
 
+    /// The addresses, as linked, from the first byte that is loaded to the last.
+    pub fn span(&self) -> std::ops::Range<u64> {
+        let start = self.loaded().map(|segment| segment.address).min();
+        let end = self
+            .loaded()
+            .map(|segment| segment.address.saturating_add(segment.memory_size))
+            .max();
+        start.unwrap_or(0)..end.unwrap_or(0)
+    }
+
     fn loaded(&self) -> impl Iterator<Item = &Segment> {
         self.0.iter().filter(|part| part.kind == elf::PT_LOAD)
     }

@@ -12,7 +12,8 @@ pub(crate) const ADDRESS: u64 = 0x40_0000;
 /// Offset of the content in the file.
 const CONTENT: usize = 0x100;
 
-/// A file with symbols for places in `content`, in a table of kind `table`.
+/// A file with symbols for places in `content`, in a table of kind `table`. Without
+/// any, `content` is a section of a stripped interpreter, too.
 pub(crate) fn elf(table: u32, symbols: &[(&str, u64, u64)], content: &[u8]) -> Vec<u8> {
     let mut names = vec![0];
     let mut entries = vec![0; 24];
@@ -36,12 +37,14 @@ pub(crate) fn elf(table: u32, symbols: &[(&str, u64, u64)], content: &[u8]) -> V
     let entries = place(&entries);
     let names = place(&names);
     let section_names = place(section_names);
+    let other = if symbols.is_empty() { 1 } else { 0 };
     let sections = [
         section(0, 0, 0, (0, 0), 0),
         section(12, elf::SHT_PROGBITS, ADDRESS, content, 0),
         section(20, table, 0, entries, 3),
         section(29, elf::SHT_STRTAB, 0, names, 0),
         section(0, elf::SHT_STRTAB, 0, section_names, 0),
+        section(other, elf::SHT_PROGBITS, ADDRESS, content, 0),
     ]
     .concat();
     let (section_table, _) = place(&sections);
@@ -55,7 +58,7 @@ pub(crate) fn elf(table: u32, symbols: &[(&str, u64, u64)], content: &[u8]) -> V
     header.extend(64_u64.to_le_bytes());
     header.extend(section_table.to_le_bytes());
     header.extend([0; 6]);
-    for number in [56_u16, 1, 64, 5, 4] {
+    for number in [56_u16, 1, 64, 6, 4] {
         header.extend(number.to_le_bytes());
     }
     header.extend(elf::PT_LOAD.to_le_bytes());

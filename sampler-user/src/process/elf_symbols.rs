@@ -18,6 +18,8 @@ const CHUNK: usize = SYMBOL_SIZE * 10_922;
 const SYMBOL_SIZE: usize = 24;
 /// Most symbols of one hash chain that are looked at.
 const MAX_CHAIN: u32 = 4096;
+/// Most libraries that one file may need.
+const MAX_NEEDED: usize = 256;
 /// Most places that are remembered where a wanted name may start.
 const MAX_PLACES: usize = 256;
 
@@ -64,24 +66,39 @@ impl ElfFile {
     /// # Errors
     /// [`ElfError`] when its tables are damaged.
     pub fn soname(&self) -> Result<Option<Vec<u8>>, ElfError> {
+        Ok(self.dynamic_names(elf::DT_SONAME, 1)?.pop())
+    }
+
+    /// The libraries that are loaded with the file (`DT_NEEDED`), as it names
+    /// them.
+    ///
+    /// # Errors
+    /// [`ElfError`] when its tables are damaged.
+    pub fn needed_libraries(&self) -> Result<Vec<Vec<u8>>, ElfError> {
+        self.dynamic_names(elf::DT_NEEDED, MAX_NEEDED)
+    }
+
+    /// The first `limit` names that entries `tag` of the dynamic section refer to.
+    fn dynamic_names(&self, tag: u32, limit: usize) -> Result<Vec<Vec<u8>>, ElfError> {
         let Some(dynamic) = self.section_of_kind(elf::SHT_DYNAMIC) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let Some(names) = self.linked(dynamic) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let entries = self.read_bounded(dynamic.offset, dynamic.size, 1 << 16)?;
-        for entry in entries.chunks_exact(16).map(Bytes) {
-            if entry.u64_at(0) == u64::from(elf::DT_SONAME) {
-                let mut name = [0; 256];
-                let at = entry.u64_at(8);
-                let room = names.size.saturating_sub(at).min(name.len() as u64) as usize;
-                let name = &mut name[..room];
-                self.read_at_offset(names.offset.wrapping_add(at), name)?;
-                return Ok(name.split(|byte| *byte == 0).next().map(<[u8]>::to_vec));
-            }
+        let entries = entries.chunks_exact(16).map(Bytes);
+        let wanted = entries.filter(|entry| entry.u64_at(0) == u64::from(tag));
+        let mut found = Vec::new();
+        for entry in wanted.take(limit) {
+            let mut name = [0; 256];
+            let at = entry.u64_at(8);
+            let room = names.size.saturating_sub(at).min(name.len() as u64) as usize;
+            let name = &mut name[..room];
+            self.read_at_offset(names.offset.wrapping_add(at), name)?;
+            found.extend(name.split(|byte| *byte == 0).next().map(<[u8]>::to_vec));
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Calls `visit` for every NUL of `section` with the NUL's offset and up to

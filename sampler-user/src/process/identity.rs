@@ -45,6 +45,11 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
+    /// Whether the process has ended.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone { .. })
+    }
+
     /// Sorts an error by what it means for the process.
     pub(crate) fn new(pid: u32, path: &Path, source: io::Error) -> Self {
         let is_gone =

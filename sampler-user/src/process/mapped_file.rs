@@ -52,9 +52,10 @@ impl MappedFile {
     ///
     /// `/proc/PID/map_files` leads to the very file, also when it was deleted or
     /// lies outside of every path we can see, but needs `CAP_SYS_ADMIN` or
-    /// `CAP_CHECKPOINT_RESTORE`. Then the path is looked up from the target's
-    /// root and from ours, and counts if the inode is the mapping's. Devices are
-    /// not compared: `stat` and the mapping differ on overlay and btrfs.
+    /// `CAP_CHECKPOINT_RESTORE`. `/proc/PID/exe` leads to the program itself just
+    /// as well, without. Else the path is looked up from the target's root and
+    /// from ours, and counts if the inode is the mapping's. Devices are not
+    /// compared: `stat` and the mapping differ on overlay and btrfs.
     ///
     /// # Errors
     /// [`OpenError`] when no way leads to that file, or it is not a regular one.
@@ -71,6 +72,17 @@ impl MappedFile {
             Ok(file) => return Ok(file),
             Err(error) => error,
         };
+        let program = open(
+            Path::new(&format!("/proc/{pid}/exe")),
+            reference,
+            Mode::empty(),
+        );
+        let program = program.map_err(io::Error::from);
+        if let Ok(file) =
+            program.and_then(|handle| Self::check(handle, mapping, Some(mapping.inode)))
+        {
+            return Ok(file);
+        }
         for root in [format!("/proc/{pid}/root"), "/".to_owned()] {
             let found = open_below(Path::new(&root), &mapping.path)
                 .and_then(|handle| Self::check(handle, mapping, Some(mapping.inode)));

@@ -17,3 +17,4 @@ pub mod memory;
 pub mod namespace;
 mod program;
 pub mod task;
+pub mod vitals;

@@ -7,21 +7,37 @@ use std::time::{Duration, Instant};
 use crate::process::memory::ProcessMemory;
 use crate::scout::Scout;
 use crate::targets::FollowedProcess;
+use crate::timeline::KernelTime;
 
 /// Asking costs at most this share of the time, as one part in so many.
 const SHARE: u32 = 50;
+/// How old names may be: Python code can give a thread another one at any time.
+const OLDEST: Duration = Duration::from_secs(5);
 
 /// The names of one process's threads, as they were when last asked for.
 #[derive(Default)]
 pub(super) struct ThreadNames {
     by_ident: BTreeMap<u64, String>,
     not_before: Option<Instant>,
+    /// How often they were asked for, and for which sample last.
+    asked: (u32, KernelTime),
 }
 
 impl ThreadNames {
     /// The thread `ident` is another one than before.
     pub(super) fn forget(&mut self, ident: u64) {
         self.by_ident.remove(&ident);
+    }
+
+    /// Which reading of the names this is: another number, perhaps other names.
+    pub(super) fn reading(&self) -> u32 {
+        self.asked.0
+    }
+
+    /// Whether a sample taken at `time` should have them read anew.
+    pub(super) fn are_old(&self, time: KernelTime) -> bool {
+        let (_, asked) = self.asked;
+        time.0.saturating_sub(asked.0) >= OLDEST.as_nanos() as u64
     }
 
     /// The name of the thread `ident` (`threading.get_ident()`), if Python has
@@ -31,6 +47,7 @@ impl ThreadNames {
         &mut self,
         process: &FollowedProcess,
         ident: u64,
+        time: KernelTime,
         anew: bool,
         scout: &Scout,
     ) -> Option<&String> {
@@ -46,6 +63,7 @@ impl ThreadNames {
             }
             let took = now.elapsed().max(Duration::from_micros(20));
             self.not_before = Some(now + took * SHARE);
+            self.asked = (self.asked.0.wrapping_add(1), time);
         }
         self.by_ident.get(&ident)
     }

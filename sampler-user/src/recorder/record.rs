@@ -103,6 +103,7 @@ impl<'a> Recording<'a> {
         let mut kernel = Kernel::load(KernelOptions {
             follow_children: config.children || matches!(config.target, Target::Host),
             report_all_execs: matches!(config.target, Target::Host | Target::Chosen(_)),
+            leave_plain_programs: matches!(config.target, Target::Host),
             ring_bytes: RING_BYTES,
             passes: (config.mode != Mode::Cpu).then_some(config.hz),
             stepping: SteppingChoice::of_environment(),
@@ -116,10 +117,11 @@ impl<'a> Recording<'a> {
         let KernelMaps {
             records,
             processes,
+            plain_programs,
             known,
             counters,
         } = kernel.take_maps()?;
-        let mut targets = Targets::new(selection, processes);
+        let mut targets = Targets::new(selection, processes, plain_programs);
         let command = match &config.target {
             Target::Command(words) => Some(hold(words, &owner, &mut targets)?),
             Target::Host | Target::Chosen(_) | Target::Processes(_) => None,

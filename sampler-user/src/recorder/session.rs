@@ -274,12 +274,11 @@ impl<W: Write> Session<W> {
 
 /// The processes that could not be sampled, with their reasons.
 fn not_sampled(targets: &Targets) -> Vec<String> {
-    let mut refusals: Vec<_> = targets.refusals().iter().collect();
-    refusals.sort_by_key(|(tgid, _)| *tgid);
-    let mut lines: Vec<_> = refusals
-        .iter()
-        .map(|(_, refusal)| refusal.to_string())
-        .collect();
+    let refusals = targets.refusals();
+    let mut lines: Vec<_> = refusals.reasons().map(ToString::to_string).collect();
+    if refusals.unnamed() > 0 {
+        lines.push(format!("{} more of such processes", refusals.unnamed()));
+    }
     match targets.hidden() {
         0 => {}
         1 => lines.push("1 process that pyebpf may not look at".into()),

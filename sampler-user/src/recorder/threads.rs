@@ -38,6 +38,8 @@ struct Thread {
     samples: u64,
     /// Named by Python, not by the kernel.
     is_named: bool,
+    /// The reading of the process's names that its name is of.
+    reading: u32,
 }
 
 impl Threads {
@@ -77,8 +79,11 @@ impl Threads {
         let samples = before.map_or(1, |thread| thread.samples + 1);
         let is_named = before.is_some_and(|thread| thread.is_named);
         // A name is set just after the thread starts, and rarely changed later.
+        let time = KernelTime(header.time);
+        let is_time = samples.is_power_of_two() || known.names.are_old(time);
         if let Some(before) = before
-            && !samples.is_power_of_two()
+            && !is_time
+            && before.reading == known.names.reading()
         {
             let track = before.track;
             if let Some(thread) = known.threads.get_mut(&header.tid) {
@@ -92,8 +97,15 @@ impl Threads {
         }
         let name = known
             .names
-            .of(process, header.thread_id, before.is_some(), &self.scout)
+            .of(
+                process,
+                header.thread_id,
+                time,
+                before.is_some() && is_time,
+                &self.scout,
+            )
             .cloned();
+        let reading = known.names.reading();
         let is_now_named = is_named || name.is_some();
         let track = match (before, name) {
             (Some(before), None) => before.track,
@@ -119,6 +131,7 @@ impl Threads {
             ident: header.thread_id,
             samples,
             is_named: is_now_named,
+            reading,
         };
         known.threads.insert(header.tid, thread);
         (track, replaced)

@@ -78,6 +78,8 @@ impl Summary {
             ("unknown_frames", self.names.unknown_frames),
             ("read_from_process", self.names.read_from_process),
             ("sources_unanswered", self.names.sources_unanswered),
+            ("read_elsewhere", self.names.read_elsewhere),
+            ("code_without_lines", self.names.without_lines),
         ]);
         counts.extend(
             Counter::ALL

@@ -18,11 +18,12 @@ pub(super) struct CodeFacts {
     pub(super) first_line: i32,
     /// 0 when not known.
     pub(super) unit_count: u32,
-    pub(super) line_table: Box<[u8]>,
+    /// `None` when it could not be read: then no line is known.
+    pub(super) line_table: Option<Box<[u8]>>,
 }
 
 impl CodeFacts {
-    /// From a description that has everything.
+    /// From a description that has the names.
     pub(super) fn described(code: &RawCode) -> Option<Self> {
         let (file_name, name) = (code.file_name.as_ref()?, code.name.as_ref()?);
         Some(Self {
@@ -31,7 +32,7 @@ impl CodeFacts {
             name: plausible(decode_text(&name.bytes, name.width))?,
             first_line: code.first_line,
             unit_count: code.unit_count,
-            line_table: code.line_table.as_deref()?.into(),
+            line_table: code.line_table.as_deref().map(Into::into),
         })
     }
 
@@ -49,7 +50,7 @@ impl CodeFacts {
             name: plausible(code.name)?,
             first_line: code.first_line,
             unit_count: code.unit_count,
-            line_table: code.line_table.into(),
+            line_table: Some(code.line_table.into()),
         })
     }
 }

@@ -5,5 +5,7 @@ mod code_facts;
 mod process_symbols;
 pub mod python;
 mod source;
+mod static_code;
 
 pub use python::{Counts, ProcessContext, ResolvedSample, Symbolizer};
+pub use static_code::StaticCode;

@@ -12,7 +12,8 @@ pub(super) struct SeenCode {
     pub(super) function: StringId,
     pub(super) first_line: i32,
     pub(super) unit_count: u32,
-    pub(super) line_table: Box<[u8]>,
+    /// `None` when no line is known.
+    pub(super) line_table: Option<Box<[u8]>>,
     /// By code unit: few in most code objects, so a list is searched.
     frames: Vec<(i32, FrameId)>,
 }
@@ -22,7 +23,7 @@ impl SeenCode {
         (file, function): (StringId, StringId),
         first_line: i32,
         unit_count: u32,
-        line_table: Box<[u8]>,
+        line_table: Option<Box<[u8]>>,
     ) -> Self {
         Self {
             file,

@@ -12,6 +12,7 @@ use sampler_common::stop::StopReason;
 use super::code_facts::CodeFacts;
 use super::process_symbols::{ProcessSymbols, SeenCode};
 use super::source::Sources;
+use super::static_code::{StaticCode, StaticCodes};
 use crate::bpf::events::{RawCode, RawSample};
 use crate::cpython::line_table::{LineTableKind, line_at};
 use crate::process::files::FileView;
@@ -31,6 +32,8 @@ pub struct ProcessContext {
     pub config: ProcessConfig,
     /// How its line tables are encoded.
     pub line_tables: LineTableKind,
+    /// Where it has the code objects of its interpreter's file.
+    pub static_code: StaticCode,
     /// How it sees files; `None` when that could not be found out.
     pub files: Option<Arc<FileView>>,
 }
@@ -59,6 +62,11 @@ pub struct Counts {
     pub read_from_process: u64,
     /// Source files that could not be read in time.
     pub sources_unanswered: u64,
+    /// Code objects of an interpreter's own file that only another process of that
+    /// build could tell the names of.
+    pub read_elsewhere: u64,
+    /// Code objects of which only the names are known: their frames have no line.
+    pub without_lines: u64,
 }
 
 /// Turns samples into stacks.
@@ -67,6 +75,7 @@ pub struct Symbolizer {
     sources: Option<Sources>,
     scout: Scout,
     processes: FxHashMap<ProcessKey, ProcessSymbols>,
+    static_codes: StaticCodes,
     newly_known: Vec<CodeKey>,
     counts: Counts,
 }
@@ -80,6 +89,7 @@ impl Symbolizer {
             sources: with_source.then(Sources::default),
             scout,
             processes: FxHashMap::default(),
+            static_codes: StaticCodes::default(),
             newly_known: Vec::new(),
             counts: Counts::default(),
         }
@@ -109,16 +119,30 @@ impl Symbolizer {
         self.processes.remove(&process);
     }
 
-    /// Learns a code object from the kernel side's description, or from the
-    /// process where the description is cut short.
+    /// Learns a code object from the kernel side's description; where that is cut
+    /// short, from the process, or from another one that has the same; and at last
+    /// from what there is of the description.
     pub fn learn(&mut self, code: &RawCode, context: &ProcessContext) {
         self.newly_known.push(code.key);
-        let facts = CodeFacts::described(code).or_else(|| {
+        let described = CodeFacts::described(code);
+        let is_whole = |facts: &&CodeFacts| facts.line_table.is_some();
+        let facts = described.as_ref().filter(is_whole).cloned();
+        let facts = facts.or_else(|| {
             let read = self.read(context, code.code)?;
             (read.key == code.key).then_some(read)
         });
         if let Some(facts) = facts {
-            self.remember(context, facts);
+            self.static_codes
+                .remember(&context.static_code, code.code, &facts);
+            return self.remember(context, facts);
+        }
+        if let Some(known) = self.static_codes.described(&context.static_code, code) {
+            self.counts.read_elsewhere += 1;
+            return self.remember(context, known);
+        }
+        if let Some(described) = described {
+            self.counts.without_lines += 1;
+            self.remember(context, described);
         }
     }
 
@@ -230,15 +254,28 @@ impl Symbolizer {
         let process = context.config.key;
         let mut key = raw.key;
         if self.seen(process, key).is_none() {
-            let Some(facts) = self.read(context, raw.code) else {
-                return Ok(None);
-            };
-            if key != CodeKey::UNREAD && key != facts.key {
+            let fits = |facts: &CodeFacts| key == CodeKey::UNREAD || key == facts.key;
+            if let Some(facts) = self.read(context, raw.code) {
+                if !fits(&facts) {
+                    return Ok(None);
+                }
+                self.static_codes
+                    .remember(&context.static_code, raw.code, &facts);
+                key = facts.key;
+                self.newly_known.push(key);
+                self.remember(context, facts);
+            } else if let Some(known) = self.static_codes.at(&context.static_code, raw.code) {
+                let mut known = known.clone();
+                self.counts.read_elsewhere += 1;
+                if key == CodeKey::UNREAD {
+                    key = known.key;
+                } else {
+                    known.key = key;
+                }
+                self.remember(context, known);
+            } else {
                 return Ok(None);
             }
-            key = facts.key;
-            self.newly_known.push(key);
-            self.remember(context, facts);
         }
         let Some(code) = self
             .processes
@@ -254,13 +291,10 @@ impl Symbolizer {
             return Ok(Some(frame));
         }
         // An instruction that the compiler gave no line is shown at the first.
-        let line = line_at(
-            context.line_tables,
-            &code.line_table,
-            code.first_line,
-            raw.instruction,
-        )
-        .unwrap_or(code.first_line);
+        let line = code.line_table.as_ref().map_or(0, |table| {
+            line_at(context.line_tables, table, code.first_line, raw.instruction)
+                .unwrap_or(code.first_line)
+        });
         let line = u32::try_from(line).unwrap_or(0);
         let (file, function) = (code.file, code.function);
         let source = match (&mut self.sources, &context.files) {

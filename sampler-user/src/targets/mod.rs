@@ -4,8 +4,12 @@
 mod choice;
 mod followed;
 mod pending;
+mod programs;
+mod refusals;
+mod sweep;
 mod table;
 
 pub use choice::Choice;
 pub use followed::FollowedProcess;
+pub use refusals::Refusals;
 pub use table::{Selection, TargetError, Targets};

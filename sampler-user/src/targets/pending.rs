@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::ProcessKey;
 
 /// Milliseconds after the start of a program at which it is looked at. A static
 /// interpreter is there at once, a shared one when the dynamic loader has mapped
 /// it, an embedded one whenever the program pleases.
 const LOOKS: [u64; 9] = [0, 2, 5, 10, 20, 50, 150, 500, 2000];
+
+/// Milliseconds after which a dynamic loader has mapped all that a program needs.
+const SETTLED: u64 = 20;
 
 /// When to look at which process next.
 #[derive(Default)]
@@ -21,11 +25,20 @@ pub(super) struct Pending {
 #[derive(Clone, Copy)]
 pub(super) struct Look {
     pub(super) key: ProcessKey,
+    /// What it runs.
+    pub(super) program: ProgramId,
+    /// Set when that was found to have no Python in it, and to need none.
+    pub(super) is_plain_program: bool,
     started: Instant,
     number: usize,
 }
 
 impl Look {
+    /// Whether what the program needs to begin is there by now.
+    pub(super) fn is_settled(&self) -> bool {
+        LOOKS[self.number] >= SETTLED
+    }
+
     /// Whether there will be no other.
     pub(super) fn is_last(&self) -> bool {
         self.number + 1 >= LOOKS.len()
@@ -33,10 +46,12 @@ impl Look {
 }
 
 impl Pending {
-    /// A program started at `started`.
-    pub(super) fn add(&mut self, key: ProcessKey, started: Instant) {
+    /// The program `program` started at `started`.
+    pub(super) fn add(&mut self, key: ProcessKey, program: ProgramId, started: Instant) {
         self.insert(Look {
             key,
+            program,
+            is_plain_program: false,
             started,
             number: 0,
         });
@@ -77,14 +92,16 @@ mod tests {
     fn looks_again_with_growing_pauses_and_gives_up() {
         let start = Instant::now();
         let mut pending = Pending::default();
-        pending.add(ProcessKey(1), start);
-        let mut looks = 0;
+        pending.add(ProcessKey(1), bytemuck::Zeroable::zeroed(), start);
+        let (mut looks, mut settled) = (0, 0);
         while let Some(next) = pending.next() {
             assert!(pending.take_due(next - Duration::from_nanos(1)).is_none());
             let look = pending.take_due(next).expect("due");
             looks += 1;
+            settled += usize::from(look.is_settled());
             pending.again(look);
         }
         assert_eq!(looks, LOOKS.len());
+        assert_eq!(settled, 5);
     }
 }

@@ -2,28 +2,36 @@
 //! layout, through forks, new programs and ends. It refuses to decide when to
 //! look: it is called.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
-use sampler_common::lifecycle::LifecycleKind;
+use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
 use sampler_common::process::ProcessKey;
 
 use super::choice::Choice;
 use super::followed::FollowedProcess;
-use super::pending::Pending;
+use super::pending::{Look, Pending};
+use super::programs::{Programs, UNKNOWN_PROGRAM};
+use super::refusals::Refusals;
+use super::sweep::Sweep;
 use crate::bpf::events::RawLifecycle;
+use crate::bpf::plain_programs::PlainProgramTable;
 use crate::bpf::processes::{ProcessTable, ProcessTableError};
+use crate::cpython::discovery::Looked;
 use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
 use crate::process::descendants::descendants;
-use crate::process::identity::running_pids;
 use crate::scout::Scout;
 
 /// Attempts, as a power of two, to find what samples are cheaper with: threads
 /// must exist, and with one thread two places can look alike.
 const ATTEMPTS: u32 = 8;
+/// How often processes are looked through for one that has loaded Python since its
+/// start: those of the whole host, or those that were asked for.
+const SWEEP_HOST: Duration = Duration::from_secs(5);
+const SWEEP_FEW: Duration = Duration::from_millis(500);
 
 /// Which processes to follow.
 #[derive(Clone, Debug)]
@@ -76,14 +84,23 @@ pub struct Targets {
     processes: FxHashMap<ProcessKey, FollowedProcess>,
     current: HashMap<u32, ProcessKey>,
     pending: Pending,
+    programs: Programs,
+    sweep: Sweep,
+    /// Entries of the table, or processes without one, that the last sweep did not
+    /// expect. What explains them may just have been on its way.
+    suspects: HashSet<(u32, ProcessKey)>,
     attempts: HashMap<ProcessKey, u32>,
-    refusals: Vec<(u32, Refusal)>,
-    hidden: u32,
+    refusals: Refusals,
+    hidden: HashSet<u32>,
 }
 
 impl Targets {
     /// Follows nothing yet.
-    pub fn new(selection: Selection, table: ProcessTable) -> Self {
+    pub fn new(selection: Selection, table: ProcessTable, programs: PlainProgramTable) -> Self {
+        let every = match selection {
+            Selection::Host | Selection::Chosen { .. } => SWEEP_HOST,
+            Selection::Processes { .. } => SWEEP_FEW,
+        };
         Self {
             selection,
             table,
@@ -91,9 +108,12 @@ impl Targets {
             processes: FxHashMap::default(),
             current: HashMap::new(),
             pending: Pending::default(),
+            programs: Programs::new(programs),
+            sweep: Sweep::new(every, Instant::now()),
+            suspects: HashSet::new(),
             attempts: HashMap::new(),
-            refusals: Vec::new(),
-            hidden: 0,
+            refusals: Refusals::default(),
+            hidden: HashSet::new(),
         }
     }
 
@@ -148,7 +168,9 @@ impl Targets {
         let key = random_key();
         self.table
             .set(tgid, &FollowedProcess::unsampled_config(key))?;
-        self.insert(FollowedProcess::new(key, tgid, &self.scout));
+        let mut process = FollowedProcess::new(key, tgid);
+        process.identify(&self.scout);
+        self.insert(process);
         Ok(())
     }
 
@@ -157,7 +179,7 @@ impl Targets {
             Err(TargetError::Refused(Refusal::NotPython { .. })) => {
                 self.follow_command(tgid)?;
                 if let Some(key) = self.current.get(&tgid) {
-                    self.pending.add(*key, Instant::now());
+                    self.pending.add(*key, UNKNOWN_PROGRAM, Instant::now());
                 }
                 Ok(())
             }
@@ -179,11 +201,15 @@ impl Targets {
     }
 
     fn find_all(&mut self) {
-        let own = std::process::id();
-        for tgid in running_pids().unwrap_or_default() {
-            if tgid != own && self.selection.wants(tgid, &self.scout) {
-                self.find_one(tgid);
-            }
+        let code = self.scout.mapped_code(None);
+        for tgid in self.sweep.changed(&code) {
+            self.find_one_if_wanted(tgid);
+        }
+    }
+
+    fn find_one_if_wanted(&mut self, tgid: u32) {
+        if tgid != std::process::id() && self.selection.wants(tgid, &self.scout) {
+            self.find_one(tgid);
         }
     }
 
@@ -196,35 +222,40 @@ impl Targets {
         match result {
             Ok(())
             | Err(TargetError::Refused(Refusal::NotPython { .. } | Refusal::Gone { .. })) => {}
-            Err(TargetError::Refused(Refusal::Permission { .. })) => self.hidden += 1,
-            Err(TargetError::Refused(refusal)) => self.refusals.push((tgid, refusal)),
+            Err(TargetError::Refused(Refusal::Permission { .. })) => {
+                self.hidden.insert(tgid);
+            }
+            Err(TargetError::Refused(refusal)) => self.refusals.add(tgid, refusal),
             // The kernel side counts them too; the summary tells.
             Err(TargetError::Table(_)) => {}
         }
     }
 
     fn follow(&mut self, tgid: u32) -> Result<(), TargetError> {
+        let gone = Refusal::Gone { pid: tgid };
+        let started = self.scout.start_time(tgid).ok_or(gone.clone())?;
         let mut instance = self.scout.inspect(tgid)?;
         // All threads of it may be looked at before there is a sample to learn by.
         self.scout.learn(tgid, &mut instance);
-        let mut process = FollowedProcess::new(random_key(), tgid, &self.scout);
+        let mut process = FollowedProcess::new(random_key(), tgid);
+        process.identify(&self.scout);
         let config = process.found(instance, &self.scout);
         self.table.set(tgid, &config)?;
-        self.drop_if_replaced(&process);
+        if !self.is_still(tgid, started) {
+            return Err(gone.into());
+        }
         self.insert(process);
         Ok(())
     }
 
     /// Between looking at a process and writing its entry, it may have ended and
     /// its number may be another's: then the entry goes.
-    fn drop_if_replaced(&mut self, process: &FollowedProcess) {
-        let Some(identity) = &process.identity else {
-            return;
-        };
-        let now = self.scout.identity(process.tgid);
-        if now.is_some_and(|now| now.start_time != identity.start_time) {
-            self.table.remove(process.tgid);
+    fn is_still(&mut self, tgid: u32, started: u64) -> bool {
+        let is_still = self.scout.start_time(tgid) == Some(started);
+        if !is_still {
+            self.table.remove(tgid);
         }
+        is_still
     }
 
     fn insert(&mut self, process: FollowedProcess) {
@@ -243,38 +274,67 @@ impl Targets {
         match lifecycle.event {
             LifecycleKind::Fork => {
                 let child = match self.processes.get(&record.parent_key) {
-                    Some(parent) => parent.forked(record.key, record.tgid, &self.scout),
-                    None => FollowedProcess::new(record.key, record.tgid, &self.scout),
+                    Some(parent) => parent.forked(record.key, record.tgid),
+                    None => FollowedProcess::new(record.key, record.tgid),
                 };
-                let is_unknown = child.python.is_none();
+                if child.python.is_none() && !self.programs.is_plain(child.program) {
+                    self.pending.add(record.key, child.program, now);
+                }
                 self.insert(child);
-                if is_unknown {
-                    self.pending.add(record.key, now);
-                }
             }
-            LifecycleKind::Exec => {
-                let was_followed = record.key != ProcessKey(0);
-                let key = if was_followed {
-                    record.key
-                } else {
-                    random_key()
-                };
-                if record.tgid == std::process::id() {
-                    return;
-                }
-                if !was_followed && !self.selection.wants(record.tgid, &self.scout) {
-                    return;
-                }
-                self.end(record.parent_key);
-                self.insert(FollowedProcess {
-                    is_kin: was_followed,
-                    ..FollowedProcess::new(key, record.tgid, &self.scout)
-                });
-                self.pending.add(key, now);
+            LifecycleKind::Exec => self.on_exec(record, now),
+            LifecycleKind::Exit => {
+                self.end(record.key);
+                self.remove_stale(record.tgid, record.key);
             }
-            LifecycleKind::Exit => self.end(record.key),
             // Its process goes on.
             LifecycleKind::ThreadExit => {}
+        }
+    }
+
+    fn on_exec(&mut self, record: &LifecycleRecord, now: Instant) {
+        if record.tgid == std::process::id() {
+            return;
+        }
+        let was_followed = record.key != ProcessKey(0);
+        let key = if was_followed {
+            record.key
+        } else {
+            random_key()
+        };
+        // What was written of the life before may have come after this one began.
+        if was_followed {
+            if self.entry_of(record.tgid) == Some(record.parent_key) {
+                let config = FollowedProcess::unsampled_config(key);
+                // It may have ended; then there is nothing to mend.
+                let _ = self.table.update(record.tgid, &config);
+            }
+        } else if let Some(before) = self.current.get(&record.tgid).copied() {
+            self.remove_stale(record.tgid, before);
+        }
+        if !was_followed && !self.selection.wants(record.tgid, &self.scout) {
+            return;
+        }
+        self.end(record.parent_key);
+        self.insert(FollowedProcess {
+            is_kin: was_followed,
+            program: record.program,
+            ..FollowedProcess::new(key, record.tgid)
+        });
+        if record.is_plain == 0 {
+            self.pending.add(key, record.program, now);
+        }
+    }
+
+    /// Which life of the process `tgid` the kernel side follows.
+    fn entry_of(&self, tgid: u32) -> Option<ProcessKey> {
+        self.table.get(tgid).map(|config| config.key)
+    }
+
+    /// Removes the entry of a life that is over.
+    fn remove_stale(&mut self, tgid: u32, key: ProcessKey) {
+        if self.entry_of(tgid) == Some(key) {
+            self.table.remove(tgid);
         }
     }
 
@@ -290,38 +350,160 @@ impl Targets {
     /// Looks at the processes that are due.
     pub fn look_at_pending(&mut self, now: Instant) {
         while let Some(look) = self.pending.take_due(now) {
-            let Some(process) = self.processes.get(&look.key) else {
-                continue;
-            };
-            if process.has_ended || process.python.is_some() {
-                continue;
+            self.look(look);
+        }
+        if self.sweep.is_due(now) {
+            self.look_for_late_ones();
+            self.compare_with_table();
+            self.sweep.done(now, Instant::now());
+        }
+    }
+
+    fn look(&mut self, mut look: Look) {
+        let Some(process) = self.processes.get(&look.key) else {
+            return;
+        };
+        if process.has_ended {
+            return self.had_no_python(&look);
+        }
+        if process.python.is_some() {
+            return;
+        }
+        let tgid = process.tgid;
+        let Some(started) = self.scout.start_time(tgid) else {
+            self.had_no_python(&look);
+            return self.give_up(look.key);
+        };
+        let Looked {
+            found,
+            is_plain_program,
+        } = self.scout.look(tgid);
+        look.is_plain_program = is_plain_program;
+        match found {
+            Ok(instance) => {
+                self.programs.had_python(look.program);
+                self.start_sampling(look.key, instance, started);
             }
-            let (tgid, was_seen) = (process.tgid, process.identity.is_some());
-            match self.scout.inspect(tgid) {
-                Ok(instance) => self.start_sampling(look.key, instance),
-                Err(Refusal::NotPython { .. }) if look.is_last() => self.give_up(look.key),
-                Err(Refusal::NotPython { .. }) => self.pending.again(look),
-                Err(Refusal::Gone { .. }) => self.give_up(look.key),
-                Err(refusal) => {
-                    if was_seen {
-                        self.refusals.push((tgid, refusal));
-                    }
-                    self.give_up(look.key);
+            Err(Refusal::NotPython { .. }) => {
+                if look.is_settled() {
+                    self.programs.had_none(look.program);
                 }
+                if look.is_last() {
+                    self.give_up(look.key);
+                } else {
+                    self.pending.again(look);
+                }
+            }
+            Err(Refusal::Gone { .. }) => {
+                self.had_no_python(&look);
+                self.give_up(look.key);
+            }
+            Err(refusal) => {
+                self.refusals.add(tgid, refusal);
+                self.give_up(look.key);
             }
         }
     }
 
-    fn start_sampling(&mut self, key: ProcessKey, instance: Instance) {
+    /// A process has ended without Python, as far as it was looked at.
+    fn had_no_python(&mut self, look: &Look) {
+        if look.is_plain_program {
+            self.programs.had_none(look.program);
+        }
+    }
+
+    fn start_sampling(&mut self, key: ProcessKey, instance: Instance, started: u64) {
         let Some(process) = self.processes.get_mut(&key) else {
             return;
         };
+        let tgid = process.tgid;
+        if self.table.get(tgid).is_some_and(|entry| entry.key != key) {
+            // Another life has begun, and the event is on its way.
+            return;
+        }
+        process.identify(&self.scout);
         let config = process.found(instance, &self.scout);
-        let process = process.clone();
+        self.refusals.take_back(tgid);
         // A full table is counted by the kernel side where it matters, at forks;
         // here the process stays unsampled and shows no samples in the summary.
-        if self.table.set(process.tgid, &config).is_ok() {
-            self.drop_if_replaced(&process);
+        if self.table.set(tgid, &config).is_ok() && !self.is_still(tgid, started) {
+            self.end(key);
+        }
+    }
+
+    /// Looks at processes without Python that have loaded code since the last time,
+    /// and on a whole host at those whose start went unnoticed.
+    fn look_for_late_ones(&mut self) {
+        let wanted = match self.selection {
+            Selection::Host | Selection::Chosen { .. } => None,
+            Selection::Processes { .. } => {
+                let is_without = |it: &&FollowedProcess| it.python.is_none() && !it.has_ended;
+                let without = self.processes.values().filter(is_without);
+                Some(without.map(|it| it.tgid).collect::<Vec<_>>())
+            }
+        };
+        if wanted.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
+        let code = self.scout.mapped_code(wanted);
+        for tgid in self.sweep.changed(&code) {
+            let Some(key) = self.current.get(&tgid).copied() else {
+                self.find_one_if_wanted(tgid);
+                continue;
+            };
+            let has_python = |it: &FollowedProcess| it.python.is_some();
+            if self.processes.get(&key).is_some_and(has_python) {
+                continue;
+            }
+            if let Some(started) = self.scout.start_time(tgid)
+                && let Ok(instance) = self.scout.inspect(tgid)
+            {
+                self.start_sampling(key, instance, started);
+            }
+        }
+    }
+
+    /// Holds what is known here against the kernel side's table and `/proc`: an
+    /// event may have been lost, or an entry written when its process was ending.
+    /// Nothing is done at first sight.
+    fn compare_with_table(&mut self) {
+        let before = std::mem::take(&mut self.suspects);
+        let in_table = self.table.tgids();
+        let times = self.scout.start_times(in_table.clone());
+        for tgid in &in_table {
+            let Some(key) = self.entry_of(*tgid) else {
+                continue;
+            };
+            let known = self.processes.get(&key);
+            let identity = known.and_then(|it| it.identity.as_ref());
+            let began = identity.map_or(0, |it| it.start_time);
+            let is_over = match times.get(tgid) {
+                Some(Ok(now)) => {
+                    began != 0 && *now != began || known.is_some_and(|it| it.has_ended)
+                }
+                Some(Err(error)) => error.is_gone(),
+                None => false,
+            };
+            if is_over && before.contains(&(*tgid, key)) {
+                self.remove_stale(*tgid, key);
+                self.end(key);
+            } else if is_over {
+                self.suspects.insert((*tgid, key));
+            }
+        }
+        let in_table: HashSet<u32> = in_table.into_iter().collect();
+        let missing: Vec<(u32, ProcessKey)> = self
+            .processes
+            .values()
+            .filter(|it| it.python.is_some() && !it.has_ended && !in_table.contains(&it.tgid))
+            .map(|it| (it.tgid, it.key))
+            .collect();
+        for suspect in missing {
+            if before.contains(&suspect) {
+                self.end(suspect.1);
+            } else {
+                self.suspects.insert(suspect);
+            }
         }
     }
 
@@ -331,7 +513,7 @@ impl Targets {
         if let Selection::Processes { tgids, .. } = &self.selection {
             let tgid = self.processes.get(&key).map(|process| process.tgid);
             if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
-                self.refusals.push((pid, Refusal::NotPython { pid }));
+                self.refusals.add(pid, Refusal::NotPython { pid });
             }
             return;
         }
@@ -365,11 +547,13 @@ impl Targets {
         if !self.processes.contains_key(&key) {
             let known = self.table.get(tgid).filter(|config| config.key == key)?;
             let instance = self.scout.inspect(tgid).ok()?;
-            let mut process = FollowedProcess::new(known.key, tgid, &self.scout);
+            let mut process = FollowedProcess::new(known.key, tgid);
             process.found(instance, &self.scout);
             self.insert(process);
         }
-        self.processes.get(&key)
+        let process = self.processes.get_mut(&key)?;
+        process.identify(&self.scout);
+        Some(process)
     }
 
     /// Finds out what makes samples of a process cheaper and what only a running
@@ -382,7 +566,7 @@ impl Targets {
         let Some(python) = &mut process.python else {
             return;
         };
-        let lacks_slot = python.instance.lacks_tls_offset();
+        let lacks_slot = python.instance.lacks_tls_offset() || python.instance.lacks_code_type();
         let lacks_count = python.instance.lacks_code_count();
         // Another process may have shown it for this one's build.
         let is_outdated = !lacks_count
@@ -417,7 +601,7 @@ impl Targets {
     /// Whether every process asked for by number, and what it started, is gone.
     pub fn all_ended(&self) -> bool {
         let is_hopeless = |process: &FollowedProcess| {
-            process.python.is_none() && self.refusals.iter().any(|(tgid, _)| *tgid == process.tgid)
+            process.python.is_none() && self.refusals.is_refused(process.tgid)
         };
         matches!(self.selection, Selection::Processes { .. })
             && self
@@ -427,13 +611,13 @@ impl Targets {
     }
 
     /// Processes that have Python, or might have, but cannot be sampled.
-    pub fn refusals(&self) -> &[(u32, Refusal)] {
+    pub fn refusals(&self) -> &Refusals {
         &self.refusals
     }
 
     /// Processes of the host that we may not look at; most have no Python.
-    pub fn hidden(&self) -> u32 {
-        self.hidden
+    pub fn hidden(&self) -> usize {
+        self.hidden.len()
     }
 
     /// Takes the ended processes out; their samples must all have been read.

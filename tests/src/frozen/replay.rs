@@ -15,7 +15,7 @@ use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 use sampler_common::window::Window;
 use sampler_user::bpf::events::{RawRecord, RawSample, decode};
 use sampler_user::cpython::line_table::LineTableKind;
-use sampler_user::symbolize::{ProcessContext, Symbolizer};
+use sampler_user::symbolize::{ProcessContext, StaticCode, Symbolizer};
 
 use super::file::ExpectedFrame;
 
@@ -80,6 +80,7 @@ pub fn replay(
         tgid: NOBODY,
         config: *config,
         line_tables,
+        static_code: StaticCode::default(),
         files: None,
     };
     let mut symbolizer = Symbolizer::new(false, sampler_user::scout::Scout::default());

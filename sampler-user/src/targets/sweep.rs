@@ -1,0 +1,92 @@
+//! Notices processes that have loaded code since they were last looked at: a
+//! program may load Python long after its start, and the kernel tells nobody. It
+//! refuses to look at what was loaded, and to cost more than a small share of
+//! the time.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Sweeps cost at most this share of the time, as one part in so many.
+const SHARE: u32 = 500;
+
+/// When to sweep, and what the last one saw.
+pub(super) struct Sweep {
+    every: Duration,
+    next: Instant,
+    /// KiB of code, by process.
+    seen: HashMap<u32, u64>,
+}
+
+impl Sweep {
+    /// Sweeps `every` so often, or more rarely where there are very many processes.
+    pub(super) fn new(every: Duration, now: Instant) -> Self {
+        Self {
+            every,
+            next: now + every,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Whether it is time, at `now`.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now >= self.next
+    }
+
+    /// A sweep that began at `began` is over at `now`.
+    pub(super) fn done(&mut self, began: Instant, now: Instant) {
+        let took = now.saturating_duration_since(began);
+        self.next = now + self.every.max(took.saturating_mul(SHARE));
+    }
+
+    /// Those processes that have other code than in the last sweep, or were not
+    /// there. All others are forgotten.
+    pub(super) fn changed(&mut self, code: &[(u32, Option<u64>)]) -> Vec<u32> {
+        let before = std::mem::take(&mut self.seen);
+        let changed = code.iter().filter(|(tgid, code)| {
+            if let Some(code) = before.get(tgid) {
+                self.seen.insert(*tgid, *code);
+            }
+            self.has_loaded(*tgid, *code)
+        });
+        changed.map(|(tgid, _)| *tgid).collect()
+    }
+
+    fn has_loaded(&mut self, tgid: u32, code: Option<u64>) -> bool {
+        match code {
+            Some(code) => self.seen.insert(tgid, code) != Some(code),
+            None => {
+                self.seen.remove(&tgid);
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_new_or_has_grown_is_looked_at() {
+        let mut sweep = Sweep::new(Duration::from_secs(1), Instant::now());
+        assert!(sweep.has_loaded(7, Some(100)));
+        assert!(!sweep.has_loaded(7, Some(100)));
+        assert!(sweep.has_loaded(7, Some(4000)));
+        assert!(!sweep.has_loaded(7, None), "it is gone");
+        assert!(sweep.has_loaded(7, Some(4000)), "another one");
+        assert_eq!(sweep.changed(&[(8, Some(1)), (9, None)]), [8]);
+        assert_eq!(sweep.changed(&[(8, Some(1))]), [0; 0]);
+        assert_eq!(sweep.seen.len(), 1);
+    }
+
+    #[test]
+    fn a_slow_sweep_is_repeated_more_rarely() {
+        let start = Instant::now();
+        let mut sweep = Sweep::new(Duration::from_secs(1), start);
+        assert!(!sweep.is_due(start) && sweep.is_due(start + Duration::from_secs(1)));
+        let end = start + Duration::from_millis(20);
+        sweep.done(start, end);
+        assert!(!sweep.is_due(end + Duration::from_secs(9)));
+        assert!(sweep.is_due(end + Duration::from_secs(10)));
+    }
+}

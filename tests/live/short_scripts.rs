@@ -1,0 +1,87 @@
+//! Scripts that live for 50 milliseconds of CPU time, each with functions of its
+//! own. It refuses to run them.
+
+use std::fs;
+use std::path::Path;
+
+use crate::timeline::{Frame, Timeline};
+
+/// What a script's functions are called, before its number.
+const OUTER: &str = "outer_";
+const INNER: &str = "only_in_";
+
+/// Writes script `number` into `directory`; the name of its file.
+pub(crate) fn write(directory: &Path, number: usize) -> String {
+    let file = format!("script_{number}.py");
+    fs::write(directory.join(&file), text(number)).expect("our directory");
+    file
+}
+
+/// Lines above the first function.
+fn above(number: usize) -> u32 {
+    number as u32 % 23
+}
+
+fn text(number: usize) -> String {
+    let above = "\n".repeat(above(number) as usize);
+    format!(
+        "import time\n{above}\
+         def {INNER}{number}(value):\n    \
+             end = time.process_time() + 0.05\n    \
+             while time.process_time() < end:\n        \
+                 value = value ^ {number}\n    \
+             return value\n\
+         def {OUTER}{number}():\n    \
+             return {INNER}{number}({number})\n\
+         {OUTER}{number}()\n"
+    )
+}
+
+/// Holds every frame of script `number` in the process `pid` to what it can be;
+/// the samples' rows in its inner function.
+pub(crate) fn check(timeline: &Timeline, pid: u32, number: usize) -> Result<usize, String> {
+    let threads = timeline.of_process(pid);
+    let rows = threads.flat_map(|it| it.stacks());
+    let mut seen = 0;
+    for row in rows {
+        let own: Vec<_> = row.frames.iter().filter(|it| is_of_script(it)).collect();
+        for frame in &own {
+            if number_of(frame) != Some(number) || !is_possible(frame, number) {
+                return Err(format!("script {number} shows {frame:?}"));
+            }
+        }
+        let names: Vec<_> = own.iter().map(|it| it.function.as_str()).collect();
+        let (outer, inner) = (format!("{OUTER}{number}"), format!("{INNER}{number}"));
+        let whole = ["<module>", &outer, &inner];
+        if !whole.starts_with(&names) {
+            return Err(format!("script {number} shows the chain {names:?}"));
+        }
+        seen += usize::from(names == whole);
+    }
+    Ok(seen)
+}
+
+/// Whether a frame is of any of these scripts.
+pub(crate) fn is_of_script(frame: &Frame) -> bool {
+    number_of(frame).is_some()
+}
+
+/// The number of the script that a frame is of.
+pub(crate) fn number_of(frame: &Frame) -> Option<usize> {
+    let (_, name) = frame.file.rsplit_once("/script_")?;
+    name.strip_suffix(".py")?.parse().ok()
+}
+
+fn is_possible(frame: &Frame, number: usize) -> bool {
+    // The line of the inner function's definition.
+    let first = 2 + above(number);
+    let lines = match frame.function.as_str() {
+        "<module>" => [1, first, first + 5, first + 7].contains(&frame.line),
+        name if name == format!("{INNER}{number}") => (first..first + 5).contains(&frame.line),
+        name if name == format!("{OUTER}{number}") => (first + 5..first + 7).contains(&frame.line),
+        _ => false,
+    };
+    let text = text(number);
+    let source = text.lines().nth(frame.line as usize - 1).map(str::trim);
+    lines && source == Some(&frame.source)
+}
