@@ -78,8 +78,8 @@ fn text(number: usize) -> String {
     format!(
         "import time\n\n\n\
          def {PREFIX}{number}():\n    \
-             end = time.perf_counter() + 0.05\n    \
-             while time.perf_counter() < end:\n        \
+             end = time.process_time() + 0.05\n    \
+             while time.process_time() < end:\n        \
                  pass\n\n\n\
          {PREFIX}{number}()\n"
     )
