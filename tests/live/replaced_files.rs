@@ -83,11 +83,11 @@ fn check(
         lose(file, fate);
     }
     let pid = target.pid();
-    let timeline = record(machine, pid, 500, Duration::from_millis(600))?;
+    let timeline = record(machine, pid, 500, Duration::from_millis(1500))?;
     let cpu = check_known_chain(&timeline, pid, &marks)?;
     let text = pid.to_string();
     let arguments = [
-        "--mode", "wall", "--hz", "200", "-d", "600ms", "--pid", &text,
+        "--mode", "wall", "--hz", "200", "-d", "1500ms", "--pid", &text,
     ];
     let timeline = Recording::start(machine, &arguments).finish().timeline()?;
     let wall = check_known_chain(&timeline, pid, &marks)?;
