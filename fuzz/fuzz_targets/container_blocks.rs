@@ -12,7 +12,7 @@ fuzz_target!(|blocks: Vec<(u8, Vec<u8>)>| {
     let mut file = START.to_vec();
     block(&mut file, 1, HEADER);
     for (kind, data) in &blocks {
-        block(&mut file, kind % 5, data);
+        block(&mut file, kind % 6, data);
     }
     let _ = read_bytes(&file);
 });

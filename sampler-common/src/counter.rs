@@ -3,17 +3,17 @@
 
 /// One statistic of the kernel side.
 ///
-/// `Taken` equals the sum of `Delivered`, `LostRing` and, for a thread whose
-/// sample carries no frames, the refusal that its record names; the record is
-/// delivered either way.
+/// `Taken` equals the sum of `Sent`, `LostRing`, `WithoutInterpreter` and
+/// `Unreadable`. A record is sent also of a thread whose stack is refused; it
+/// names the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Counter {
-    /// Ticks that hit a thread of a sampled process, and threads off CPU that a
+    /// Ticks that hit a thread of a followed process, and threads off CPU that a
     /// pass looked into.
     Taken = 0,
     /// Sample records handed to the ring buffer.
-    Delivered = 1,
+    Sent = 1,
     /// Sample records that found the ring buffer full.
     LostRing = 2,
     /// Code objects described.
@@ -44,6 +44,18 @@ pub enum Counter {
     AlreadySampled = 15,
     /// Programs that were started and are known to have no Python in them.
     PlainPrograms = 16,
+    /// Ticks that hit a followed process of which no interpreter is known: it is
+    /// just starting, or its program is not a Python that can be sampled.
+    WithoutInterpreter = 17,
+    /// Lives of processes that found the table of their accounts full.
+    AccountTableFull = 18,
+    /// Nanoseconds from the start to the end of all samples that ticks took.
+    RunTime = 19,
+    /// Ticks on CPUs that did not idle, whatever they hit.
+    Ticks = 20,
+    /// Samples that were begun, and not taken: the kernel's record of the thread could
+    /// not be read, or there was no memory.
+    Unreadable = 21,
 }
 
 impl Counter {
@@ -51,9 +63,9 @@ impl Counter {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All counters, in index order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Taken,
-        Self::Delivered,
+        Self::Sent,
         Self::LostRing,
         Self::Described,
         Self::LostDescription,
@@ -69,13 +81,18 @@ impl Counter {
         Self::ThreadTableFull,
         Self::AlreadySampled,
         Self::PlainPrograms,
+        Self::WithoutInterpreter,
+        Self::AccountTableFull,
+        Self::RunTime,
+        Self::Ticks,
+        Self::Unreadable,
     ];
 
     /// The name it has in machine-readable output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Taken => "taken",
-            Self::Delivered => "delivered",
+            Self::Sent => "sent",
             Self::LostRing => "lost_ring",
             Self::Described => "described",
             Self::LostDescription => "lost_description",
@@ -91,6 +108,11 @@ impl Counter {
             Self::ThreadTableFull => "thread_table_full",
             Self::AlreadySampled => "already_sampled",
             Self::PlainPrograms => "plain_programs",
+            Self::WithoutInterpreter => "without_interpreter",
+            Self::AccountTableFull => "account_table_full",
+            Self::RunTime => "run_time_ns",
+            Self::Ticks => "ticks",
+            Self::Unreadable => "unreadable",
         }
     }
 }

@@ -12,6 +12,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod account;
 pub mod code;
 pub mod code_cache;
 pub mod counter;

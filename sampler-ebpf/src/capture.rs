@@ -14,7 +14,7 @@ use sampler_common::thread_state;
 use sampler_common::wait::WaitFacts;
 use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 
-use crate::maps::{Describing, KNOWN, Sampling, Scratch, Urgency, count, send};
+use crate::maps::{Describing, Fate, KNOWN, Sampling, Scratch, Urgency, count, count_of, send};
 
 /// The thread to sample.
 #[derive(Clone, Copy)]
@@ -173,11 +173,12 @@ pub(crate) fn deliver(scratch: &Scratch) -> bool {
     // SAFETY: header and frames are contiguous plain data, `size` is within.
     let bytes = unsafe { core::slice::from_raw_parts(sample.cast(), size) };
     let is_sent = send(bytes, urgency);
-    count(if is_sent {
-        Counter::Delivered
+    if is_sent {
+        count(Counter::Sent);
     } else {
-        Counter::LostRing
-    });
+        count(Counter::LostRing);
+        count_of(scratch.sampling.sample.header.process, Fate::Lost);
+    }
     is_sent
 }
 

@@ -14,7 +14,7 @@ use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord, ProgramId};
 use sampler_common::process::{ProcessKey, ProcessState};
 use sampler_common::sample::RecordKind;
 
-use crate::maps::{PLAIN_PROGRAMS, PROCESSES, THREADS, Urgency, count, send};
+use crate::maps::{PLAIN_PROGRAMS, PROCESSES, THREADS, Urgency, count, open_account, send};
 use crate::task::{Task, program_id};
 
 /// 1 when forked children are followed too. Set before loading.
@@ -70,6 +70,7 @@ fn process_fork(context: RawTracePointContext) -> i32 {
     record.time = time;
     record.parent_key = parent_key;
     record.parent_tgid = parent;
+    open_account(config.key);
     report_with(record, urgency)
 }
 
@@ -114,6 +115,7 @@ fn process_exec(context: RawTracePointContext) -> i32 {
     record.key = child_key(config.key, tgid, record.time);
     config.key = record.key;
     config.state = ProcessState::Followed as u32;
+    open_account(config.key);
     if PROCESSES.insert(tgid, config, 0).is_err() {
         count(Counter::ProcessTableFull);
         return 0;

@@ -1,28 +1,32 @@
 //! The maps that both sides share, and the memory a program has for itself. It
 //! refuses to know what is written there.
 //!
-//! A program in interrupt context writes to per-CPU memory and to the ring
-//! buffer only. Taking the lock of a shared hash map there has hung whole
-//! machines; such maps are written by user space and, in process context, by
-//! the lifecycle programs.
+//! A program in interrupt context writes to per-CPU memory, to the ring buffer,
+//! and by atomic additions to counts that are there. Taking the lock of a shared
+//! hash map there has hung whole machines; entries of such maps come and go by
+//! user space and, in process context, by the lifecycle programs.
+
+use core::arch::asm;
 
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use sampler_common::account::KernelAccount;
 use sampler_common::code::CodeRecord;
 use sampler_common::code_cache::CodeCache;
 use sampler_common::counter::Counter;
 use sampler_common::describe::Windows;
 use sampler_common::known::{BUCKET_COUNT, Bucket};
 use sampler_common::lifecycle::ProgramId;
-use sampler_common::process::ProcessConfig;
+use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::SampleRecord;
 use sampler_common::thread_state::Search;
 use sampler_common::walk::Walk;
 
 /// Bytes in the ring buffer above which user space is woken; below, it comes by
-/// itself soon enough.
-const WAKE_AT: u64 = 1024 * 1024;
+/// itself soon enough. Set before loading.
+#[unsafe(no_mangle)]
+static RING_WAKE_AT: u32 = 1 << 20;
 /// Flags of `bpf_ringbuf_output` (`include/uapi/linux/bpf.h`).
 const NO_WAKEUP: u64 = 1;
 const FORCE_WAKEUP: u64 = 2;
@@ -38,6 +42,10 @@ pub(crate) static PROCESSES: HashMap<u32, ProcessConfig> = HashMap::with_max_ent
 /// Programs that were found to have no Python in them. Only user space writes.
 #[map(name = "PLAIN_PROGRAMS")]
 pub(crate) static PLAIN_PROGRAMS: HashMap<ProgramId, u8> = HashMap::with_max_entries(8192, 0);
+/// What is counted of each process that is followed, by the key of this life of
+/// it. There is room for those that have ended and are not added up yet.
+#[map(name = "ACCOUNTS")]
+static ACCOUNTS: HashMap<u64, KernelAccount> = HashMap::with_max_entries(32768, 0);
 
 /// The code objects that user space has the names of. Only user space writes.
 #[map(name = "KNOWN")]
@@ -189,6 +197,69 @@ pub(crate) fn count(counter: Counter) {
     }
 }
 
+/// Adds to a statistic of this CPU.
+#[inline(always)]
+pub(crate) fn add(counter: Counter, number: u64) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: the pointer is this CPU's own element, non-null.
+        unsafe { *value = (*value).wrapping_add(number) };
+    }
+}
+
+/// What can become of a sample before it is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Taken,
+    Lost,
+    WithoutInterpreter,
+    Unreadable,
+}
+
+/// Counts the fate of a sample of one process.
+#[inline(always)]
+pub(crate) fn count_of(process: ProcessKey, fate: Fate) {
+    let Some(account) = ACCOUNTS.get_ptr_mut(process.0) else {
+        return;
+    };
+    // SAFETY: an element of a preallocated map stays readable and writable, and
+    // everyone writes it atomically. User space takes one out long after its
+    // process has ended.
+    unsafe {
+        add_one(match fate {
+            Fate::Taken => &raw mut (*account).taken,
+            Fate::Lost => &raw mut (*account).lost,
+            Fate::WithoutInterpreter => &raw mut (*account).without_interpreter,
+            Fate::Unreadable => &raw mut (*account).unreadable,
+        });
+    }
+}
+
+/// Adds one to a count that other CPUs add to as well. rustc has no atomic
+/// additions for BPF; this one is as old as BPF itself (`BPF_XADD`).
+///
+/// # Safety
+/// The place must be valid for writes, and aligned.
+#[inline(always)]
+unsafe fn add_one(place: *mut u64) {
+    // SAFETY: it writes to the place only, as the caller grants.
+    unsafe {
+        asm!(
+            "lock *(u64 *)({place} + 0) += {one}",
+            place = in(reg) place,
+            one = in(reg) 1_u64,
+            options(nostack),
+        );
+    }
+}
+
+/// Opens the account of a new life of a process. In process context only.
+#[inline(always)]
+pub(crate) fn open_account(process: ProcessKey) {
+    if ACCOUNTS.insert(process.0, KernelAccount::ZERO, 0).is_err() {
+        count(Counter::AccountTableFull);
+    }
+}
+
 /// How soon user space should see a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
@@ -201,10 +272,17 @@ pub(crate) enum Urgency {
 /// Hands a record to user space; false when the ring buffer is full.
 #[inline(always)]
 pub(crate) fn send(record: &[u8], urgency: Urgency) -> bool {
-    let flags = if urgency == Urgency::Now || RECORDS.query(BPF_RB_AVAIL_DATA.into()) > WAKE_AT {
+    let flags = if urgency == Urgency::Now || RECORDS.query(BPF_RB_AVAIL_DATA.into()) > wake_at() {
         FORCE_WAKEUP
     } else {
         NO_WAKEUP
     };
     RECORDS.output::<[u8]>(record, flags).is_ok()
+}
+
+#[inline(always)]
+fn wake_at() -> u64 {
+    // SAFETY: a reference is valid to read; volatile, since the loader replaces
+    // the value that the compiler sees.
+    u64::from(unsafe { core::ptr::read_volatile(&raw const RING_WAKE_AT) })
 }

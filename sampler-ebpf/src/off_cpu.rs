@@ -17,7 +17,9 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::{Origin, WaitFacts, gil_address};
 
 use crate::capture::{self, Thread};
-use crate::maps::{PROCESSES, Scratch, SeenThread, THREADS, count, last_on_cpu, scratch_of_pass};
+use crate::maps::{
+    Fate, PROCESSES, Scratch, SeenThread, THREADS, count, count_of, last_on_cpu, scratch_of_pass,
+};
 use crate::memory::RemoteTask;
 use crate::task::PassedTask;
 
@@ -94,12 +96,18 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
     if was_sampled_by_tick(task, tid) {
         return count(Counter::AlreadySampled);
     }
+    let key = config.key;
     count(Counter::Taken);
+    count_of(key, Fate::Taken);
     let anonymous = task.as_task();
     let (Some(pointer), Some(comm)) = (anonymous.thread_pointer(), anonymous.comm()) else {
+        count(Counter::Unreadable);
+        count_of(key, Fate::Unreadable);
         return count(Counter::TaskFault);
     };
     let Some(mut scratch) = scratch_of_pass() else {
+        count(Counter::Unreadable);
+        count_of(key, Fate::Unreadable);
         return count(Counter::NoScratch);
     };
     let thread = Thread {

@@ -1,7 +1,7 @@
 //! The entry point of every tick of every CPU. It refuses to do more than to
 //! find out whose tick it is.
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
 use sampler_common::counter::Counter;
@@ -9,7 +9,9 @@ use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::wait::WaitFacts;
 
 use crate::capture::{self, Thread};
-use crate::maps::{LastOnCpu, PROCESSES, Scratch, count, last_on_cpu, scratch_of_tick};
+use crate::maps::{
+    Fate, LastOnCpu, PROCESSES, Scratch, add, count, count_of, last_on_cpu, scratch_of_tick,
+};
 use crate::memory::CurrentTask;
 use crate::namespace;
 use crate::task::Task;
@@ -22,18 +24,20 @@ fn on_cpu(_context: PerfEventContext) -> u32 {
         return 0;
     };
     let Some(mut scratch) = scratch_of_tick() else {
-        count(Counter::NoScratch);
+        no_memory(config);
         return 0;
     };
     begin(&mut scratch, config, &thread);
     capture::walk(&CurrentTask, config, &thread, &mut scratch);
     capture::finish(&CurrentTask, config, &mut scratch);
+    end(&scratch);
     0
 }
 
 /// The interrupted thread and its process, if that is sampled.
 #[inline(always)]
 pub(crate) fn interrupted() -> Option<(&'static ProcessConfig, Thread)> {
+    count(Counter::Ticks);
     let Some(tgid) = current_tgid() else {
         count(Counter::TaskFault);
         return None;
@@ -43,15 +47,21 @@ pub(crate) fn interrupted() -> Option<(&'static ProcessConfig, Thread)> {
     // ended meanwhile it may turn into another's; then the sample's key and tgid
     // disagree, which user space checks.
     let config = unsafe { &*config };
+    let key = config.key;
+    count(Counter::Taken);
+    count_of(key, Fate::Taken);
     if config.state != ProcessState::Sampled as u32 {
+        count(Counter::WithoutInterpreter);
+        count_of(key, Fate::WithoutInterpreter);
         return None;
     }
-    count(Counter::Taken);
     let task = Task::current();
     let (Some(tid), Some(pointer), Some(comm)) =
         (current_tid(), task.thread_pointer(), task.comm())
     else {
         count(Counter::TaskFault);
+        count(Counter::Unreadable);
+        count_of(key, Fate::Unreadable);
         return None;
     };
     let thread = Thread {
@@ -70,6 +80,23 @@ pub(crate) fn begin(scratch: &mut Scratch, config: &ProcessConfig, thread: &Thre
     capture::begin(scratch.sampling, config, thread, WaitFacts::RUNNING);
     let header = &scratch.sampling.sample.header;
     note(header.time, thread.tid, header.cpu);
+}
+
+/// There is no memory for the sample.
+#[inline(always)]
+pub(crate) fn no_memory(config: &ProcessConfig) {
+    count(Counter::NoScratch);
+    count(Counter::Unreadable);
+    count_of(config.key, Fate::Unreadable);
+}
+
+/// The sample is over: counts the time it took.
+#[inline(always)]
+pub(crate) fn end(scratch: &Scratch) {
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let began = scratch.sampling.sample.header.time;
+    add(Counter::RunTime, now.wrapping_sub(began));
 }
 
 /// Tells the passes over waiting threads that this one had its sample.

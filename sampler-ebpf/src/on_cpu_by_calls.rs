@@ -11,15 +11,14 @@
 
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
-use sampler_common::counter::Counter;
 use sampler_common::memory::{Next, Step as _};
 use sampler_common::thread_state::{self, MAX_SEARCHED, SearchStep};
 use sampler_common::walk::{Codes, MAX_STEPS, MAX_UNKNOWN, WalkStep};
 
 use crate::capture::{self, DescribeStep, KnownTable};
-use crate::maps::{Sampling, Scratch, Stepping, count, scratch_of_tick, stepping_of_tick};
+use crate::maps::{Sampling, Scratch, Stepping, scratch_of_tick, stepping_of_tick};
 use crate::memory::CurrentTask;
-use crate::on_cpu::{begin, interrupted};
+use crate::on_cpu::{begin, end, interrupted, no_memory};
 
 /// What functions here give back: whether another step is wanted.
 const CONTINUE: u64 = 1;
@@ -32,7 +31,7 @@ fn on_cpu_by_calls(_context: PerfEventContext) -> u32 {
         return 0;
     };
     let Some((mut scratch, stepping)) = memory_of_tick() else {
-        count(Counter::NoScratch);
+        no_memory(config);
         return 0;
     };
     begin(&mut scratch, config, &thread);
@@ -227,7 +226,9 @@ extern "C" fn send_sample() -> u64 {
     let Some(scratch) = scratch_of_tick() else {
         return STOP;
     };
-    u64::from(capture::deliver(&scratch))
+    let is_sent = capture::deliver(&scratch);
+    end(&scratch);
+    u64::from(is_sent)
 }
 
 #[inline(always)]

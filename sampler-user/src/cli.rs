@@ -169,6 +169,22 @@ pub struct RecordArguments {
     /// What is written and where
     #[command(flatten)]
     pub output: OutputArguments,
+    /// What sampling may take of one CPU, or `off`; above it, the rate is lowered
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value = "5%",
+        allow_hyphen_values = true
+    )]
+    pub max_cpu: String,
+    /// Memory in which samples wait until they are read, for example 512K, 4M, 64M
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "4M",
+        allow_hyphen_values = true
+    )]
+    pub buffer: String,
     /// Leave the text of source lines out of the trace
     #[arg(long)]
     pub no_source: bool,

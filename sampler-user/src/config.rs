@@ -4,6 +4,7 @@
 mod choice;
 mod error;
 mod exit;
+mod limits;
 mod output;
 mod time;
 
@@ -69,7 +70,7 @@ pub struct Surroundings<'a> {
 }
 
 /// A recording, as it is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RecordConfig {
     /// Whether what runs is sampled, or what waits too.
     pub mode: Mode,
@@ -79,6 +80,10 @@ pub struct RecordConfig {
     pub children: bool,
     /// Samples a second on each CPU, 1 to [`HIGHEST_RATE`].
     pub hz: u32,
+    /// The share of one CPU that sampling may take; `None` is as much as it takes.
+    pub max_cpu: Option<f64>,
+    /// Bytes of the ring buffer: a power of two.
+    pub buffer: u32,
     /// How long at most; `None` is until the targets end or Ctrl-C.
     pub duration: Option<Duration>,
     /// What is written and where; at least one output.
@@ -123,6 +128,8 @@ impl RecordConfig {
             target,
             children: !typed.no_children,
             hz: rate(&typed.hz)?,
+            max_cpu: limits::max_cpu(&typed.max_cpu)?,
+            buffer: limits::buffer(&typed.buffer)?,
             duration,
             output: OutputConfig::from_arguments(&typed.output, Some(&stem))?,
             source: !typed.no_source,

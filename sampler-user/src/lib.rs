@@ -2,6 +2,7 @@
 //! what it saw as a timeline. `ARCHITECTURE.md` walks one sample from the
 //! interrupt to the file, naming each module here.
 
+pub mod account;
 pub mod analysis;
 pub mod bpf;
 pub mod cli;

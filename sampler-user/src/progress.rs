@@ -4,6 +4,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use crate::timeline::KernelTime;
+use crate::trace::RateChange;
+
 /// What the line says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProgressFacts {
@@ -17,6 +20,8 @@ pub struct ProgressFacts {
     pub samples: u64,
     /// Samples lost since the recording began.
     pub lost: u64,
+    /// The time between two samples, where it is longer than was asked for.
+    pub lowered: Option<Duration>,
 }
 
 /// How the terminal may be used.
@@ -127,8 +132,13 @@ fn render(now: &ProgressFacts, before: &ProgressFacts, style: Style) -> String {
         Style::Coloured if now.lost > 0 => ("\x1b[33m", "\x1b[0m"),
         _ => ("", ""),
     };
+    let lowered = now.lowered.map_or(String::new(), |period| {
+        let time = KernelTime(0);
+        let hz = RateChange { time, period }.hz_in_words();
+        format!(" (at {hz} Hz)")
+    });
     format!(
-        "{hours:02}:{minutes:02}:{:02}  {}, {}, {rate} samples/s, {paint}{} lost{plain}",
+        "{hours:02}:{minutes:02}:{:02}  {}, {}, {rate} samples/s{lowered}, {paint}{} lost{plain}",
         seconds % 60,
         counted(now.processes, "process", "processes"),
         counted(now.threads, "thread", "threads"),
@@ -152,7 +162,21 @@ mod tests {
             threads: 12,
             samples,
             lost,
+            lowered: None,
         }
+    }
+
+    #[test]
+    fn a_lowered_rate_is_shown() {
+        let facts = ProgressFacts {
+            lowered: Some(Duration::from_micros(800)),
+            ..facts(1, 20, 0)
+        };
+        let line = render(&facts, &ProgressFacts::default(), Style::Plain);
+        assert!(
+            line.ends_with("20 samples/s (at 1250 Hz), 0 lost"),
+            "{line}"
+        );
     }
 
     #[test]

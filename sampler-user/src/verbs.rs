@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::analysis::{Analysis, Comparison};
 use crate::bpf::kernel::{Kernel, KernelError, KernelOptions};
@@ -200,7 +200,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
     let sandbox = sandbox::try_out().map_err(|error| error.to_string());
     let diagnosis = match Kernel::load(options) {
         Ok(mut kernel) => {
-            let ticks = kernel.start_ticks(1);
+            let ticks = kernel.start_ticks(Duration::from_secs(1));
             let passes = kernel.prepare_passes();
             diagnosis
                 .with_load_result(ticks.map_err(in_words))

@@ -150,6 +150,7 @@ pub(crate) fn container(mode: Mode) -> Vec<u8> {
             process: web,
             counts: counts(14),
         }],
+        rates: Vec::new(),
     };
     writer
         .finish(

@@ -70,6 +70,11 @@ impl Recording {
             .arg("-v")
             .arg("-o")
             .arg(directory.path().join(TIMELINE));
+        // What is tested at a high rate is not that it is lowered.
+        let is_limit = |it: &A| it.as_ref() == "--max-cpu";
+        if !arguments.iter().any(is_limit) {
+            command.args(["--max-cpu", "off"]);
+        }
         command.args(arguments);
         if walk == Walk::ByCalls {
             command.env("PYEBPF_WALK", "calls");
@@ -125,6 +130,7 @@ impl Recording {
         }
     }
 
+    /// The process that records.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -11,6 +11,10 @@ pub(crate) struct Timeline {
     pub(crate) threads: Vec<Thread>,
     /// What was counted, by name.
     pub(crate) counts: BTreeMap<String, u64>,
+    /// The same of each process, by pid.
+    pub(crate) processes: BTreeMap<u32, BTreeMap<String, u64>>,
+    /// Seconds after the start, and samples a second from then on.
+    pub(crate) rates: Vec<(f64, f64)>,
 }
 
 /// One thread of it.
@@ -105,13 +109,24 @@ impl Timeline {
         if threads.is_empty() {
             return Err("there is no thread".to_owned());
         }
-        let counts = facts["counts"].as_object().ok_or("no counts")?;
-        let counts = counts
-            .iter()
-            .map(|(name, count)| Ok((name.clone(), number(count)?)));
+        let mut processes = BTreeMap::new();
+        for process in facts["processes"]
+            .as_array()
+            .ok_or("no list of processes")?
+        {
+            let pid = number(&process["pid"])? as u32;
+            processes.insert(pid, counts_of(&process["counts"])?);
+        }
+        let rates = facts["rates"].as_array().map_or(&[][..], Vec::as_slice);
+        let rates = rates.iter().map(|rate| {
+            let hz = rate[1].as_f64().ok_or("a rate without a number")?;
+            Ok((number(&rate[0])? as f64 / 1e6, hz))
+        });
         Ok(Self {
             threads,
-            counts: counts.collect::<Result<_, String>>()?,
+            counts: counts_of(&facts["counts"])?,
+            processes,
+            rates: rates.collect::<Result<_, String>>()?,
         })
     }
 
@@ -139,6 +154,14 @@ impl Thread {
     pub(crate) fn stacks(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| !row.frames.is_empty())
     }
+}
+
+fn counts_of(value: &Value) -> Result<BTreeMap<String, u64>, String> {
+    let counts = value.as_object().ok_or("no counts")?;
+    let counts = counts
+        .iter()
+        .map(|(name, count)| Ok((name.clone(), number(count)?)));
+    counts.collect()
 }
 
 fn thread(fact: &Value, (rows, states): (&[Value], &[Value]), end: f64) -> Result<Thread, String> {

@@ -39,6 +39,13 @@ struct About<'a> {
     command: &'a [String],
     threads: usize,
     torn: bool,
+    rates: Vec<Rate>,
+}
+
+#[derive(Serialize)]
+struct Rate {
+    at_us: u64,
+    hz: f64,
 }
 
 #[derive(Serialize)]
@@ -143,6 +150,14 @@ fn about(recording: &Recording) -> About<'_> {
         command: &info.command,
         threads: recording.threads,
         torn: recording.torn,
+        rates: recording
+            .rates
+            .iter()
+            .map(|rate| Rate {
+                at_us: info.microseconds(rate.time),
+                hz: rate.hz(),
+            })
+            .collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! the heaviest path. It refuses to record anything; the account that closes a
 //! recording is in `report/`.
 
+mod account_text;
 mod compare;
 mod compare_text;
 mod functions;
@@ -13,7 +14,7 @@ mod times;
 
 use crate::output::{StackTotals, TraceView, stack_times};
 use crate::timeline::{FrameId, Symbols};
-use crate::trace::{Counts, TraceInfo};
+use crate::trace::{Counts, RateChange, TraceInfo};
 
 pub use compare::{Comparison, FunctionChange};
 pub use functions::FunctionTimes;
@@ -54,6 +55,8 @@ pub struct Recording {
     pub length_us: u64,
     /// How many threads it has.
     pub threads: usize,
+    /// When samples were taken at another rate than the header says.
+    pub rates: Vec<RateChange>,
     /// Whether the file is cut off: it ends where its last whole segment does.
     pub torn: bool,
 }
@@ -116,6 +119,7 @@ impl Analysis {
                 start_us,
                 length_us: view.microseconds(view.end()),
                 threads: view.tracks().len(),
+                rates: trace.summary.rates.clone(),
                 torn: trace.torn.is_some(),
             },
             times,

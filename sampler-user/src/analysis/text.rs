@@ -4,6 +4,7 @@
 use std::fmt::{self, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::account_text::account;
 use super::threads::BASE_PERCENT;
 use super::{Analysis, FunctionTimes, Place, ProcessTimes, Recording, StateTimes, ThreadTimes};
 use crate::escape::escape_for_terminal;
@@ -52,7 +53,7 @@ impl fmt::Display for Report<'_> {
         let total = by_total.into_iter().filter(|of| of.total_us > 0);
         self.functions(out, total, all)?;
         self.heaviest(out, all)?;
-        counts(out, analysis)
+        account(out, analysis, self.top)
     }
 }
 
@@ -69,6 +70,9 @@ pub(super) fn recording(out: &mut fmt::Formatter<'_>, of: &Recording) -> fmt::Re
     write!(out, ", {} mode", of.mode)?;
     if of.info.hz > 0 {
         write!(out, ", {} Hz", of.info.hz)?;
+    }
+    if let Some(slowest) = of.rates.iter().max_by_key(|rate| rate.period) {
+        write!(out, ", lowered to {} Hz", slowest.hz_in_words())?;
     }
     writeln!(out, ", {} threads", of.threads)?;
     if of.torn {
@@ -210,24 +214,6 @@ impl Report<'_> {
         }
         Ok(())
     }
-}
-
-/// What came of the samples of the whole recording.
-fn counts(out: &mut fmt::Formatter<'_>, analysis: &Analysis) -> fmt::Result {
-    let counts: Vec<_> = analysis
-        .counts
-        .iter()
-        .filter(|(_, count)| **count > 0)
-        .map(|(name, count)| format!("{} {count}", shown(name)))
-        .collect();
-    if counts.is_empty() {
-        return writeln!(out, "\nThe trace has no account of its samples.");
-    }
-    writeln!(
-        out,
-        "\nSamples of the whole recording: {}",
-        counts.join(", ")
-    )
 }
 
 /// `f (a.py:3)`.

@@ -18,6 +18,11 @@ impl CounterValues {
         self.0[counter as usize]
     }
 
+    /// Sets what was counted elsewhere.
+    pub fn set(&mut self, counter: Counter, number: u64) {
+        self.0[counter as usize] = number;
+    }
+
     /// Counts `number` more.
     pub fn add(&mut self, counter: Counter, number: u64) {
         let value = &mut self.0[counter as usize];
@@ -46,10 +51,14 @@ impl Counters {
     pub fn read(&self) -> CounterValues {
         let mut values = CounterValues::default();
         for counter in Counter::ALL {
-            if let Ok(per_cpu) = self.map.get(&(counter as u32), 0) {
-                values.0[counter as usize] = per_cpu.iter().sum();
-            }
+            values.0[counter as usize] = self.read_one(counter);
         }
         values
+    }
+
+    /// Sums one statistic over the CPUs. One that cannot be read is 0.
+    pub fn read_one(&self, counter: Counter) -> u64 {
+        let per_cpu = self.map.get(&(counter as u32), 0);
+        per_cpu.map_or(0, |per_cpu| per_cpu.iter().sum())
     }
 }

@@ -2,11 +2,9 @@
 //! records: `ring` does.
 
 use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
-use aya::programs::perf_event::{
-    PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
-};
 use aya::programs::{Iter, PerfEvent, ProgramError, RawTracePoint};
 use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
@@ -22,6 +20,7 @@ use super::processes::ProcessTable;
 use super::ring::RecordRing;
 use super::stepping::{Stepping, SteppingChoice};
 use super::task_offsets::TaskOffsets;
+use super::ticks::Ticks;
 
 /// The compiled kernel side; empty when this binary was built without it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
@@ -122,7 +121,7 @@ pub struct KernelOptions {
 pub struct Kernel {
     ebpf: Ebpf,
     stepping: Stepping,
-    ticks: Vec<PerfEventLinkId>,
+    ticks: Option<Ticks>,
 }
 
 /// The maps, each with its owner.
@@ -159,6 +158,7 @@ impl Kernel {
         let report_all_execs = u32::from(options.report_all_execs);
         let leave_plain_programs = u32::from(options.leave_plain_programs);
         let report_thread_exits = u32::from(options.passes.is_some());
+        let ring_wake_at = options.ring_bytes / 4;
         let half_period = 500_000_000 / options.passes.unwrap_or(1).max(1);
         let mut loader = EbpfLoader::new();
         loader
@@ -168,6 +168,7 @@ impl Kernel {
             .override_global("LEAVE_PLAIN_PROGRAMS", &leave_plain_programs, true)
             .override_global("HALF_PERIOD", &half_period, true)
             .override_global("REPORT_THREAD_EXITS", &report_thread_exits, true)
+            .override_global("RING_WAKE_AT", &ring_wake_at, true)
             .map_max_entries("RECORDS", options.ring_bytes);
         if options.passes.is_none() {
             loader.map_max_entries("THREADS", 1);
@@ -191,7 +192,7 @@ impl Kernel {
         Ok(Self {
             ebpf,
             stepping,
-            ticks: Vec::new(),
+            ticks: None,
         })
     }
 
@@ -214,7 +215,10 @@ impl Kernel {
         Ok(KernelMaps {
             records: RecordRing::new(RingBuf::try_from(take("RECORDS")?).map_err(bad)?)
                 .map_err(|error| failed("wait for the kernel side's records", &error))?,
-            processes: ProcessTable::new(HashMap::try_from(take("PROCESSES")?).map_err(bad)?),
+            processes: ProcessTable::new(
+                HashMap::try_from(take("PROCESSES")?).map_err(bad)?,
+                HashMap::try_from(take("ACCOUNTS")?).map_err(bad)?,
+            ),
             plain_programs: PlainProgramTable::new(
                 HashMap::try_from(take("PLAIN_PROGRAMS")?).map_err(bad)?,
             ),
@@ -242,38 +246,36 @@ impl Kernel {
             .map_err(|error| failed(doing, &error))
     }
 
-    /// Starts `hz` ticks a second on every CPU that is online.
+    /// Starts a tick each `period` on every CPU that is online.
     ///
     /// # Errors
     /// [`KernelError::NotPermitted`] or [`KernelError::Failed`].
-    pub fn start_ticks(&mut self, hz: u32) -> Result<(), KernelError> {
+    pub fn start_ticks(&mut self, period: Duration) -> Result<(), KernelError> {
         let cpus = online_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
-        let program = self.stepping.program();
-        let sampler: &mut PerfEvent = find(&mut self.ebpf, program)?;
-        for cpu in cpus {
-            // The clock of the CPU, not its cycles: most virtual machines have
-            // no counter of cycles.
-            let tick = sampler.attach(
-                PerfEventConfig::Software(SoftwareEvent::CpuClock),
-                PerfEventScope::AllProcessesOneCpu { cpu },
-                SamplePolicy::Frequency(u64::from(hz)),
-                false,
-            );
-            self.ticks
-                .push(tick.map_err(|error| refused(program, error))?);
-        }
+        let name = self.stepping.program();
+        let sampler: &mut PerfEvent = find(&mut self.ebpf, name)?;
+        let program = sampler.fd().map_err(|error| refused(name, error))?;
+        let ticks = Ticks::start(program.as_fd(), &cpus, period);
+        self.ticks = Some(ticks.map_err(|error| of_ticks("start the ticks of the CPUs", error))?);
         Ok(())
+    }
+
+    /// From now on there is a tick each `period`.
+    ///
+    /// # Errors
+    /// [`KernelError::Failed`].
+    pub fn set_period(&mut self, period: Duration) -> Result<(), KernelError> {
+        let Some(ticks) = &self.ticks else {
+            return Ok(());
+        };
+        ticks
+            .set_period(period)
+            .map_err(|error| of_ticks("change the rate of the ticks", error))
     }
 
     /// Stops the ticks. Records already in the ring buffer stay there.
     pub fn stop_ticks(&mut self) {
-        let Ok(sampler) = find::<PerfEvent>(&mut self.ebpf, self.stepping.program()) else {
-            return;
-        };
-        for tick in self.ticks.drain(..) {
-            // Detaching fails only for a link that is gone.
-            let _ = sampler.detach(tick);
-        }
+        self.ticks = None;
     }
 
     /// Instructions that the verifier looked at, by program. Linux 5.16.
@@ -348,6 +350,16 @@ fn refused(program: &str, error: ProgramError) -> KernelError {
             }
         }
         other => failed("attach the kernel side", &other),
+    }
+}
+
+fn of_ticks(doing: &'static str, error: std::io::Error) -> KernelError {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return KernelError::NotPermitted { doing };
+    }
+    KernelError::Failed {
+        doing,
+        message: error.to_string(),
     }
 }
 

@@ -15,3 +15,4 @@ pub mod processes;
 pub mod ring;
 pub mod stepping;
 pub mod task_offsets;
+pub mod ticks;

@@ -1,19 +1,30 @@
-//! The kernel side's table of processes. It refuses to know how a process was
-//! found and what its layout says.
+//! The kernel side's table of processes, and what it counts of each. It refuses
+//! to know how a process was found and what its layout says.
 
+use std::collections::HashSet;
 use std::io;
 
 use aya::maps::{HashMap, MapData, MapError};
-use sampler_common::process::ProcessConfig;
+use sampler_common::account::KernelAccount;
+use sampler_common::process::{ProcessConfig, ProcessKey};
 
-/// `BPF_ANY` and `BPF_EXIST` (`include/uapi/linux/bpf.h`).
+/// `BPF_ANY`, `BPF_NOEXIST` and `BPF_EXIST` (`include/uapi/linux/bpf.h`).
 const ANY: u64 = 0;
+const NEW: u64 = 1;
 const EXISTING: u64 = 2;
 const SIZE: usize = size_of::<ProcessConfig>();
+
+/// Entries that a walk through a map takes at most: one that changes meanwhile
+/// may be begun again.
+const MOST: usize = 1 << 16;
+
+/// The map of what is counted, by process key.
+pub(super) type AccountMap = HashMap<MapData, u64, [u8; size_of::<KernelAccount>()]>;
 
 /// Writes the table.
 pub struct ProcessTable {
     map: HashMap<MapData, u32, [u8; SIZE]>,
+    accounts: AccountMap,
 }
 
 /// The table did not take a process.
@@ -27,8 +38,8 @@ pub struct ProcessTableError {
 }
 
 impl ProcessTable {
-    pub(super) fn new(map: HashMap<MapData, u32, [u8; SIZE]>) -> Self {
-        Self { map }
+    pub(super) fn new(map: HashMap<MapData, u32, [u8; SIZE]>, accounts: AccountMap) -> Self {
+        Self { map, accounts }
     }
 
     /// What the kernel side has of a process now; a forked child is there before
@@ -60,6 +71,10 @@ impl ProcessTable {
         config: &ProcessConfig,
         flags: u64,
     ) -> Result<(), ProcessTableError> {
+        // One that is there already goes on; without one, the process is counted
+        // among all others.
+        let nothing: [u8; size_of::<KernelAccount>()] = bytemuck::cast(KernelAccount::ZERO);
+        let _ = self.accounts.insert(config.key.0, nothing, NEW);
         let bytes: [u8; SIZE] = bytemuck::cast(*config);
         self.map.insert(tgid, bytes, flags).map_err(|error| {
             let source = match error {
@@ -78,6 +93,34 @@ impl ProcessTable {
 
     /// The thread group ids in the table.
     pub fn tgids(&self) -> Vec<u32> {
-        self.map.keys().filter_map(Result::ok).collect()
+        self.map.keys().filter_map(Result::ok).take(MOST).collect()
+    }
+
+    /// The lives of processes in the table.
+    pub fn keys(&self) -> HashSet<ProcessKey> {
+        let tgids = self.tgids().into_iter();
+        tgids.filter_map(|tgid| Some(self.get(tgid)?.key)).collect()
+    }
+
+    /// What was counted of a life of a process so far.
+    pub fn account(&self, key: ProcessKey) -> KernelAccount {
+        let bytes = self.accounts.get(&key.0, 0);
+        bytes.map_or(KernelAccount::ZERO, |bytes| {
+            bytemuck::pod_read_unaligned(&bytes)
+        })
+    }
+
+    /// Closes the account of a life of a process, which must be long over.
+    pub fn close_account(&mut self, key: ProcessKey) -> KernelAccount {
+        let account = self.account(key);
+        // One that is not there was never opened.
+        let _ = self.accounts.remove(&key.0);
+        account
+    }
+
+    /// The lives of processes that have an account.
+    pub fn accounts(&self) -> Vec<ProcessKey> {
+        let keys = self.accounts.keys().filter_map(Result::ok);
+        keys.take(MOST).map(ProcessKey).collect()
     }
 }

@@ -16,6 +16,20 @@ pub enum UsageError {
         /// What was typed.
         value: String,
     },
+    /// `--max-cpu` is no share of a CPU.
+    #[error(
+        "--max-cpu {value:?}: give a part of one CPU, such as 5% or 0.5% (200% is two CPUs), or off"
+    )]
+    MaxCpu {
+        /// What was typed.
+        value: String,
+    },
+    /// `--buffer` is no size.
+    #[error("--buffer {value:?}: give a size from 64K to 1G, such as 512K, 4M or 64M")]
+    Buffer {
+        /// What was typed.
+        value: String,
+    },
     /// `--pid` is no process id.
     #[error("--pid {value:?}: give a process id, a number from 1 to {LARGEST_PROCESS_ID}")]
     ProcessId {

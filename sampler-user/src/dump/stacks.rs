@@ -10,6 +10,7 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts};
 
 use super::{DumpedFrame, StackQuality};
+use crate::account::Refused;
 use crate::bpf::events::{RawCode, RawSample};
 use crate::cpython::instance::{CLibrary, Instance};
 use crate::process::files::FileView;
@@ -17,7 +18,6 @@ use crate::process::identity::ProcessError;
 use crate::process::memory::ProcessMemory;
 use crate::process::task::{SystemCall, TaskStatus};
 use crate::remote::{Looker, RemoteThread};
-use crate::report::in_words;
 use crate::scout::Scout;
 use crate::symbolize::{ProcessContext, StaticCode, Symbolizer};
 use crate::timeline::State;
@@ -137,7 +137,10 @@ impl Stacks {
                 (StackQuality::None, Some(problem), Vec::new())
             }
             Err(reason) => {
-                let problem = format!("its stack could not be read: {}", in_words(reason));
+                let problem = format!(
+                    "its stack could not be read: {}",
+                    Refused::Walk(reason).in_words()
+                );
                 (StackQuality::None, Some(problem), Vec::new())
             }
         };

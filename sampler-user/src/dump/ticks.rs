@@ -12,8 +12,8 @@ use crate::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions};
 use crate::bpf::stepping::SteppingChoice;
 use crate::process::namespace::PidNamespace;
 
-/// Ticks a second on every CPU.
-const HZ: u32 = 1000;
+/// The time between two ticks of a CPU.
+const PERIOD: Duration = Duration::from_millis(1);
 /// Bytes of the ring buffer.
 const RING_BYTES: u32 = 1 << 20;
 /// Records taken in one go.
@@ -65,7 +65,7 @@ impl Ticks {
         maps.processes
             .set(pid, config)
             .map_err(|error| failed(&error))?;
-        kernel.start_ticks(HZ)?;
+        kernel.start_ticks(PERIOD)?;
         Ok(Self {
             runtime,
             kernel,

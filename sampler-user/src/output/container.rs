@@ -62,6 +62,7 @@ impl<'a, W: Write> ContainerSink<'a, W> {
             end: self.view.end(),
             counts: whole.counts.clone(),
             processes: whole.processes.iter().filter_map(renumbered).collect(),
+            rates: whole.rates.clone(),
         };
         Ok(self
             .writer

@@ -16,6 +16,13 @@ pub(super) fn monotonic_now() -> KernelTime {
     })
 }
 
+/// CPU time that the calling thread has taken.
+pub(super) fn thread_cpu_time() -> Duration {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
+    // It exists on every Linux.
+    time.map_or(Duration::ZERO, Duration::from)
+}
+
 pub(super) fn trace_info(config: &RecordConfig) -> TraceInfo {
     let unix = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -3,7 +3,10 @@
 
 mod clock;
 mod confinement;
+mod cost;
 mod error;
+mod governor;
+mod ledger;
 mod names;
 mod outputs;
 mod pass_clock;

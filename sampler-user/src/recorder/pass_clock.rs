@@ -4,11 +4,12 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::clock::monotonic_now;
+use super::clock::{monotonic_now, thread_cpu_time};
 use crate::privileges::Role;
 use crate::report::PassCounts;
 use crate::timeline::KernelTime;
@@ -26,16 +27,45 @@ pub(super) trait Pass: Send + 'static {
 pub(super) struct PassClock {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
+    /// Nothing comes of it but its end.
+    end: Receiver<()>,
 }
 
 #[derive(Default)]
 struct Shared {
     is_over: AtomicBool,
+    beat: Mutex<Beat>,
     tgids: Mutex<Arc<[u32]>>,
     run: AtomicU64,
     skipped: AtomicU64,
     failed: AtomicU64,
     nanoseconds: AtomicU64,
+    /// CPU time of the thread, in nanoseconds.
+    cpu_time: AtomicU64,
+}
+
+/// When passes are due: each `period` nanoseconds from `start` on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Beat {
+    start: KernelTime,
+    period: u64,
+}
+
+impl Beat {
+    fn new(start: KernelTime, period: Duration) -> Self {
+        let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Self { start, period }
+    }
+
+    /// How many beats were at `time` or before it, without the first one.
+    fn number(&self, time: KernelTime) -> u64 {
+        time.0.saturating_sub(self.start.0) / self.period
+    }
+
+    fn time(&self, number: u64) -> KernelTime {
+        let after = number.saturating_mul(self.period);
+        KernelTime(self.start.0.saturating_add(after))
+    }
 }
 
 impl PassClock {
@@ -49,38 +79,51 @@ impl PassClock {
         tgids: Arc<[u32]>,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        *shared.tgids.lock().unwrap_or_else(PoisonError::into_inner) = tgids;
+        *lock(&shared.tgids) = tgids;
+        *lock(&shared.beat) = Beat::new(start, period);
         let of_thread = Arc::clone(&shared);
+        let (ending, end) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("passes".into())
             .spawn(move || {
                 // What cannot be given up is kept.
                 P::ROLE.take_up().ok();
-                of_thread.passes(&mut pass, start, period);
+                of_thread.passes(&mut pass, ending);
             })?;
-        Ok(Self { shared, thread })
+        Ok(Self {
+            shared,
+            thread,
+            end,
+        })
+    }
+
+    /// From now on there is a pass each `period`, the first one a period after
+    /// `start`.
+    pub(super) fn set_period(&self, start: KernelTime, period: Duration) {
+        *lock(&self.shared.beat) = Beat::new(start, period);
+        self.thread.thread().unpark();
+    }
+
+    /// CPU time that passes have taken.
+    pub(super) fn cpu_time(&self) -> Duration {
+        Duration::from_nanos(self.shared.cpu_time.load(Ordering::Relaxed))
     }
 
     /// From now on, passes look at these processes.
     pub(super) fn follow(&self, tgids: Arc<[u32]>) {
-        let mut current = self.lock();
+        let mut current = lock(&self.shared.tgids);
         if *current != tgids {
             *current = tgids;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Arc<[u32]>> {
-        self.shared
-            .tgids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins no other pass. One that waits for a target's memory may still be
-    /// under way.
-    pub(super) fn stop(&self) {
+    /// Begins no other pass, and waits for the end of one that is under way, but
+    /// not longer than `patience`: it may wait for a target's memory. Whether it has
+    /// ended.
+    pub(super) fn stop(&self, patience: Duration) -> bool {
         self.shared.is_over.store(true, Ordering::Release);
         self.thread.thread().unpark();
+        self.end.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// What was counted so far.
@@ -96,36 +139,50 @@ impl PassClock {
     }
 }
 
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Shared {
-    fn passes(&self, pass: &mut impl Pass, start: KernelTime, period: Duration) {
-        let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let mut due = start;
-        while self.wait_until(due) {
+    /// Drops `_ending` with its last pass.
+    fn passes(&self, pass: &mut impl Pass, _ending: Sender<()>) {
+        let add = |counter: &AtomicU64, number: u64| counter.fetch_add(number, Ordering::Relaxed);
+        let mut beat = *lock(&self.beat);
+        // The next beat that is due.
+        let mut number = 0;
+        while let Some(now) = self.wait_until(beat.time(number), beat) {
+            if now != beat {
+                beat = now;
+                number = beat.number(monotonic_now()) + 1;
+                continue;
+            }
             let began = monotonic_now();
-            let tgids = Arc::clone(&self.tgids.lock().unwrap_or_else(PoisonError::into_inner));
+            let tgids = Arc::clone(&lock(&self.tgids));
             let result = pass.run(&tgids);
             let now = monotonic_now();
-            let add =
-                |counter: &AtomicU64, number: u64| counter.fetch_add(number, Ordering::Relaxed);
             add(&self.run, 1);
             add(&self.failed, u64::from(result.is_err()));
             add(&self.nanoseconds, now.0.saturating_sub(began.0));
+            let cpu_time = u64::try_from(thread_cpu_time().as_nanos()).unwrap_or(u64::MAX);
+            self.cpu_time.store(cpu_time, Ordering::Relaxed);
             // The next tick that is still to come; those in between are skipped.
-            let over = now.0.saturating_sub(due.0) / period;
-            add(&self.skipped, over);
-            due = KernelTime(due.0.saturating_add((over + 1).saturating_mul(period)));
+            let next = beat.number(now).max(number) + 1;
+            add(&self.skipped, next - number - 1);
+            number = next;
         }
     }
 
-    /// False when it is over.
-    fn wait_until(&self, due: KernelTime) -> bool {
+    /// Waits until `due`, or until the beat is another one than `beat`, which it
+    /// gives; `None` when it is over.
+    fn wait_until(&self, due: KernelTime, beat: Beat) -> Option<Beat> {
         loop {
             if self.is_over.load(Ordering::Acquire) {
-                return false;
+                return None;
             }
+            let now = *lock(&self.beat);
             let left = due.0.saturating_sub(monotonic_now().0);
-            if left == 0 {
-                return true;
+            if left == 0 || now != beat {
+                return Some(now);
             }
             thread::park_timeout(Duration::from_nanos(left));
         }
@@ -159,7 +216,9 @@ mod tests {
         assert_eq!(passes.recv(), Ok(vec![7]));
         clock.follow([7, 8].into());
         assert!(passes.iter().any(|tgids| tgids == [7, 8]));
-        clock.stop();
+        clock.set_period(monotonic_now(), Duration::from_millis(2));
+        assert_eq!(passes.recv(), Ok(vec![7, 8]));
+        assert!(clock.stop(Duration::from_secs(60)));
         clock.thread.join().expect("it does not panic");
         assert!(clock.shared.run.load(Ordering::Relaxed) >= 2);
     }
@@ -174,9 +233,40 @@ mod tests {
         for _ in 0..3 {
             passes.recv().expect("it goes on");
         }
-        clock.stop();
+        assert!(clock.stop(Duration::from_secs(60)));
         // Passes that were counted are over, and each was ten ticks long.
         let counts = clock.counts();
         assert!(counts.skipped >= counts.run * 5, "{counts:?}");
+    }
+
+    #[test]
+    fn another_period_has_another_beat() {
+        let beat = Beat::new(KernelTime(1000), Duration::from_nanos(100));
+        assert_eq!(beat.time(3), KernelTime(1300));
+        let numbers = [0, 1000, 1099, 1100, 1350].map(|time| beat.number(KernelTime(time)));
+        assert_eq!(numbers, [0, 0, 0, 1, 3]);
+    }
+
+    #[test]
+    fn the_end_of_a_pass_that_hangs_is_not_waited_for() {
+        struct Hangs(mpsc::Receiver<()>, mpsc::Sender<()>);
+        impl Pass for Hangs {
+            const ROLE: Role = Role::Waiting;
+
+            fn run(&mut self, _: &[u32]) -> io::Result<()> {
+                self.1.send(()).map_err(io::Error::other)?;
+                self.0.recv().map_err(io::Error::other)
+            }
+        }
+        let (release, waiting) = mpsc::channel();
+        let (sender, began) = mpsc::channel();
+        let period = Duration::from_millis(1);
+        let pass = Hangs(waiting, sender);
+        let clock = PassClock::start(pass, monotonic_now(), period, [].into());
+        let clock = clock.expect("a thread can be had");
+        began.recv().expect("it begins");
+        assert!(!clock.stop(Duration::from_millis(1)));
+        release.send(()).expect("it waits");
+        assert!(clock.stop(Duration::from_secs(60)));
     }
 }

@@ -13,12 +13,16 @@ use crate::bpf::counters::CounterValues;
 use crate::bpf::kernel::{Kernel, KernelError};
 use crate::bpf::passes::Passes;
 use crate::privileges::Role;
-use crate::remote::{PassTarget, PassTargets, RemotePass};
+use crate::remote::{PassAccounts, PassTarget, PassTargets, RemotePass};
 use crate::report::PassCounts;
 use crate::targets::{FollowedProcess, Targets};
+use crate::timeline::KernelTime;
 
 /// With the value `user`, passes are made from user space on every kernel.
 const CHOICE: &str = "PYEBPF_PASSES";
+
+/// How long the end of a recording waits for a pass that is under way.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A way to look at waiting threads that is there.
 pub(super) enum PreparedPasses {
@@ -68,6 +72,7 @@ impl PreparedPasses {
                     followed,
                     queue,
                     counters: pass.counters(),
+                    accounts: pass.accounts(),
                     reason,
                 };
                 user.follow(targets);
@@ -102,6 +107,7 @@ struct UserSpace {
     followed: PassTargets,
     queue: RecordQueue,
     counters: Arc<Mutex<CounterValues>>,
+    accounts: PassAccounts,
     reason: String,
 }
 
@@ -145,9 +151,28 @@ impl RunningPasses {
         }
     }
 
-    /// Begins no other pass. One may still be under way.
-    pub(super) fn stop(&self) {
-        self.clock.stop();
+    /// Begins no other pass. One that waits for a target's memory may still be under
+    /// way.
+    /// Whether none is.
+    pub(super) fn stop(&self) -> bool {
+        self.clock.stop(PATIENCE)
+    }
+
+    /// From now on there is a pass each `period`, the first one a period after
+    /// `start`.
+    pub(super) fn set_period(&self, start: KernelTime, period: Duration) {
+        self.clock.set_period(start, period);
+    }
+
+    /// CPU time that passes have taken.
+    pub(super) fn cpu_time(&self) -> Duration {
+        self.clock.cpu_time()
+    }
+
+    /// What passes from user space count of each process.
+    pub(super) fn accounts(&self) -> PassAccounts {
+        let user = self.user.as_ref();
+        user.map(|user| user.accounts.clone()).unwrap_or_default()
     }
 
     /// What was counted so far.

@@ -8,10 +8,12 @@ use tokio::sync::oneshot;
 
 use super::clock::{monotonic_now, trace_info};
 use super::confinement::{confine, tell_refused};
+use super::cost::{Clocks, Costs};
 use super::error::RecordError;
+use super::governor::{Decision, Governor, LOOK_EVERY, Spent};
 use super::outputs::Outputs;
 use super::passes::{PreparedPasses, RunningPasses};
-use super::session::{FLUSH_EVERY, Session, Stages};
+use super::session::{FLUSH_EVERY, LONGEST_PASS, Session, Stages};
 use super::signals::{Request, Signals};
 use super::target_choice::{complain, hold, mention_waiting, no_sample, selection};
 use super::threads::Threads;
@@ -25,14 +27,12 @@ use crate::outfile::VisibleFile;
 use crate::privileges::Owner;
 use crate::process::namespace::PidNamespace;
 use crate::progress::{ProgressFacts, ProgressLine};
-use crate::report::Summary;
+use crate::report::{Summary, percent_in_words};
 use crate::symbolize::Symbolizer;
 use crate::targets::Targets;
 use crate::timeline::{KernelTime, TimelineBuilder};
-use crate::trace::{Mode, TraceWriter};
+use crate::trace::{Mode, RateChange, TraceWriter};
 
-/// Bytes of the ring buffer: a second of two CPUs at 1000 Hz, 50 frames deep.
-const RING_BYTES: u32 = 4 << 20;
 /// Records taken in one go, before anything else is looked after.
 const BATCH: usize = 4096;
 /// How long records may wait in the ring buffer. Waking up costs as much as some
@@ -63,6 +63,7 @@ pub fn record(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
 /// A recording that is running.
 struct Recording<'a> {
     config: &'a RecordConfig,
+    kernel: Kernel,
     records: RecordRing,
     counters: Counters,
     stepping: Stepping,
@@ -75,6 +76,23 @@ struct Recording<'a> {
     started: Instant,
     next_flush: Instant,
     next_progress: Instant,
+    pace: Pace,
+    /// Up to when every record was taken.
+    taken_until: KernelTime,
+}
+
+/// The rate of samples, and what they cost.
+struct Pace {
+    governor: Option<Governor>,
+    costs: Costs,
+    period: Duration,
+    next_look: Instant,
+    /// It was said that the rate is lower than was asked for.
+    is_told: bool,
+    /// News of processes that were lost, at the last look.
+    lost_lifecycle: u64,
+    /// Some were lost before that look.
+    is_doubtful: bool,
 }
 
 /// How the waiting ended.
@@ -104,7 +122,7 @@ impl<'a> Recording<'a> {
             follow_children: config.children || matches!(config.target, Target::Host),
             report_all_execs: matches!(config.target, Target::Host | Target::Chosen(_)),
             leave_plain_programs: matches!(config.target, Target::Host),
-            ring_bytes: RING_BYTES,
+            ring_bytes: config.buffer,
             passes: (config.mode != Mode::Cpu).then_some(config.hz),
             stepping: SteppingChoice::of_environment(),
             pid_namespace: namespace.own_inode(),
@@ -133,21 +151,27 @@ impl<'a> Recording<'a> {
         let container = outputs.container()?;
         let info = trace_info(config);
         let start = info.start;
-        let mut ended = match start_all(&mut kernel, command, config.hz) {
+        let period = Duration::from_secs(1) / config.hz;
+        let mut ended = match start_all(&mut kernel, command, period) {
             Ok(ended) => ended,
             Err(error) => {
                 outputs.discard(container)?;
                 return Err(error);
             }
         };
+        let costs = Costs::start();
         confine(config, &owner, &counters, &outputs.directories());
         let scout = targets.scout().clone();
         scout.begin_anew();
-        let period = Duration::from_secs(1) / config.hz;
         let passes = match passes {
             Some(passes) => Some(passes.start(period, &targets)?),
             None => None,
         };
+        let rest = match config.mode {
+            Mode::Cpu => FLUSH_EVERY,
+            Mode::Wall | Mode::CpuAndWall => LONGEST_PASS,
+        };
+        let pass_accounts = passes.as_ref().map(RunningPasses::accounts);
         let session = Session::new(Stages {
             targets,
             known,
@@ -158,13 +182,25 @@ impl<'a> Recording<'a> {
                 Mode::Wall | Mode::CpuAndWall => TimelineBuilder::without_gaps(period),
             },
             trace: TraceWriter::create(container, &info)?,
+            pass_accounts: pass_accounts.unwrap_or_default(),
+            rest,
         });
         if let Verbosity::Verbose(_) = config.verbosity {
             eprintln!("pyebpf: sampling has begun");
         }
         let now = Instant::now();
+        let pace = Pace {
+            governor: config.max_cpu.map(|limit| Governor::new(limit, period)),
+            costs,
+            period,
+            next_look: now + LOOK_EVERY,
+            is_told: false,
+            lost_lifecycle: 0,
+            is_doubtful: false,
+        };
         let mut recording = Self {
             config,
+            kernel,
             records,
             counters,
             stepping,
@@ -176,16 +212,12 @@ impl<'a> Recording<'a> {
             started: now,
             next_flush: now + FLUSH_EVERY,
             next_progress: now + PROGRESS_EVERY,
+            pace,
+            taken_until: start,
         };
         let container = recording.session.container().path().to_owned();
         let outcome = match recording.until_end(ended.as_mut()).await {
-            Ok(end) => {
-                if let Some(passes) = &recording.passes {
-                    passes.stop();
-                }
-                kernel.stop_ticks();
-                recording.close(end, start).await
-            }
+            Ok(end) => recording.close(end, start).await,
             Err(error) => Err(error),
         };
         // What the container has so far is not lost with a full disk.
@@ -200,8 +232,13 @@ impl<'a> Recording<'a> {
         mut command: Option<&mut oneshot::Receiver<ExitStatus>>,
     ) -> Result<End, RecordError> {
         let deadline = self.config.duration.map(|duration| self.started + duration);
+        let mut is_behind = false;
         loop {
-            let pause = self.pause(deadline);
+            let pause = if is_behind {
+                Duration::ZERO
+            } else {
+                self.pause(deadline)
+            };
             tokio::select! {
                 () = self.records.wait(pause) => {}
                 request = self.signals.next() => match request {
@@ -210,15 +247,19 @@ impl<'a> Recording<'a> {
                 },
                 status = ended(command.as_deref_mut()) => return Ok(End::CommandEnded(status)),
             }
-            let is_behind = self.take_records() == BATCH;
+            let read_at = monotonic_now();
+            is_behind = self.take_records(read_at) == BATCH;
             let now = Instant::now();
-            self.session.targets.look_at_pending(now);
+            self.look_at_pending(now);
             if let Some(passes) = &self.passes {
                 passes.follow(&self.session.targets);
             }
             if now >= self.next_flush || self.session.wants_flush() {
                 self.next_flush = now + FLUSH_EVERY;
-                self.flush(is_behind)?;
+                self.flush((!is_behind).then_some(read_at))?;
+            }
+            if now >= self.pace.next_look {
+                self.look_at_costs(now)?;
             }
             if now >= self.next_progress {
                 self.next_progress = now + PROGRESS_EVERY;
@@ -242,7 +283,81 @@ impl<'a> Recording<'a> {
         })
     }
 
-    fn take_records(&mut self) -> usize {
+    fn look_at_pending(&mut self, now: Instant) {
+        let targets = &mut self.session.targets;
+        if targets.next_look().is_some_and(|due| due <= now) {
+            self.pace
+                .costs
+                .on_processes(|| targets.look_at_pending(now));
+        }
+    }
+
+    /// Lowers the rate where it costs too much, and raises it where it need not be
+    /// so low.
+    fn look_at_costs(&mut self, now: Instant) -> Result<(), RecordError> {
+        self.pace.next_look = now + LOOK_EVERY;
+        let spent = self.spent(now);
+        let governor = self.pace.governor.as_mut();
+        match governor.and_then(|it| it.look(spent)) {
+            Some(decision) => self.change_rate(decision),
+            None => Ok(()),
+        }
+    }
+
+    /// What was spent since the last call.
+    fn spent(&mut self, now: Instant) -> Spent {
+        let passes = self.passes.as_ref();
+        let clocks = Clocks {
+            ticks: self.counters.read_one(Counter::Ticks),
+            samples: Duration::from_nanos(self.counters.read_one(Counter::RunTime)),
+            passes: passes.map_or(Duration::ZERO, RunningPasses::cpu_time),
+        };
+        let pace = &mut self.pace;
+        pace.costs
+            .add_on_processes(self.session.take_time_on_processes());
+        pace.costs.look(clocks, now)
+    }
+
+    fn change_rate(&mut self, decision: Decision) -> Result<(), RecordError> {
+        let period = decision.period;
+        self.kernel.set_period(period)?;
+        let now = monotonic_now();
+        if let Some(passes) = &self.passes {
+            passes.set_period(now, period);
+        }
+        self.session.change_rate(now, period);
+        if period > self.pace.period && !self.pace.is_told {
+            self.pace.is_told = true;
+            self.progress.clear();
+            eprintln!("pyebpf: {}", self.lowered_in_words(decision));
+        }
+        self.pace.period = period;
+        Ok(())
+    }
+
+    fn lowered_in_words(&self, decision: Decision) -> String {
+        let now = RateChange {
+            time: self.taken_until,
+            period: self.pace.period,
+        };
+        let then = RateChange {
+            period: decision.period,
+            ..now
+        };
+        let percent = 100.0 * decision.share;
+        format!(
+            "sampling at {} Hz takes {percent:.0} % of a CPU, and may take {}: from now on {} Hz, \
+             or what fits (--max-cpu {:.0}% would keep the rate)",
+            now.hz_in_words(),
+            percent_in_words(self.config.max_cpu.unwrap_or_default()),
+            then.hz_in_words(),
+            (percent * 1.3).ceil(),
+        )
+    }
+
+    /// Takes records that are read at `now`.
+    fn take_records(&mut self, now: KernelTime) -> usize {
+        self.session.reading_at(now);
         let Self {
             records,
             session,
@@ -261,17 +376,26 @@ impl<'a> Recording<'a> {
         number
     }
 
-    fn flush(&mut self, is_behind: bool) -> Result<(), RecordError> {
-        let now = monotonic_now();
-        if !is_behind {
+    /// Writes a segment. `taken_until` is when everything was taken; `None` where
+    /// more is there than could be taken in one go.
+    fn flush(&mut self, taken_until: Option<KernelTime>) -> Result<(), RecordError> {
+        if let Some(now) = taken_until {
+            let lost = self.counters.read_one(Counter::LostLifecycle);
+            if lost > self.pace.lost_lifecycle || self.pace.is_doubtful {
+                self.pace.is_doubtful = lost > self.pace.lost_lifecycle;
+                self.pace.lost_lifecycle = lost;
+                self.session.targets.reconcile();
+            }
             self.session.settle(now);
+            self.taken_until = now;
         }
-        Ok(self.session.flush(now)?)
+        Ok(self.session.flush(self.taken_until)?)
     }
 
     fn snapshot(&mut self) -> Result<(), RecordError> {
-        self.take_records();
-        self.flush(false)?;
+        let now = monotonic_now();
+        let is_behind = self.take_records(now) == BATCH;
+        self.flush((!is_behind).then_some(now))?;
         self.outputs.snapshot(self.session.container());
         Ok(())
     }
@@ -286,15 +410,19 @@ impl<'a> Recording<'a> {
             processes,
             threads,
             samples: self.session.ledger.samples,
-            lost: self.counters.read().get(Counter::LostRing),
+            lost: self.counters.read_one(Counter::LostRing),
+            lowered: self.pace.governor.as_ref().and_then(Governor::lowered),
         });
     }
 
     /// Takes what is left, closes the container and derives the outputs.
     async fn close(mut self, end: End, start: KernelTime) -> Result<ExitStatus, RecordError> {
-        while self.take_records() == BATCH {}
+        let is_cut_short = !self.passes.as_ref().is_none_or(RunningPasses::stop);
+        self.kernel.stop_ticks();
+        while self.take_records(monotonic_now()) == BATCH {}
         self.progress.clear();
         let now = monotonic_now();
+        self.spent(Instant::now());
         let mut kernel = self.counters.read();
         if let Some(passes) = &self.passes {
             passes.add_to(&mut kernel);
@@ -303,12 +431,15 @@ impl<'a> Recording<'a> {
             elapsed: Duration::from_nanos(now.0.saturating_sub(start.0)),
             hz: self.config.hz,
             kernel,
+            is_cut_short,
+            cost: self.pace.costs.total(),
+            max_cpu: self.config.max_cpu,
             passes: self.passes.as_ref().map(RunningPasses::counts),
             without_loop: self.stepping.without_loop().map(str::to_owned),
             ..Summary::default()
         };
         let (container, summary) = self.session.finish(now, summary)?;
-        let has_data = summary.total().shown() > 0;
+        let has_data = summary.total.shown() > 0;
         if !has_data {
             let reason = no_sample(self.config, &summary);
             self.outputs.discard(container)?;
@@ -332,9 +463,9 @@ impl<'a> Recording<'a> {
 fn start_all(
     kernel: &mut Kernel,
     command: Option<HeldCommand>,
-    hz: u32,
+    period: Duration,
 ) -> Result<Option<oneshot::Receiver<ExitStatus>>, RecordError> {
-    kernel.start_ticks(hz)?;
+    kernel.start_ticks(period)?;
     Ok(match command {
         Some(command) => Some(command.release()?.ended),
         None => None,

@@ -7,18 +7,23 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 use sampler_common::lifecycle::LifecycleKind;
 use sampler_common::process::ProcessKey;
+use sampler_common::sample::RecordKind;
 use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
 
+use super::clock::thread_cpu_time;
+use super::ledger::{ClosedLedger, Ledger, named};
 use super::threads::{Threads, place};
 
+use crate::account::{Account, Refused};
 use crate::bpf::events::{RawLifecycle, RawRecord, RawSample, decode};
 use crate::bpf::known_code::KnownCode;
-use crate::report::{Account, ProcessSummary, Summary};
+use crate::remote::PassAccounts;
+use crate::report::{ProcessSummary, Summary};
 use crate::symbolize::Symbolizer;
 use crate::targets::{FollowedProcess, Targets};
-use crate::timeline::{KernelTime, ProcessIndex, RowChange, State, TimelineBuilder};
-use crate::trace::{TraceError, TraceWriter};
+use crate::timeline::{KernelTime, RowChange, State, TimelineBuilder};
+use crate::trace::{RateChange, TraceError, TraceWriter};
 use crate::waiting;
 
 /// The stages, in the order a sample goes through them.
@@ -31,16 +36,19 @@ pub(super) struct Session<W> {
     changes: Vec<RowChange>,
     trace: TraceWriter<W>,
     pub(super) ledger: Ledger,
-}
-
-/// What was counted on the way.
-#[derive(Default)]
-pub(super) struct Ledger {
-    accounts: FxHashMap<ProcessKey, Account>,
-    ended: Vec<(Option<ProcessIndex>, ProcessSummary)>,
-    pub(super) without_process: u64,
-    pub(super) undecodable: u64,
-    pub(super) samples: u64,
+    /// What passes from user space have counted.
+    pass_accounts: PassAccounts,
+    /// When records that are taken now were read.
+    read_at: KernelTime,
+    /// When processes were found to have ended that may still have samples on the
+    /// way.
+    ended: FxHashMap<ProcessKey, KernelTime>,
+    rates: Vec<RateChange>,
+    next_account: KernelTime,
+    rest: Duration,
+    /// A pass goes on although the recording ends.
+    is_cut_short: bool,
+    on_processes: Duration,
 }
 
 /// What a session is made of.
@@ -51,6 +59,9 @@ pub(super) struct Stages<W> {
     pub(super) threads: Threads,
     pub(super) builder: TimelineBuilder,
     pub(super) trace: TraceWriter<W>,
+    pub(super) pass_accounts: PassAccounts,
+    /// How long after a process has ended a sample of it may still come.
+    pub(super) rest: Duration,
 }
 
 impl<W: Write> Session<W> {
@@ -64,7 +75,26 @@ impl<W: Write> Session<W> {
             changes: Vec::new(),
             trace: stages.trace,
             ledger: Ledger::default(),
+            pass_accounts: stages.pass_accounts,
+            read_at: KernelTime(0),
+            ended: FxHashMap::default(),
+            rates: Vec::new(),
+            next_account: KernelTime(0),
+            rest: stages.rest,
+            is_cut_short: false,
+            on_processes: Duration::ZERO,
         }
+    }
+
+    /// The records that are taken from here on are read at `now`.
+    pub(super) fn reading_at(&mut self, now: KernelTime) {
+        self.read_at = now;
+    }
+
+    /// From `time` on, samples are taken each `period`.
+    pub(super) fn change_rate(&mut self, time: KernelTime, period: Duration) {
+        self.builder.change_period(time, period);
+        self.rates.push(RateChange { time, period });
     }
 
     /// Takes one record of the kernel side through all stages.
@@ -79,6 +109,7 @@ impl<W: Write> Session<W> {
                 }
             }
             Ok(RawRecord::Lifecycle(event)) => self.lifecycle(&event),
+            Err(_) if is_sample(record) => self.ledger.undecodable_sample(),
             Err(_) => self.ledger.undecodable += 1,
         }
     }
@@ -92,7 +123,23 @@ impl<W: Write> Session<W> {
             self.builder.end_track(track, time, &mut self.changes);
             self.write_changes();
         }
+        let before = thread_cpu_time();
+        let over = match event.event {
+            LifecycleKind::Exit => record.key,
+            LifecycleKind::Exec => record.parent_key,
+            LifecycleKind::Fork | LifecycleKind::ThreadExit => ProcessKey(0),
+        };
+        for track in self.threads.end_all(over, time) {
+            self.builder.end_track(track, time, &mut self.changes);
+        }
+        self.write_changes();
         self.targets.on_lifecycle(event, Instant::now());
+        self.on_processes += thread_cpu_time().saturating_sub(before);
+    }
+
+    /// CPU time that the news of processes have taken since the last call.
+    pub(super) fn take_time_on_processes(&mut self) -> Duration {
+        std::mem::take(&mut self.on_processes)
     }
 
     fn acknowledge(&mut self) {
@@ -109,10 +156,11 @@ impl<W: Write> Session<W> {
         // while a sample was taken has a key and a tgid that do not belong together.
         let process = process.filter(|process| process.tgid == sample.header.tgid);
         let Some((process, python)) = process.and_then(|it| Some((it, it.python.as_ref()?))) else {
-            self.ledger.without_process += 1;
+            self.ledger.without_process();
             return;
         };
-        let account = self.ledger.accounts.entry(key).or_default();
+        let time = KernelTime(sample.header.time);
+        let account = self.ledger.arrived(key, self.read_at.since(time));
         let state = match sample.origin {
             Origin::OnCpu => State::Running,
             Origin::OffCpu | Origin::OffCpuSameStack => {
@@ -120,33 +168,47 @@ impl<W: Write> Session<W> {
             }
         };
         if self.threads.has_ended(sample) {
-            account.refuse(StopReason::Moved);
+            account.refuse(StopReason::Moved.into());
             return;
         }
         if sample.origin == Origin::OffCpuSameStack {
-            account.restated += 1;
-            if let Some(track) = self.threads.known(sample) {
-                let time = KernelTime(sample.header.time);
-                self.builder.restate(track, time, state, &mut self.changes);
-                self.write_changes();
+            let known = self.threads.known(sample);
+            let is_in_time = known
+                .is_none_or(|track| self.builder.restate(track, time, state, &mut self.changes));
+            if is_in_time {
+                account.restated += 1;
+            } else {
+                account.refuse(Refused::Late);
             }
+            self.write_changes();
             return;
         }
+        let unknown = self.symbolizer.counts().unknown_frames;
         match self.symbolizer.resolve(sample, &python.context) {
             Ok(resolved) => {
-                account.show(sample.stop);
-                let (track, replaced) = self.threads.track(sample, process);
+                let Some((track, replaced)) = self.threads.track(sample, process) else {
+                    account.refuse(Refused::NoRoom);
+                    return;
+                };
                 let changes = &mut self.changes;
                 if let Some(replaced) = replaced {
-                    self.builder.end_track(replaced, resolved.time, changes);
+                    self.builder.end_track(replaced, time, changes);
                 }
-                self.builder
-                    .observe(track, resolved.time, resolved.stack, state, changes);
+                if self
+                    .builder
+                    .observe(track, time, resolved.stack, state, changes)
+                {
+                    let is_unknown = self.symbolizer.counts().unknown_frames > unknown;
+                    account.unknown_code += u64::from(is_unknown);
+                    account.show(sample.stop);
+                } else {
+                    account.refuse(Refused::Late);
+                }
                 self.write_changes();
                 self.acknowledge();
             }
             Err(reason) => {
-                account.refuse(reason);
+                account.refuse(reason.into());
                 if reason == StopReason::NotInitialised {
                     return;
                 }
@@ -166,32 +228,46 @@ impl<W: Write> Session<W> {
     pub(super) fn settle(&mut self, now: KernelTime) {
         self.builder.expire(now, &mut self.changes);
         self.threads.settle(now.saturating_sub(LONGEST_PASS));
-        for process in self.targets.take_ended() {
-            for track in self.threads.rows_of(process.key) {
-                self.builder.end_track(track, now, &mut self.changes);
-            }
-            self.close_account(&process);
-            self.symbolizer.forget(process.key);
-            self.threads.forget(process.key);
+        for key in self.targets.ended() {
+            self.ended.entry(key).or_insert(now);
+        }
+        let (ended, rest) = (&self.ended, self.rest);
+        let is_over = |key| ended.get(&key).is_some_and(|end| now.since(*end) >= rest);
+        for process in self.targets.take_ended(is_over) {
+            self.close(&process, now);
         }
         self.write_changes();
     }
 
-    fn close_account(&mut self, process: &FollowedProcess) {
-        if let Some(account) = self.ledger.accounts.remove(&process.key) {
-            let account = Account {
-                threads: self.thread_count(process.key),
-                ..account
-            };
-            let index = self.threads.index(process.key);
-            self.ledger
-                .ended
-                .push((index, summarized(process, account)));
+    /// A process will have no other sample.
+    fn close(&mut self, process: &FollowedProcess, now: KernelTime) {
+        // Only of those whose end went unnoticed.
+        for track in self.threads.rows_of(process.key) {
+            self.builder.end_track(track, now, &mut self.changes);
         }
+        self.close_account(process);
+        self.symbolizer.forget(process.key);
+        self.threads.forget(process.key);
+        self.ended.remove(&process.key);
     }
 
-    fn thread_count(&self, process: ProcessKey) -> u32 {
-        self.threads.rows_of(process).len() as u32
+    fn close_account(&mut self, process: &FollowedProcess) {
+        let mut account = self.ledger.take(process.key);
+        account.add_kernel(&self.targets.close_account(process.key));
+        account.add_kernel(&self.pass_accounts.close(process.key));
+        account.threads = self.threads.count(process.key);
+        if self.is_cut_short {
+            account.leave_unfinished();
+        }
+        if account == Account::default() {
+            return;
+        }
+        let index = if account.missing() > 0 {
+            self.threads.index_anew(process)
+        } else {
+            self.threads.index(process.key)
+        };
+        self.ledger.close(index, summarized(process, account));
     }
 
     /// Writes what is settled into the container.
@@ -201,7 +277,34 @@ impl<W: Write> Session<W> {
             settled,
             self.symbolizer.interner().symbols(),
             &mut self.threads.tracks,
-        )
+        )?;
+        if now < self.next_account {
+            return Ok(());
+        }
+        self.next_account = now.saturating_add(ACCOUNT_EVERY);
+        self.write_account(settled)
+    }
+
+    /// Writes what has become of the samples so far.
+    fn write_account(&mut self, time: KernelTime) -> Result<(), TraceError> {
+        let Self {
+            targets,
+            threads,
+            ledger,
+            pass_accounts,
+            ..
+        } = self;
+        let kernel = |key| {
+            let mut sum = targets.account(key);
+            sum.lost += pass_accounts.get(key).lost;
+            sum.unreadable += pass_accounts.get(key).unreadable;
+            sum
+        };
+        let summary = crate::trace::Summary {
+            rates: self.rates.clone(),
+            ..ledger.changes(time, |key| threads.index(key), kernel)
+        };
+        self.trace.account(&summary)
     }
 
     /// The container, to be read while it is written.
@@ -228,41 +331,37 @@ impl<W: Write> Session<W> {
         end: KernelTime,
         summary: Summary,
     ) -> Result<(W, Summary), TraceError> {
+        self.is_cut_short = summary.is_cut_short;
         self.settle(end);
+        for process in self.targets.take_ended(|_| true) {
+            self.close(&process, end);
+        }
         let open: Vec<_> = self.targets.processes().cloned().collect();
         for process in &open {
             self.close_account(process);
         }
-        let mut processes = std::mem::take(&mut self.ledger.ended);
-        processes.sort_by_key(|(_, it)| (std::cmp::Reverse(it.account.delivered()), it.tgid));
-        let in_trace = processes.iter().filter_map(|(index, it)| {
-            let counts = it.account.counts().into_iter();
-            let counts = counts
-                .map(|(name, count)| (name.to_owned(), count))
-                .collect();
-            Some(crate::trace::ProcessSummary {
-                process: (*index)?,
-                counts,
-            })
-        });
-        let in_trace = in_trace.collect();
+        let ClosedLedger {
+            mut total,
+            sampled,
+            listed,
+            unwritten,
+        } = std::mem::take(&mut self.ledger).finish();
+        summary.complete(&mut total);
         let summary = Summary {
-            processes: processes.into_iter().map(|(_, it)| it).collect(),
-            without_process: self.ledger.without_process,
+            total,
+            processes: listed,
+            sampled,
             undecodable: self.ledger.undecodable,
             names: self.symbolizer.counts(),
-            late: self.builder.late(),
             not_sampled: not_sampled(&self.targets),
+            rates: self.rates,
             ..summary
         };
-        let counts = summary
-            .counts()
-            .into_iter()
-            .map(|(name, count)| (name.to_owned(), count));
         let closing = crate::trace::Summary {
             end,
-            counts: counts.collect(),
-            processes: in_trace,
+            counts: named(&summary.counts()),
+            processes: unwritten,
+            rates: summary.rates.clone(),
         };
         let symbols = self.symbolizer.interner().symbols();
         let output = self
@@ -270,6 +369,12 @@ impl<W: Write> Session<W> {
             .finish(&closing, symbols, &mut self.threads.tracks)?;
         Ok((output, summary))
     }
+}
+
+/// Whether a record says that it is a sample.
+fn is_sample(record: &[u8]) -> bool {
+    let kind = record.first_chunk().map(|kind| u32::from_ne_bytes(*kind));
+    kind == Some(RecordKind::Sample as u32)
 }
 
 /// The processes that could not be sampled, with their reasons.
@@ -306,7 +411,10 @@ fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {
 
 /// How long a pass may be held up between looking at a thread and sending what it
 /// saw; only a machine that is very busy comes near it.
-const LONGEST_PASS: Duration = Duration::from_secs(5);
+pub(super) const LONGEST_PASS: Duration = Duration::from_secs(5);
 
 /// How often the container gets a segment.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the container gets an account of the samples so far.
+const ACCOUNT_EVERY: Duration = Duration::from_secs(10);

@@ -71,7 +71,7 @@ pub(super) fn complain(
 }
 
 pub(super) fn no_sample(config: &RecordConfig, summary: &Summary) -> String {
-    let refused = summary.total();
+    let refused = &summary.total;
     let mut reason = match &config.target {
         Target::Host => "no sample: no Python process ran on this host meanwhile".to_owned(),
         Target::Chosen(choice) => {

@@ -30,6 +30,8 @@ struct ProcessThreads {
     owners: FxHashMap<u64, u32>,
     /// When threads ended, since the last [`Threads::settle`].
     ended: FxHashMap<u32, KernelTime>,
+    /// How many there were.
+    count: u32,
 }
 
 struct Thread {
@@ -53,12 +55,16 @@ impl Threads {
     }
 
     /// The row of the thread that `sample` is of, and the one that it had before
-    /// if that is another: it got another name.
+    /// if that is another: it got another name. `None` when the trace has as many
+    /// processes and threads as one can have.
     pub(super) fn track(
         &mut self,
         sample: &RawSample,
         process: &FollowedProcess,
-    ) -> (TrackId, Option<TrackId>) {
+    ) -> Option<(TrackId, Option<TrackId>)> {
+        if self.tracks.is_full() && self.known(sample).is_none() {
+            return None;
+        }
         let header = &sample.header;
         let tracks = &mut self.tracks;
         let known = self
@@ -70,6 +76,7 @@ impl Threads {
                 threads: FxHashMap::default(),
                 owners: FxHashMap::default(),
                 ended: FxHashMap::default(),
+                count: 0,
             });
         // The kernel uses a thread's number again; then its address differs.
         let before = known
@@ -89,7 +96,7 @@ impl Threads {
             if let Some(thread) = known.threads.get_mut(&header.tid) {
                 thread.samples = samples;
             }
-            return (track, None);
+            return Some((track, None));
         }
         let owner = known.owners.insert(header.thread_id, header.tid);
         if owner.is_some_and(|tid| tid != header.tid) {
@@ -113,7 +120,7 @@ impl Threads {
                 let is_other = tracks
                     .track(before.track)
                     .is_none_or(|track| track.name != name);
-                if is_named && is_other {
+                if is_named && is_other && !tracks.is_full() {
                     tracks.add_track(new_track(known.index, sample, name))
                 } else {
                     tracks.rename_track(before.track, &name);
@@ -125,6 +132,7 @@ impl Threads {
                 tracks.add_track(new_track(known.index, sample, name))
             }
         };
+        known.count += u32::from(before.is_none());
         let replaced = before.map(|it| it.track).filter(|it| *it != track);
         let thread = Thread {
             track,
@@ -134,7 +142,7 @@ impl Threads {
             reading,
         };
         known.threads.insert(header.tid, thread);
-        (track, replaced)
+        Some((track, replaced))
     }
 
     /// The row of a thread that had a sample before.
@@ -160,6 +168,25 @@ impl Threads {
         known.threads.remove(&tid).map(|thread| thread.track)
     }
 
+    /// Forgets the threads of a process that ended at `time`; their rows.
+    pub(super) fn end_all(&mut self, process: ProcessKey, time: KernelTime) -> Vec<TrackId> {
+        let Some(known) = self.processes.get_mut(&process) else {
+            return Vec::new();
+        };
+        let threads = known.threads.drain();
+        threads
+            .map(|(tid, thread)| {
+                known.ended.insert(tid, time);
+                thread.track
+            })
+            .collect()
+    }
+
+    /// How many threads of a process had samples.
+    pub(super) fn count(&self, process: ProcessKey) -> u32 {
+        self.processes.get(&process).map_or(0, |known| known.count)
+    }
+
     /// Whether the thread has ended: a pass may be interrupted before it sends
     /// what it has seen, and a tick may hit a thread on its way out. Its number is
     /// not another thread's so soon.
@@ -180,7 +207,15 @@ impl Threads {
         self.processes.get(&process).map(|known| known.index)
     }
 
-    /// The threads of a process that had samples, by their rows.
+    /// The same, of a process that gets one now if there is room.
+    pub(super) fn index_anew(&mut self, process: &FollowedProcess) -> Option<ProcessIndex> {
+        self.index(process.key).or_else(|| {
+            let info = info(process, self.with_command_lines);
+            (!self.tracks.is_full()).then(|| self.tracks.add_process(info))
+        })
+    }
+
+    /// The threads of a process that go on, by their rows.
     pub(super) fn rows_of(&self, process: ProcessKey) -> Vec<TrackId> {
         let known = self.processes.get(&process);
         known

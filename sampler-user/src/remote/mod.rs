@@ -6,4 +6,4 @@ mod look;
 mod pass;
 
 pub use look::{Looker, RemoteThread};
-pub use pass::{PassTarget, PassTargets, RemotePass};
+pub use pass::{PassAccounts, PassTarget, PassTargets, RemotePass};

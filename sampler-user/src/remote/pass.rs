@@ -8,9 +8,10 @@
 //! tick has sampled and that has left its CPU since is sampled once more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::Zeroable;
+use sampler_common::account::KernelAccount;
 use sampler_common::counter::Counter;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::{RawFrame, RecordKind, SampleHeader};
@@ -52,12 +53,37 @@ impl PassTargets {
     }
 }
 
+/// What passes count of each process, as the kernel side does.
+#[derive(Clone, Debug, Default)]
+pub struct PassAccounts(Arc<Mutex<HashMap<ProcessKey, KernelAccount>>>);
+
+impl PassAccounts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProcessKey, KernelAccount>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, process: ProcessKey, add: impl FnOnce(&mut KernelAccount)) {
+        add(self.lock().entry(process).or_default());
+    }
+
+    /// What was counted of a process so far.
+    pub fn get(&self, process: ProcessKey) -> KernelAccount {
+        self.lock().get(&process).copied().unwrap_or_default()
+    }
+
+    /// The same of a process that is over, for the last time.
+    pub fn close(&self, process: ProcessKey) -> KernelAccount {
+        self.lock().remove(&process).unwrap_or_default()
+    }
+}
+
 /// What passes remember, and where their records go.
 pub struct RemotePass<Clock, Sink> {
     targets: PassTargets,
     clock: Clock,
     send: Sink,
     counters: Arc<Mutex<CounterValues>>,
+    accounts: PassAccounts,
     looker: Looker,
     processes: HashMap<u32, SeenProcess>,
 }
@@ -101,6 +127,7 @@ where
             clock,
             send,
             counters: Arc::default(),
+            accounts: PassAccounts::default(),
             looker: Looker::new(),
             processes: HashMap::new(),
         }
@@ -109,6 +136,11 @@ where
     /// What is counted, by the names of the kernel side.
     pub fn counters(&self) -> Arc<Mutex<CounterValues>> {
         Arc::clone(&self.counters)
+    }
+
+    /// The same by process.
+    pub fn accounts(&self) -> PassAccounts {
+        self.accounts.clone()
     }
 
     /// Looks at the processes with these thread group ids. One that has ended is
@@ -181,12 +213,16 @@ where
             }
         }
         self.count(Counter::Taken);
+        let key = place.config.key;
+        self.accounts.add(key, |of| of.taken += 1);
         let thread = RemoteThread {
             tgid: place.tgid,
             tid,
             pointer: pointer.unwrap_or(0),
         };
         let Some(record) = self.record(place, thread, &status, is_same_stack) else {
+            self.accounts.add(key, |of| of.unreadable += 1);
+            self.count(Counter::Unreadable);
             return self.count(Counter::TaskFault);
         };
         let is_moved = record.0.stop == StopReason::Moved as u32;
@@ -245,11 +281,12 @@ where
         let mut record = bytemuck::bytes_of(&header).to_vec();
         record.extend_from_slice(bytemuck::cast_slice(frames));
         let is_sent = (self.send)(&record);
-        self.count(if is_sent {
-            Counter::Delivered
+        if is_sent {
+            self.count(Counter::Sent);
         } else {
-            Counter::LostRing
-        });
+            self.count(Counter::LostRing);
+            self.accounts.add(header.process, |of| of.lost += 1);
+        }
         is_sent
     }
 

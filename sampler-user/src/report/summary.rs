@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use sampler_common::counter::Counter;
 
-use super::account::Account;
 use super::pass_counts::PassCounts;
+use crate::account::{Account, Refused};
 use crate::bpf::counters::CounterValues;
 use crate::escape::escape_for_terminal;
 use crate::symbolize::Counts;
+use crate::trace::RateChange;
 
 /// One process in the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +34,13 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Ticks a second on each CPU.
     pub hz: u32,
-    /// The processes that had samples.
+    /// All samples.
+    pub total: Account,
+    /// The processes that had samples, those that miss most of them first; not all
+    /// of very many.
     pub processes: Vec<ProcessSummary>,
-    /// Samples of processes that were gone before anything was known of them.
-    pub without_process: u64,
+    /// How many processes had a sample that is shown.
+    pub sampled: usize,
     /// The kernel side's statistics.
     pub kernel: CounterValues,
     /// Passes over waiting threads, where there were any.
@@ -45,47 +49,58 @@ pub struct Summary {
     pub without_loop: Option<String>,
     /// What had no name.
     pub names: Counts,
-    /// Samples that came too late to be put into the timeline.
-    pub late: u64,
-    /// Records that made no sense.
+    /// Records that made no sense, and were no samples.
     pub undecodable: u64,
+    /// A pass over waiting threads went on when the recording ended.
+    pub is_cut_short: bool,
+    /// CPU time that sampling took, kernel side and user space.
+    pub cost: Duration,
+    /// The share of a CPU that it was allowed to take, if there was a limit.
+    pub max_cpu: Option<f64>,
+    /// When the rate was another than `hz`.
+    pub rates: Vec<RateChange>,
     /// Processes that could not be sampled, with the reason.
     pub not_sampled: Vec<String>,
 }
 
 impl Summary {
-    /// All processes' samples together.
-    pub fn total(&self) -> Account {
-        let mut total = Account::default();
-        for process in &self.processes {
-            total.add(&process.account);
+    /// Completes the account of all processes by what the kernel side has counted
+    /// of the whole: it has samples of processes that user space never heard of.
+    pub fn complete(&self, total: &mut Account) {
+        let kernel = |counter| self.kernel.get(counter);
+        total.taken = kernel(Counter::Taken);
+        total.lost = kernel(Counter::LostRing);
+        for (reason, number) in [
+            (
+                Refused::WithoutInterpreter,
+                kernel(Counter::WithoutInterpreter),
+            ),
+            (Refused::Unreadable, kernel(Counter::Unreadable)),
+        ] {
+            total.refused.remove(&reason);
+            total.refuse_all(reason, number);
         }
-        total
-    }
-
-    /// Samples taken that did not reach user space.
-    pub fn lost(&self) -> u64 {
-        self.kernel.get(Counter::LostRing)
+        if self.is_cut_short {
+            total.leave_unfinished();
+        }
     }
 
     /// The counts as a document: what the trace carries.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let mut counts = self.total().counts();
+        let mut counts = self.total.counts();
+        let cost = u64::try_from(self.cost.as_micros()).unwrap_or(u64::MAX);
         counts.extend([
-            ("without_process", self.without_process),
-            ("late", self.late),
-            ("undecodable", self.undecodable),
+            ("undecodable_others", self.undecodable),
             ("unknown_frames", self.names.unknown_frames),
             ("read_from_process", self.names.read_from_process),
             ("sources_unanswered", self.names.sources_unanswered),
             ("read_elsewhere", self.names.read_elsewhere),
             ("code_without_lines", self.names.without_lines),
+            ("own_cpu_us", cost),
+            ("rate_changes", self.rates.len() as u64),
         ]);
-        counts.extend(
-            Counter::ALL
-                .iter()
-                .map(|it| (it.name(), self.kernel.get(*it))),
-        );
+        let kernel = Counter::ALL.iter().filter(|it| **it != Counter::Taken);
+        counts.extend(kernel.map(|it| (it.name(), self.kernel.get(*it))));
         counts.push((
             "walked_without_loop",
             u64::from(self.without_loop.is_some()),
@@ -110,37 +125,30 @@ const LISTED: usize = 20;
 
 impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.total();
+        let total = &self.total;
         writeln!(
             out,
             "{:.1} s at {} Hz: {} of {} in {}",
             self.elapsed.as_secs_f64(),
             self.hz,
             counted(total.shown(), "sample"),
-            counted(self.processes.len() as u64, "process"),
+            counted(self.sampled as u64, "process"),
             counted(total.threads.into(), "thread"),
         )?;
+        self.rates(out)?;
         for process in self.processes.iter().take(LISTED) {
-            let account = &process.account;
             write!(
                 out,
-                "  {:>7} {:<20} {:<8} {:>8} {:>6}",
+                "  {:>7} {:<20} {:<8}",
                 process.tgid,
                 escape_for_terminal(&process.name),
                 process.python,
-                counted(account.shown(), "sample"),
-                counted(account.threads.into(), "thread"),
             )?;
-            if !process.inside.is_empty() {
-                write!(out, "; {}", escape_for_terminal(&process.inside))?;
-            }
-            if account.refused() > 0 {
-                write!(out, "; not shown: {}", account.refusals_in_words())?;
-            }
-            writeln!(out)?;
+            of_process(out, process)?;
         }
-        if self.processes.len() > LISTED {
-            writeln!(out, "  and {} more", self.processes.len() - LISTED)?;
+        let more = self.sampled.saturating_sub(LISTED);
+        if more > 0 {
+            writeln!(out, "  and {more} more")?;
         }
         for line in &self.not_sampled {
             writeln!(out, "  not sampled: {}", escape_for_terminal(line))?;
@@ -157,32 +165,102 @@ impl fmt::Display for Summary {
                 "  waiting threads were looked at from user space: {reason}"
             )?;
         }
-        self.losses(out, &total)
+        self.losses(out)
     }
 }
 
+/// What came of the samples of a process: what is not 0.
+fn of_process(out: &mut fmt::Formatter<'_>, process: &ProcessSummary) -> fmt::Result {
+    let account = &process.account;
+    write!(
+        out,
+        " {:>8} {:>6}",
+        counted(account.shown(), "sample"),
+        counted(account.threads.into(), "thread"),
+    )?;
+    if !process.inside.is_empty() {
+        write!(out, "; {}", escape_for_terminal(&process.inside))?;
+    }
+    if account.lost > 0 {
+        write!(out, "; lost: {}", account.lost)?;
+    }
+    if account.refused() > 0 {
+        write!(out, "; not shown: {}", account.refusals_in_words())?;
+    }
+    writeln!(out)
+}
+
+/// How late samples may be read without a word about it. They wait for each other
+/// in order to be cheap.
+const PUNCTUAL: Duration = Duration::from_secs(2);
+
 impl Summary {
-    fn losses(&self, out: &mut fmt::Formatter<'_>, total: &Account) -> fmt::Result {
+    /// How the rate was lowered.
+    fn rates(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Some(last), Some(limit)) = (self.rates.last(), self.max_cpu) else {
+            return Ok(());
+        };
+        let slowest = self.rates.iter().max_by_key(|rate| rate.period);
+        write!(
+            out,
+            "  the rate was lowered to {} Hz, since sampling may take {} of a CPU (--max-cpu)",
+            slowest.unwrap_or(last).hz_in_words(),
+            percent_in_words(limit)
+        )?;
+        if self.rates.len() > 1 {
+            write!(out, "; at the end it was {} Hz", last.hz_in_words())?;
+        }
+        writeln!(out)
+    }
+
+    fn losses(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kernel = |counter| self.kernel.get(counter);
+        let total = &self.total;
+        let mut any = false;
+        let of = |reason| total.refused.get(&reason).copied().unwrap_or(0);
         let losses = [
-            (self.lost(), "lost: the ring buffer was full"),
             (
-                self.without_process,
+                total.lost,
+                "lost: the ring buffer was full; a larger one (--buffer) holds more",
+            ),
+            (
+                of(Refused::WithoutProcess),
                 "dropped: their process was gone before it was known",
             ),
-            (self.late, "dropped: they came too late"),
-            (self.undecodable, "dropped: the record made no sense"),
-            (total.truncated, "cut: deeper than 1024 frames"),
-            (total.cut_by_fault, "cut: an outer frame could not be read"),
+            (of(Refused::Late), "dropped: they came too late"),
             (
-                kernel(Counter::TaskFault),
+                of(Refused::Undecodable),
+                "dropped: the record made no sense",
+            ),
+            (
+                of(Refused::NoRoom),
+                "dropped: the trace has as many threads as one can have",
+            ),
+            (
+                of(Refused::Unreadable),
                 "not taken: the kernel's record of the thread was unreadable",
             ),
+            (
+                of(Refused::Unfinished),
+                "not finished when the recording ended",
+            ),
+            (total.truncated, "cut: deeper than 1024 frames"),
+            (total.cut_by_fault, "cut: an outer frame could not be read"),
+            (total.unknown_code, "shown with a frame that has no name"),
         ];
-        let mut any = false;
         for (count, what) in losses.into_iter().filter(|(count, _)| *count > 0) {
             any = true;
             writeln!(out, "  {} {what}", counted(count, "sample"))?;
+        }
+        let elsewhere = of(Refused::WithoutInterpreter);
+        if elsewhere > 0 {
+            let what = Refused::WithoutInterpreter.in_words();
+            writeln!(out, "  {} {what}", counted(elsewhere, "sample"))?;
+        }
+        if total.behind > PUNCTUAL {
+            any = true;
+            let behind = total.behind.as_secs_f64();
+            writeln!(out, "  samples were read up to {behind:.1} s late")?;
         }
         let passes = self.passes.clone().unwrap_or_default();
         for (count, what) in [
@@ -197,11 +275,6 @@ impl Summary {
                     counted(count, "pass")
                 )?;
             }
-        }
-        let unknown = self.names.unknown_frames;
-        if unknown > 0 {
-            any = true;
-            writeln!(out, "  {} shown without a name", counted(unknown, "frame"))?;
         }
         let unanswered = self.names.sources_unanswered;
         if unanswered > 0 {
@@ -235,6 +308,12 @@ impl Summary {
     }
 }
 
+/// A share of a CPU: `5 %`, `0.5 %`.
+pub fn percent_in_words(share: f64) -> String {
+    let percent = (share * 1e4).round() / 100.0;
+    format!("{percent} %")
+}
+
 /// `1 sample`, `2 samples`, `2 processes`.
 fn counted(number: u64, noun: &str) -> String {
     let plural = if noun.ends_with('s') { "es" } else { "s" };
@@ -248,6 +327,7 @@ fn counted(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::KernelTime;
 
     #[test]
     fn a_walk_without_bpf_loop_is_named_with_its_reason() {
@@ -280,5 +360,78 @@ mod tests {
             "{text}"
         );
         assert!(summary.counts().contains(&("passes_from_user_space", 1)));
+    }
+
+    #[test]
+    fn what_is_missing_is_said_and_nothing_else() {
+        let mut summary = Summary {
+            hz: 1000,
+            sampled: 1,
+            ..Summary::default()
+        };
+        assert!(summary.to_string().ends_with("  nothing lost\n"));
+        let account = Account {
+            taken: 12,
+            lost: 3,
+            whole: 7,
+            refused: [(Refused::Late, 2)].into(),
+            behind: Duration::from_millis(3210),
+            ..Account::default()
+        };
+        assert!(account.is_balanced());
+        summary.total = account.clone();
+        summary.processes = vec![ProcessSummary {
+            tgid: 7,
+            name: "web".into(),
+            python: "3.12.1".into(),
+            inside: String::new(),
+            account,
+        }];
+        let text = summary.to_string();
+        for part in [
+            "; lost: 3; not shown: 2 that came too late\n",
+            "  3 samples lost: the ring buffer was full",
+            "  2 samples dropped: they came too late\n",
+            "  samples were read up to 3.2 s late\n",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("rate") && !text.contains("cut"), "{text}");
+        summary.max_cpu = Some(0.05);
+        let rate = |milliseconds| RateChange {
+            time: KernelTime(0),
+            period: Duration::from_millis(milliseconds),
+        };
+        summary.rates = vec![rate(8), rate(2)];
+        let text = summary.to_string();
+        let lowered = "lowered to 125 Hz, since sampling may take 5 % of a CPU (--max-cpu); \
+                       at the end it was 500 Hz";
+        assert!(text.contains(lowered), "{text}");
+    }
+
+    #[test]
+    fn the_whole_is_what_the_kernel_side_counts() {
+        let mut kernel = CounterValues::default();
+        for (counter, number) in [
+            (Counter::Taken, 20),
+            (Counter::LostRing, 5),
+            (Counter::WithoutInterpreter, 4),
+            (Counter::Unreadable, 1),
+        ] {
+            kernel.set(counter, number);
+        }
+        let summary = Summary {
+            kernel,
+            ..Summary::default()
+        };
+        let mut total = Account {
+            taken: 13,
+            lost: 1,
+            whole: 10,
+            refused: [(Refused::WithoutInterpreter, 2)].into(),
+            ..Account::default()
+        };
+        summary.complete(&mut total);
+        assert!(total.is_balanced(), "{total:?}");
     }
 }

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
+use sampler_common::account::KernelAccount;
 use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
 use sampler_common::process::ProcessKey;
 
@@ -92,6 +93,8 @@ pub struct Targets {
     attempts: HashMap<ProcessKey, u32>,
     refusals: Refusals,
     hidden: HashSet<u32>,
+    /// Lives with an account of which there were no news, at the last look.
+    unknown: HashSet<ProcessKey>,
 }
 
 impl Targets {
@@ -114,6 +117,7 @@ impl Targets {
             attempts: HashMap::new(),
             refusals: Refusals::default(),
             hidden: HashSet::new(),
+            unknown: HashSet::new(),
         }
     }
 
@@ -620,15 +624,73 @@ impl Targets {
         self.hidden.len()
     }
 
-    /// Takes the ended processes out; their samples must all have been read.
-    pub fn take_ended(&mut self) -> Vec<FollowedProcess> {
-        let ended = self.processes.extract_if(|_, process| process.has_ended);
+    /// The lives of processes that have ended and were not taken out.
+    pub fn ended(&self) -> impl Iterator<Item = ProcessKey> {
+        let ended = self.processes.values().filter(|it| it.has_ended);
+        ended.map(|it| it.key)
+    }
+
+    /// What the kernel side has counted of a life of a process so far.
+    pub fn account(&self, key: ProcessKey) -> KernelAccount {
+        self.table.account(key)
+    }
+
+    /// The same of one that is long over, for the last time.
+    pub fn close_account(&mut self, key: ProcessKey) -> KernelAccount {
+        self.table.close_account(key)
+    }
+
+    /// Some news of forks and ends were lost: finds out which processes have ended,
+    /// and forgets what is counted of those that came and went unnoticed. Every
+    /// record must have been taken.
+    pub fn reconcile(&mut self) {
+        let alive = self.table.keys();
+        for process in self.processes.values_mut() {
+            // One whose program has just started need not be in the table yet.
+            let is_waiting = process.python.is_none() && is_there(&self.scout, process);
+            if !alive.contains(&process.key) && !process.has_ended && !is_waiting {
+                process.has_ended = true;
+                if self.current.get(&process.tgid) == Some(&process.key) {
+                    self.current.remove(&process.tgid);
+                }
+            }
+        }
+        let is_unknown =
+            |key: &ProcessKey| !alive.contains(key) && !self.processes.contains_key(key);
+        let unknown: HashSet<_> = self
+            .table
+            .accounts()
+            .into_iter()
+            .filter(is_unknown)
+            .collect();
+        // News of one that came and went just now may be on their way.
+        for key in unknown.intersection(&self.unknown) {
+            self.table.close_account(*key);
+        }
+        self.unknown = unknown;
+    }
+
+    /// Takes those of the ended processes out for which `is_over`: their samples
+    /// must all have been read.
+    pub fn take_ended(&mut self, is_over: impl Fn(ProcessKey) -> bool) -> Vec<FollowedProcess> {
+        let ended = self
+            .processes
+            .extract_if(|key, process| process.has_ended && is_over(*key));
         let ended: Vec<_> = ended.map(|(_, process)| process).collect();
         for process in &ended {
             self.attempts.remove(&process.key);
         }
         ended
     }
+}
+
+/// Whether a process is still the one that was seen.
+fn is_there(scout: &Scout, process: &FollowedProcess) -> bool {
+    let Some(now) = scout.identity(process.tgid) else {
+        return false;
+    };
+    let before = process.identity.as_ref();
+    before.is_none_or(|before| before.start_time == now.start_time)
 }
 
 /// A key that no process has.

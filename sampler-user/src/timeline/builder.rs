@@ -1,6 +1,7 @@
 //! From samples to changes: a row when a thread's stack or state changed, and
 //! a gap when it was not seen. It refuses to know what a stack holds.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{KernelTime, RowChange, StackId, State, TrackId};
@@ -27,11 +28,57 @@ struct LastSeen {
 /// before it. One that is later still is dropped and counted.
 #[derive(Debug)]
 pub struct TimelineBuilder {
-    period: Duration,
-    /// How long a thread may go unseen; `None` where each is seen at each tick.
-    patience: Option<Duration>,
+    pace: Pace,
+    /// Periods that hold from a time on that has not come yet.
+    to_come: VecDeque<(KernelTime, Duration)>,
     seen: Vec<LastSeen>,
     late: u64,
+}
+
+/// How often a thread that runs is seen.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    period: Duration,
+    /// Since when; the first sample comes a period later.
+    since: KernelTime,
+    /// The period before that.
+    before: Duration,
+    /// Whether a thread that is not seen is not running.
+    has_gaps: bool,
+}
+
+/// How long a thread may go unseen.
+fn patience(period: Duration) -> Duration {
+    period.saturating_mul(GAP_HALF_PERIODS) / 2
+}
+
+impl Pace {
+    /// When the row of a thread ends that was seen at `last` and not since, if it
+    /// has ended by `now`.
+    fn end_of_row(&self, last: KernelTime, now: KernelTime) -> Option<KernelTime> {
+        if !self.has_gaps {
+            return None;
+        }
+        if last >= self.since {
+            let is_over = now.since(last) > patience(self.period);
+            return is_over.then(|| last.saturating_add(self.period));
+        }
+        let end = last.saturating_add(self.before);
+        if self.since.since(last) > patience(self.before) {
+            return (now.since(last) > patience(self.before)).then_some(end);
+        }
+        let next = self.since.saturating_add(self.period);
+        (now.since(self.since) > patience(self.period)).then(|| end.min(next))
+    }
+
+    /// The longest that a row may last beyond its thread's last sample.
+    fn longest(&self, last: KernelTime) -> Duration {
+        if last < self.since {
+            self.before
+        } else {
+            self.period
+        }
+    }
 }
 
 impl TimelineBuilder {
@@ -39,13 +86,9 @@ impl TimelineBuilder {
     /// gets the empty stack, from one period after its last sample.
     #[must_use]
     pub fn new(period: Duration) -> Self {
-        let patience = Some(period.saturating_mul(GAP_HALF_PERIODS) / 2);
-        Self {
-            period,
-            patience,
-            seen: Vec::new(),
-            late: 0,
-        }
+        let mut builder = Self::without_gaps(period);
+        builder.pace.has_gaps = true;
+        builder
     }
 
     /// For samples of every thread, waiting ones too: a row lasts until the
@@ -53,14 +96,38 @@ impl TimelineBuilder {
     #[must_use]
     pub fn without_gaps(period: Duration) -> Self {
         Self {
-            period,
-            patience: None,
+            pace: Pace {
+                period,
+                since: KernelTime(0),
+                before: period,
+                has_gaps: false,
+            },
+            to_come: VecDeque::new(),
             seen: Vec::new(),
             late: 0,
         }
     }
 
-    /// A sample of a thread. Appends what changed to `out`.
+    /// Samples that are taken from `from` on come each `period`. Those that were
+    /// taken before may still be on their way.
+    pub fn change_period(&mut self, from: KernelTime, period: Duration) {
+        self.to_come.push_back((from, period));
+    }
+
+    /// It is `now` where the samples are.
+    fn advance(&mut self, now: KernelTime) {
+        while let Some((from, period)) = self.to_come.pop_front_if(|(from, _)| *from <= now) {
+            self.pace = Pace {
+                period,
+                since: from,
+                before: self.pace.period,
+                ..self.pace
+            };
+        }
+    }
+
+    /// A sample of a thread. Appends what changed to `out`. False when it came too
+    /// late and was dropped.
     pub fn observe(
         &mut self,
         track: TrackId,
@@ -68,20 +135,21 @@ impl TimelineBuilder {
         stack: StackId,
         state: State,
         out: &mut Vec<RowChange>,
-    ) {
+    ) -> bool {
+        self.advance(time);
         if self.seen.len() <= track.index() {
             self.seen.resize(track.index() + 1, LastSeen::default());
         }
-        let (period, patience) = (self.period, self.patience);
+        let pace = self.pace;
         let Some(last) = self.seen.get_mut(track.index()) else {
-            return;
+            return false;
         };
-        if last.time.since(time) > period {
+        if last.time.since(time) > pace.period {
             self.late += 1;
-            return;
+            return false;
         }
         let time = time.max(last.time);
-        gap(track, last, time, period, patience, out);
+        gap(track, last, time, pace, out);
         last.time = time;
         if (last.stack, last.state) != (stack, state) {
             (last.stack, last.state) = (stack, state);
@@ -92,31 +160,34 @@ impl TimelineBuilder {
                 state,
             });
         }
+        true
     }
 
     /// A thread that has not run since its last sample is in another state: its
-    /// stack goes on. One that had no sample yet is left alone.
+    /// stack goes on. One that had no sample yet is left alone. False when the news
+    /// came too late.
     pub fn restate(
         &mut self,
         track: TrackId,
         time: KernelTime,
         state: State,
         out: &mut Vec<RowChange>,
-    ) {
-        let Some(last) = self.seen.get(track.index()) else {
-            return;
-        };
-        if last.state != State::None {
-            self.observe(track, time, last.stack, state, out);
+    ) -> bool {
+        match self.seen.get(track.index()) {
+            Some(last) if last.state != State::None => {
+                self.observe(track, time, last.stack, state, out)
+            }
+            _ => true,
         }
     }
 
     /// Emits the gaps of all threads not seen for too long at `now`. Call it
     /// when the samples up to `now` have been observed, about once a period.
     pub fn expire(&mut self, now: KernelTime, out: &mut Vec<RowChange>) {
-        let (period, patience) = (self.period, self.patience);
+        self.advance(now);
+        let pace = self.pace;
         for (number, last) in (0..).zip(&mut self.seen) {
-            gap(TrackId(number), last, now, period, patience, out);
+            gap(TrackId(number), last, now, pace, out);
         }
     }
 
@@ -127,8 +198,8 @@ impl TimelineBuilder {
             return;
         };
         let mut end = time.max(last.time);
-        if self.patience.is_some() {
-            end = end.min(last.time.saturating_add(self.period));
+        if self.pace.has_gaps {
+            end = end.min(last.time.saturating_add(self.pace.longest(last.time)));
         }
         empty(track, last, end, out);
     }
@@ -138,7 +209,14 @@ impl TimelineBuilder {
     /// complete.
     #[must_use]
     pub fn settled(&self, now: KernelTime) -> KernelTime {
-        now.saturating_sub(self.patience.unwrap_or(self.period).max(self.period))
+        let pace = &self.pace;
+        let to_come = self.to_come.iter().map(|(_, period)| *period);
+        let longest = to_come.fold(pace.period.max(pace.before), Duration::max);
+        now.saturating_sub(if pace.has_gaps {
+            patience(longest)
+        } else {
+            longest
+        })
     }
 
     /// How many samples came more than a period too late and were dropped.
@@ -148,16 +226,9 @@ impl TimelineBuilder {
     }
 }
 
-fn gap(
-    track: TrackId,
-    last: &mut LastSeen,
-    now: KernelTime,
-    period: Duration,
-    patience: Option<Duration>,
-    out: &mut Vec<RowChange>,
-) {
-    if patience.is_some_and(|patience| now.since(last.time) > patience) {
-        empty(track, last, last.time.saturating_add(period), out);
+fn gap(track: TrackId, last: &mut LastSeen, now: KernelTime, pace: Pace, out: &mut Vec<RowChange>) {
+    if let Some(end) = pace.end_of_row(last.time, now) {
+        empty(track, last, end, out);
     }
 }
 
@@ -276,6 +347,50 @@ mod tests {
             [(1100, 6)],
             "after its gap was emitted"
         );
+    }
+
+    #[test]
+    fn another_period_counts_from_its_time_on() {
+        let mut builder = TimelineBuilder::new(PERIOD);
+        builder.change_period(KernelTime(1500), Duration::from_nanos(1000));
+        assert_eq!(builder.settled(KernelTime(9000)), KernelTime(6500));
+        observe(&mut builder, 1000, 5);
+        assert_eq!(observe(&mut builder, 1400, 5), [(1100, 0), (1400, 5)]);
+        assert_eq!(
+            observe(&mut builder, 2500, 5),
+            [],
+            "the first of the new period"
+        );
+        assert_eq!(observe(&mut builder, 4500, 5), [], "one missed");
+        assert_eq!(observe(&mut builder, 7100, 5), [(5500, 0), (7100, 5)]);
+        builder.change_period(KernelTime(7500), PERIOD);
+        assert_eq!(
+            observe(&mut builder, 7600, 5),
+            [],
+            "the first of the old one again"
+        );
+        let mut out = Vec::new();
+        builder.expire(KernelTime(8000), &mut out);
+        assert_eq!(times(&out), [(7700, 0)]);
+    }
+
+    #[test]
+    fn a_thread_not_seen_since_a_change_of_the_period_has_a_gap() {
+        for (last, change, period, now, end) in [
+            (1450, 1500, 1000, 4001, 1550),
+            (1050, 1300, 100, 1551, 1150),
+            // It was missed before the change already.
+            (1000, 1300, 1000, 1251, 1100),
+        ] {
+            let mut builder = TimelineBuilder::new(PERIOD);
+            observe(&mut builder, last, 5);
+            builder.change_period(KernelTime(change), Duration::from_nanos(period));
+            let mut out = Vec::new();
+            builder.expire(KernelTime(now - 1), &mut out);
+            assert_eq!(times(&out), [], "{last}");
+            builder.expire(KernelTime(now), &mut out);
+            assert_eq!(times(&out), [(end, 0)], "{last}");
+        }
     }
 
     #[test]

@@ -18,4 +18,4 @@ pub use row::{RowChange, State, TimelineRow};
 pub use row_store::{RowStore, RowStoreFull, StoredRows};
 pub(crate) use symbols::cut;
 pub use symbols::{Frame, MAXIMUM_DEPTH, MAXIMUM_STRING, StackNode, Symbols, SymbolsError};
-pub use track::{ProcessInfo, ProcessPlace, Track, Tracks};
+pub use track::{MAXIMUM_TEXT, MAXIMUM_TRACKS, ProcessInfo, ProcessPlace, Track, Tracks};

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{ProcessIndex, TrackId};
+use super::{MAXIMUM_STRING, ProcessIndex, TrackId};
 
 /// A process, told apart from a later one with the same pid by its start time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,6 +109,11 @@ pub struct Track {
     pub name: String,
 }
 
+/// The most processes, and the most tracks, of a trace.
+pub const MAXIMUM_TRACKS: usize = 1 << 20;
+/// The most bytes of their names and command lines.
+pub const MAXIMUM_TEXT: usize = 1 << 27;
+
 /// All processes and tracks of a trace, and which of them are new or changed.
 ///
 /// The numbers it gives out are dense and never reused. A writer takes what
@@ -119,12 +124,25 @@ pub struct Tracks {
     tracks: Vec<Track>,
     changed_processes: Vec<ProcessIndex>,
     changed_tracks: Vec<TrackId>,
+    /// Bytes of all names that were given, earlier ones of the same too: a file
+    /// has them all.
+    text: usize,
 }
 
 impl Tracks {
+    /// Whether nothing should be added: no reader takes more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let most = MAXIMUM_TRACKS - 1;
+        self.processes.len() >= most
+            || self.tracks.len() >= most
+            || self.text > MAXIMUM_TEXT - 4 * MAXIMUM_STRING
+    }
+
     /// Adds a process.
     pub fn add_process(&mut self, process: ProcessInfo) -> ProcessIndex {
         let index = ProcessIndex(handle(self.processes.len()));
+        self.text += length(&process);
         self.processes.push(process);
         self.changed_processes.push(index);
         index
@@ -133,6 +151,7 @@ impl Tracks {
     /// Adds a track. Its process must have been added before.
     pub fn add_track(&mut self, track: Track) -> TrackId {
         let id = TrackId(handle(self.tracks.len()));
+        self.text += track.name.len();
         self.tracks.push(track);
         self.changed_tracks.push(id);
         id
@@ -144,6 +163,7 @@ impl Tracks {
         if let Some(known) = self.processes.get_mut(index.index())
             && *known != process
         {
+            self.text += length(&process);
             *known = process;
             self.changed_processes.push(index);
         }
@@ -161,6 +181,7 @@ impl Tracks {
         if let Some(track) = self.tracks.get_mut(id.index())
             && track.name != name
         {
+            self.text += name.len();
             name.clone_into(&mut track.name);
             self.changed_tracks.push(id);
         }
@@ -201,6 +222,20 @@ impl Tracks {
         tracks.dedup();
         (processes, tracks)
     }
+}
+
+fn length(process: &ProcessInfo) -> usize {
+    let ProcessInfo {
+        name,
+        cmdline,
+        python,
+        place,
+        ..
+    } = process;
+    [name, cmdline, python, &place.container, &place.cgroup]
+        .iter()
+        .map(|text| text.len())
+        .sum()
 }
 
 fn handle(length: usize) -> u32 {

@@ -19,6 +19,7 @@ pub(super) mod kind {
     pub(in super::super) const SEGMENT: u8 = 2;
     pub(in super::super) const SUMMARY: u8 = 3;
     pub(in super::super) const INDEX: u8 = 4;
+    pub(in super::super) const ACCOUNT: u8 = 5;
 }
 
 /// The block as bytes, compressed where that makes it smaller.

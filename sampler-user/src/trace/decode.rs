@@ -5,14 +5,10 @@ use super::run::RunReader;
 use super::{TraceError, TraceInfo};
 use crate::timeline::varint::take;
 use crate::timeline::{
-    Frame, FrameId, KernelTime, MAXIMUM_STRING, ProcessIndex, ProcessInfo, ProcessPlace, RowChange,
-    StackId, StackNode, StringId, Symbols, Track, TrackId, Tracks,
+    Frame, FrameId, KernelTime, MAXIMUM_STRING, MAXIMUM_TEXT, MAXIMUM_TRACKS, ProcessIndex,
+    ProcessInfo, ProcessPlace, RowChange, StackId, StackNode, StringId, Symbols, Track, TrackId,
+    Tracks,
 };
-
-/// The most processes and threads of a trace together.
-const MAXIMUM_TRACKS: usize = 1 << 20;
-/// The most bytes of their names and command lines.
-const MAXIMUM_TEXT: usize = 1 << 27;
 
 /// The tables of a trace as far as it was read.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 //! refuses to know how these were found out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,37 @@ pub struct Summary {
     pub counts: Counts,
     /// Counters by process.
     pub processes: Vec<ProcessSummary>,
+    /// When samples were taken at another rate than that of the header.
+    pub rates: Vec<RateChange>,
+}
+
+/// From a time on, samples were taken at this rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateChange {
+    /// Since when.
+    pub time: KernelTime,
+    /// The time between two samples of what runs.
+    pub period: Duration,
+}
+
+impl RateChange {
+    /// Samples a second.
+    #[must_use]
+    pub fn hz(&self) -> f64 {
+        1.0 / self.period.max(Duration::from_nanos(1)).as_secs_f64()
+    }
+
+    /// Samples a second, as people read it: `1250`, `312.5`, `0.98`.
+    #[must_use]
+    pub fn hz_in_words(&self) -> String {
+        let hz = self.hz();
+        let decimals = match hz {
+            10.0.. => 1,
+            _ => 2,
+        };
+        let text = format!("{hz:.decimals$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
 }
 
 /// The counters of one process.
@@ -115,6 +147,8 @@ pub struct ProcessSummary {
 pub(super) struct StoredSummary {
     end_us: u64,
     counts: Counts,
+    /// Only in old files: an account has them now.
+    #[serde(default)]
     processes: Vec<StoredProcess>,
 }
 
@@ -126,19 +160,10 @@ struct StoredProcess {
 
 impl StoredSummary {
     pub(super) fn new(summary: &Summary, info: &TraceInfo) -> Self {
-        let processes = summary
-            .processes
-            .iter()
-            .map(|of| StoredProcess {
-                process: of.process.0,
-                counts: of.counts.clone(),
-            })
-            .collect();
-        let end_us = info.microseconds(summary.end);
         Self {
-            end_us,
+            end_us: info.microseconds(summary.end),
             counts: summary.counts.clone(),
-            processes,
+            processes: Vec::new(),
         }
     }
 
@@ -155,6 +180,7 @@ impl StoredSummary {
             end: info.time_at(self.end_us)?,
             counts: self.counts,
             processes,
+            rates: Vec::new(),
         })
     }
 }

@@ -17,7 +17,7 @@ pub struct Trace {
     pub tracks: Tracks,
     /// The rows.
     pub rows: RowStore,
-    /// What came of it; of a torn one, its end alone.
+    /// What came of it; of a torn one, as far as it has an account.
     pub summary: Summary,
     /// Where the file was cut off, if it was.
     pub torn: Option<Torn>,
@@ -34,12 +34,7 @@ impl Trace {
         let mut rows = RowStore::default();
         while reader.next_segment(|change| rows.push(&change).map_err(TraceError::from))? {}
         let torn = reader.torn();
-        let complete_until = reader.complete_until();
-        let (info, symbols, tracks, summary) = reader.into_parts();
-        let mut summary = summary.unwrap_or_else(|| Summary {
-            end: complete_until,
-            ..Summary::default()
-        });
+        let (info, symbols, tracks, mut summary) = reader.into_parts();
         summary.end = summary.end.max(rows.last_time().unwrap_or_default());
         Ok(Self {
             info,

@@ -14,7 +14,8 @@
 //! version= u32: 1. A reader refuses any other.
 //!
 //! block  = kind u8 | encoding u8 | reserved u16 | stored u32 | raw u32 | checksum u32 | data
-//!   kind      1 header, 2 segment, 3 summary, 4 index; a reader skips others
+//!   kind      1 header, 2 segment, 3 summary, 4 index, 5 account; a reader skips
+//!             others
 //!   encoding  0 data as it is, 1 data is a zlib stream (RFC 1950), which
 //!             `new DecompressionStream("deflate")` reads
 //!   reserved  0
@@ -27,7 +28,7 @@
 //! ```
 //!
 //! The first block is the header. Segments follow, one every few seconds of a
-//! recording. The summary, the index and the trailer are there only when the
+//! recording, and between them accounts. The summary, the index and the trailer are there only when the
 //! recording was ended, not killed. A block that is cut off or whose checksum
 //! is wrong ends the file: everything before it is valid.
 //!
@@ -90,9 +91,25 @@
 //!
 //! ## Summary: JSON
 //!
-//! `{"end_us":20000000, "counts":{"samples":200, …},
-//! "processes":[{"process":0, "counts":{…}}]}`. `end_us` is when the
-//! recording ended; `process` is a process's number.
+//! `{"end_us":20000000, "counts":{"taken":200, …}, "processes":[]}`. `end_us` is
+//! when the recording ended. Older files have the counters of processes here:
+//! `{"process":0, "counts":{…}}`, with a process's number.
+//!
+//! ## Account
+//!
+//! The counters as of some moment, at least when the recording ended. What is
+//! said of a process replaces what an earlier block said of it; the counters of
+//! the whole and the changes of the rate are all here each time. While a recording
+//! goes on, samples that are still on their way are in no counter.
+//!
+//! ```text
+//! until                         the moment
+//! count, then each name: text   number 0, 1, … in this block, at most 1024
+//! count, then each counter of the whole recording: name value
+//! count, then each process:     number, count, then each counter: name value
+//! count, then each change of the rate:
+//!   time period                 from then on a sample each `period` nanoseconds
+//! ```
 //!
 //! ## Index
 //!
@@ -101,6 +118,7 @@
 //!                               the segment before (from 0), complete_until, rows
 //! ```
 
+mod account;
 mod block;
 mod decode;
 mod encode;
@@ -116,7 +134,7 @@ mod writer;
 
 pub use error::{Torn, TraceError};
 pub use index::{IndexEntry, read_index};
-pub use info::{Counts, Mode, ProcessSummary, Summary, TraceInfo};
+pub use info::{Counts, Mode, ProcessSummary, RateChange, Summary, TraceInfo};
 pub use load::{Trace, read_bytes};
 pub use reader::TraceReader;
 pub use writer::TraceWriter;

@@ -5,6 +5,7 @@ use std::io::Read;
 
 use serde::de::DeserializeOwned;
 
+use super::account::{AccountBlock, Accounts};
 use super::block::{self, kind};
 use super::decode::{Segment, Tables};
 use super::info::StoredSummary;
@@ -21,6 +22,7 @@ pub struct TraceReader<R> {
     input: R,
     info: TraceInfo,
     tables: Tables,
+    accounts: Accounts,
     summary: Option<Summary>,
     /// Bytes of complete blocks.
     offset: u64,
@@ -71,6 +73,7 @@ impl<R: Read> TraceReader<R> {
             input,
             info,
             tables,
+            accounts: Accounts::default(),
             summary: None,
             offset,
             ended: false,
@@ -98,7 +101,7 @@ impl<R: Read> TraceReader<R> {
             if kind == kind::INDEX {
                 break;
             }
-            if kind != kind::SEGMENT && kind != kind::SUMMARY {
+            if !matches!(kind, kind::SEGMENT | kind::SUMMARY | kind::ACCOUNT) {
                 continue;
             }
             let damaged = TraceError::Damaged {
@@ -108,6 +111,16 @@ impl<R: Read> TraceReader<R> {
             let data = block.into_data().ok_or(damaged)?;
             if kind == kind::SUMMARY {
                 self.summary = Some(self.summary_from(at, &data)?);
+                continue;
+            }
+            if kind == kind::ACCOUNT {
+                AccountBlock {
+                    data: &data,
+                    at,
+                    info: &self.info,
+                    processes: self.tables.tracks.processes().len(),
+                }
+                .decode(&mut self.accounts)?;
                 continue;
             }
             Segment {
@@ -167,15 +180,16 @@ impl<R: Read> TraceReader<R> {
         (self.ended && self.summary.is_none()).then_some(Torn { at: self.offset })
     }
 
-    /// The tables, when all was read.
+    /// The tables, when all was read, and what came of the recording: of a torn
+    /// file, as of its last account.
     #[must_use]
-    pub fn into_parts(self) -> (TraceInfo, Symbols, Tracks, Option<Summary>) {
-        (
-            self.info,
-            self.tables.symbols,
-            self.tables.tracks,
-            self.summary,
-        )
+    pub fn into_parts(self) -> (TraceInfo, Symbols, Tracks, Summary) {
+        let mut summary = self.summary.unwrap_or_else(|| Summary {
+            end: self.tables.complete_until,
+            ..Summary::default()
+        });
+        self.accounts.complete(&mut summary);
+        (self.info, self.tables.symbols, self.tables.tracks, summary)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use super::account::{self, WrittenCounters};
 use super::block::{self, kind};
 use super::encode::{SegmentEncoder, Written};
 use super::index::{self, IndexEntry};
@@ -31,6 +32,7 @@ pub struct TraceWriter<W> {
     open_runs: BTreeMap<TrackId, RunWriter>,
     pending_rows: u64,
     index: Vec<IndexEntry>,
+    counters: WrittenCounters,
 }
 
 impl<W: Write> TraceWriter<W> {
@@ -55,6 +57,7 @@ impl<W: Write> TraceWriter<W> {
             open_runs: BTreeMap::new(),
             pending_rows: 0,
             index: Vec::new(),
+            counters: WrittenCounters::default(),
         };
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
@@ -140,7 +143,20 @@ impl<W: Write> TraceWriter<W> {
         self.close(&segment)
     }
 
-    /// Flushes, then writes the summary and the index. Gives the output back.
+    /// Writes the account as of now: all counters of the whole, and those of the
+    /// processes that it names, which must have been flushed.
+    ///
+    /// # Errors
+    /// As [`TraceWriter::flush`].
+    pub fn account(&mut self, so_far: &Summary) -> Result<(), TraceError> {
+        for data in account::encode(so_far, &self.info, &mut self.counters) {
+            self.put(&block::encode(kind::ACCOUNT, &data)?)?;
+        }
+        Ok(())
+    }
+
+    /// Flushes, then writes the account, the summary and the index. Gives the
+    /// output back.
     ///
     /// # Errors
     /// As [`TraceWriter::flush`].
@@ -151,6 +167,7 @@ impl<W: Write> TraceWriter<W> {
         tracks: &mut Tracks,
     ) -> Result<W, TraceError> {
         self.flush(summary.end, symbols, tracks)?;
+        self.account(summary)?;
         let stored =
             serde_json::to_vec(&StoredSummary::new(summary, &self.info)).map_err(|source| {
                 TraceError::Json {

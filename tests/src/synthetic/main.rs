@@ -131,7 +131,7 @@ fn write(wanted: &Wanted) -> u64 {
     let summary = Summary {
         end: KernelTime(START + tick * period_us * 1000),
         counts: [("samples".to_owned(), written)].into(),
-        processes: Vec::new(),
+        ..Summary::default()
     };
     writer
         .finish(&summary, service.symbols(), &mut tracks)

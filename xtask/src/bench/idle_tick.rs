@@ -39,14 +39,13 @@ impl Drop for Spinner {
     }
 }
 
-/// Follows a Python that stands still, once while every CPU runs something else
-/// and once while none does.
+/// Follows a Python that stands still, while every CPU runs something else. A CPU
+/// that idles does not run the program.
 pub(super) fn measure(setting: &Setting) -> anyhow::Result<Value> {
     let python = setting.main_python()?;
     let target = Target::start(&python.path, &setting.scripts, "bench_frames.py", &["busy"])?;
     target.stop()?;
     let recorder = Recorder::start(&setting.binary, &setting.scratch, HZ, &[target.pid()])?;
-    let idle = repeat(setting, &recorder)?;
     let cpus = available_parallelism()?.get();
     let spinners = (0..cpus)
         .map(Spinner::start)
@@ -59,7 +58,6 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Value> {
         "hz": HZ,
         "repetitions": setting.plan.repetitions,
         "busy_ns": busy.to_json(),
-        "idle_ns": idle.to_json(),
     }))
 }
 

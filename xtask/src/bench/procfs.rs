@@ -79,9 +79,12 @@ pub(super) fn perf_event_program(process: Pid) -> anyhow::Result<Option<RunTime>
     first_file(process, run_time_of)
 }
 
-/// Whether a process has attached a BPF program to a perf event.
-pub(super) fn has_perf_event_link(process: Pid) -> anyhow::Result<bool> {
-    first_file(process, is_perf_event_link).map(|found| found.is_some())
+/// Whether a process has opened a perf event.
+pub(super) fn has_perf_event(process: Pid) -> anyhow::Result<bool> {
+    let directory = format!("/proc/{process}/fd");
+    let entries = fs::read_dir(&directory).with_context(|| format!("cannot list {directory}"))?;
+    let mut targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    Ok(targets.any(|target| target == Path::new("anon_inode:[perf_event]")))
 }
 
 /// What `look` finds first in the descriptions of a process's open files.
@@ -114,12 +117,6 @@ fn run_time_of(fdinfo: &str) -> Option<RunTime> {
     })
 }
 
-fn is_perf_event_link(fdinfo: &str) -> Option<()> {
-    let mut words = fdinfo.split_whitespace();
-    words.find(|word| *word == "link_type:")?;
-    (words.next()? == "perf").then_some(())
-}
-
 fn number_after(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
@@ -129,7 +126,7 @@ fn number_after(text: &str, name: &str) -> Option<u64> {
 mod tests {
     use std::time::Duration;
 
-    use super::{RunTime, is_perf_event_link, run_time_of};
+    use super::{RunTime, run_time_of};
 
     #[test]
     fn only_a_perf_event_program_counts() {
@@ -142,8 +139,5 @@ mod tests {
         assert_eq!(run_time_of(&program.replace("\t7\n", "\t17\n")), None);
         let link = "pos:\t0\nlink_type:\tperf\nprog_id:\t825\n";
         assert_eq!(run_time_of(link), None);
-        assert!(is_perf_event_link(link).is_some());
-        assert!(is_perf_event_link(program).is_none());
-        assert!(is_perf_event_link(&link.replace("perf", "raw_tracepoint")).is_none());
     }
 }

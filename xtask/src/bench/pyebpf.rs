@@ -10,15 +10,7 @@ use super::target::Target;
 
 /// What pyebpf counts of samples that it took and does not show whole or not at
 /// all.
-const ERRORS: [&str; 7] = [
-    "refused",
-    "truncated",
-    "cut_by_fault",
-    "lost_ring",
-    "late",
-    "undecodable",
-    "without_process",
-];
+const ERRORS: [&str; 4] = ["refused", "truncated", "cut_by_fault", "lost"];
 
 /// `pyebpf --mode wall`.
 pub(super) struct Wall {

@@ -67,12 +67,14 @@ impl Recorder {
         let mut command = Command::new(binary);
         command
             .args(["--quiet", "--mode", mode, "--hz", &hz.to_string()])
+            // What it costs is the question, so it must not keep to a limit.
+            .args(["--max-cpu", "off"])
             .args(["--pid", &list.join(",")])
             .arg("-o")
             .arg(&output);
         let session = Session::start("pyebpf", &mut command, scratch, |process, _| {
             // Until it has its own files open there is nothing to look at.
-            procfs::has_perf_event_link(process).unwrap_or(false)
+            procfs::has_perf_event(process).unwrap_or(false)
         })?;
         Ok(Self { session, output })
     }

@@ -84,9 +84,8 @@ fn ticks(text: &mut String, document: &Value) -> anyhow::Result<()> {
     writeln!(
         text,
         "\nA tick that hits no followed process takes {} ns on a CPU that runs another program, \
-         and {} ns on an idle one.",
+         without the interrupt around it; an idle CPU does not run the program.",
         spread(&tick["busy_ns"], 1.0, 0)?,
-        spread(&tick["idle_ns"], 1.0, 0)?,
     )?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! to know JSON.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::JsonError;
 use super::metadata::{Counters, Head, Metadata, ThreadMetadata};
@@ -10,7 +11,7 @@ use crate::timeline::{
     KernelTime, ProcessIndex, ProcessInfo, ProcessPlace, RowChange, RowStore, State, Track,
     TrackId, Tracks,
 };
-use crate::trace::{Mode, ProcessSummary, Summary, Torn, Trace, TraceInfo};
+use crate::trace::{Mode, ProcessSummary, RateChange, Summary, Torn, Trace, TraceInfo};
 
 pub(super) fn assemble(file: FileRows) -> Result<Trace, JsonError> {
     let FileRows {
@@ -190,9 +191,15 @@ impl Owners {
                 counts: of.counts,
             })
         });
+        let rates = counters.rates.into_iter().filter_map(|(offset, hz)| {
+            let period = Duration::try_from_secs_f64(1.0 / hz).ok()?;
+            let time = KernelTime(offset.checked_mul(1000)?);
+            Some(RateChange { time, period })
+        });
         Summary {
             end,
             counts: counters.counts,
+            rates: rates.collect(),
             processes: processes.collect(),
         }
     }

@@ -50,6 +50,7 @@ pub(super) struct Head {
 pub(super) struct Counters {
     pub(super) counts: Counts,
     pub(super) processes: Vec<ProcessCounts>,
+    pub(super) rates: Vec<(u64, f64)>,
     pub(super) cols: Columns,
 }
 

@@ -35,6 +35,9 @@ struct Recording<'a> {
     command: &'a [String],
     /// Unix time at which the recording began, in microseconds.
     start_us: u64,
+    /// Microseconds after the start, and samples a second from then on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rates: Vec<(u64, f64)>,
 }
 
 #[derive(Serialize)]
@@ -117,6 +120,12 @@ pub(super) fn put(
             program: &trace.info.program,
             command: &trace.info.command,
             start_us: trace.info.unix_start_us,
+            rates: trace
+                .summary
+                .rates
+                .iter()
+                .map(|rate| (trace.info.microseconds(rate.time), rate.hz()))
+                .collect(),
         },
         threads: threads.iter().filter_map(thread).collect(),
         processes: processes

@@ -1,0 +1,256 @@
+//! Keeps what a recording costs below a share of a CPU, by the rate of its
+//! samples. It refuses to measure, and to change the rate: it is told what was
+//! spent, and says what the period should be.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How often it is told.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many looks, one after the other, tell that it is too much. One moment of a
+/// recording is no measure: names are learnt, a segment is written.
+const LOOKS: usize = 3;
+/// How many looks tell that there is room, at first.
+const CALM_LOOKS: u32 = 10;
+/// At most as many, after the rate was raised in vain.
+const MOST_CALM_LOOKS: u32 = 300;
+/// The part of the limit that must be enough for twice the rate, in percent.
+const ROOM_PERCENT: u32 = 75;
+/// The longest period that it goes to.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// CPU time spent since the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spent {
+    /// How long that was.
+    pub(super) elapsed: Duration,
+    /// What depends on how many samples there are.
+    pub(super) on_samples: Duration,
+    /// What does not: looking at new processes.
+    pub(super) on_processes: Duration,
+}
+
+/// What to do about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Decision {
+    /// From now on there is to be a sample each so long.
+    pub(super) period: Duration,
+    /// The share of a CPU that the old rate took.
+    pub(super) share: f64,
+}
+
+/// Decides.
+pub(super) struct Governor {
+    /// The share of a CPU that may be taken.
+    limit: f64,
+    asked: Duration,
+    period: Duration,
+    looks: VecDeque<Spent>,
+    calm: u32,
+    calm_needed: u32,
+    /// The last change was to a higher rate.
+    has_raised: bool,
+}
+
+impl Governor {
+    /// Keeps to `limit`, a share of one CPU, and to no more than a sample each
+    /// `asked`.
+    pub(super) fn new(limit: f64, asked: Duration) -> Self {
+        Self {
+            limit,
+            asked,
+            period: asked,
+            looks: VecDeque::new(),
+            calm: 0,
+            calm_needed: CALM_LOOKS,
+            has_raised: false,
+        }
+    }
+
+    /// The period, if it is not the one that was asked for.
+    pub(super) fn lowered(&self) -> Option<Duration> {
+        (self.period != self.asked).then_some(self.period)
+    }
+
+    /// Takes in what was spent, and says when the period should change.
+    pub(super) fn look(&mut self, spent: Spent) -> Option<Decision> {
+        self.looks.push_back(spent);
+        if self.looks.len() > LOOKS {
+            self.looks.pop_front();
+        }
+        let shares = |of: &Spent| {
+            let all = of.elapsed.as_secs_f64().max(1e-9);
+            let samples = of.on_samples.as_secs_f64() / all;
+            (samples, of.on_processes.as_secs_f64() / all)
+        };
+        let sum = |looks: &VecDeque<Spent>| {
+            let mut sum = Spent::default();
+            for look in looks {
+                sum.elapsed += look.elapsed;
+                sum.on_samples += look.on_samples;
+                sum.on_processes += look.on_processes;
+            }
+            sum
+        };
+        // Looking at processes goes on at any rate. Half of the limit is for samples.
+        let room = |processes: f64| (self.limit - processes).max(self.limit / 2.0);
+        let (samples, processes) = shares(&spent);
+        let factor = 2.0 * 100.0 / f64::from(ROOM_PERCENT);
+        if samples * factor <= room(processes) {
+            self.calm += 1;
+        } else {
+            self.calm = 0;
+        }
+        let (samples, processes) = shares(&sum(&self.looks));
+        if self.looks.len() == LOOKS && samples > room(processes) {
+            let period = self.slower(samples / room(processes))?;
+            if self.has_raised {
+                self.calm_needed = (self.calm_needed * 2).min(MOST_CALM_LOOKS);
+            }
+            return Some(self.change(period, samples + processes, false));
+        }
+        if self.period > self.asked && self.calm >= self.calm_needed {
+            let period = (self.period / 2).max(self.asked);
+            return Some(self.change(period, samples + processes, true));
+        }
+        None
+    }
+
+    /// The next period of twice, four times … the one that was asked for at which
+    /// only one part in `factor` is spent; `None` if it is the longest already.
+    fn slower(&self, factor: f64) -> Option<Duration> {
+        let enough = self.period.as_secs_f64() * factor;
+        let mut period = self.period;
+        while period.as_secs_f64() < enough && period < LONGEST {
+            period = (period * 2).min(LONGEST);
+        }
+        (period > self.period).then_some(period)
+    }
+
+    fn change(&mut self, period: Duration, share: f64, raises: bool) -> Decision {
+        self.period = period;
+        self.has_raised = raises;
+        self.looks.clear();
+        self.calm = 0;
+        Decision { period, share }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A recording in which a sample costs so much.
+    struct Recording {
+        governor: Governor,
+        period: Duration,
+        cost: Duration,
+        on_processes: Duration,
+    }
+
+    impl Recording {
+        fn new(hz: u32, microseconds: u64) -> Self {
+            let period = SECOND / hz;
+            Self {
+                governor: Governor::new(0.05, period),
+                period,
+                cost: Duration::from_micros(microseconds),
+                on_processes: Duration::ZERO,
+            }
+        }
+
+        fn second(&mut self) -> Option<Decision> {
+            let samples = SECOND.as_secs_f64() / self.period.as_secs_f64();
+            let decision = self.governor.look(Spent {
+                elapsed: SECOND,
+                on_samples: self.cost.mul_f64(samples),
+                on_processes: self.on_processes,
+            })?;
+            self.period = decision.period;
+            Some(decision)
+        }
+
+        fn seconds(&mut self, number: u32) -> Vec<(u32, Duration)> {
+            let seconds = 1..=number;
+            seconds
+                .filter_map(|second| Some((second, self.second()?.period)))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn what_is_within_the_limit_is_left_alone() {
+        let mut recording = Recording::new(10, 4000);
+        assert_eq!(recording.seconds(1000), []);
+        assert_eq!(recording.governor.lowered(), None);
+    }
+
+    #[test]
+    fn after_three_seconds_the_rate_is_what_fits() {
+        // 30 % of a CPU: an eighth is below 5 %.
+        let mut recording = Recording::new(10_000, 30);
+        assert!(recording.second().is_none() && recording.second().is_none());
+        let decision = recording.second().expect("it is too much");
+        assert_eq!(decision.period, Duration::from_micros(800));
+        assert!((decision.share - 0.3).abs() < 1e-6);
+        assert_eq!(recording.seconds(1000), [], "and stays so");
+        assert_eq!(recording.governor.lowered(), Some(decision.period));
+    }
+
+    #[test]
+    fn one_busy_moment_is_no_reason() {
+        let mut recording = Recording::new(100, 10);
+        for _ in 0..20 {
+            recording.cost = Duration::from_micros(1200);
+            assert!(recording.second().is_none());
+            recording.cost = Duration::from_micros(10);
+            assert!(recording.second().is_none());
+            assert!(recording.second().is_none());
+        }
+    }
+
+    #[test]
+    fn it_is_raised_again_step_by_step_when_there_is_room() {
+        let mut recording = Recording::new(1000, 300);
+        assert_eq!(recording.seconds(3), [(3, Duration::from_millis(8))]);
+        recording.cost = Duration::from_micros(30);
+        let steps: Vec<_> = recording.seconds(100).into_iter().collect();
+        let periods: Vec<_> = steps.iter().map(|step| step.1.as_millis()).collect();
+        assert_eq!(periods, [4, 2, 1]);
+        assert_eq!(steps[0].0, CALM_LOOKS);
+        assert_eq!(recording.governor.lowered(), None);
+    }
+
+    #[test]
+    fn raising_in_vain_is_tried_ever_more_rarely() {
+        let mut recording = Recording::new(1000, 300);
+        recording.seconds(3);
+        let mut raised = Vec::new();
+        for second in 1..=4000 {
+            // It seems cheap as long as the rate is low.
+            let is_low = recording.period >= Duration::from_millis(8);
+            recording.cost = Duration::from_micros(if is_low { 100 } else { 1000 });
+            let before = recording.period;
+            if recording.second().is_some_and(|it| it.period < before) {
+                raised.push(second);
+            }
+        }
+        assert!((5..30).contains(&raised.len()), "{raised:?}");
+    }
+
+    #[test]
+    fn processes_that_start_do_not_take_the_samples_rate() {
+        let mut recording = Recording::new(100, 10);
+        recording.on_processes = Duration::from_millis(200);
+        assert_eq!(recording.seconds(100), []);
+    }
+
+    #[test]
+    fn it_goes_to_ten_seconds_and_no_further() {
+        let mut recording = Recording::new(1, 100_000_000);
+        let steps = recording.seconds(100);
+        assert_eq!(steps, [(3, LONGEST)]);
+    }
+}

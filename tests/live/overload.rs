@@ -1,0 +1,159 @@
+//! More than can be recorded: the profiler loses samples and counts them. It takes
+//! no more memory, and the target goes on as before.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::account::balance;
+use crate::machine::{machine, say};
+use crate::recording::{Recording, until_busy};
+use crate::target::Target;
+use crate::work::{Work, peak_memory};
+
+/// MiB that a recording may take, whatever happens. It has some 30 by itself.
+const MEMORY: u64 = 160;
+/// The part of its work that a target must still do for its CPU time. An interrupt
+/// takes 2 us here and 14 in some virtual machines.
+const WORK: f64 = 0.5;
+
+#[test]
+fn a_reader_that_is_stopped_loses_samples_and_nothing_else() {
+    let Some(machine) = machine() else { return };
+    let mut target = Target::start::<&str>(machine.interpreter(), "work_rate.py", &[]);
+    let pid = target.pid();
+    until_busy(pid, Duration::from_millis(500));
+    let start = Work::so_far(&mut target);
+    until_busy(pid, Duration::from_secs(1));
+    let before = Work::so_far(&mut target);
+    let arguments = ["--hz", "1000", "--buffer", "256K", "-p", &pid.to_string()];
+    let mut recording = Recording::start(machine, &arguments);
+    recording.wait_until_it_samples();
+    until_busy(pid, Duration::from_millis(500));
+    recording.signal(Signal::SIGSTOP);
+    let stopped = Work::so_far(&mut target);
+    until_busy(pid, Duration::from_secs(3));
+    let during = Work::so_far(&mut target);
+    recording.signal(Signal::SIGCONT);
+    until_busy(pid, Duration::from_secs(1));
+    let memory = peak_memory(recording.pid());
+    recording.signal(Signal::SIGINT);
+    let timeline = recording.finish().timeline().expect("there is a timeline");
+    balance(&timeline).expect("it balances");
+    let kept = during.rate_since(stopped) / before.rate_since(start);
+    say(format!(
+        "  stopped for 3 s: {} of {} lost, {memory} MiB, work {kept:.3}",
+        timeline.count("lost"),
+        timeline.count("taken"),
+    ));
+    assert!(timeline.count("lost") > 1000, "{:?}", timeline.counts);
+    assert!(
+        timeline.count("behind_us") > 1_000_000,
+        "{:?}",
+        timeline.counts
+    );
+    assert!(kept > WORK && memory < MEMORY, "{kept} {memory}");
+    // What came before the stop, while there was room, and after it: times of a
+    // busy thread, with one long gap.
+    let worker = timeline.threads.iter().find(|it| it.name == "worker");
+    let rows = &worker.expect("it has a name").rows;
+    let (mut shown, mut longest, mut resumed) = (0.0, 0.0, 0.0);
+    for (row, next) in rows.iter().zip(&rows[1..]) {
+        let length = next.time - row.time;
+        if !row.frames.is_empty() {
+            shown += length;
+        } else if length > longest {
+            (longest, resumed) = (length, next.time);
+        }
+    }
+    let (first, last) = (rows[0].time, rows[rows.len() - 1].time);
+    assert!(
+        longest > 1.0 && resumed - first > 1.5,
+        "{longest} {resumed}"
+    );
+    assert!(last - resumed > 0.5, "{last} {resumed}");
+    assert!(
+        shown > 0.8 && shown <= last - first - longest + 1e-6,
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_end_of_a_target_is_noticed_although_its_news_were_lost() {
+    let Some(machine) = machine() else { return };
+    let mut target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
+    let pid = target.pid().to_string();
+    let arguments = ["--hz", "1000", "--buffer", "64K", "-p", &pid];
+    let mut recording = Recording::start(machine, &arguments);
+    recording.wait_until_it_samples();
+    until_busy(target.pid(), Duration::from_millis(200));
+    recording.signal(Signal::SIGSTOP);
+    until_busy(target.pid(), Duration::from_secs(1));
+    target.kill();
+    recording.signal(Signal::SIGCONT);
+    // It ends by itself, or this test does in a minute.
+    let timeline = recording.finish().timeline().expect("there is a timeline");
+    balance(&timeline).expect("it balances");
+    assert!(
+        timeline.count("lost_lifecycle") > 0,
+        "{:?}",
+        timeline.counts
+    );
+}
+
+#[test]
+fn ten_thousand_hertz_harm_nobody() {
+    let Some(machine) = machine() else { return };
+    let mut target = Target::start::<&str>(machine.interpreter(), "work_rate.py", &[]);
+    let pid = target.pid();
+    until_busy(pid, Duration::from_millis(500));
+    let start = Work::so_far(&mut target);
+    until_busy(pid, Duration::from_secs(1));
+    let before = Work::so_far(&mut target);
+    let arguments = ["--hz", "10000", "-p", &pid.to_string()];
+    let mut recording = Recording::start(machine, &arguments);
+    recording.wait_until_it_samples();
+    let began = Work::so_far(&mut target);
+    until_busy(pid, Duration::from_secs(3));
+    let during = Work::so_far(&mut target);
+    let memory = peak_memory(recording.pid());
+    recording.signal(Signal::SIGINT);
+    let timeline = recording.finish().timeline().expect("there is a timeline");
+    balance(&timeline).expect("it balances");
+    let kept = during.rate_since(began) / before.rate_since(start);
+    say(format!(
+        "  10,000 Hz: {} taken, {} lost, {memory} MiB, work {kept:.3}",
+        timeline.count("taken"),
+        timeline.count("lost"),
+    ));
+    assert!(timeline.count("taken") > 10_000, "{:?}", timeline.counts);
+    assert!(kept > WORK && memory < MEMORY, "{kept} {memory}");
+}
+
+#[test]
+fn five_thousand_threads_are_recorded_as_far_as_it_goes() {
+    let Some(machine) = machine() else { return };
+    const COUNT: usize = 5000;
+    let count = COUNT.to_string();
+    let target = Target::start(machine.interpreter(), "restless_threads.py", &[&count]);
+    let pid = target.pid().to_string();
+    for (mode, least) in [("wall", COUNT), ("cpu", 100)] {
+        let arguments = ["--mode", mode, "--hz", "100", "--max-cpu", "5%", "-p", &pid];
+        let mut recording = Recording::start(machine, &arguments);
+        recording.wait_until_it_samples();
+        until_busy(target.pid(), Duration::from_secs(2));
+        let memory = peak_memory(recording.pid());
+        recording.signal(Signal::SIGINT);
+        let timeline = recording.finish().timeline().expect("there is a timeline");
+        balance(&timeline).expect("it balances");
+        say(format!(
+            "  {COUNT} threads, {mode}: {} taken, {} lost, {memory} MiB, rates {:?}, {} threads",
+            timeline.count("taken"),
+            timeline.count("lost"),
+            timeline.rates,
+            timeline.threads.len(),
+        ));
+        assert!(memory < MEMORY, "{memory} MiB");
+        assert!(timeline.threads.len() >= least, "{:?}", timeline.counts);
+    }
+}
