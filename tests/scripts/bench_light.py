@@ -1,9 +1,12 @@
 """A process that is a little busy: work of a millisecond, a pause of ten.
 
-It ends when it is killed.
+`bench_light.py [MILLISECONDS [CHILDREN]]` pauses for so long instead, and forks so
+many children that do the same and end with it. It ends when it is killed.
 """
 
 import json
+import os
+import sys
 import time
 
 
@@ -24,13 +27,22 @@ def handle(number):
 
 
 def main():
-    print("ready", flush=True)
+    pause = float(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0.01
+    children = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    parent = os.getpid()
+    is_child = False
+    for _ in range(children):
+        if os.fork() == 0:
+            is_child = True
+            break
+    if not is_child:
+        print("ready", flush=True)
     number = 0
-    while True:
+    while not is_child or os.getppid() == parent:
         for _ in range(5):
             handle(number)
             number += 1
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 if __name__ == "__main__":

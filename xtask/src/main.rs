@@ -74,10 +74,10 @@ enum Task {
         #[arg(default_value = "sampling")]
         what: Measured,
 
-        /// Fewer and shorter repetitions: some four minutes.
+        /// Fewer and shorter repetitions: less than three minutes.
         #[arg(long)]
         quick: bool,
-        /// Put the tables into README.md.
+        /// Put the tables into docs/bench.md and the main ones into README.md.
         #[arg(long)]
         readme: bool,
     },

@@ -1,11 +1,12 @@
 //! Which profilers are measured at which Python. It refuses to measure them.
 
+use super::austin::Austin;
 use super::measure::{Python, Setting};
 use super::peers;
 use super::profiler::Profiler;
 use super::profiling_sampling::ProfilingSampling;
 use super::py_spy::{self, PySpy};
-use super::pyebpf::Wall;
+use super::pyebpf::Pyebpf;
 use super::target::Target;
 
 /// A Python and the profilers that read it, ours first.
@@ -16,11 +17,13 @@ pub(super) struct Entry<'a> {
 
 /// All that are measured.
 pub(super) struct Contest<'a> {
-    /// One Python, or two where no peer reads the other's newest.
+    /// One Python, or more where a peer does not read the others' newest.
     pub(super) entries: Vec<Entry<'a>>,
     /// Peers that take no part, with the reason.
     pub(super) absent: Vec<String>,
 }
+
+type Found<'a> = (&'a Python, Vec<Box<dyn Profiler>>);
 
 impl<'a> Contest<'a> {
     /// Takes for each peer the newest Python that it reads.
@@ -29,22 +32,24 @@ impl<'a> Contest<'a> {
             entries: Vec::new(),
             absent: Vec::new(),
         };
-        match with_py_spy(setting) {
-            Ok((python, peers)) => contest.add(setting, python, peers),
-            Err(reason) => contest.absent.push(format!("py-spy: {reason:#}")),
-        }
-        let newest_first = setting.pythons.iter().rev();
-        let mut own = newest_first.map(|it| (it, ProfilingSampling::of(it)));
-        match own.find_map(|(python, own)| Some((python, own?))) {
-            Some((python, own)) => contest.add(setting, python, vec![Box::new(own)]),
-            None => contest
-                .absent
-                .push("profiling.sampling: no CPython 3.15 or newer was found".to_owned()),
-        }
+        contest.take(setting, "py-spy", with_py_spy(setting));
+        contest.take(
+            setting,
+            "profiling.sampling",
+            with_profiling_sampling(setting),
+        );
+        contest.take(setting, "Austin", with_austin(setting));
         if contest.entries.is_empty() {
             contest.add(setting, setting.main_python()?, Vec::new());
         }
         Ok(contest)
+    }
+
+    fn take(&mut self, setting: &Setting, name: &str, found: anyhow::Result<Found<'a>>) {
+        match found {
+            Ok((python, peers)) => self.add(setting, python, peers),
+            Err(reason) => self.absent.push(format!("{name}: {reason:#}")),
+        }
     }
 
     fn add(&mut self, setting: &Setting, python: &'a Python, peers: Vec<Box<dyn Profiler>>) {
@@ -53,7 +58,7 @@ impl<'a> Contest<'a> {
             entry.profilers.extend(peers);
             return;
         }
-        let ours = Wall {
+        let ours = Pyebpf {
             binary: setting.binary.clone(),
         };
         let mut profilers: Vec<Box<dyn Profiler>> = vec![Box::new(ours)];
@@ -62,24 +67,28 @@ impl<'a> Contest<'a> {
     }
 }
 
+/// A target to try a peer on.
+fn trial(setting: &Setting, python: &Python) -> anyhow::Result<Target> {
+    Target::start(
+        &python.path,
+        &setting.scripts,
+        "bench_threads.py",
+        &["sleeping", "1"],
+    )
+}
+
+fn present<T>(peer: &Result<T, String>) -> anyhow::Result<&T> {
+    peer.as_ref().map_err(|reason| anyhow::anyhow!("{reason}"))
+}
+
 /// py-spy in both its ways, with the newest Python that it reads: it says
 /// nothing of which those are, so it is asked for a stack of each.
-fn with_py_spy(setting: &Setting) -> anyhow::Result<(&Python, Vec<Box<dyn Profiler>>)> {
-    let binary = setting
-        .py_spy
-        .as_ref()
-        .map_err(|reason| anyhow::anyhow!("{reason}"))?;
+fn with_py_spy(setting: &Setting) -> anyhow::Result<Found<'_>> {
+    let binary = present(&setting.py_spy)?;
     let version = peers::py_spy_version(binary);
     let version = version.ok_or_else(|| anyhow::anyhow!("{} does not run", binary.display()))?;
     for python in setting.pythons.iter().rev() {
-        let arguments = ["sleeping", "1"];
-        let target = Target::start(
-            &python.path,
-            &setting.scripts,
-            "bench_threads.py",
-            &arguments,
-        )?;
-        if py_spy::can_read(binary, &target, "sleep_for_ever")? {
+        if py_spy::can_read(binary, &trial(setting, python)?, "sleep_for_ever")? {
             let peer = |is_blocking| -> Box<dyn Profiler> {
                 Box::new(PySpy {
                     binary: binary.clone(),
@@ -87,8 +96,39 @@ fn with_py_spy(setting: &Setting) -> anyhow::Result<(&Python, Vec<Box<dyn Profil
                     is_blocking,
                 })
             };
-            return Ok((python, vec![peer(true), peer(false)]));
+            let mut peers = vec![peer(true)];
+            if setting.plan.has_nonblocking {
+                peers.push(peer(false));
+            }
+            return Ok((python, peers));
         }
     }
     anyhow::bail!("version {version} reads none of the Pythons found")
+}
+
+fn with_profiling_sampling(setting: &Setting) -> anyhow::Result<Found<'_>> {
+    let newest_first = setting.pythons.iter().rev();
+    let mut own = newest_first.map(|it| (it, ProfilingSampling::of(it)));
+    match own.find_map(|(python, own)| Some((python, own?))) {
+        Some((python, own)) => Ok((python, vec![Box::new(own)])),
+        None => anyhow::bail!("no CPython 3.15 or newer was found"),
+    }
+}
+
+/// Austin with the newest Python that it reads where it runs at all.
+fn with_austin(setting: &Setting) -> anyhow::Result<Found<'_>> {
+    let austin = Austin {
+        binary: present(&setting.austin)?.clone(),
+        version: peers::AUSTIN,
+    };
+    for python in setting.pythons.iter().rev() {
+        if austin.can_read(&trial(setting, python)?, &setting.scratch) {
+            return Ok((python, vec![Box::new(austin)]));
+        }
+    }
+    anyhow::bail!(
+        "version {} runs with none of the Pythons found, or reads none: it needs a C library of \
+         version 2.38 where the target is",
+        austin.version
+    )
 }

@@ -5,32 +5,43 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::profiler::Division;
 use super::spread::Spread;
 use super::turn::{Cost, Ratio};
 
 /// What was measured in all turns.
 #[derive(Default)]
 pub(super) struct Figures {
-    process: Spread,
+    cpu: Spread,
     uncharged: Spread,
-    total: Spread,
-    passes: Spread,
+    per_stack: Spread,
+    taken: Spread,
     errors: Spread,
+    memory: Spread,
     per_cpu_second: Spread,
     per_second: Spread,
+    division: Division,
 }
 
 impl Figures {
     /// Adds what a profiler cost in one turn.
-    pub(super) fn add_cost(&mut self, cost: Cost) {
-        let percent = |time: Duration| 100.0 * time.as_secs_f64() / cost.elapsed.as_secs_f64();
-        let [process, uncharged] = [cost.spent.process, cost.spent.uncharged].map(percent);
-        self.process.add(process);
-        self.uncharged.add(uncharged);
-        self.total.add(process + uncharged);
-        self.passes
-            .add(100.0 * cost.tally.passes / cost.tally.asked);
-        self.errors.add(100.0 * cost.tally.errors);
+    pub(super) fn add_cost(&mut self, cost: &Cost) {
+        let percent = |time: Duration| 100.0 * time.as_secs_f64() / cost.window.as_secs_f64();
+        let total = cost.spent.process + cost.spent.uncharged;
+        self.cpu.add(percent(total));
+        self.uncharged.add(percent(cost.spent.uncharged));
+        let stacks = cost.stacks_per_second * cost.window.as_secs_f64();
+        if stacks > 0.0 {
+            self.per_stack.add(total.as_secs_f64() * 1e6 / stacks);
+        }
+        if cost.asked_per_second > 0.0 {
+            self.taken
+                .add(100.0 * cost.stacks_per_second / cost.asked_per_second);
+        }
+        self.errors.add(100.0 * cost.outcome.errors);
+        self.memory.add(cost.outcome.peak_memory as f64);
+        self.division.user += cost.spent.division.user;
+        self.division.system += cost.spent.division.system;
     }
 
     /// Adds how fast the target was in one turn.
@@ -39,16 +50,21 @@ impl Figures {
         self.per_second.add(ratio.per_second);
     }
 
-    /// Medians and extremes; what was not measured has none.
+    /// Medians and spreads; what was not measured has none.
     pub(super) fn to_json(&self) -> Value {
+        let Division { user, system } = self.division;
+        let system_share = (user + system > 0).then(|| system as f64 / (user + system) as f64);
         json!({
-            "cpu_percent": self.total.to_json(),
-            "process_cpu_percent": self.process.to_json(),
+            "cpu_percent": self.cpu.to_json(),
             "uncharged_cpu_percent": self.uncharged.to_json(),
-            "passes_percent": self.passes.to_json(),
+            "system_share_of_process": system_share,
+            // Microseconds a stack are milliseconds a thousand.
+            "cpu_us_per_stack": self.per_stack.to_json(),
+            "taken_percent_of_asked": self.taken.to_json(),
             "errors_percent": self.errors.to_json(),
-            "work_per_cpu_second_ratio": self.per_cpu_second.to_json(),
-            "work_per_second_ratio": self.per_second.to_json(),
+            "peak_kib": self.memory.to_json(),
+            "work_per_cpu_second_ratio": self.per_cpu_second.ratios_to_json(),
+            "work_per_second_ratio": self.per_second.ratios_to_json(),
         })
     }
 }

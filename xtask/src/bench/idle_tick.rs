@@ -12,6 +12,7 @@ use super::interrupt;
 use super::measure::Setting;
 use super::recorder::Recorder;
 use super::spread::Spread;
+use super::subject::Subject as _;
 use super::target::{Target, end, pid_of};
 
 const HZ: u32 = 1000;
@@ -56,19 +57,23 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Value> {
     drop(recorder);
     Ok(json!({
         "hz": HZ,
-        "repetitions": setting.plan.repetitions,
+        "repetitions": setting.plan.sample.repetitions,
         "busy_ns": busy.to_json(),
     }))
 }
 
 fn repeat(setting: &Setting, recorder: &Recorder) -> anyhow::Result<Spread> {
     let mut spread = Spread::default();
-    for _ in 0..setting.plan.repetitions {
+    for _ in 0..setting.plan.sample.repetitions {
         let before = recorder.ticks()?;
-        sleep(setting.plan.idle);
+        sleep(setting.plan.sample.idle);
         let after = recorder.ticks()?;
         let ticks = after.count.saturating_sub(before.count);
-        anyhow::ensure!(ticks > 0, "there was no tick in {:?}", setting.plan.idle);
+        anyhow::ensure!(
+            ticks > 0,
+            "there was no tick in {:?}",
+            setting.plan.sample.idle
+        );
         let time = after.total.saturating_sub(before.total);
         spread.add(time.as_nanos() as f64 / ticks as f64);
     }

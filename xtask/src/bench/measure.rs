@@ -4,14 +4,19 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::contest::Contest;
+use super::fetched::Fetched;
 use super::plan::Plan;
 use super::run_time::RunTimeClock;
 use super::sample_cost::Phases;
-use super::{idle_tick, interrupt, machine, memory, sample_cost, slowdown, wall};
+use super::{
+    growth, idle_tick, interrupt, machine, memory, oracle, sample_cost, slowdown, start, versus,
+};
 use crate::process::{probe, say};
 
 const PRINT_VERSION: &str = "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.executable)";
@@ -34,12 +39,9 @@ pub(crate) struct MeasureArguments {
     /// An interpreter; repeated.
     #[arg(long = "python")]
     pythons: Vec<PathBuf>,
-    /// The py-spy to measure beside it.
-    #[arg(long, required_unless_present = "without_py_spy")]
-    py_spy: Option<PathBuf>,
-    /// Why there is none.
-    #[arg(long, conflicts_with = "py_spy")]
-    without_py_spy: Option<String>,
+    /// What was fetched, and what was not: see `Fetched`.
+    #[arg(long)]
+    fetched: PathBuf,
 }
 
 /// An interpreter and its version.
@@ -58,6 +60,10 @@ pub(super) struct Setting {
     pub(super) scratch: PathBuf,
     /// py-spy, or why there is none.
     pub(super) py_spy: Result<PathBuf, String>,
+    /// Austin, or why there is none.
+    pub(super) austin: Result<PathBuf, String>,
+    /// gunicorn, or why there is none.
+    pub(super) gunicorn: Result<PathBuf, String>,
     /// Oldest version first.
     pub(super) pythons: Vec<Python>,
 }
@@ -73,51 +79,85 @@ impl Setting {
 /// Measures everything and prints it.
 pub(crate) fn measure(arguments: &MeasureArguments) -> anyhow::Result<()> {
     interrupt::leave_to_children()?;
+    let fetched = Fetched::read(&arguments.fetched)?;
     let setting = Setting {
         plan: Plan::new(arguments.quick),
         binary: arguments.binary.clone(),
         scripts: arguments.scripts.clone(),
         scratch: arguments.scratch.clone(),
-        py_spy: arguments
-            .py_spy
-            .clone()
-            .ok_or_else(|| arguments.without_py_spy.clone().unwrap_or_default()),
+        py_spy: fetched.py_spy,
+        austin: fetched.austin,
+        gunicorn: fetched.gunicorn,
         pythons: versions(&arguments.pythons),
     };
     let load_before = machine::load();
+    let mut stages = Stages::default();
+    // The kernel's clock around BPF programs itself costs something, so what is
+    // slowed down is measured without.
+    let slowdown = stages.run("how much slower the target gets", || {
+        slowdown::measure(&setting)
+    })?;
+    let start = stages.run("the time to the first sample", || {
+        start::measure(&setting, 50)
+    })?;
+    let memories = stages.run("memory", || {
+        let counts = [1, 50, 200];
+        let memories = counts.map(|count| memory::measure(&setting, count));
+        memories.into_iter().collect::<anyhow::Result<Vec<_>>>()
+    })?;
     let clock = RunTimeClock::start()?;
-    say("measuring the tick that hits nothing");
-    let idle_tick = idle_tick::measure(&setting)?;
-    let sample_cost = sample_costs(&setting)?;
-    // This needs the clock too: ticks are part of what a profiler costs.
-    let wall = wall::measure(&setting)?;
-    // The clock itself costs something, so the rest runs without it.
+    let idle_tick = stages.run("the tick that hits nothing", || {
+        idle_tick::measure(&setting)
+    })?;
+    let sample_cost = stages.run("what a sample costs", || sample_costs(&setting))?;
+    let growth = stages.run("how cost grows", || growth::measure(&setting))?;
+    let contest = Contest::of(&setting)?;
+    let versus = stages.run("pyebpf beside others", || {
+        versus::measure(&setting, &contest)
+    })?;
+    let oracle = stages.run("impossible stacks", || oracle::measure(&setting, &contest))?;
     drop(clock);
-    let mut memories = Vec::new();
-    for count in [1, 50] {
-        say(format!("measuring memory with {count} processes"));
-        memories.push(memory::measure(&setting, count)?);
-    }
-    say("measuring how much slower the target gets");
-    let slowdown = slowdown::measure(&setting)?;
     let mut document = json!({
-        "format": "pyebpf bench 1",
+        "format": "pyebpf bench 2",
         "quick": arguments.quick,
         "machine": machine::describe(&setting.binary),
         "python": setting.main_python()?.version,
+        "seconds": stages.0,
         "tick": idle_tick,
         "sample": sample_cost,
         "memory": memories,
+        "start": start,
         "slowdown": slowdown,
-        "wall": wall,
+        "growth": growth,
+        "versus": versus,
+        "oracle": oracle,
     });
     document["machine"]["load"] = json!([load_before, machine::load()]);
     println!("{document}");
     Ok(())
 }
 
+/// How long each part took.
+#[derive(Default)]
+struct Stages(Map<String, Value>);
+
+impl Stages {
+    fn run<T>(
+        &mut self,
+        name: &str,
+        part: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        say(format!("measuring {name}"));
+        let start = Instant::now();
+        let result = part().with_context(|| format!("cannot measure {name}"))?;
+        let seconds = start.elapsed().as_secs_f64().round();
+        self.0.insert(name.to_owned(), json!(seconds));
+        Ok(result)
+    }
+}
+
 fn sample_costs(setting: &Setting) -> anyhow::Result<Vec<Value>> {
-    let plan = setting.plan;
+    let plan = setting.plan.sample;
     let fast = Phases {
         hz: 1000,
         repetitions: plan.repetitions,

@@ -5,25 +5,24 @@ use std::thread::sleep;
 
 use serde_json::{Value, json};
 
+use super::crowd;
 use super::measure::Setting;
 use super::recorder::Recorder;
 use super::spread::Spread;
-use super::target::Target;
+use super::subject::Subject as _;
 
 const HZ: u32 = 100;
 
 /// Records `count` processes that are a little busy, all interpreters in turn.
 pub(super) fn measure(setting: &Setting, count: usize) -> anyhow::Result<Value> {
-    let pythons = setting.pythons.iter().cycle().take(count);
-    let targets = pythons
-        .map(|python| Target::start(&python.path, &setting.scripts, "bench_light.py", &[]))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let processes: Vec<_> = targets.iter().map(Target::pid).collect();
+    let plan = setting.plan.many;
+    let targets = crowd::start(setting, count)?;
+    let processes: Vec<_> = targets.iter().map(|it| it.pid()).collect();
     let mut peak = Spread::default();
     let mut samples = Spread::default();
-    for _ in 0..setting.plan.memory_repetitions {
+    for _ in 0..plan.repetitions {
         let recorder = Recorder::start(&setting.binary, &setting.scratch, HZ, &processes)?;
-        sleep(setting.plan.memory);
+        sleep(plan.seconds);
         let account = recorder.finish()?;
         peak.add(account.peak_memory as f64);
         samples.add(account.shown as f64);
@@ -32,8 +31,8 @@ pub(super) fn measure(setting: &Setting, count: usize) -> anyhow::Result<Value> 
         "processes": count,
         "interpreters": setting.pythons.len().min(count),
         "hz": HZ,
-        "seconds": setting.plan.memory.as_secs_f64(),
-        "repetitions": setting.plan.memory_repetitions,
+        "seconds": plan.seconds.as_secs_f64(),
+        "repetitions": plan.repetitions,
         "samples": samples.to_json(),
         "peak_kib": peak.to_json(),
     }))

@@ -2,14 +2,27 @@
 //! refuses to judge the figures, and to measure anything as the user: a second
 //! process, run as root, does that.
 
+mod austin;
+mod cells;
+mod chance;
 mod contest;
+mod crowd;
+mod fetched;
 mod figures;
+mod goals;
+mod growth;
+mod heading;
 mod idle_tick;
 mod interrupt;
+mod judge;
+mod loads;
 mod machine;
 mod measure;
 mod memory;
+mod mojo;
+mod oracle;
 mod peers;
+mod picture;
 mod plan;
 mod procfs;
 mod profiler;
@@ -22,31 +35,45 @@ mod sample_cost;
 mod session;
 mod slowdown;
 mod spread;
-mod table;
+mod stage;
+mod start;
+mod subject;
+mod tables;
 mod target;
 mod turn;
-mod wall;
-mod wall_table;
+mod versus;
+mod versus_table;
+mod web;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
 use serde_json::Value;
 
+use self::fetched::Fetched;
 pub(crate) use self::measure::{MeasureArguments, measure};
 use crate::process::{self, probe, say};
 use crate::workspace::Workspace;
 use crate::{build, interpreters, roots, sudo};
 
 /// Builds, measures, prints the tables and writes them below the target
-/// directory, and with `into_readme` into the README as well.
+/// directory, and with `into_readme` into README and `docs` as well.
 pub(crate) fn run(workspace: &Workspace, quick: bool, into_readme: bool) -> anyhow::Result<()> {
     let binary = build::everything(workspace)?;
     let directory = workspace.target.join("bench");
-    let scratch = directory.join("scratch");
-    fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
+    let peers = directory.join("peers");
+    let fetched = Fetched {
+        py_spy: or_reason("py-spy", peers::py_spy(&peers)),
+        austin: or_reason("Austin", peers::austin(&peers)),
+        gunicorn: or_reason("gunicorn", peers::gunicorn(&peers)),
+    };
+    let place = directory.join("stage");
+    let gunicorn = fetched.gunicorn.as_deref().ok();
+    let scratch = stage::lay(&place, &workspace.root.join("tests/scripts"), gunicorn)?;
+    let list = directory.join("fetched.json");
+    fetched.write(&list)?;
     let mut command = sudo::command(std::env::current_exe()?, &[])?;
     command.arg("measure");
     if quick {
@@ -56,42 +83,55 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, into_readme: bool) -> anyh
         .arg("--binary")
         .arg(binary)
         .arg("--scripts")
-        .arg(workspace.root.join("tests/scripts"))
+        .arg(&place)
         .arg("--scratch")
-        .arg(&scratch);
+        .arg(&scratch)
+        .arg("--fetched")
+        .arg(&list);
     for python in pythons()? {
         command.arg("--python").arg(python);
     }
-    match peers::py_spy(&directory.join("peers")) {
-        Ok(py_spy) => command.arg("--py-spy").arg(py_spy),
-        Err(error) => {
-            say(format!("going on without py-spy: {error:#}"));
-            command.arg("--without-py-spy").arg(format!("{error:#}"))
-        }
-    };
     let printed = process::read(&mut command)?;
     let mut document: Value =
         serde_json::from_str(&printed).context("the measuring process printed no JSON")?;
     document["commit"] = commit(workspace).into();
 
-    let tables = table::of(&document)?;
-    let json = directory.join("bench.json");
-    let markdown = directory.join("bench.md");
-    let mut text = serde_json::to_string_pretty(&document)?;
-    text.push('\n');
-    fs::write(&json, text).with_context(|| format!("cannot write {}", json.display()))?;
-    fs::write(&markdown, &tables)
-        .with_context(|| format!("cannot write {}", markdown.display()))?;
-    println!("{tables}");
+    let text = publish(&document, &directory)?;
+    println!("{text}");
     if into_readme {
-        crate::readme::replace(&workspace.root.join("README.md"), "bench", &tables)?;
+        publish(&document, &workspace.root.join("docs"))?;
+        let compact = tables::compact(&document)?;
+        crate::readme::replace(&workspace.root.join("README.md"), "bench", &compact)?;
     }
     say(format!(
-        "the tables are {}, all values {}",
-        markdown.display(),
-        json.display()
+        "the tables are bench.md, all values bench.json, the curves {} in {}",
+        tables::PICTURE,
+        directory.display()
     ));
     Ok(())
+}
+
+/// Writes all that comes of a run into a directory, and gives the tables.
+fn publish(document: &Value, directory: &Path) -> anyhow::Result<String> {
+    let tables = tables::full(document)?;
+    let json = format!("{document}\n");
+    let files = [
+        ("bench.json", &json),
+        ("bench.md", &tables),
+        (tables::PICTURE, &picture::draw(document)),
+    ];
+    for (name, text) in files {
+        let path = directory.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(tables)
+}
+
+fn or_reason(name: &str, fetched: anyhow::Result<PathBuf>) -> Result<PathBuf, String> {
+    fetched.map_err(|error| {
+        say(format!("going on without {name}: {error:#}"));
+        format!("{error:#}")
+    })
 }
 
 /// The interpreters to measure with: those that were named, or all there are.

@@ -1,5 +1,6 @@
-//! Other profilers, fetched into a directory of the bench's own. It refuses to
-//! install anything into the system, and to know how they are used.
+//! Other programs, fetched into a directory of the bench's own: profilers, and a
+//! web server to profile. It refuses to install anything into the system, and to
+//! know how they are used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,27 +11,20 @@ use anyhow::{Context as _, bail};
 use crate::interpreters;
 use crate::process::{probe, say};
 
-/// The release that the figures are of.
+/// The releases that the figures are of.
 const PY_SPY: &str = "0.4.3";
+/// The release of Austin.
+pub(super) const AUSTIN: &str = "4.0.0";
+const GUNICORN: [&str; 2] = ["gunicorn==27.0.1", "packaging==26.0"];
 
-/// Gives py-spy, from `directory` or from the Python package index.
+/// The directory of gunicorn, beside the scripts.
+pub(super) const SITE: &str = "site";
+
+/// Gives py-spy.
 pub(super) fn py_spy(directory: &Path) -> anyhow::Result<PathBuf> {
-    let place = directory.join(format!("py-spy-{PY_SPY}"));
+    let name = format!("py-spy-{PY_SPY}");
+    let place = fetch(directory, &name, &[&format!("py-spy=={PY_SPY}")])?;
     let binary = place.join("bin/py-spy");
-    if py_spy_version(&binary).as_deref() == Some(PY_SPY) {
-        return Ok(binary);
-    }
-    say(format!("fetching py-spy {PY_SPY} into {}", place.display()));
-    let partial = directory.join("partial");
-    for old in [&partial, &place] {
-        if old.exists() {
-            fs::remove_dir_all(old).with_context(|| format!("cannot remove {}", old.display()))?;
-        }
-    }
-    fs::create_dir_all(directory)
-        .with_context(|| format!("cannot create {}", directory.display()))?;
-    install(&partial, &format!("py-spy=={PY_SPY}"))?;
-    fs::rename(&partial, &place)?;
     match py_spy_version(&binary) {
         Some(version) if version == PY_SPY => Ok(binary),
         _ => bail!("{} does not run here", binary.display()),
@@ -43,8 +37,40 @@ pub(super) fn py_spy_version(binary: &Path) -> Option<String> {
     Some(printed.strip_prefix("py-spy ")?.to_owned())
 }
 
-/// Installs one package that needs no other, by the newest Python that has pip.
-fn install(directory: &Path, package: &str) -> anyhow::Result<()> {
+/// Gives Austin. Whether it runs depends on the C library of where it is run.
+pub(super) fn austin(directory: &Path) -> anyhow::Result<PathBuf> {
+    let name = format!("austin-{AUSTIN}");
+    let place = fetch(directory, &name, &[&format!("austin-dist=={AUSTIN}")])?;
+    Ok(place.join("bin/austin"))
+}
+
+/// Gives the directory with gunicorn in it.
+pub(super) fn gunicorn(directory: &Path) -> anyhow::Result<PathBuf> {
+    fetch(directory, &GUNICORN[0].replace("==", "-"), &GUNICORN)
+}
+
+/// Gives packages from `directory` or from the Python package index. What is
+/// there is whole: it gets its name last.
+fn fetch(directory: &Path, name: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let place = directory.join(name);
+    if place.exists() {
+        return Ok(place);
+    }
+    say(format!("fetching {} into {}", packages[0], place.display()));
+    let partial = directory.join("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial)
+            .with_context(|| format!("cannot remove {}", partial.display()))?;
+    }
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    install(&partial, packages)?;
+    fs::rename(&partial, &place)?;
+    Ok(place)
+}
+
+/// Installs packages and nothing that they name, by the newest Python that has pip.
+fn install(directory: &Path, packages: &[&str]) -> anyhow::Result<()> {
     let has_pip =
         |python: &PathBuf| probe(Command::new(python).args(["-m", "pip", "--version"])).is_some();
     let pythons = interpreters::of_host();
@@ -53,16 +79,17 @@ fn install(directory: &Path, package: &str) -> anyhow::Result<()> {
     };
     let output = Command::new(python)
         .args(["-m", "pip", "--disable-pip-version-check", "install"])
-        .args(["--quiet", "--no-deps", "--only-binary", ":all:", "--target"])
+        .args(["--quiet", "--no-deps", "--no-compile"])
+        .args(["--only-binary", ":all:", "--target"])
         .arg(directory)
-        .arg(package)
+        .args(packages)
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start {}", python.display()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.trim().lines().last().unwrap_or("it said nothing");
-        bail!("pip did not install {package}: {last}");
+        bail!("pip did not install {}: {last}", packages.join(", "));
     }
     Ok(())
 }

@@ -5,6 +5,27 @@ use std::time::Duration;
 /// One run's durations and repetitions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
+    /// Whether some things are left out.
+    pub(super) is_quick: bool,
+    /// Whether py-spy is measured without stopping the target as well.
+    pub(super) has_nonblocking: bool,
+    /// What a sample costs, with each Python.
+    pub(super) sample: SamplePlan,
+    /// How much slower the target gets.
+    pub(super) pairs: PairPlan,
+    /// pyebpf beside other profilers.
+    pub(super) turns: Turns,
+    /// Curves: cost against depth, threads, processes.
+    pub(super) growth: GrowthPlan,
+    /// Memory, and the time to the first sample.
+    pub(super) many: ManyPlan,
+    /// How long each profiler's stacks are collected to be judged.
+    pub(super) oracle: Duration,
+}
+
+/// Phases of a target that runs and stands still in turns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SamplePlan {
     /// Repetitions of a phase at 1000 Hz.
     pub(super) repetitions: usize,
     /// How long the target works in one such phase.
@@ -15,69 +36,133 @@ pub(super) struct Plan {
     pub(super) slow_repetitions: usize,
     /// How long the target works in one of those.
     pub(super) slow_busy: Duration,
-    /// Pairs of with and without, for each rate.
-    pub(super) pairs: usize,
-    /// CPU time that the target works in each half of a pair: enough to be hit
-    /// for sure at 10 Hz.
-    pub(super) half: Duration,
-    /// How long the many processes are recorded.
-    pub(super) memory: Duration,
-    /// Recordings of the many processes.
-    pub(super) memory_repetitions: usize,
-    /// Wall-clock mode beside other profilers.
-    pub(super) wall: WallPlan,
 }
 
-/// Durations and repetitions of one profiler at one target, beside others.
+/// Pairs of with and without.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WallPlan {
-    /// Turns of each profiler.
+pub(super) struct PairPlan {
+    /// For each rate.
+    pub(super) pairs: usize,
+    /// CPU time that the target works each time: enough to be hit for sure at
+    /// 10 Hz.
+    pub(super) half: Duration,
+}
+
+/// Turns of one profiler at one target, beside others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turns {
+    /// Of each profiler.
     pub(super) repetitions: usize,
     /// How long a profiler runs before anything counts: what it looks up once is
     /// known then.
     pub(super) warm_up: Duration,
     /// How long it is measured, and as long the target without it.
     pub(super) window: Duration,
+    /// It is measured for at least this, divided by its rate.
+    pub(super) looks: Duration,
+}
+
+/// Points of curves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GrowthPlan {
+    /// Measurements of each point.
+    pub(super) repetitions: usize,
+    /// Before the first of a point.
+    pub(super) warm_up: Duration,
+    /// How long one takes.
+    pub(super) window: Duration,
+    /// Every how many points of a curve one is measured; the last one always.
+    pub(super) stride: usize,
+}
+
+/// Recordings of many processes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ManyPlan {
+    /// How long one takes.
+    pub(super) seconds: Duration,
+    /// For memory.
+    pub(super) repetitions: usize,
+    /// For the time to the first sample.
+    pub(super) starts: usize,
 }
 
 impl Plan {
-    /// Some eighteen minutes, or with `quick` some four.
+    /// Some fifteen minutes, or with `quick` less than three.
     pub(super) fn new(quick: bool) -> Self {
+        if quick { Self::quick() } else { Self::full() }
+    }
+
+    fn quick() -> Self {
         let ms = Duration::from_millis;
-        if quick {
-            Self {
-                repetitions: 3,
+        Self {
+            is_quick: true,
+            has_nonblocking: false,
+            sample: SamplePlan {
+                repetitions: 1,
                 busy: ms(500),
                 idle: ms(200),
-                slow_repetitions: 2,
-                slow_busy: ms(3000),
-                pairs: 3,
-                half: ms(1000),
-                memory: ms(3000),
-                memory_repetitions: 1,
-                wall: WallPlan {
-                    repetitions: 2,
-                    warm_up: ms(500),
-                    window: ms(1000),
-                },
-            }
-        } else {
-            Self {
-                repetitions: 7,
-                busy: ms(2000),
-                idle: ms(500),
-                slow_repetitions: 5,
-                slow_busy: ms(10_000),
-                pairs: 15,
-                half: ms(2000),
-                memory: ms(10_000),
-                memory_repetitions: 3,
-                wall: WallPlan {
-                    repetitions: 5,
-                    warm_up: ms(1000),
-                    window: ms(3000),
-                },
-            }
+                slow_repetitions: 1,
+                slow_busy: ms(2000),
+            },
+            pairs: PairPlan {
+                pairs: 8,
+                half: ms(300),
+            },
+            turns: Turns {
+                repetitions: 1,
+                warm_up: ms(150),
+                window: ms(300),
+                looks: ms(5000),
+            },
+            growth: GrowthPlan {
+                repetitions: 1,
+                warm_up: ms(200),
+                window: ms(500),
+                stride: 3,
+            },
+            many: ManyPlan {
+                seconds: ms(1500),
+                repetitions: 1,
+                starts: 3,
+            },
+            oracle: ms(700),
+        }
+    }
+
+    fn full() -> Self {
+        let ms = Duration::from_millis;
+        Self {
+            is_quick: false,
+            has_nonblocking: true,
+            sample: SamplePlan {
+                repetitions: 4,
+                busy: ms(1000),
+                idle: ms(250),
+                slow_repetitions: 4,
+                slow_busy: ms(6000),
+            },
+            pairs: PairPlan {
+                pairs: 40,
+                half: ms(400),
+            },
+            turns: Turns {
+                repetitions: 3,
+                warm_up: ms(250),
+                window: ms(500),
+                looks: ms(10_000),
+            },
+            growth: GrowthPlan {
+                repetitions: 3,
+                warm_up: ms(400),
+                window: ms(700),
+                stride: 1,
+            },
+            many: ManyPlan {
+                seconds: ms(5000),
+                repetitions: 2,
+                starts: 10,
+            },
+            oracle: ms(2000),
         }
     }
 }

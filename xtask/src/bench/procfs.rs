@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nix::unistd::Pid;
 
+use super::profiler::Division;
+
 /// `BPF_PROG_TYPE_PERF_EVENT` (`include/uapi/linux/bpf.h`).
 const PERF_EVENT: u64 = 7;
 
@@ -45,6 +47,45 @@ pub(super) fn cpu_time_of_tree(process: Pid) -> anyhow::Result<Duration> {
         sum += cpu_time_of_tree(child).unwrap_or_default();
     }
     Ok(sum)
+}
+
+/// How the CPU time of a process and of all that it started divides.
+pub(super) fn division_of_tree(process: Pid) -> Division {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let mut sum = division(&stat).unwrap_or_default();
+    for child in children(process).unwrap_or_default() {
+        let more = division_of_tree(child);
+        sum.user += more.user;
+        sum.system += more.system;
+    }
+    sum
+}
+
+/// Fields 14 and 15 of `/proc/PID/stat` (proc(5)); the name before them may hold
+/// anything.
+fn division(stat: &str) -> Option<Division> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse().ok();
+    Some(Division {
+        user: next()?,
+        system: next()?,
+    })
+}
+
+/// A process and all that it started and that still run, itself first.
+pub(super) fn tree(process: Pid) -> Vec<Pid> {
+    let mut all = vec![process];
+    for child in children(process).unwrap_or_default() {
+        all.extend(tree(child));
+    }
+    all
+}
+
+/// How many threads a process and all that it started have now.
+pub(super) fn threads_of_tree(process: Pid) -> usize {
+    let threads = |it: &Pid| fs::read_dir(format!("/proc/{it}/task")).map_or(0, Iterator::count);
+    tree(process).iter().map(threads).sum()
 }
 
 /// Processes that any thread of this one started.
@@ -126,7 +167,8 @@ fn number_after(text: &str, name: &str) -> Option<u64> {
 mod tests {
     use std::time::Duration;
 
-    use super::{RunTime, run_time_of};
+    use super::{RunTime, division, run_time_of};
+    use crate::bench::profiler::Division;
 
     #[test]
     fn only_a_perf_event_program_counts() {
@@ -139,5 +181,16 @@ mod tests {
         assert_eq!(run_time_of(&program.replace("\t7\n", "\t17\n")), None);
         let link = "pos:\t0\nlink_type:\tperf\nprog_id:\t825\n";
         assert_eq!(run_time_of(link), None);
+    }
+
+    #[test]
+    fn a_name_with_blanks_and_brackets_moves_no_field() {
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 9 0 0 0 12 34 0 0 20 0 1 0";
+        let expected = Division {
+            user: 12,
+            system: 34,
+        };
+        assert_eq!(division(stat), Some(expected));
+        assert_eq!(division("7 (a"), None);
     }
 }

@@ -1,17 +1,60 @@
-//! What the bench asks of any profiler: to record one process, to say what that
-//! has cost so far, and what came of it. It refuses to know any of them.
+//! What the bench asks of any profiler: to record a target, to say what that has
+//! cost so far, and what came of it. It refuses to know any of them.
 
 use std::path::Path;
 use std::time::Duration;
 
+use super::judge::Stack;
 use super::procfs;
 use super::session::Session;
-use super::target::Target;
+use super::subject::Subject;
+
+/// Which threads are wanted at each look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Those that run.
+    Cpu,
+    /// All of them.
+    Wall,
+}
+
+impl Mode {
+    /// As tables and options say it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Wall => "wall",
+        }
+    }
+}
+
+/// What is to be recorded, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Order<'a> {
+    /// A process and its children.
+    pub(super) subject: &'a dyn Subject,
+    /// Which of its threads.
+    pub(super) mode: Mode,
+    /// Looks a second.
+    pub(super) hz: u32,
+    /// Whether it has children, which some profilers must be told.
+    pub(super) has_children: bool,
+    /// A directory that the profiler and the target see under the same path.
+    pub(super) place: &'a Path,
+}
 
 /// A profiler that can be run again and again.
 pub(super) trait Profiler {
-    /// Its name and version or way of working, as tables show it.
+    /// Its name and version.
     fn name(&self) -> String;
+
+    /// The options that make it do what is ordered, as tables show them.
+    fn options(&self, mode: Mode) -> String;
+
+    /// Whether it has this mode.
+    fn has(&self, _mode: Mode) -> bool {
+        true
+    }
 
     /// Whether it is the one that the bench is about: it has limits to reach, and
     /// the bench fails where it does.
@@ -19,9 +62,8 @@ pub(super) trait Profiler {
         false
     }
 
-    /// Starts recording all threads of `target`, waiting ones too, `hz` times a
-    /// second, and waits until it has begun. `scratch` is for its files.
-    fn start(&self, target: &Target, hz: u32, scratch: &Path) -> anyhow::Result<Box<dyn Running>>;
+    /// Starts it and waits until it has begun.
+    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>>;
 }
 
 /// One that records.
@@ -29,8 +71,9 @@ pub(super) trait Running {
     /// What it has cost since its start.
     fn spent(&self) -> anyhow::Result<Spent>;
 
-    /// Ends it and gives its own account.
-    fn finish(self: Box<Self>) -> anyhow::Result<Tally>;
+    /// Ends it and gives its own account, and its stacks as well if they are
+    /// `wanted`.
+    fn finish(self: Box<Self>, wanted: bool) -> anyhow::Result<Outcome>;
 }
 
 /// CPU time.
@@ -40,14 +83,30 @@ pub(super) struct Spent {
     pub(super) process: Duration,
     /// Of what it runs in the kernel that no process is charged for.
     pub(super) uncharged: Duration,
+    /// How the first divides between its own code and the kernel.
+    pub(super) division: Division,
+}
+
+/// CPU time in the kernel's coarse units, by where it was spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Division {
+    /// In its own code.
+    pub(super) user: u64,
+    /// In the kernel.
+    pub(super) system: u64,
 }
 
 impl Spent {
     /// What was added to `earlier`.
     pub(super) fn since(self, earlier: Self) -> Self {
+        let (now, before) = (self.division, earlier.division);
         Self {
             process: self.process.saturating_sub(earlier.process),
             uncharged: self.uncharged.saturating_sub(earlier.uncharged),
+            division: Division {
+                user: now.user.saturating_sub(before.user),
+                system: now.system.saturating_sub(before.system),
+            },
         }
     }
 
@@ -56,18 +115,32 @@ impl Spent {
         Ok(Self {
             process: procfs::cpu_time_of_tree(session.pid())?,
             uncharged: Duration::ZERO,
+            division: procfs::division_of_tree(session.pid()),
         })
     }
 }
 
 /// What a profiler said of one recording.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Tally {
-    /// Times that it looked at all threads.
-    pub(super) passes: f64,
-    /// Times that it should have.
-    pub(super) asked: f64,
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    /// Stacks that it recorded.
+    pub(super) taken: Taken,
     /// The share of what it took that it could not use, 0 to 1: of stacks where
     /// it counts stacks, of passes otherwise.
     pub(super) errors: f64,
+    /// How long it says that it recorded.
+    pub(super) recorded: Option<Duration>,
+    /// The most memory it had resident, in KiB.
+    pub(super) peak_memory: u64,
+    /// What it recorded, where that was wanted.
+    pub(super) stacks: Vec<Stack>,
+}
+
+/// What a profiler counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Taken {
+    /// Stacks of threads.
+    Stacks(f64),
+    /// Looks at all threads.
+    Passes(f64),
 }

@@ -5,30 +5,31 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::unistd::Pid;
 
+use super::judge::{Frame, Stack};
 use super::measure::Python;
-use super::profiler::{Profiler, Running, Spent, Tally};
+use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
 use super::session::Session;
-use super::target::Target;
 use crate::process::probe;
 
 const NAME: &str = "profiling.sampling";
-/// Where it writes, since nothing looks at its file. It takes all as `/dev/null`
-/// does, and unlike that it is not among the files that processes inherit: that
-/// it is open says that sampling begins.
-const OUTPUT: &str = "/dev/zero";
+/// Where the header of its file has the count of stacks, four bytes in the order
+/// of the machine (`Modules/_remote_debugging/binary_io.h` of 3.15).
+const COUNT_AT: usize = 28;
 
-/// `python3.15 -m profiling.sampling attach -a`.
+/// `python3.15 -m profiling.sampling attach`.
 pub(super) struct ProfilingSampling {
     executable: String,
 }
 
 struct Recording {
     session: Session,
-    hz: u32,
+    directory: PathBuf,
+    replay: Command,
 }
 
 impl ProfilingSampling {
@@ -39,36 +40,59 @@ impl ProfilingSampling {
             executable: python.executable.clone(),
         })
     }
+
+    /// A command that runs it where the target runs: it opens the files that the
+    /// target has mapped by the names they have there.
+    fn command(&self, target: Pid) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &target.to_string(), "--mount", "--root", "--"])
+            .args([&self.executable, "-m", NAME])
+            // It wants a locale that exists there, and this one always does.
+            .env("LC_ALL", "C");
+        command
+    }
 }
 
 impl Profiler for ProfilingSampling {
     fn name(&self) -> String {
-        format!("`{NAME} -a`")
+        NAME.to_owned()
     }
 
-    /// It opens the files that the target has mapped by the names they have for
-    /// the target, so it must run where the target does.
-    fn start(&self, target: &Target, hz: u32, scratch: &Path) -> anyhow::Result<Box<dyn Running>> {
-        let pid = target.pid().to_string();
-        let mut command = Command::new("nsenter");
+    fn options(&self, mode: Mode) -> String {
+        match mode {
+            Mode::Cpu => "-a --mode cpu".to_owned(),
+            Mode::Wall => "-a".to_owned(),
+        }
+    }
+
+    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {
+        // It writes a file for each process.
+        let directory = order.place.join("profiling");
+        if directory.exists() {
+            fs::remove_dir_all(&directory)?;
+        }
+        fs::create_dir(&directory)?;
+        let output = directory.join("profile.bin");
+        let mut command = self.command(order.subject.pid());
         command
-            .args([
-                "--target",
-                &pid,
-                "--mount",
-                "--root",
-                "--",
-                &self.executable,
-            ])
-            .args(["-m", NAME, "attach", "-a", "-r", &hz.to_string()])
+            .arg("attach")
+            .args(self.options(order.mode).split_whitespace())
             // The format that its manual calls the fast one.
-            .args(["--binary", "-o", OUTPUT, &pid])
-            // It wants a locale that exists there, and this one always does.
-            .env("LC_ALL", "C");
-        let session = Session::start(NAME, &mut command, scratch, |process, _| {
-            has_opened_output(process)
+            .args(["-r", &order.hz.to_string(), "--binary", "-o"])
+            .arg(&output);
+        if order.has_children {
+            command.arg("--subprocesses");
+        }
+        command.arg(order.subject.pid().to_string());
+        let session = Session::start(NAME, &mut command, order.place, |process, _| {
+            has_opened(process, &output)
         })?;
-        Ok(Box::new(Recording { session, hz }))
+        Ok(Box::new(Recording {
+            session,
+            directory,
+            replay: self.command(order.subject.pid()),
+        }))
     }
 }
 
@@ -77,60 +101,113 @@ impl Running for Recording {
         Spent::by(&self.session)
     }
 
-    fn finish(self: Box<Self>) -> anyhow::Result<Tally> {
-        let said = self.session.finish()?.said;
-        tally(&said, f64::from(self.hz))
-            .with_context(|| format!("{NAME}'s last words have no account: {said}"))
+    fn finish(mut self: Box<Self>, wanted: bool) -> anyhow::Result<Outcome> {
+        let ended = self.session.finish()?;
+        let (errors, recorded) = account(&ended.said)
+            .with_context(|| format!("{NAME}'s last words have no account: {}", ended.said))?;
+        let mut count = 0;
+        let mut stacks = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            // That of a child that ended with it may be without an end.
+            count += stacks_of(&fs::read(&path)?).unwrap_or(0);
+            if wanted {
+                stacks.extend(replayed(&mut self.replay, &path)?);
+            }
+        }
+        Ok(Outcome {
+            taken: Taken::Stacks(f64::from(count)),
+            errors,
+            recorded: Some(recorded),
+            peak_memory: ended.peak_memory,
+            stacks,
+        })
     }
 }
 
 /// It opens its file just before its first pass, and announces nothing.
-fn has_opened_output(process: Pid) -> bool {
+fn has_opened(process: Pid, output: &Path) -> bool {
     let Ok(mut entries) = fs::read_dir(format!("/proc/{process}/fd")) else {
         return false;
     };
     // Seen from another mount namespace the path may have a prefix.
-    let is_output = |path: PathBuf| path.ends_with(OUTPUT.trim_start_matches('/'));
+    let name = output.strip_prefix("/").unwrap_or(output);
     entries.any(|entry| {
         let path = entry.and_then(|entry| fs::read_link(entry.path()));
-        path.is_ok_and(is_output)
+        path.is_ok_and(|path| path.ends_with(name))
     })
 }
 
-/// Reads lines such as `Captured 382 samples in 3.82 seconds`, where a sample is
-/// a pass, and `Error rate: 0.25`, which is in percent of them.
-fn tally(said: &str, hz: f64) -> Option<Tally> {
+fn stacks_of(file: &[u8]) -> Option<u32> {
+    let bytes = file.get(COUNT_AT..COUNT_AT + 4)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+/// Reads lines such as `Captured 382 samples in 3.82 seconds` and `Error rate:
+/// 0.25`, which is in percent of its passes.
+fn account(said: &str) -> Option<(f64, Duration)> {
     let line = |start: &str| said.lines().find_map(|line| line.strip_prefix(start));
-    let mut words = line("Captured ")?.split_whitespace();
-    let attempts: f64 = words.next()?.parse().ok()?;
-    let seconds: f64 = words.nth(2)?.parse().ok()?;
+    let seconds: f64 = line("Captured ")?.split_whitespace().nth(3)?.parse().ok()?;
     let percent: f64 = line("Error rate: ")?.trim().parse().ok()?;
-    let errors = percent / 100.0;
-    Some(Tally {
-        passes: attempts * (1.0 - errors),
-        asked: seconds * hz,
-        errors,
+    Some((percent / 100.0, Duration::try_from_secs_f64(seconds).ok()?))
+}
+
+/// Has it turn its file into lines of text.
+fn replayed(command: &mut Command, file: &Path) -> anyhow::Result<Vec<Stack>> {
+    let text = file.with_extension("txt");
+    command
+        .args(["replay", "--collapsed", "-o"])
+        .arg(&text)
+        .arg(file);
+    probe(command).with_context(|| format!("{NAME} cannot read its own {}", file.display()))?;
+    let lines = fs::read_to_string(&text)?;
+    Ok(lines.lines().filter_map(stack).collect())
+}
+
+/// Reads `tid:7;file:name:line;file:name:line count`.
+fn stack(line: &str) -> Option<Stack> {
+    let (frames, count) = line.rsplit_once(' ')?;
+    let frame = |text: &str| {
+        let (rest, line) = text.rsplit_once(':')?;
+        let (file, function) = rest.rsplit_once(':')?;
+        Some(Frame::new(file, function, line.parse().ok()?))
+    };
+    Some(Stack {
+        frames: frames.split(';').filter_map(frame).collect(),
+        count: count.parse().ok()?,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Tally, tally};
+    use std::time::Duration;
+
+    use super::{account, stack, stacks_of};
+    use crate::bench::judge::Frame;
 
     #[test]
-    fn failed_passes_are_no_passes() {
+    fn its_last_words_have_errors_and_a_time() {
         let said = "Interrupted by user.\nCaptured 400 samples in 5.00 seconds\n\
                     Sample rate: 80.00 samples/sec\nError rate: 25.00\n";
-        let expected = Tally {
-            passes: 300.0,
-            asked: 500.0,
-            errors: 0.25,
-        };
-        assert_eq!(tally(said, 100.0), Some(expected));
+        assert_eq!(account(said), Some((0.25, Duration::from_secs(5))));
+        assert_eq!(account("Interrupted by user.\n"), None);
     }
 
     #[test]
-    fn without_an_account_there_is_no_tally() {
-        assert_eq!(tally("Interrupted by user.\n", 100.0), None);
+    fn a_line_is_a_stack_without_its_thread() {
+        let stack = stack("tid:7;chains.py:<module>:102;chains.py:drive:96 22").expect("whole");
+        let frames = [
+            Frame::new("chains.py", "<module>", 102),
+            Frame::new("chains.py", "drive", 96),
+        ];
+        assert_eq!((stack.frames, stack.count), (frames.to_vec(), 22));
+    }
+
+    #[test]
+    fn the_count_is_in_the_header() {
+        let mut header = [0; 64];
+        header[28..30].copy_from_slice(&[0x4c, 0x04]);
+        assert_eq!(stacks_of(&header), Some(1100));
+        assert_eq!(stacks_of(&header[..30]), None);
     }
 }

@@ -1,17 +1,20 @@
 //! py-spy: how it is called, and what its messages mean. It refuses to know
 //! where it comes from.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
 use super::interrupt;
-use super::profiler::{Profiler, Running, Spent, Tally};
+use super::judge::{Frame, Stack};
+use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
 use super::session::Session;
+use super::subject::Subject as _;
 use super::target::Target;
 
-/// `py-spy record --idle`.
+/// `py-spy record`.
 pub(super) struct PySpy {
     /// The program.
     pub(super) binary: PathBuf,
@@ -23,43 +26,54 @@ pub(super) struct PySpy {
 
 struct Recording {
     session: Session,
+    output: PathBuf,
     threads: f64,
-    hz: u32,
 }
 
 impl Profiler for PySpy {
     fn name(&self) -> String {
-        let option = if self.is_blocking {
-            ""
-        } else {
-            " --nonblocking"
-        };
-        format!("py-spy {} `--idle{option}`", self.version)
+        format!("py-spy {}", self.version)
     }
 
-    fn start(&self, target: &Target, hz: u32, scratch: &Path) -> anyhow::Result<Box<dyn Running>> {
+    fn options(&self, mode: Mode) -> String {
+        let mode = match mode {
+            Mode::Cpu => "",
+            Mode::Wall => "--idle",
+        };
+        let way = if self.is_blocking {
+            ""
+        } else {
+            "--nonblocking"
+        };
+        format!("{mode} {way}").trim().to_owned()
+    }
+
+    /// The way without stopping is measured where all threads are looked at.
+    fn has(&self, mode: Mode) -> bool {
+        self.is_blocking || mode == Mode::Wall
+    }
+
+    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {
+        let output = order.place.join("py-spy.txt");
         let mut command = Command::new(&self.binary);
-        // The format that costs it least.
         command
-            .args(["record", "--idle", "--format", "raw"])
-            .args([
-                "--rate",
-                &hz.to_string(),
-                "--pid",
-                &target.pid().to_string(),
-            ])
+            // The format that costs it least.
+            .args(["record", "--format", "raw"])
+            .args(["--rate", &order.hz.to_string()])
+            .args(["--pid", &order.subject.pid().to_string()])
             .arg("--output")
-            .arg(scratch.join("py-spy.txt"));
-        if !self.is_blocking {
-            command.arg("--nonblocking");
+            .arg(&output)
+            .args(self.options(order.mode).split_whitespace());
+        if order.has_children {
+            command.arg("--subprocesses");
         }
-        let session = Session::start("py-spy", &mut command, scratch, |_, said| {
+        let session = Session::start("py-spy", &mut command, order.place, |_, said| {
             said.contains("Sampling process")
         })?;
         Ok(Box::new(Recording {
             session,
-            threads: target.threads()? as f64,
-            hz,
+            output,
+            threads: super::procfs::threads_of_tree(order.subject.pid()) as f64,
         }))
     }
 }
@@ -69,34 +83,57 @@ impl Running for Recording {
         Spent::by(&self.session)
     }
 
-    fn finish(self: Box<Self>) -> anyhow::Result<Tally> {
+    fn finish(self: Box<Self>, wanted: bool) -> anyhow::Result<Outcome> {
         let ended = self.session.finish()?;
-        let asked = ended.elapsed.as_secs_f64() * f64::from(self.hz);
-        tally(&ended.said, self.threads, asked)
-            .with_context(|| format!("py-spy's last words have no account: {}", ended.said))
+        let (taken, errors) = tally(&ended.said, self.threads)
+            .with_context(|| format!("py-spy's last words have no account: {}", ended.said))?;
+        // Where it saw no stack it writes no file.
+        let text = fs::read_to_string(&self.output).unwrap_or_default();
+        let _ = fs::remove_file(&self.output);
+        Ok(Outcome {
+            taken,
+            errors,
+            recorded: None,
+            peak_memory: ended.peak_memory,
+            stacks: if wanted {
+                text.lines().filter_map(stack).collect()
+            } else {
+                Vec::new()
+            },
+        })
     }
 }
 
-/// It counts stacks, one for each thread in each pass, but an error once for a
-/// whole pass that it throws away.
-fn tally(said: &str, threads: f64, asked: f64) -> Option<Tally> {
-    let passes = number_after(said, "Samples: ")? / threads;
+/// It counts stacks, but an error once for a whole pass that it throws away.
+fn tally(said: &str, threads: f64) -> Option<(Taken, f64)> {
+    let stacks = number_after(said, "Samples: ")?;
     let errors = number_after(said, "Errors: ")?;
-    let attempts = passes + errors;
-    Some(Tally {
-        passes,
-        asked,
-        errors: if attempts > 0.0 {
-            errors / attempts
-        } else {
-            0.0
-        },
-    })
+    let attempts = stacks / threads + errors;
+    let share = if attempts > 0.0 {
+        errors / attempts
+    } else {
+        0.0
+    };
+    Some((Taken::Stacks(stacks), share))
 }
 
 fn number_after(said: &str, name: &str) -> Option<f64> {
     let (_, rest) = said.rsplit_once(name)?;
     rest.split_whitespace().next()?.parse().ok()
+}
+
+/// Reads `name (file:line);name (file:line) count`; a file's name may have blanks.
+fn stack(line: &str) -> Option<Stack> {
+    let (frames, count) = line.rsplit_once(' ')?;
+    let frame = |text: &str| {
+        let (function, place) = text.strip_suffix(')')?.split_once(" (")?;
+        let (file, line) = place.rsplit_once(':')?;
+        Some(Frame::new(file, function, line.parse().ok()?))
+    };
+    Some(Stack {
+        frames: frames.split(';').filter_map(frame).collect(),
+        count: count.parse().ok()?,
+    })
 }
 
 /// Whether it finds the function `name` on a stack of `target`: it may not know
@@ -116,23 +153,26 @@ pub(super) fn can_read(binary: &Path, target: &Target, name: &str) -> anyhow::Re
 
 #[cfg(test)]
 mod tests {
-    use super::{Tally, tally};
+    use super::{stack, tally};
+    use crate::bench::judge::Frame;
+    use crate::bench::profiler::Taken;
 
     #[test]
     fn stacks_are_counted_by_thread_and_errors_by_pass() {
         let said = "py-spy> Sampling process 50 times a second. Press Control-C to exit.\n\n\
                     py-spy> Wrote raw flamegraph data to '/x'. Samples: 420 Errors: 5\n\
                     py-spy> You can use the flamegraph.pl script\n";
-        let expected = Tally {
-            passes: 20.0,
-            asked: 30.0,
-            errors: 0.2,
-        };
-        assert_eq!(tally(said, 21.0, 30.0), Some(expected));
+        assert_eq!(tally(said, 21.0), Some((Taken::Stacks(420.0), 0.2)));
+        assert_eq!(tally("py-spy> Sampling process", 1.0), None);
     }
 
     #[test]
-    fn without_an_account_there_is_no_tally() {
-        assert_eq!(tally("py-spy> Sampling process", 1.0, 1.0), None);
+    fn a_line_of_its_file_is_a_stack() {
+        let stack = stack("<module> (chains.py:102);made_1 (<made 1>:3) 12").expect("whole");
+        let frames = [
+            Frame::new("chains.py", "<module>", 102),
+            Frame::new("<made 1>", "made_1", 3),
+        ];
+        assert_eq!((stack.frames, stack.count), (frames.to_vec(), 12));
     }
 }

@@ -1,62 +1,91 @@
-//! pyebpf's wall-clock mode as one profiler among others. It refuses to leave
-//! out what no process is charged for.
+//! pyebpf as one profiler among others. It refuses to leave out what no process
+//! is charged for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::procfs;
-use super::profiler::{Profiler, Running, Spent, Tally};
+use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
 use super::recorder::{Account, Recorder};
-use super::target::Target;
 
 /// What pyebpf counts of samples that it took and does not show whole or not at
 /// all.
 const ERRORS: [&str; 4] = ["refused", "truncated", "cut_by_fault", "lost"];
 
-/// `pyebpf --mode wall`.
-pub(super) struct Wall {
+/// `pyebpf --mode MODE`.
+pub(super) struct Pyebpf {
     /// The program.
     pub(super) binary: PathBuf,
 }
 
-impl Profiler for Wall {
+struct Recording {
+    recorder: Recorder,
+    mode: Mode,
+}
+
+impl Profiler for Pyebpf {
     fn name(&self) -> String {
-        "pyebpf `--mode wall`".to_owned()
+        "pyebpf".to_owned()
+    }
+
+    fn options(&self, mode: Mode) -> String {
+        match mode {
+            Mode::Cpu => String::new(),
+            Mode::Wall => "--mode wall".to_owned(),
+        }
     }
 
     fn is_ours(&self) -> bool {
         true
     }
 
-    fn start(&self, target: &Target, hz: u32, scratch: &Path) -> anyhow::Result<Box<dyn Running>> {
-        let processes = [target.pid()];
-        let recorder = Recorder::start_mode(&self.binary, scratch, "wall", hz, &processes)?;
-        Ok(Box::new(recorder))
+    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {
+        let processes = [order.subject.pid()];
+        let (mode, place) = (order.mode, order.place);
+        let recorder =
+            Recorder::start_mode(&self.binary, place, mode.name(), order.hz, &processes)?;
+        Ok(Box::new(Recording { recorder, mode }))
     }
 }
 
-impl Running for Recorder {
+impl Running for Recording {
     fn spent(&self) -> anyhow::Result<Spent> {
+        self.recorder.spent()
+    }
+
+    fn finish(self: Box<Self>, wanted: bool) -> anyhow::Result<Outcome> {
+        let account = self.recorder.finish_with(wanted)?;
+        Ok(Outcome {
+            taken: match self.mode {
+                Mode::Cpu => Taken::Stacks(account.shown as f64),
+                Mode::Wall => Taken::Passes(passes(&account) as f64),
+            },
+            errors: errors(&account),
+            recorded: None,
+            peak_memory: account.peak_memory,
+            stacks: account.stacks,
+        })
+    }
+}
+
+impl Recorder {
+    /// What it has cost so far.
+    pub(super) fn spent(&self) -> anyhow::Result<Spent> {
         Ok(Spent {
             process: procfs::cpu_time_of_tree(self.pid())?,
             uncharged: self.ticks()?.total,
+            division: procfs::division_of_tree(self.pid()),
         })
-    }
-
-    fn finish(self: Box<Self>) -> anyhow::Result<Tally> {
-        let account = Recorder::finish(*self)?;
-        anyhow::ensure!(account.taken > 0, "pyebpf took no sample");
-        Ok(tally(&account))
     }
 }
 
-fn tally(account: &Account) -> Tally {
-    let run = account
-        .count("passes")
-        .saturating_sub(account.count("passes_failed"));
+/// Looks at all threads that were made. One that did not run has the stack that it
+/// had, and is looked into no more.
+fn passes(account: &Account) -> u64 {
+    let failed = account.count("passes_failed");
+    account.count("passes").saturating_sub(failed)
+}
+
+fn errors(account: &Account) -> f64 {
     let errors: u64 = ERRORS.iter().map(|name| account.count(name)).sum();
-    Tally {
-        passes: run as f64,
-        asked: (account.count("passes") + account.count("passes_skipped")) as f64,
-        errors: errors as f64 / account.taken as f64,
-    }
+    errors as f64 / (account.taken as f64).max(1.0)
 }

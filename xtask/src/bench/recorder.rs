@@ -9,11 +9,16 @@ use anyhow::Context as _;
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use super::judge::{Frame, Stack};
 use super::procfs::{self, RunTime};
 use super::session::Session;
 
 /// Rows of a recording that are looked at for their depth.
 const ROWS: usize = 200;
+
+/// Its exit status where there was no sample, as a target that gets no CPU has
+/// none.
+const NO_SAMPLE: i32 = 4;
 
 /// A pyebpf that records.
 pub(super) struct Recorder {
@@ -32,11 +37,27 @@ pub(super) struct Account {
     pub(super) depth: usize,
     /// The most memory it had resident, the writing of the file included, in KiB.
     pub(super) peak_memory: u64,
+    /// Its rows with a stack, where they were wanted.
+    pub(super) stacks: Vec<Stack>,
+    /// When its first row begins, in seconds since 1970.
+    pub(super) first: Option<f64>,
     /// Everything it counted, by name.
     counts: Value,
 }
 
 impl Account {
+    fn of_nothing(peak_memory: u64) -> Self {
+        Self {
+            taken: 0,
+            shown: 0,
+            depth: 0,
+            peak_memory,
+            stacks: Vec::new(),
+            first: None,
+            counts: Value::Null,
+        }
+    }
+
     /// One of its counts; 0 where it has none of this name.
     pub(super) fn count(&self, name: &str) -> u64 {
         self.counts[name].as_u64().unwrap_or(0)
@@ -54,7 +75,8 @@ impl Recorder {
         Self::start_mode(binary, scratch, "cpu", hz, processes)
     }
 
-    /// The same in another mode than `cpu`.
+    /// The same in another mode than `cpu`, and of the whole host where no process
+    /// is named.
     pub(super) fn start_mode(
         binary: &Path,
         scratch: &Path,
@@ -65,13 +87,13 @@ impl Recorder {
         let output = scratch.join("recording.json");
         let list: Vec<String> = processes.iter().map(ToString::to_string).collect();
         let mut command = Command::new(binary);
-        command
-            .args(["--quiet", "--mode", mode, "--hz", &hz.to_string()])
-            // What it costs is the question, so it must not keep to a limit.
-            .args(["--max-cpu", "off"])
-            .args(["--pid", &list.join(",")])
-            .arg("-o")
-            .arg(&output);
+        command.args(["--quiet", "--mode", mode, "--hz", &hz.to_string()]);
+        // What it costs is the question, so it must not keep to a limit.
+        command.args(["--max-cpu", "off"]);
+        if !list.is_empty() {
+            command.args(["--pid", &list.join(",")]);
+        }
+        command.arg("-o").arg(&output);
         let session = Session::start("pyebpf", &mut command, scratch, |process, _| {
             // Until it has its own files open there is nothing to look at.
             procfs::has_perf_event(process).unwrap_or(false)
@@ -91,29 +113,67 @@ impl Recorder {
 
     /// Ends the recording and gives its account.
     pub(super) fn finish(self) -> anyhow::Result<Account> {
-        let ended = self.session.finish()?;
+        self.finish_with(false)
+    }
+
+    /// The same, with all stacks if they are `wanted`.
+    pub(super) fn finish_with(self, wanted: bool) -> anyhow::Result<Account> {
+        let ended = self.session.finish_or(Some(NO_SAMPLE))?;
+        if ended.is_empty {
+            return Ok(Account::of_nothing(ended.peak_memory));
+        }
         let text = fs::read_to_string(&self.output)
             .with_context(|| format!("cannot read {}", self.output.display()))?;
         fs::remove_file(&self.output)?;
-        account(&text, ended.peak_memory).context("the recording has no account at its end")
+        let mut account =
+            account(&text, ended.peak_memory).context("the recording has no account at its end")?;
+        if wanted {
+            account.stacks = rows(&text).filter_map(|row| stack(&row)).collect();
+        }
+        Ok(account)
     }
 }
 
-/// Reads the account in the last row, and the depth in the first ones. Each row
-/// has a line of its own, and the rest of a long recording is not parsed.
+/// Each row has a line of its own.
+fn rows(text: &str) -> impl DoubleEndedIterator<Item = Value> {
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line.trim_end_matches(',')).ok())
+}
+
+/// Reads the account in the last row, and depth and time in the first ones. The
+/// rest of a long recording is not parsed.
 fn account(text: &str, peak_memory: u64) -> Option<Account> {
-    let row = |line: &str| serde_json::from_str::<Value>(line.trim_end_matches(',')).ok();
-    let last = text.lines().rev().find_map(row)?;
+    let last = rows(text).next_back()?;
     let counts = last[4]["counts"].clone();
-    let depths = text.lines().take(ROWS).filter_map(row);
+    let first = rows(text).find(|row| row[3].as_array().is_some_and(|it| !it.is_empty()));
+    let depths = rows(text).take(ROWS);
     let depths = depths.filter_map(|row| row[3].as_array().map(Vec::len));
     Some(Account {
         taken: counts["taken"].as_u64()?,
         shown: counts["shown"].as_u64()?,
         depth: depths.max()?,
         peak_memory,
+        stacks: Vec::new(),
+        first: first.and_then(|row| row[0].as_f64()),
         counts,
     })
+}
+
+/// The stack of a row. One that says that it is not whole is counted as an error
+/// already, and gap rows have none.
+fn stack(row: &Value) -> Option<Stack> {
+    let frames = row[3].as_array()?;
+    let frame = |frame: &Value| {
+        let line = frame[1].as_u64().and_then(|line| line.try_into().ok());
+        Some(Frame::new(
+            frame[0].as_str()?,
+            frame[2].as_str()?,
+            line.unwrap_or(0),
+        ))
+    };
+    let frames: Vec<_> = frames.iter().filter_map(frame).collect();
+    let is_marked = frames.first()?.file.is_empty();
+    (!is_marked).then_some(Stack { frames, count: 1 })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::measure::Setting;
 use super::procfs::{self, RunTime};
 use super::recorder::Recorder;
 use super::spread::Spread;
+use super::subject::Subject as _;
 use super::target::Target;
 
 /// Until records that were taken have been read: pyebpf looks at least every

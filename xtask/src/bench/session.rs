@@ -24,17 +24,17 @@ pub(super) struct Session {
     name: &'static str,
     process: Child,
     messages: PathBuf,
-    begun: Instant,
 }
 
 /// What is known of one that ended as it should.
 #[derive(Debug)]
 pub(super) struct Ended {
+    /// Whether it found nothing.
+    pub(super) is_empty: bool,
     /// All that it printed.
     pub(super) said: String,
-    /// From when it was seen to have begun until it was told to end.
-    pub(super) elapsed: Duration,
-    /// The most memory it had resident, in KiB.
+    /// The most memory it had resident, in KiB; its children's, as they were when
+    /// it was told to end, are in it.
     pub(super) peak_memory: u64,
 }
 
@@ -60,7 +60,6 @@ impl Session {
             name,
             process,
             messages,
-            begun: Instant::now(),
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -68,7 +67,6 @@ impl Session {
                 bail!("{name} did not start ({status}): {}", session.said());
             }
             if has_begun(session.pid(), &session.said()) {
-                session.begun = Instant::now();
                 return Ok(session);
             }
             if Instant::now() > deadline {
@@ -83,10 +81,21 @@ impl Session {
         pid_of(&self.process)
     }
 
-    /// Ends it as Ctrl-C would, and waits until all is written.
-    pub(super) fn finish(mut self) -> anyhow::Result<Ended> {
+    /// Ends it and its children as Ctrl-C would, and waits until all is written.
+    pub(super) fn finish(self) -> anyhow::Result<Ended> {
+        self.finish_or(None)
+    }
+
+    /// The same where an exit status says that it worked and found nothing.
+    pub(super) fn finish_or(mut self, found_nothing: Option<i32>) -> anyhow::Result<Ended> {
         let name = self.name;
-        let elapsed = self.begun.elapsed();
+        let children = procfs::tree(self.pid()).split_off(1);
+        let peaks = children.iter().filter_map(|it| procfs::peak_memory(*it));
+        let of_children: u64 = peaks.sum();
+        for child in children {
+            // It may have ended.
+            let _ = kill(child, Signal::SIGINT);
+        }
         kill(self.pid(), Signal::SIGINT).with_context(|| format!("{name} cannot be ended"))?;
         let deadline = Instant::now() + PATIENCE;
         let mut peak_memory = 0;
@@ -101,13 +110,14 @@ impl Session {
             }
             sleep(LOOK);
         };
-        if !status.success() {
+        let is_empty = found_nothing.is_some() && status.code() == found_nothing;
+        if !status.success() && !is_empty {
             bail!("{name} failed ({status}): {}", self.said());
         }
         Ok(Ended {
+            is_empty,
             said: self.said(),
-            elapsed,
-            peak_memory,
+            peak_memory: peak_memory + of_children,
         })
     }
 

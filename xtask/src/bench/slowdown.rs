@@ -1,13 +1,16 @@
 //! How much slower a program is while it is sampled: its own count of work,
-//! with and without, in turns. It refuses to average: a pair's halves are
-//! neighbours in time, and only the ratio of a pair counts.
+//! with and without, in turns. It refuses to average: a time with is compared with
+//! those without just before and after it, and only such ratios count.
 
 use serde_json::{Value, json};
 
+use super::chance::Dice;
 use super::measure::Setting;
 use super::recorder::Recorder;
 use super::spread::Spread;
-use super::target::{Target, Work};
+use super::subject::{Subject as _, Work};
+use super::target::Target;
+use super::turn::Ratio;
 
 /// The rates; none is the control: its ratio shows what the machine's own noise
 /// looks like.
@@ -19,10 +22,11 @@ struct Ratios {
     per_wall: Spread,
 }
 
-/// Measures all rates, a pair of each in turn, so that what changes with time
-/// falls on all of them.
+/// Measures all rates, one of each in turn and in an order of chance, so that what
+/// changes with time falls on all of them.
 pub(super) fn measure(setting: &Setting) -> anyhow::Result<Value> {
     let python = setting.main_python()?;
+    let plan = setting.plan.pairs;
     let mut target = Target::start(
         &python.path,
         &setting.scripts,
@@ -30,44 +34,41 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Value> {
         &["asked"],
     )?;
     let mut all: [Ratios; RATES.len()] = Default::default();
-    target.work(setting.plan.half)?;
-    for pair in 0..setting.plan.pairs {
-        for (rate, ratios) in RATES.iter().zip(&mut all) {
-            // Every second pair the other way round: with comes first.
-            let (without, with) = if pair % 2 == 0 {
-                let without = target.work(setting.plan.half)?;
-                (without, half(setting, &mut target, *rate)?)
-            } else {
-                let with = half(setting, &mut target, *rate)?;
-                (target.work(setting.plan.half)?, with)
-            };
-            let per_cpu = with.per_cpu_second() / without.per_cpu_second();
-            ratios.per_cpu.add(per_cpu);
-            ratios
-                .per_wall
-                .add(with.per_second() / without.per_second());
+    let mut order: [usize; RATES.len()] = std::array::from_fn(|index| index);
+    let mut dice = Dice::new(RATES.len() as u64);
+    target.work(plan.half)?;
+    let mut before = target.work(plan.half)?;
+    for _ in 0..plan.pairs {
+        dice.shuffle(&mut order);
+        for index in order {
+            let with = sampled(setting, &mut target, RATES[index])?;
+            let after = target.work(plan.half)?;
+            let ratio = Ratio::of(before, with, after);
+            all[index].per_cpu.add(ratio.per_cpu_second);
+            all[index].per_wall.add(ratio.per_second);
+            before = after;
         }
     }
     let rows = RATES.iter().zip(&all).map(|(rate, ratios)| {
         json!({
             "hz": rate,
-            "pairs": setting.plan.pairs,
-            "cpu_seconds_each": setting.plan.half.as_secs_f64(),
-            "work_per_cpu_second_ratio": ratios.per_cpu.to_json(),
-            "work_per_second_ratio": ratios.per_wall.to_json(),
+            "pairs": plan.pairs,
+            "cpu_seconds_each": plan.half.as_secs_f64(),
+            "work_per_cpu_second_ratio": ratios.per_cpu.ratios_to_json(),
+            "work_per_second_ratio": ratios.per_wall.ratios_to_json(),
         })
     });
     Ok(rows.collect())
 }
 
-/// The half of a pair that is sampled, or for the control is not.
-fn half(setting: &Setting, target: &mut Target, rate: Option<u32>) -> anyhow::Result<Work> {
+/// The time of a pair that is sampled, or for the control is not.
+fn sampled(setting: &Setting, target: &mut Target, rate: Option<u32>) -> anyhow::Result<Work> {
+    let half = setting.plan.pairs.half;
     let Some(hz) = rate else {
-        return target.work(setting.plan.half);
+        return target.work(half);
     };
     let recorder = Recorder::start(&setting.binary, &setting.scratch, hz, &[target.pid()])?;
-    let work = target.work(setting.plan.half)?;
-    let account = recorder.finish()?;
-    anyhow::ensure!(account.shown > 0, "the target was not sampled");
+    let work = target.work(half)?;
+    recorder.finish()?;
     Ok(work)
 }

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::chance::{interval, median, quantile, sign_test};
+
 /// The values of all repetitions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spread {
@@ -15,43 +17,61 @@ impl Spread {
         self.values.push(value);
     }
 
-    /// Median, least and greatest, and every value in the order measured.
+    /// Median, quartiles, least and greatest, and every value in the order
+    /// measured; from six values on, the median's 95 % interval.
     pub(super) fn to_json(&self) -> Value {
         let mut sorted = self.values.clone();
         sorted.sort_by(f64::total_cmp);
+        let ends = interval(&self.values);
         json!({
-            "median": median(&sorted),
-            "min": sorted.first(),
-            "max": sorted.last(),
-            "values": self.values,
+            "median": median(&sorted).map(short),
+            "quartiles": [quantile(&sorted, 0.25).map(short), quantile(&sorted, 0.75).map(short)],
+            "min": sorted.first().copied().map(short),
+            "max": sorted.last().copied().map(short),
+            "interval95": ends.map(|(low, high)| [short(low), short(high)]),
+            "values": self.values.iter().copied().map(short).collect::<Vec<_>>(),
         })
+    }
+
+    /// The same of ratios, which are 1 where nothing differs: with the chance that
+    /// they fall so by themselves.
+    pub(super) fn ratios_to_json(&self) -> Value {
+        let mut document = self.to_json();
+        document["sign_test"] = json!(sign_test(&self.values, 1.0).map(short));
+        document
     }
 }
 
-fn median(sorted: &[f64]) -> Option<f64> {
-    let upper = sorted.get(sorted.len() / 2)?;
-    if sorted.len() % 2 == 1 {
-        return Some(*upper);
-    }
-    let lower = sorted.get(sorted.len() / 2 - 1)?;
-    Some((lower + upper) / 2.0)
+/// Six digits: more are noise, and fill the document.
+fn short(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::Spread;
 
+    fn of(values: &[f64]) -> Spread {
+        let mut spread = Spread::default();
+        values.iter().for_each(|value| spread.add(*value));
+        spread
+    }
+
     #[test]
     fn an_outlier_does_not_move_the_median() {
-        let mut spread = Spread::default();
-        for value in [3.0, 1000.0, 1.0, 2.0] {
-            spread.add(value);
-        }
-        let json = spread.to_json();
+        let json = of(&[3.0, 1000.0, 1.0, 2.0]).to_json();
         assert_eq!(json["median"], 2.5);
         assert_eq!(json["min"], 1.0);
         assert_eq!(json["max"], 1000.0);
         assert_eq!(json["values"][1], 1000.0);
+        assert!(json["interval95"].is_null());
+    }
+
+    #[test]
+    fn ratios_on_both_sides_of_one_are_no_effect() {
+        let ratios = of(&[0.99, 1.01, 1.0, 0.98, 1.02, 1.0, 1.0]).ratios_to_json();
+        assert_eq!(ratios["sign_test"], 1.0);
+        assert!(ratios["interval95"][0].as_f64() < Some(1.0));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A process to sample: started, stopped, asked to work, ended. It refuses to
 //! know who samples it.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,45 +11,16 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::interrupt;
-
-/// What an asked target did.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Work {
-    /// Units of work.
-    pub(super) units: f64,
-    /// CPU time that they took, in seconds.
-    pub(super) cpu: f64,
-    /// Time that passed, in seconds.
-    pub(super) wall: f64,
-}
-
-impl Work {
-    /// What was done since `earlier`.
-    pub(super) fn since(self, earlier: Self) -> Self {
-        Self {
-            units: self.units - earlier.units,
-            cpu: self.cpu - earlier.cpu,
-            wall: self.wall - earlier.wall,
-        }
-    }
-
-    /// Units for each second of CPU time.
-    pub(super) fn per_cpu_second(self) -> f64 {
-        self.units / self.cpu
-    }
-
-    /// Units for each second that passed.
-    pub(super) fn per_second(self) -> f64 {
-        self.units / self.wall
-    }
-}
+use super::subject::{Subject, Work};
+use super::{interrupt, procfs};
 
 /// A Python process; it ends when this is dropped.
 pub(super) struct Target {
     process: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    /// What it said behind "ready".
+    greeting: String,
 }
 
 impl Target {
@@ -60,6 +30,17 @@ impl Target {
         scripts: &Path,
         script: &str,
         arguments: &[&str],
+    ) -> anyhow::Result<Self> {
+        Self::start_saying(python, scripts, script, arguments, "ready")
+    }
+
+    /// The same for a script that says something else when it is ready.
+    pub(super) fn start_saying(
+        python: &Path,
+        scripts: &Path,
+        script: &str,
+        arguments: &[&str],
+        word: &str,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(python);
         command
@@ -79,16 +60,20 @@ impl Target {
             process,
             input,
             output: BufReader::new(output),
+            greeting: String::new(),
         };
-        match target.read_line()?.as_str() {
-            "ready" => Ok(target),
-            _ => bail!("{} did not start {script}", python.display()),
+        match target.read_line()?.strip_prefix(word) {
+            Some(more) => {
+                target.greeting = more.trim().to_owned();
+                Ok(target)
+            }
+            None => bail!("{} did not start {script}", python.display()),
         }
     }
 
-    /// Its process id.
-    pub(super) fn pid(&self) -> Pid {
-        pid_of(&self.process)
+    /// What it said when it was ready, such as where it listens.
+    pub(super) fn greeting(&self) -> &str {
+        &self.greeting
     }
 
     /// Stops it and waits until it stands still.
@@ -105,38 +90,22 @@ impl Target {
         kill(self.pid(), Signal::SIGCONT).context("cannot continue the target")
     }
 
-    /// How many threads it has now.
-    pub(super) fn threads(&self) -> anyhow::Result<usize> {
-        let tasks = format!("/proc/{}/task", self.pid());
-        let entries = fs::read_dir(&tasks).with_context(|| format!("cannot list {tasks}"))?;
-        Ok(entries.count())
-    }
-
     /// Has it work for this much CPU time: a script that works when asked.
     pub(super) fn work(&mut self, cpu_time: Duration) -> anyhow::Result<Work> {
-        match self.ask(&cpu_time.as_secs_f64().to_string())? {
-            work if work.cpu > 0.0 && work.wall > 0.0 => Ok(work),
-            work => bail!("the target worked for no time: {work:?}"),
-        }
-    }
-
-    /// What it did so far: a script that works all the time. Only what passed
-    /// between two of these means something.
-    pub(super) fn totals(&mut self) -> anyhow::Result<Work> {
-        self.ask("")
-    }
-
-    fn ask(&mut self, question: &str) -> anyhow::Result<Work> {
-        writeln!(self.input, "{question}")?;
-        let line = self.read_line()?;
+        let line = self.ask(&cpu_time.as_secs_f64().to_string())?;
         let numbers: Vec<f64> = line
             .split(' ')
             .map_while(|number| number.parse().ok())
             .collect();
         match numbers[..] {
-            [units, cpu, wall] => Ok(Work { units, cpu, wall }),
+            [units, cpu, wall] if cpu > 0.0 && wall > 0.0 => Ok(Work { units, cpu, wall }),
             _ => bail!("the target answered {line:?} instead of three numbers"),
         }
+    }
+
+    fn ask(&mut self, question: &str) -> anyhow::Result<String> {
+        writeln!(self.input, "{question}")?;
+        self.read_line()
     }
 
     fn read_line(&mut self) -> anyhow::Result<String> {
@@ -146,9 +115,27 @@ impl Target {
     }
 }
 
+impl Subject for Target {
+    fn pid(&self) -> Pid {
+        pid_of(&self.process)
+    }
+
+    /// A script that works all the time and counts.
+    fn units(&mut self) -> anyhow::Result<f64> {
+        let line = self.ask("")?;
+        let units = line.parse();
+        units.with_context(|| format!("the target answered {line:?} instead of a number"))
+    }
+}
+
 impl Drop for Target {
     fn drop(&mut self) {
+        let children = procfs::tree(self.pid()).split_off(1);
         end(&mut self.process);
+        for child in children {
+            // Some end by themselves when their parent does.
+            let _ = kill(child, Signal::SIGKILL);
+        }
     }
 }
 

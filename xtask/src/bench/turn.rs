@@ -5,27 +5,33 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::plan::WallPlan;
-use super::profiler::{Profiler, Spent, Tally};
-use super::target::{Target, Work};
+use super::plan::Turns;
+use super::procfs;
+use super::profiler::{Mode, Order, Outcome, Profiler, Spent, Taken};
+use super::subject::{Subject, Totals, Work};
 
-/// What is sampled, how fast, and where a profiler may write.
+/// What is recorded, how, and where a profiler may write.
 pub(super) struct Job<'a> {
-    pub(super) target: &'a mut Target,
-    pub(super) hz: u32,
-    pub(super) scratch: &'a Path,
-    pub(super) plan: WallPlan,
+    pub(super) subject: &'a mut dyn Subject,
+    pub(super) has_children: bool,
+    pub(super) place: &'a Path,
+    pub(super) plan: Turns,
 }
 
-/// What a profiler cost, and what it did for that.
-#[derive(Clone, Copy, Debug)]
+/// What a profiler cost in one turn, and what it did for that.
+#[derive(Clone, Debug)]
 pub(super) struct Cost {
     /// CPU time in the window.
     pub(super) spent: Spent,
     /// How long the window was.
-    pub(super) elapsed: Duration,
-    /// The profiler's own account, of its whole run.
-    pub(super) tally: Tally,
+    pub(super) window: Duration,
+    /// Stacks for each second that it recorded.
+    pub(super) stacks_per_second: f64,
+    /// Stacks that there were to record, in the same unit: of each thread at each
+    /// look, or with [`Mode::Cpu`] as many as the target's CPU time holds.
+    pub(super) asked_per_second: f64,
+    /// Its own account.
+    pub(super) outcome: Outcome,
 }
 
 /// The target's work with a profiler, as a ratio to that without.
@@ -36,11 +42,13 @@ pub(super) struct Ratio {
 }
 
 impl Ratio {
-    /// Of two halves of a pair.
-    pub(super) fn of(with: Work, without: Work) -> Self {
+    /// Of work with a profiler to the mean of that just before and just after:
+    /// what drifts evenly falls out.
+    pub(super) fn of(before: Work, with: Work, after: Work) -> Self {
+        let mean = |of: fn(Work) -> f64| (of(before) + of(after)) / 2.0;
         Self {
-            per_cpu_second: with.per_cpu_second() / without.per_cpu_second(),
-            per_second: with.per_second() / without.per_second(),
+            per_cpu_second: with.per_cpu_second() / mean(Work::per_cpu_second),
+            per_second: with.per_second() / mean(Work::per_second),
         }
     }
 }
@@ -48,25 +56,57 @@ impl Ratio {
 impl Job<'_> {
     /// What the target does unsampled.
     pub(super) fn without(&mut self) -> anyhow::Result<Work> {
-        let before = self.target.totals()?;
+        let before = Totals::of(self.subject)?;
         sleep(self.plan.window);
-        Ok(self.target.totals()?.since(before))
+        Ok(Totals::of(self.subject)?.since(before))
     }
 
     /// What it does while `profiler` runs, and what that costs. The profiler's
-    /// start, its first passes and its end are not in it.
-    pub(super) fn with(&mut self, profiler: &dyn Profiler) -> anyhow::Result<(Work, Cost)> {
-        let running = profiler.start(self.target, self.hz, self.scratch)?;
+    /// start, its first looks and its end are not in it.
+    pub(super) fn with(
+        &mut self,
+        profiler: &dyn Profiler,
+        mode: Mode,
+        hz: u32,
+    ) -> anyhow::Result<(Work, Cost)> {
+        let window = self.plan.window.max(self.plan.looks / hz);
+        let order = Order {
+            subject: self.subject,
+            mode,
+            hz,
+            has_children: self.has_children,
+            place: self.place,
+        };
+        let running = profiler.start(&order)?;
+        let (cpu_at_start, start) = (
+            procfs::cpu_time_of_tree(self.subject.pid())?,
+            Instant::now(),
+        );
         sleep(self.plan.warm_up);
-        let before = self.target.totals()?;
+        let before = Totals::of(self.subject)?;
         let (spent_before, began) = (running.spent()?, Instant::now());
-        sleep(self.plan.window);
-        let (spent_after, elapsed) = (running.spent()?, began.elapsed());
-        let work = self.target.totals()?.since(before);
+        sleep(window);
+        let (spent_after, window) = (running.spent()?, began.elapsed());
+        let work = Totals::of(self.subject)?.since(before);
+        let threads = procfs::threads_of_tree(self.subject.pid()) as f64;
+        let cpu = procfs::cpu_time_of_tree(self.subject.pid())?.saturating_sub(cpu_at_start);
+        let recorded = start.elapsed().as_secs_f64();
+        let outcome = running.finish(false)?;
+        let stacks = match outcome.taken {
+            Taken::Stacks(stacks) => stacks,
+            Taken::Passes(passes) => passes * threads,
+        };
+        let own = outcome.recorded.map(|time| time.as_secs_f64());
+        let wanted = match mode {
+            Mode::Cpu => cpu.as_secs_f64() / recorded,
+            Mode::Wall => threads,
+        };
         let cost = Cost {
             spent: spent_after.since(spent_before),
-            elapsed,
-            tally: running.finish()?,
+            window,
+            stacks_per_second: stacks / own.unwrap_or(recorded).max(f64::MIN_POSITIVE),
+            asked_per_second: wanted * f64::from(hz),
+            outcome,
         };
         Ok((work, cost))
     }

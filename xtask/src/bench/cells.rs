@@ -1,0 +1,116 @@
+//! Figures as the text of a table's cell. It refuses to know which table.
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+/// The rows of this name.
+pub(super) fn rows<'a>(document: &'a Value, name: &str) -> anyhow::Result<&'a Vec<Value>> {
+    document[name]
+        .as_array()
+        .with_context(|| format!("the document has no {name}"))
+}
+
+/// The median, where something was measured.
+pub(super) fn median(spread: &Value) -> Option<f64> {
+    spread["median"].as_f64()
+}
+
+/// Median and extremes, divided by `unit`.
+pub(super) fn spread(spread: &Value, unit: f64, digits: usize) -> anyhow::Result<String> {
+    let number = |name: &str| {
+        let value = spread[name].as_f64();
+        value.map(|value| format!("{:.digits$}", value / unit))
+    };
+    let [median, min, max] = ["median", "min", "max"].map(number);
+    let (Some(median), Some(min), Some(max)) = (median, min, max) else {
+        anyhow::bail!("something was measured zero times");
+    };
+    Ok(
+        if spread["values"].as_array().is_some_and(|it| it.len() < 2) {
+            median
+        } else {
+            format!("{median} ({min}..{max})")
+        },
+    )
+}
+
+/// The same, or nothing where it has no meaning or the profiler failed.
+pub(super) fn optional(value: &Value, unit: f64, digits: usize) -> anyhow::Result<String> {
+    match median(value) {
+        None => Ok(String::new()),
+        Some(_) => spread(value, unit, digits),
+    }
+}
+
+/// The same with digits enough for three that mean something.
+pub(super) fn fitting(value: &Value, unit: f64) -> anyhow::Result<String> {
+    let digits = match median(value).unwrap_or(0.0) / unit {
+        ..0.1 => 4,
+        ..1.0 => 3,
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    optional(value, unit, digits)
+}
+
+/// Work that is lost, in percent, from a ratio to the work without a profiler:
+/// the median, and the 95 % interval of it where there are values enough.
+pub(super) fn lost(ratio: &Value) -> String {
+    let percent = |value: &Value| value.as_f64().map(|it| 100.0 * (1.0 - it));
+    let Some(median) = percent(&ratio["median"]) else {
+        return String::new();
+    };
+    let ends = match &ratio["interval95"] {
+        Value::Array(ends) => [percent(&ends[1]), percent(&ends[0])],
+        _ => [percent(&ratio["max"]), percent(&ratio["min"])],
+    };
+    match ends {
+        [Some(low), Some(high)] if low < high => format!("{median:.1} ({low:.1}..{high:.1})"),
+        _ => format!("{median:.1}"),
+    }
+}
+
+/// Messages of others may have several lines, which would end a list, and many
+/// of them: all values have them whole.
+pub(super) fn one_line(message: &str) -> String {
+    /// Characters.
+    const LONGEST: usize = 160;
+    let mut line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push_str(" ...");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{fitting, lost, optional, spread};
+
+    #[test]
+    fn a_spread_is_shown_with_its_extremes() {
+        let value = json!({"median": 4810.0, "min": 4600.0, "max": 5904.0, "values": [1, 2, 3]});
+        assert_eq!(
+            spread(&value, 1000.0, 2).expect("whole"),
+            "4.81 (4.60..5.90)"
+        );
+        assert_eq!(fitting(&value, 1000.0).expect("whole"), "4.81 (4.60..5.90)");
+        let once = json!({"median": 7.0, "min": 7.0, "max": 7.0, "values": [7.0]});
+        assert_eq!(spread(&once, 1.0, 0).expect("whole"), "7");
+        let none = json!({"median": null});
+        assert!(spread(&none, 1.0, 0).is_err());
+        assert_eq!(optional(&none, 1.0, 0).expect("nothing"), "");
+    }
+
+    #[test]
+    fn lost_work_is_what_is_missing_to_one() {
+        let few = json!({"median": 0.98, "min": 0.97, "max": 1.01, "interval95": null});
+        assert_eq!(lost(&few), "2.0 (-1.0..3.0)");
+        let many = json!({"median": 0.98, "min": 0.5, "max": 2.0, "interval95": [0.975, 0.985]});
+        assert_eq!(lost(&many), "2.0 (1.5..2.5)");
+        assert_eq!(lost(&Value::Null), "");
+    }
+}

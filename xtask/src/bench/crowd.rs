@@ -1,0 +1,42 @@
+//! Many Python processes that are a little busy, of all interpreters. It refuses
+//! to know what is measured of them.
+
+use super::measure::Setting;
+use super::target::Target;
+
+/// What each rests at least between two milliseconds of work.
+const LEAST_REST: usize = 10;
+
+/// Starts `count` processes: one of each interpreter, with children. All of them
+/// together keep one CPU busy, or a little of it if they are few.
+pub(super) fn start(setting: &Setting, count: usize) -> anyhow::Result<Vec<Target>> {
+    let kinds = setting.pythons.len().min(count);
+    let rest = count.max(LEAST_REST).to_string();
+    let mut targets = Vec::new();
+    for (index, python) in setting.pythons.iter().take(kinds).enumerate() {
+        let children = share(count, kinds, index) - 1;
+        targets.push(Target::start(
+            &python.path,
+            &setting.scripts,
+            "bench_light.py",
+            &[&rest, &children.to_string()],
+        )?);
+    }
+    Ok(targets)
+}
+
+/// How many of `count` fall to one of `kinds`, as evenly as can be.
+fn share(count: usize, kinds: usize, index: usize) -> usize {
+    count / kinds + usize::from(index < count % kinds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn all_are_started_and_none_twice() {
+        let shares: Vec<_> = (0..3).map(|index| share(50, 3, index)).collect();
+        assert_eq!(shares, [17, 17, 16]);
+    }
+}

@@ -1,0 +1,87 @@
+//! Of what and when a run's figures are, and which of the figures to reach it
+//! reached, as Markdown. It refuses to write any other table.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::goals;
+
+/// One paragraph: the program, the machine, and how to read the figures.
+pub(super) fn write(text: &mut String, document: &Value) -> anyhow::Result<()> {
+    let machine = &document["machine"];
+    let word = |name: &str| machine[name].as_str().unwrap_or("unknown").to_owned();
+    let kind = match machine["virtual_machine"].as_bool() {
+        Some(true) => "virtual machine",
+        _ => "machine",
+    };
+    let is_quick = document["quick"] == true;
+    writeln!(
+        text,
+        "Measured by `cargo xtask bench{}` on {}: {} (commit {}), Linux {}, {kind} with {} CPUs, \
+         {}, {} GiB.",
+        if is_quick { " --quick" } else { "" },
+        date(machine["time"].as_u64().unwrap_or(0)),
+        word("program"),
+        document["commit"].as_str().unwrap_or("unknown"),
+        word("kernel"),
+        machine["cpus"],
+        word("cpu"),
+        machine["memory_kib"].as_u64().unwrap_or(0) / (1 << 20),
+    )?;
+    if is_quick {
+        text.push_str("A quick run: one repetition of most things, so few have a spread.\n");
+    }
+    if let (Some(before), Some(cpus)) = (machine["load"][0].as_f64(), machine["cpus"].as_f64())
+        && before > cpus / 2.0
+    {
+        writeln!(
+            text,
+            "**Other work ran on the machine**: its load was {before} at the start. Do not trust \
+             these figures."
+        )?;
+    }
+    Ok(())
+}
+
+/// The figures to reach.
+pub(super) fn write_goals(text: &mut String, document: &Value) -> anyhow::Result<()> {
+    text.push_str("| figure | found | |\n|---|---|---|\n");
+    for goal in goals::of(document) {
+        writeln!(
+            text,
+            "| {} | {} | {} |",
+            goal.what,
+            goal.found,
+            goal.result.word()
+        )?;
+    }
+    Ok(())
+}
+
+/// A day of the Gregorian calendar, from seconds since 1970 in UTC (days to civil
+/// date, by years that begin in March).
+fn date(seconds: u64) -> String {
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(951_782_400), "2000-02-29");
+        assert_eq!(date(1_735_689_599), "2024-12-31");
+    }
+}

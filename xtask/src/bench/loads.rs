@@ -1,0 +1,206 @@
+//! What is profiled, and how fast. It refuses to know by whom.
+
+use std::path::Path;
+
+use super::profiler::Mode;
+use super::subject::Subject;
+use super::target::Target;
+use super::web::Web;
+
+/// A target.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// As tables name it.
+    pub(super) name: &'static str,
+    /// What it is.
+    pub(super) about: &'static str,
+    kind: Kind,
+    /// Whether it works, so that it can be slowed down.
+    pub(super) works: bool,
+    /// How it is measured by all profilers.
+    pub(super) rates: &'static [Rate],
+    /// How it is measured by pyebpf as well.
+    pub(super) own_rates: &'static [Rate],
+}
+
+/// One way of measuring a target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rate {
+    pub(super) mode: Mode,
+    pub(super) hz: u32,
+    /// What pyebpf may cost in all, in percent of one CPU.
+    pub(super) limit: Option<f64>,
+    /// Whether a quick run has it as well.
+    pub(super) quick: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Script {
+        script: &'static str,
+        arguments: &'static [&'static str],
+        has_children: bool,
+    },
+    Web,
+}
+
+const fn cpu(hz: u32) -> Rate {
+    Rate {
+        mode: Mode::Cpu,
+        hz,
+        limit: None,
+        quick: true,
+    }
+}
+
+const fn wall(hz: u32) -> Rate {
+    Rate {
+        mode: Mode::Wall,
+        ..cpu(hz)
+    }
+}
+
+const fn limited(hz: u32, limit: f64) -> Rate {
+    Rate {
+        limit: Some(limit),
+        ..wall(hz)
+    }
+}
+
+/// A quick run leaves it out.
+const fn full(rate: Rate) -> Rate {
+    Rate {
+        quick: false,
+        ..rate
+    }
+}
+
+const fn threads(arguments: &'static [&'static str]) -> Kind {
+    Kind::Script {
+        script: "bench_threads.py",
+        arguments,
+        has_children: false,
+    }
+}
+
+const COMMON: &[Rate] = &[cpu(100), wall(100)];
+const OWN: &[Rate] = &[
+    full(cpu(10)),
+    full(cpu(1000)),
+    full(wall(10)),
+    full(wall(1000)),
+];
+
+/// All of them.
+pub(super) const LOADS: [Load; 9] = [
+    Load {
+        name: "one thread",
+        about: "one busy thread, 32 frames deep",
+        kind: threads(&["deep", "1"]),
+        works: true,
+        rates: &[
+            cpu(10),
+            cpu(100),
+            cpu(1000),
+            full(wall(10)),
+            wall(100),
+            limited(1000, 5.0),
+        ],
+        own_rates: &[],
+    },
+    Load {
+        name: "200 deep",
+        about: "one busy thread, 200 frames deep",
+        kind: threads(&["--depth", "200", "deep", "1"]),
+        works: true,
+        rates: COMMON,
+        own_rates: OWN,
+    },
+    Load {
+        name: "8 for the GIL",
+        about: "eight busy threads that fight for the GIL",
+        kind: threads(&["busy", "8"]),
+        works: true,
+        rates: COMMON,
+        own_rates: OWN,
+    },
+    Load {
+        name: "GIL released",
+        about: "two threads that hash and sum up buffers of 512 KiB, as numpy computes: in C, with \
+                the GIL released",
+        kind: threads(&["released", "2"]),
+        works: true,
+        rates: COMMON,
+        own_rates: OWN,
+    },
+    Load {
+        name: "200 sleep, 4 work",
+        about: "200 threads that sleep for ever and four that are busy",
+        kind: threads(&["sleeping", "200", "deep", "4"]),
+        works: true,
+        rates: COMMON,
+        own_rates: OWN,
+    },
+    Load {
+        name: "20 processes",
+        about: "a process with twenty children that are busy for some 3 % of a CPU each",
+        kind: Kind::Script {
+            script: "bench_processes.py",
+            arguments: &["20"],
+            has_children: true,
+        },
+        works: true,
+        rates: COMMON,
+        own_rates: OWN,
+    },
+    Load {
+        name: "web",
+        about: "gunicorn with two worker processes of four threads, asked over four connections \
+                without a pause; work is answers",
+        kind: Kind::Web,
+        works: true,
+        rates: COMMON,
+        own_rates: OWN,
+    },
+    Load {
+        name: "2000 sleep",
+        about: "2000 threads that sleep for ever",
+        kind: threads(&["sleeping", "2000"]),
+        works: false,
+        rates: &[limited(10, 3.0)],
+        own_rates: &[],
+    },
+    Load {
+        name: "200 mixed",
+        about: "200 threads that sleep for 5 ms and work for some tenth of a millisecond, in turns",
+        kind: threads(&["mixed", "200"]),
+        works: true,
+        rates: &[full(limited(100, 10.0))],
+        own_rates: &[],
+    },
+];
+
+impl Load {
+    /// Starts it.
+    pub(super) fn start(&self, python: &Path, scripts: &Path) -> anyhow::Result<Box<dyn Subject>> {
+        match self.kind {
+            Kind::Script {
+                script, arguments, ..
+            } => Ok(Box::new(Target::start(python, scripts, script, arguments)?)),
+            Kind::Web => Ok(Box::new(Web::start(python, scripts)?)),
+        }
+    }
+
+    /// Whether it has more than one process.
+    pub(super) fn has_children(&self) -> bool {
+        match self.kind {
+            Kind::Script { has_children, .. } => has_children,
+            Kind::Web => true,
+        }
+    }
+
+    /// Whether it needs gunicorn.
+    pub(super) fn needs_gunicorn(&self) -> bool {
+        matches!(self.kind, Kind::Web)
+    }
+}
