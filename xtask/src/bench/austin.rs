@@ -14,8 +14,10 @@ use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
 use super::session::Session;
 use super::target::Target;
 
+/// Its exit status after Ctrl-C.
+const INTERRUPTED: i32 = 254;
 /// How long it is tried.
-const TRIAL: Duration = Duration::from_millis(300);
+const TRIAL: Duration = Duration::from_millis(500);
 
 /// `austin -p PID`.
 pub(super) struct Austin {
@@ -105,7 +107,7 @@ impl Profiler for Austin {
 
 impl Recording {
     fn end(self) -> anyhow::Result<(u64, Mojo)> {
-        let ended = self.session.finish()?;
+        let ended = self.session.finish_or(Some(INTERRUPTED))?;
         let bytes = fs::read(&self.output)
             .with_context(|| format!("cannot read {}", self.output.display()))?;
         fs::remove_file(&self.output)?;

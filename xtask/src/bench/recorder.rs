@@ -119,7 +119,7 @@ impl Recorder {
     /// The same, with all stacks if they are `wanted`.
     pub(super) fn finish_with(self, wanted: bool) -> anyhow::Result<Account> {
         let ended = self.session.finish_or(Some(NO_SAMPLE))?;
-        if ended.is_empty {
+        if ended.is_other {
             return Ok(Account::of_nothing(ended.peak_memory));
         }
         let text = fs::read_to_string(&self.output)

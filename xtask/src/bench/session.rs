@@ -16,6 +16,8 @@ use super::{interrupt, procfs};
 
 /// How long a profiler may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long its children may take once it has ended.
+const CHILDREN: Duration = Duration::from_secs(5);
 /// Between two looks at a process that announces nothing.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -29,8 +31,8 @@ pub(super) struct Session {
 /// What is known of one that ended as it should.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// Whether it found nothing.
-    pub(super) is_empty: bool,
+    /// Whether it ended with the other exit status that was allowed.
+    pub(super) is_other: bool,
     /// All that it printed.
     pub(super) said: String,
     /// The most memory it had resident, in KiB; its children's, as they were when
@@ -86,15 +88,15 @@ impl Session {
         self.finish_or(None)
     }
 
-    /// The same where an exit status says that it worked and found nothing.
-    pub(super) fn finish_or(mut self, found_nothing: Option<i32>) -> anyhow::Result<Ended> {
+    /// The same where one more exit status than 0 says that it worked.
+    pub(super) fn finish_or(mut self, also: Option<i32>) -> anyhow::Result<Ended> {
         let name = self.name;
         let children = procfs::tree(self.pid()).split_off(1);
         let peaks = children.iter().filter_map(|it| procfs::peak_memory(*it));
         let of_children: u64 = peaks.sum();
-        for child in children {
+        for child in &children {
             // It may have ended.
-            let _ = kill(child, Signal::SIGINT);
+            let _ = kill(*child, Signal::SIGINT);
         }
         kill(self.pid(), Signal::SIGINT).with_context(|| format!("{name} cannot be ended"))?;
         let deadline = Instant::now() + PATIENCE;
@@ -110,12 +112,22 @@ impl Session {
             }
             sleep(LOOK);
         };
-        let is_empty = found_nothing.is_some() && status.code() == found_nothing;
-        if !status.success() && !is_empty {
+        let ended = Instant::now();
+        let is_other = also.is_some() && status.code() == also;
+        if !status.success() && !is_other {
             bail!("{name} failed ({status}): {}", self.said());
         }
+        // They write files of their own, and may outlive it. One that does not end
+        // is left alone: its file is as it is.
+        while children
+            .iter()
+            .any(|it| Path::new(&format!("/proc/{it}")).exists())
+            && Instant::now() < deadline.min(ended + CHILDREN)
+        {
+            sleep(LOOK);
+        }
         Ok(Ended {
-            is_empty,
+            is_other,
             said: self.said(),
             peak_memory: peak_memory + of_children,
         })

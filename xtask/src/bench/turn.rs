@@ -82,7 +82,12 @@ impl Job<'_> {
             procfs::cpu_time_of_tree(self.subject.pid())?,
             Instant::now(),
         );
-        sleep(self.plan.warm_up);
+        sleep(if self.has_children {
+            // Some start a profiler for each.
+            self.plan.warm_up * 4
+        } else {
+            self.plan.warm_up
+        });
         let before = Totals::of(self.subject)?;
         let (spent_before, began) = (running.spent()?, Instant::now());
         sleep(window);

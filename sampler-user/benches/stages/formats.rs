@@ -1,0 +1,40 @@
+//! A trace to each format.
+
+use std::io;
+
+use criterion::{Criterion, Throughput};
+use sampler_user::convert::write_view;
+use sampler_user::output::{Format, Shape, TraceView};
+use sampler_user::trace::read_bytes;
+
+use crate::material::{ROWS, Service};
+
+const FORMATS: [(&str, Format); 10] = [
+    (".json", Format::TimelineJson),
+    (".pyebpf", Format::Container),
+    (".html", Format::Html),
+    (".folded", Format::Folded),
+    (".svg", Format::FlameGraph),
+    (".flamechart.svg", Format::FlameChart),
+    (".speedscope.json", Format::Speedscope),
+    (".firefox.json", Format::Firefox),
+    (".chrome.json", Format::Chrome),
+    (".pb.gz", Format::Pprof),
+];
+
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let trace = read_bytes(&Service::new().container()).expect("we wrote it");
+    let view = TraceView::whole(&trace);
+    let mut group = criterion.benchmark_group("format");
+    group.throughput(Throughput::Elements(ROWS));
+    group.sample_size(20);
+    for (name, format) in FORMATS {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                write_view(&view, format, Shape::default(), io::sink())
+                    .expect("nothing hinders a sink")
+            });
+        });
+    }
+    group.finish();
+}

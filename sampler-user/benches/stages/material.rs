@@ -1,0 +1,136 @@
+//! What the stages are fed with: records, and a trace of a plausible service. The
+//! same at every run; it refuses to be random.
+
+use sampler_user::timeline::{
+    Frame, FrameId, KernelTime, ProcessInfo, RowChange, StackId, State, SymbolInterner, Track,
+    TrackId, Tracks,
+};
+use sampler_user::trace::{Mode, Summary, TraceInfo, TraceWriter};
+
+/// Frames of a stack.
+pub(crate) const DEPTH: u64 = 32;
+/// Rows of the trace.
+pub(crate) const ROWS: u64 = 5_000;
+const THREADS: u64 = 16;
+/// Functions, each in a file of ten.
+const FUNCTIONS: u64 = 600;
+/// Frames that all stacks have in common.
+const BASE: u64 = 12;
+const PERIOD_NS: u64 = 10_000_000;
+
+/// A trace in the making.
+pub(crate) struct Service {
+    pub(crate) interner: SymbolInterner,
+    pub(crate) tracks: Tracks,
+    pub(crate) changes: Vec<RowChange>,
+    numbers: u64,
+}
+
+/// The header of the trace.
+pub(crate) fn info() -> TraceInfo {
+    TraceInfo {
+        hz: 100,
+        mode: Mode::Cpu,
+        host: "web-07".into(),
+        start: KernelTime(5_000_000_000_000),
+        unix_start_us: 1_790_000_000_000_000,
+        ..TraceInfo::default()
+    }
+}
+
+/// The frame of a function, with names as long as they are in real programs.
+pub(crate) fn frame(interner: &mut SymbolInterner, function: u64, line: u32) -> FrameId {
+    let file = interner.string(&format!(
+        "/srv/app/lib/python3.12/site-packages/package/module_{}.py",
+        function / 10
+    ));
+    let source = interner.string(&format!(
+        "result = self.method_{function}(job, line={line})"
+    ));
+    let function = interner.string(&format!("Class{}.method_{function}", function % 97));
+    interner.frame(Frame {
+        file,
+        function,
+        line,
+        source,
+    })
+}
+
+impl Service {
+    /// All rows, in the order of time.
+    pub(crate) fn new() -> Self {
+        let mut service = Self {
+            interner: SymbolInterner::default(),
+            tracks: Tracks::default(),
+            changes: Vec::new(),
+            numbers: 1,
+        };
+        let process = service.tracks.add_process(ProcessInfo {
+            pid: 4711,
+            name: "gunicorn".into(),
+            cmdline: "gunicorn app:main".into(),
+            python: "3.12.1".into(),
+            ..ProcessInfo::default()
+        });
+        for number in 0..THREADS {
+            service.tracks.add_track(Track {
+                process,
+                tid: 4711 + number as u32,
+                ident: 140_007_464_703_744 + number,
+                name: format!("worker-{number}"),
+            });
+        }
+        for row in 0..ROWS {
+            let change = RowChange {
+                track: TrackId((row % THREADS) as u32),
+                time: KernelTime(info().start.0 + row / THREADS * PERIOD_NS),
+                stack: service.stack(),
+                state: State::Running,
+            };
+            service.changes.push(change);
+        }
+        service
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.numbers = self
+            .numbers
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.numbers >> 33) % limit
+    }
+
+    /// A common base, then calls that get rarer outwards.
+    fn stack(&mut self) -> StackId {
+        let mut stack = StackId::EMPTY;
+        for level in 0..DEPTH {
+            let choices = if level < BASE { 1 } else { 1 + level / 8 };
+            let function = level * FUNCTIONS / DEPTH + self.below(choices);
+            let line = 10 + level as u32;
+            let frame = frame(&mut self.interner, function, line);
+            stack = self.interner.stack(stack, frame);
+        }
+        stack
+    }
+
+    /// All rows as a container with a segment for every two seconds.
+    pub(crate) fn container(&mut self) -> Vec<u8> {
+        let mut writer = TraceWriter::create(Vec::new(), &info()).expect("nothing hinders memory");
+        let rows_of_segment = (2_000_000_000 / PERIOD_NS * THREADS) as usize;
+        for rows in self.changes.chunks(rows_of_segment) {
+            rows.iter().for_each(|change| writer.change(change));
+            let last = rows.last().expect("a chunk has an element").time;
+            writer
+                .flush(last, self.interner.symbols(), &mut self.tracks)
+                .expect("nothing hinders memory");
+        }
+        let end = self.changes.last().expect("there are rows").time;
+        let summary = Summary {
+            end: KernelTime(end.0 + PERIOD_NS),
+            ..Summary::default()
+        };
+        writer
+            .finish(&summary, self.interner.symbols(), &mut self.tracks)
+            .expect("nothing hinders memory")
+    }
+}
