@@ -5,6 +5,7 @@
 //! reads. The static one has no index: its names are streamed past once, then,
 //! only if a name was seen, its symbols.
 
+use memchr::memchr_iter;
 use object::elf;
 
 use crate::process::elf::{Bytes, ElfError, ElfFile, Section};
@@ -121,15 +122,14 @@ impl ElfFile {
             let size = (section.size - done).min(CHUNK as u64) as usize;
             let fresh = &mut buffer[kept..kept + size];
             self.read_at_offset(section.offset.wrapping_add(done), fresh)?;
-            for at in kept..kept + size {
-                if buffer[at] == 0 {
-                    let text = &buffer[at.saturating_sub(tail)..at];
-                    if !visit(done + (at - kept) as u64, text) {
-                        return Ok(());
-                    }
+            let end = kept + size;
+            for position in memchr_iter(0, &buffer[kept..end]) {
+                let at = kept + position;
+                let text = &buffer[at.saturating_sub(tail)..at];
+                if !visit(done + position as u64, text) {
+                    return Ok(());
                 }
             }
-            let end = kept + size;
             let keep_from = end.saturating_sub(tail);
             buffer.copy_within(keep_from..end, 0);
             kept = end - keep_from;
@@ -150,10 +150,18 @@ impl ElfFile {
         if texts.size.saturating_add(symbols.size) > MAX_STREAMED {
             return Ok(found);
         }
+        // By its last byte most strings are known to be none of them.
+        let mut is_last = [false; 256];
+        for byte in names.iter().filter_map(|name| name.as_bytes().last()) {
+            is_last[usize::from(*byte)] = true;
+        }
         let longest = names.iter().map(|name| name.len()).max().unwrap_or(0);
         // A linker may let a name be the end of a longer one.
         let mut places: Vec<(u64, usize)> = Vec::new();
         self.visit_strings(texts, longest, |end, text| {
+            if !text.last().is_some_and(|byte| is_last[usize::from(*byte)]) {
+                return true;
+            }
             for (position, name) in names.iter().enumerate() {
                 if text.ends_with(name.as_bytes()) {
                     places.push((end.saturating_sub(name.len() as u64), position));
