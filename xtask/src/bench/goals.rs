@@ -114,7 +114,20 @@ fn cheaper(document: &Value, peer: &str, times: f64, hz: u64) -> Goal {
         } else {
             Reached::when(median >= times)
         },
-        found: format!("1/{median:.0} (1/{least:.0}..1/{most:.0})"),
+        found: format!(
+            "1/{} (1/{}..1/{})",
+            times_text(median),
+            times_text(least),
+            times_text(most)
+        ),
+    }
+}
+
+/// A peer that is about as cheap has no whole number of times.
+fn times_text(times: f64) -> String {
+    match times {
+        ..10.0 => format!("{times:.1}"),
+        _ => format!("{times:.0}"),
     }
 }
 
