@@ -3,14 +3,14 @@
 //!
 //! There are three kinds of system calls, and filters for them:
 //!
-//! * What a recording uses is allowed ([`system_calls`]), some of it with certain
+//! * What a recording uses is allowed (`system_calls.rs`), some of it with certain
 //!   arguments only: no new process, no memory that can be executed, no new
 //!   program for the kernel.
 //! * What would only be called by someone who has taken the program over, such
 //!   as `execve`, `ptrace` or `connect`, ends it at once. Neither our code nor
 //!   the C library calls these here, and to answer with an error would let the
 //!   taker try on. The recording is readable up to its last segment.
-//! * Anything else fails with `EPERM` and is counted ([`refusals`]). A newer C
+//! * Anything else fails with `EPERM` and is counted (`refusals.rs`). A newer C
 //!   library may use calls that we have not heard of; nearly all of them have a
 //!   way round, and a long recording must not end for it. The summary names
 //!   them, and every live test fails on them. (To start a process the C library
