@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use crate::process::{self, probe, say};
 use crate::workspace::Workspace;
@@ -75,14 +75,22 @@ fn version(python: &Path) -> Option<String> {
     probe(Command::new(python).args(["-c", ASK]))
 }
 
+/// A Python of this host that can install packages; Debian's, if none can.
+fn python_with_pip() -> anyhow::Result<PathBuf> {
+    let has_pip =
+        |python: &PathBuf| probe(Command::new(python).args(["-m", "pip", "--version"])).is_some();
+    let find = || interpreters::of_host().into_iter().rev().find(has_pip);
+    if let Some(python) = find() {
+        return Ok(python);
+    }
+    packages::install(&["python3-pip"])?;
+    find().context("Debian's Python has no pip, although python3-pip is installed")
+}
+
 /// Wheels for that version, by any Python of this host that has pip.
 fn install(place: &Path, version: &str) -> anyhow::Result<()> {
     say(format!("fetching packages for Python {version}"));
-    let has_pip =
-        |python: &PathBuf| probe(Command::new(python).args(["-m", "pip", "--version"])).is_some();
-    let Some(python) = interpreters::of_host().into_iter().rev().find(has_pip) else {
-        bail!("no Python of this host has pip: sudo apt-get install python3-pip");
-    };
+    let python = python_with_pip()?;
     let partial = place.with_extension("partial");
     for old in [&partial, &place.to_path_buf()] {
         if old.exists() {

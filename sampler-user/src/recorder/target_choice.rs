@@ -10,6 +10,7 @@ use crate::launch::{self, HeldCommand};
 use crate::privileges::Owner;
 use crate::report::Summary;
 use crate::targets::{Choice, Selection, TargetError, Targets};
+use crate::trace::Mode;
 
 pub(super) fn selection(config: &RecordConfig) -> Result<Selection, RecordError> {
     Ok(match &config.target {
@@ -94,6 +95,11 @@ pub(super) fn no_sample(config: &RecordConfig, summary: &Summary) -> String {
     for line in &summary.not_sampled {
         reason.push_str(&format!("\n  not sampled: {}", escape_for_terminal(line)));
     }
-    reason.push_str("\na process that waits takes no CPU time and has no samples in cpu mode");
+    if config.mode == Mode::Cpu {
+        reason.push_str(
+            "\na process that waits takes no CPU time and has no samples in cpu mode; \
+             --mode wall shows what it waits for",
+        );
+    }
     reason
 }

@@ -165,9 +165,14 @@ impl fmt::Display for Summary {
                 "  waiting threads were looked at from user space: {reason}"
             )?;
         }
-        self.losses(out)
+        self.losses(out)?;
+        self.idleness(out)
     }
 }
+
+/// A share of one CPU, below which most of what can be asked of a recording is
+/// not in one of what runs.
+const IDLE: f64 = 0.1;
 
 /// What came of the samples of a process: what is not 0.
 fn of_process(out: &mut fmt::Formatter<'_>, process: &ProcessSummary) -> fmt::Result {
@@ -211,6 +216,20 @@ impl Summary {
             write!(out, "; at the end it was {} Hz", last.hz_in_words())?;
         }
         writeln!(out)
+    }
+
+    /// What to do where little ran, and what waits was not looked at.
+    fn idleness(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ticks = f64::from(self.hz) * self.elapsed.as_secs_f64();
+        let share = self.total.shown() as f64 / ticks.max(1.0);
+        if self.passes.is_some() || !self.rates.is_empty() || share >= IDLE {
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "  {:.1} % of a CPU was used; --mode wall shows what waits, and for what",
+            share * 100.0
+        )
     }
 
     fn losses(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -344,6 +363,26 @@ mod tests {
     }
 
     #[test]
+    fn where_little_ran_there_is_another_mode() {
+        let mut summary = Summary {
+            elapsed: Duration::from_secs(10),
+            hz: 10,
+            ..Summary::default()
+        };
+        summary.total.whole = 2;
+        let text = summary.to_string();
+        assert!(
+            text.contains("  2.0 % of a CPU was used; --mode wall"),
+            "{text}"
+        );
+        summary.total.whole = 50;
+        assert!(!summary.to_string().contains("--mode wall"));
+        summary.total.whole = 2;
+        summary.passes = Some(PassCounts::default());
+        assert!(!summary.to_string().contains("--mode wall"));
+    }
+
+    #[test]
     fn passes_from_user_space_are_named_with_their_reason() {
         let mut summary = Summary {
             passes: Some(PassCounts::default()),
@@ -369,7 +408,7 @@ mod tests {
             sampled: 1,
             ..Summary::default()
         };
-        assert!(summary.to_string().ends_with("  nothing lost\n"));
+        assert!(summary.to_string().contains("  nothing lost\n"));
         let account = Account {
             taken: 12,
             lost: 3,
