@@ -62,7 +62,7 @@ fn recursion(depth: usize, walk: Walk, check: impl Fn(&Row, &Marks) -> Result<()
         for row in &rows {
             check(row, &marks)?;
         }
-        let (shown, truncated) = (timeline.count("shown"), timeline.count("truncated"));
+        let (shown, truncated) = (timeline.count("shown"), timeline.count_if_any("truncated"));
         if truncated != if depth > MOST { shown } else { 0 } {
             return Err(format!("{truncated} of {shown} samples are counted as cut"));
         }

@@ -138,6 +138,11 @@ impl Timeline {
             .unwrap_or_else(|| panic!("no count {name}"))
     }
 
+    /// A count that is there only where it is not 0.
+    pub(crate) fn count_if_any(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or(0)
+    }
+
     /// All rows in which a thread ran.
     pub(crate) fn stacks(&self) -> impl Iterator<Item = &Row> {
         self.threads.iter().flat_map(Thread::stacks)

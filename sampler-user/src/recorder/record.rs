@@ -248,7 +248,7 @@ impl<'a> Recording<'a> {
                 status = ended(command.as_deref_mut()) => return Ok(End::CommandEnded(status)),
             }
             let read_at = monotonic_now();
-            is_behind = self.take_records(read_at) == BATCH;
+            is_behind = self.take_records() == BATCH;
             let now = Instant::now();
             self.look_at_pending(now);
             if let Some(passes) = &self.passes {
@@ -276,16 +276,14 @@ impl<'a> Recording<'a> {
 
     /// How long to wait at most.
     fn pause(&self, deadline: Option<Instant>) -> Duration {
-        let looks = self.session.targets.next_look();
-        let next = [deadline, looks].into_iter().flatten().min();
-        next.map_or(PAUSE, |next| {
-            next.saturating_duration_since(Instant::now()).min(PAUSE)
-        })
+        let look = self.session.targets.next_look();
+        let next = deadline.map_or(look, |deadline| deadline.min(look));
+        next.saturating_duration_since(Instant::now()).min(PAUSE)
     }
 
     fn look_at_pending(&mut self, now: Instant) {
         let targets = &mut self.session.targets;
-        if targets.next_look().is_some_and(|due| due <= now) {
+        if targets.next_look() <= now {
             self.pace
                 .costs
                 .on_processes(|| targets.look_at_pending(now));
@@ -356,8 +354,7 @@ impl<'a> Recording<'a> {
     }
 
     /// Takes records that are read at `now`.
-    fn take_records(&mut self, now: KernelTime) -> usize {
-        self.session.reading_at(now);
+    fn take_records(&mut self) -> usize {
         let Self {
             records,
             session,
@@ -394,7 +391,7 @@ impl<'a> Recording<'a> {
 
     fn snapshot(&mut self) -> Result<(), RecordError> {
         let now = monotonic_now();
-        let is_behind = self.take_records(now) == BATCH;
+        let is_behind = self.take_records() == BATCH;
         self.flush((!is_behind).then_some(now))?;
         self.outputs.snapshot(self.session.container());
         Ok(())
@@ -419,7 +416,7 @@ impl<'a> Recording<'a> {
     async fn close(mut self, end: End, start: KernelTime) -> Result<ExitStatus, RecordError> {
         let is_cut_short = !self.passes.as_ref().is_none_or(RunningPasses::stop);
         self.kernel.stop_ticks();
-        while self.take_records(monotonic_now()) == BATCH {}
+        while self.take_records() == BATCH {}
         self.progress.clear();
         let now = monotonic_now();
         self.spent(Instant::now());

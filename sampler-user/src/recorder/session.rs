@@ -11,7 +11,7 @@ use sampler_common::sample::RecordKind;
 use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
 
-use super::clock::thread_cpu_time;
+use super::clock::{monotonic_now, thread_cpu_time};
 use super::ledger::{ClosedLedger, Ledger, named};
 use super::threads::{Threads, place};
 
@@ -38,8 +38,6 @@ pub(super) struct Session<W> {
     pub(super) ledger: Ledger,
     /// What passes from user space have counted.
     pass_accounts: PassAccounts,
-    /// When records that are taken now were read.
-    read_at: KernelTime,
     /// When processes were found to have ended that may still have samples on the
     /// way.
     ended: FxHashMap<ProcessKey, KernelTime>,
@@ -76,7 +74,6 @@ impl<W: Write> Session<W> {
             trace: stages.trace,
             ledger: Ledger::default(),
             pass_accounts: stages.pass_accounts,
-            read_at: KernelTime(0),
             ended: FxHashMap::default(),
             rates: Vec::new(),
             next_account: KernelTime(0),
@@ -84,11 +81,6 @@ impl<W: Write> Session<W> {
             is_cut_short: false,
             on_processes: Duration::ZERO,
         }
-    }
-
-    /// The records that are taken from here on are read at `now`.
-    pub(super) fn reading_at(&mut self, now: KernelTime) {
-        self.read_at = now;
     }
 
     /// From `time` on, samples are taken each `period`.
@@ -160,7 +152,7 @@ impl<W: Write> Session<W> {
             return;
         };
         let time = KernelTime(sample.header.time);
-        let account = self.ledger.arrived(key, self.read_at.since(time));
+        let account = self.ledger.arrived(key, monotonic_now().since(time));
         let state = match sample.origin {
             Origin::OnCpu => State::Running,
             Origin::OffCpu | Origin::OffCpuSameStack => {

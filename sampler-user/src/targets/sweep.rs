@@ -27,6 +27,11 @@ impl Sweep {
         }
     }
 
+    /// When it is time.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
     /// Whether it is time, at `now`.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.next

@@ -541,8 +541,9 @@ impl Targets {
     }
 
     /// When [`Self::look_at_pending`] has something to do next.
-    pub fn next_look(&self) -> Option<Instant> {
-        self.pending.next()
+    pub fn next_look(&self) -> Instant {
+        let sweep = self.sweep.next();
+        self.pending.next().map_or(sweep, |look| look.min(sweep))
     }
 
     /// The process that a sample is of. A fork whose record was lost is found
