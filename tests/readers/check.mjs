@@ -65,7 +65,7 @@ for (const base of bases) {
   const trace = threads(path.join(directory, `${base}.json`));
   const file = (ending) => path.join(directory, `${base}.${ending}`);
   const label = (thread) =>
-    trace.several ? `${thread.name} · ${thread.process}[${thread.pid}]` : thread.name;
+    trace.several ? `${thread.name} · ${thread.program}[${thread.pid}]` : thread.name;
   const plain = base !== "hostile";
 
   test(`${base}: speedscope imports its JSON`, async () => {

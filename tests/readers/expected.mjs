@@ -5,6 +5,14 @@ import fs from "node:fs";
 
 const microseconds = (seconds) => Math.round(seconds * 1e6);
 
+// A process by its name and, where it lives in a namespace or container of its
+// own, its place there.
+function title({ process, namespace_pid, container }) {
+  const pid = namespace_pid && `pid ${namespace_pid} inside`;
+  const place = [pid, container].filter(Boolean).join(" ");
+  return place ? `${process} (${place})` : process;
+}
+
 // The threads of a file in the order of threads; of each its segments in the
 // order of time, gaps left out. Times are microseconds since the start.
 export function threads(file) {
@@ -29,7 +37,7 @@ export function threads(file) {
         }
       });
     }
-    return { ...thread, segments };
+    return { ...thread, program: thread.process, process: title(thread), segments };
   });
   return { end, threads: all, several: new Set(all.map((of) => of.pid)).size > 1 };
 }

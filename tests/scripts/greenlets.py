@@ -31,7 +31,7 @@ def right():
 
 def deeper():
     spin()                                  #: deeper > spin
-    from_generator(numbers())               #: deeper > from_generator
+    from_generator(numbers())               #: deeper > from_generator; deeper > numbers
 
 
 def numbers():
