@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::machine::Machine;
+use crate::states;
 use crate::timeline::{Frame, Row};
 
 /// A dump.
@@ -32,19 +33,10 @@ pub(crate) struct DumpedThread {
     pub(crate) row: Row,
 }
 
-/// Every state that there is.
-const STATES: [&str; 10] = [
-    "running",
-    "runnable",
-    "waiting for GIL",
-    "lock",
-    "I/O",
-    "sleeping",
-    "stopped",
-    "page fault",
-    "waiting",
-    "ended",
-];
+/// Whether a thread can be said to be so: a dump knows of each how it is.
+fn is_state(name: &str) -> bool {
+    name == "ended" || states::NAMES.contains(&name) && name != "none"
+}
 
 /// Runs it, as root itself.
 pub(crate) fn run(program: &Path, pid: u32, arguments: &[&str]) -> Output {
@@ -144,7 +136,7 @@ fn thread(value: &Value) -> Result<DumpedThread, String> {
     };
     let is_explained = has_frames || thread.problem.is_some() || thread.ident.is_none();
     let is_right = has_frames != thread.row.frames.is_empty() && is_explained;
-    if is_right && STATES.contains(&thread.state.as_str()) {
+    if is_right && is_state(&thread.state) {
         Ok(thread)
     } else {
         Err(format!("a thread that cannot be: {value}"))

@@ -17,15 +17,20 @@ const MEMORY: u64 = 160;
 /// takes 2 us here and 14 in some virtual machines.
 const WORK: f64 = 0.5;
 
+/// Rounds for each second of CPU time of a target that nobody samples.
+fn rate_alone(target: &mut Target) -> f64 {
+    until_busy(target.pid(), Duration::from_millis(500));
+    let start = Work::so_far(target);
+    until_busy(target.pid(), Duration::from_secs(1));
+    Work::so_far(target).rate_since(start)
+}
+
 #[test]
 fn a_reader_that_is_stopped_loses_samples_and_nothing_else() {
     let Some(machine) = machine() else { return };
     let mut target = Target::start::<&str>(machine.interpreter(), "work_rate.py", &[]);
     let pid = target.pid();
-    until_busy(pid, Duration::from_millis(500));
-    let start = Work::so_far(&mut target);
-    until_busy(pid, Duration::from_secs(1));
-    let before = Work::so_far(&mut target);
+    let alone = rate_alone(&mut target);
     let arguments = ["--hz", "1000", "--buffer", "256K", "-p", &pid.to_string()];
     let mut recording = Recording::start(machine, &arguments);
     recording.wait_until_it_samples();
@@ -40,7 +45,7 @@ fn a_reader_that_is_stopped_loses_samples_and_nothing_else() {
     recording.signal(Signal::SIGINT);
     let timeline = recording.finish().timeline().expect("there is a timeline");
     balance(&timeline).expect("it balances");
-    let kept = during.rate_since(stopped) / before.rate_since(start);
+    let kept = during.rate_since(stopped) / alone;
     say(format!(
         "  stopped for 3 s: {} of {} lost, {memory} MiB, work {kept:.3}",
         timeline.count("lost"),
@@ -113,10 +118,7 @@ fn ten_thousand_hertz_harm_nobody() {
     let Some(machine) = machine() else { return };
     let mut target = Target::start::<&str>(machine.interpreter(), "work_rate.py", &[]);
     let pid = target.pid();
-    until_busy(pid, Duration::from_millis(500));
-    let start = Work::so_far(&mut target);
-    until_busy(pid, Duration::from_secs(1));
-    let before = Work::so_far(&mut target);
+    let alone = rate_alone(&mut target);
     let arguments = ["--hz", "10000", "-p", &pid.to_string()];
     let mut recording = Recording::start(machine, &arguments);
     recording.wait_until_it_samples();
@@ -127,7 +129,7 @@ fn ten_thousand_hertz_harm_nobody() {
     recording.signal(Signal::SIGINT);
     let timeline = recording.finish().timeline().expect("there is a timeline");
     balance(&timeline).expect("it balances");
-    let kept = during.rate_since(began) / before.rate_since(start);
+    let kept = during.rate_since(began) / alone;
     say(format!(
         "  10,000 Hz: {} taken, {} lost, {memory} MiB, work {kept:.3}",
         timeline.count("taken"),

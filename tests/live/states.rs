@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::timeline::Thread;
 
 /// Names of the states in the order of their numbers, as the README has them.
-const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 10] = [
     "none",
     "running",
     "runnable",

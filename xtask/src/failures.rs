@@ -18,7 +18,6 @@ pub(crate) struct Failures {
 struct Failure {
     name: String,
     said: Vec<String>,
-    recovered: bool,
 }
 
 impl Failures {
@@ -51,26 +50,6 @@ impl Failures {
         }
     }
 
-    /// The names of the tests that failed, in order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.tests.iter().map(|test| test.name.as_str())
-    }
-
-    /// Whether no test failed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tests.is_empty()
-    }
-
-    /// Marks what is not among the failures of a second run.
-    pub(crate) fn after_second_run(&mut self, second: Self) {
-        for test in &mut self.tests {
-            match second.tests.iter().find(|other| other.name == test.name) {
-                Some(again) => test.said.clone_from(&again.said),
-                None => test.recovered = true,
-            }
-        }
-    }
-
     fn add(&mut self, name: &str) {
         self.tests.push(Failure {
             name: name.to_owned(),
@@ -92,11 +71,7 @@ impl Failures {
 impl fmt::Display for Failures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for test in &self.tests {
-            let result = match test.recovered {
-                true => "passed only when run again:",
-                false => "FAILED",
-            };
-            writeln!(out, "{result} {}", test.name)?;
+            writeln!(out, "FAILED {}", test.name)?;
             for line in &test.said {
                 writeln!(out, "    {line}")?;
             }
@@ -142,7 +117,6 @@ mod tests {
             failures.to_string(),
             "FAILED wall::a\n    thread 'wall::a' panicked at live/wall.rs:9:5:\n    too few: 3\n"
         );
-        assert_eq!(failures.names().collect::<Vec<_>>(), ["wall::a"]);
     }
 
     #[test]

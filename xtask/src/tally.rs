@@ -68,19 +68,6 @@ impl Counts {
     }
 }
 
-impl Counts {
-    /// These counts, after the tests that failed were run a second time with
-    /// nothing else: for tests that measure a machine which others share. A
-    /// test that failed once is still named in the summary.
-    pub(crate) fn after_second_run(mut self, second: Self) -> Self {
-        let recovered = self.failed.saturating_sub(second.failed);
-        self.failed -= recovered;
-        self.passed += recovered;
-        self.failures.after_second_run(second.failures);
-        self
-    }
-}
-
 struct Step {
     name: String,
     took: Duration,
@@ -189,35 +176,6 @@ mod tests {
                 ignored: 1,
                 ..Counts::default()
             }
-        );
-    }
-
-    #[test]
-    fn a_test_that_passes_the_second_time_has_passed_and_is_named() {
-        let mut first = Counts::default();
-        for line in [
-            "---- a stdout ----",
-            "too few",
-            "---- b stdout ----",
-            "too many",
-            "test result: FAILED. 5 passed; 2 failed; 0 ignored",
-        ] {
-            first.read(line);
-        }
-        let mut second = Counts::default();
-        for line in [
-            "---- b stdout ----",
-            "too many again",
-            "test result: FAILED. 1 passed; 1 failed; 0 ignored",
-        ] {
-            second.read(line);
-        }
-        let counts = first.after_second_run(second);
-        assert_eq!((counts.passed, counts.failed), (6, 1));
-        let text = counts.failures.to_string();
-        assert_eq!(
-            text,
-            "passed only when run again: a\n    too few\nFAILED b\n    too many again\n"
         );
     }
 

@@ -189,14 +189,9 @@ fn live_tests(workspace: &Workspace, binary: &Path, roots: &[RootPython], tally:
     tally.step("live tests", || {
         let pythons = interpreters::for_live_tests(roots)?;
         let packages = live_packages::find_or_install(workspace, &pythons)?;
-        let command = || live::command(workspace, TESTS, LIVE, binary, &pythons, &packages);
-        let counts = counted(&mut command()?)?;
-        if counts.failures.is_empty() {
-            return Ok(counts);
-        }
-        let mut again = command()?;
-        again.arg("--exact").args(counts.failures.names());
-        Ok(counts.after_second_run(counted(&mut again)?))
+        counted(&mut live::command(
+            workspace, TESTS, LIVE, binary, &pythons, &packages,
+        )?)
     });
 }
 

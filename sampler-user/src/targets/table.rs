@@ -2,6 +2,9 @@
 //! layout, through forks, new programs and ends. It refuses to decide when to
 //! look: it is called.
 
+mod compare;
+mod looks;
+
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
@@ -13,15 +16,13 @@ use sampler_common::process::ProcessKey;
 
 use super::choice::Choice;
 use super::followed::FollowedProcess;
-use super::pending::{Look, Pending};
+use super::pending::Pending;
 use super::programs::{Programs, UNKNOWN_PROGRAM};
 use super::refusals::Refusals;
 use super::sweep::Sweep;
 use crate::bpf::events::RawLifecycle;
 use crate::bpf::plain_programs::PlainProgramTable;
 use crate::bpf::processes::{ProcessTable, ProcessTableError};
-use crate::cpython::discovery::Looked;
-use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
 use crate::process::descendants::descendants;
 use crate::scout::Scout;
@@ -351,201 +352,6 @@ impl Targets {
         }
     }
 
-    /// Looks at the processes that are due.
-    pub fn look_at_pending(&mut self, now: Instant) {
-        while let Some(look) = self.pending.take_due(now) {
-            self.look(look);
-        }
-        if self.sweep.is_due(now) {
-            self.look_for_late_ones();
-            self.compare_with_table();
-            self.sweep.done(now, Instant::now());
-        }
-    }
-
-    fn look(&mut self, mut look: Look) {
-        let Some(process) = self.processes.get(&look.key) else {
-            return;
-        };
-        if process.has_ended {
-            return self.had_no_python(&look);
-        }
-        if process.python.is_some() {
-            return;
-        }
-        let tgid = process.tgid;
-        let Some(started) = self.scout.start_time(tgid) else {
-            self.had_no_python(&look);
-            return self.give_up(look.key);
-        };
-        let Looked {
-            found,
-            is_plain_program,
-        } = self.scout.look(tgid);
-        look.is_plain_program = is_plain_program;
-        match found {
-            Ok(instance) => {
-                self.programs.had_python(look.program);
-                self.start_sampling(look.key, instance, started);
-            }
-            Err(Refusal::NotPython { .. }) => {
-                if look.is_settled() {
-                    self.programs.had_none(look.program);
-                }
-                if look.is_last() {
-                    self.give_up(look.key);
-                } else {
-                    self.pending.again(look);
-                }
-            }
-            Err(Refusal::Gone { .. }) => {
-                self.had_no_python(&look);
-                self.give_up(look.key);
-            }
-            Err(refusal) => {
-                self.refusals.add(tgid, refusal);
-                self.give_up(look.key);
-            }
-        }
-    }
-
-    /// A process has ended without Python, as far as it was looked at.
-    fn had_no_python(&mut self, look: &Look) {
-        if look.is_plain_program {
-            self.programs.had_none(look.program);
-        }
-    }
-
-    fn start_sampling(&mut self, key: ProcessKey, instance: Instance, started: u64) {
-        let Some(process) = self.processes.get_mut(&key) else {
-            return;
-        };
-        let tgid = process.tgid;
-        if self.table.get(tgid).is_some_and(|entry| entry.key != key) {
-            // Another life has begun, and the event is on its way.
-            return;
-        }
-        process.identify(&self.scout);
-        let config = process.found(instance, &self.scout);
-        self.refusals.take_back(tgid);
-        // A full table is counted by the kernel side where it matters, at forks;
-        // here the process stays unsampled and shows no samples in the summary.
-        if self.table.set(tgid, &config).is_ok() && !self.is_still(tgid, started) {
-            self.end(key);
-        }
-    }
-
-    /// Looks at processes without Python that have loaded code since the last time,
-    /// and on a whole host at those whose start went unnoticed.
-    fn look_for_late_ones(&mut self) {
-        let wanted = match self.selection {
-            Selection::Host | Selection::Chosen { .. } => None,
-            Selection::Processes { .. } => {
-                let is_without = |it: &&FollowedProcess| it.python.is_none() && !it.has_ended;
-                let without = self.processes.values().filter(is_without);
-                Some(without.map(|it| it.tgid).collect::<Vec<_>>())
-            }
-        };
-        if wanted.as_ref().is_some_and(Vec::is_empty) {
-            return;
-        }
-        let code = self.scout.mapped_code(wanted);
-        for tgid in self.sweep.changed(&code) {
-            let Some(key) = self.current.get(&tgid).copied() else {
-                self.find_one_if_wanted(tgid);
-                continue;
-            };
-            let has_python = |it: &FollowedProcess| it.python.is_some();
-            if self.processes.get(&key).is_some_and(has_python) {
-                continue;
-            }
-            if let Some(started) = self.scout.start_time(tgid)
-                && let Ok(instance) = self.scout.inspect(tgid)
-            {
-                self.start_sampling(key, instance, started);
-            }
-        }
-    }
-
-    /// Holds what is known here against the kernel side's table and `/proc`: an
-    /// event may have been lost, or an entry written when its process was ending.
-    /// Nothing is done at first sight.
-    fn compare_with_table(&mut self) {
-        let before = std::mem::take(&mut self.suspects);
-        let in_table = self.table.tgids();
-        let times = self.scout.start_times(in_table.clone());
-        for tgid in &in_table {
-            let Some(key) = self.entry_of(*tgid) else {
-                continue;
-            };
-            let known = self.processes.get(&key);
-            let identity = known.and_then(|it| it.identity.as_ref());
-            let began = identity.map_or(0, |it| it.start_time);
-            let is_over = match times.get(tgid) {
-                Some(Ok(now)) => {
-                    began != 0 && *now != began || known.is_some_and(|it| it.has_ended)
-                }
-                Some(Err(error)) => error.is_gone(),
-                None => false,
-            };
-            if is_over && before.contains(&(*tgid, key)) {
-                self.remove_stale(*tgid, key);
-                self.end(key);
-            } else if is_over {
-                self.suspects.insert((*tgid, key));
-            }
-        }
-        let in_table: HashSet<u32> = in_table.into_iter().collect();
-        let missing: Vec<(u32, ProcessKey)> = self
-            .processes
-            .values()
-            .filter(|it| it.python.is_some() && !it.has_ended && !in_table.contains(&it.tgid))
-            .map(|it| (it.tgid, it.key))
-            .collect();
-        for suspect in missing {
-            if before.contains(&suspect) {
-                self.end(suspect.1);
-            } else {
-                self.suspects.insert(suspect);
-            }
-        }
-    }
-
-    /// A program without an interpreter: forgotten if nobody asked for it, and
-    /// followed on for its children's sake otherwise.
-    fn give_up(&mut self, key: ProcessKey) {
-        if let Selection::Processes { tgids, .. } = &self.selection {
-            let tgid = self.processes.get(&key).map(|process| process.tgid);
-            if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
-                self.refusals.add(pid, Refusal::NotPython { pid });
-            }
-            return;
-        }
-        let is_kin = |process: &FollowedProcess| process.is_kin;
-        let is_chosen = matches!(self.selection, Selection::Chosen { .. });
-        if is_chosen && self.processes.get(&key).is_some_and(is_kin) {
-            return;
-        }
-        if let Some(process) = self.processes.remove(&key) {
-            if self.current.get(&process.tgid) == Some(&key) {
-                self.current.remove(&process.tgid);
-            }
-            if self
-                .table
-                .get(process.tgid)
-                .is_some_and(|config| config.key == key)
-            {
-                self.table.remove(process.tgid);
-            }
-        }
-    }
-
-    /// When [`Self::look_at_pending`] has something to do next.
-    pub fn next_look(&self) -> Instant {
-        let sweep = self.sweep.next();
-        self.pending.next().map_or(sweep, |look| look.min(sweep))
-    }
-
     /// The process that a sample is of. A fork whose record was lost is found
     /// out here.
     pub fn of_sample(&mut self, key: ProcessKey, tgid: u32) -> Option<&FollowedProcess> {
@@ -641,36 +447,6 @@ impl Targets {
         self.table.close_account(key)
     }
 
-    /// Some news of forks and ends were lost: finds out which processes have ended,
-    /// and forgets what is counted of those that came and went unnoticed. Every
-    /// record must have been taken.
-    pub fn reconcile(&mut self) {
-        let alive = self.table.keys();
-        for process in self.processes.values_mut() {
-            // One whose program has just started need not be in the table yet.
-            let is_waiting = process.python.is_none() && is_there(&self.scout, process);
-            if !alive.contains(&process.key) && !process.has_ended && !is_waiting {
-                process.has_ended = true;
-                if self.current.get(&process.tgid) == Some(&process.key) {
-                    self.current.remove(&process.tgid);
-                }
-            }
-        }
-        let is_unknown =
-            |key: &ProcessKey| !alive.contains(key) && !self.processes.contains_key(key);
-        let unknown: HashSet<_> = self
-            .table
-            .accounts()
-            .into_iter()
-            .filter(is_unknown)
-            .collect();
-        // News of one that came and went just now may be on their way.
-        for key in unknown.intersection(&self.unknown) {
-            self.table.close_account(*key);
-        }
-        self.unknown = unknown;
-    }
-
     /// Takes those of the ended processes out for which `is_over`: their samples
     /// must all have been read.
     pub fn take_ended(&mut self, is_over: impl Fn(ProcessKey) -> bool) -> Vec<FollowedProcess> {
@@ -683,15 +459,6 @@ impl Targets {
         }
         ended
     }
-}
-
-/// Whether a process is still the one that was seen.
-fn is_there(scout: &Scout, process: &FollowedProcess) -> bool {
-    let Some(now) = scout.identity(process.tgid) else {
-        return false;
-    };
-    let before = process.identity.as_ref();
-    before.is_none_or(|before| before.start_time == now.start_time)
 }
 
 /// A key that no process has.

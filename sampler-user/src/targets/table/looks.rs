@@ -1,0 +1,167 @@
+//! Looks at followed processes until their interpreter is found, or it is plain
+//! that there is none, and later at those that have loaded code. It refuses to
+//! know how an interpreter is recognised.
+
+use std::time::Instant;
+
+use sampler_common::process::ProcessKey;
+
+use super::{Selection, Targets};
+use crate::cpython::discovery::Looked;
+use crate::cpython::instance::Instance;
+use crate::cpython::refusal::Refusal;
+use crate::targets::followed::FollowedProcess;
+use crate::targets::pending::Look;
+
+impl Targets {
+    /// Looks at the processes that are due.
+    pub fn look_at_pending(&mut self, now: Instant) {
+        while let Some(look) = self.pending.take_due(now) {
+            self.look(look);
+        }
+        if self.sweep.is_due(now) {
+            self.look_for_late_ones();
+            self.compare_with_table();
+            self.sweep.done(now, Instant::now());
+        }
+    }
+
+    pub(super) fn look(&mut self, mut look: Look) {
+        let Some(process) = self.processes.get(&look.key) else {
+            return;
+        };
+        if process.has_ended {
+            return self.had_no_python(&look);
+        }
+        if process.python.is_some() {
+            return;
+        }
+        let tgid = process.tgid;
+        let Some(started) = self.scout.start_time(tgid) else {
+            self.had_no_python(&look);
+            return self.give_up(look.key);
+        };
+        let Looked {
+            found,
+            is_plain_program,
+        } = self.scout.look(tgid);
+        look.is_plain_program = is_plain_program;
+        match found {
+            Ok(instance) => {
+                self.programs.had_python(look.program);
+                self.start_sampling(look.key, instance, started);
+            }
+            Err(Refusal::NotPython { .. }) => {
+                if look.is_settled() {
+                    self.programs.had_none(look.program);
+                }
+                if look.is_last() {
+                    self.give_up(look.key);
+                } else {
+                    self.pending.again(look);
+                }
+            }
+            Err(Refusal::Gone { .. }) => {
+                self.had_no_python(&look);
+                self.give_up(look.key);
+            }
+            Err(refusal) => {
+                self.refusals.add(tgid, refusal);
+                self.give_up(look.key);
+            }
+        }
+    }
+
+    /// A process has ended without Python, as far as it was looked at.
+    pub(super) fn had_no_python(&mut self, look: &Look) {
+        if look.is_plain_program {
+            self.programs.had_none(look.program);
+        }
+    }
+
+    pub(super) fn start_sampling(&mut self, key: ProcessKey, instance: Instance, started: u64) {
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
+        let tgid = process.tgid;
+        if self.table.get(tgid).is_some_and(|entry| entry.key != key) {
+            // Another life has begun, and the event is on its way.
+            return;
+        }
+        process.identify(&self.scout);
+        let config = process.found(instance, &self.scout);
+        self.refusals.take_back(tgid);
+        // A full table is counted by the kernel side where it matters, at forks;
+        // here the process stays unsampled and shows no samples in the summary.
+        if self.table.set(tgid, &config).is_ok() && !self.is_still(tgid, started) {
+            self.end(key);
+        }
+    }
+
+    /// Looks at processes without Python that have loaded code since the last time,
+    /// and on a whole host at those whose start went unnoticed.
+    pub(super) fn look_for_late_ones(&mut self) {
+        let wanted = match self.selection {
+            Selection::Host | Selection::Chosen { .. } => None,
+            Selection::Processes { .. } => {
+                let is_without = |it: &&FollowedProcess| it.python.is_none() && !it.has_ended;
+                let without = self.processes.values().filter(is_without);
+                Some(without.map(|it| it.tgid).collect::<Vec<_>>())
+            }
+        };
+        if wanted.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
+        let code = self.scout.mapped_code(wanted);
+        for tgid in self.sweep.changed(&code) {
+            let Some(key) = self.current.get(&tgid).copied() else {
+                self.find_one_if_wanted(tgid);
+                continue;
+            };
+            let has_python = |it: &FollowedProcess| it.python.is_some();
+            if self.processes.get(&key).is_some_and(has_python) {
+                continue;
+            }
+            if let Some(started) = self.scout.start_time(tgid)
+                && let Ok(instance) = self.scout.inspect(tgid)
+            {
+                self.start_sampling(key, instance, started);
+            }
+        }
+    }
+
+    /// A program without an interpreter: forgotten if nobody asked for it, and
+    /// followed on for its children's sake otherwise.
+    pub(super) fn give_up(&mut self, key: ProcessKey) {
+        if let Selection::Processes { tgids, .. } = &self.selection {
+            let tgid = self.processes.get(&key).map(|process| process.tgid);
+            if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
+                self.refusals.add(pid, Refusal::NotPython { pid });
+            }
+            return;
+        }
+        let is_kin = |process: &FollowedProcess| process.is_kin;
+        let is_chosen = matches!(self.selection, Selection::Chosen { .. });
+        if is_chosen && self.processes.get(&key).is_some_and(is_kin) {
+            return;
+        }
+        if let Some(process) = self.processes.remove(&key) {
+            if self.current.get(&process.tgid) == Some(&key) {
+                self.current.remove(&process.tgid);
+            }
+            if self
+                .table
+                .get(process.tgid)
+                .is_some_and(|config| config.key == key)
+            {
+                self.table.remove(process.tgid);
+            }
+        }
+    }
+
+    /// When [`Self::look_at_pending`] has something to do next.
+    pub fn next_look(&self) -> Instant {
+        let sweep = self.sweep.next();
+        self.pending.next().map_or(sweep, |look| look.min(sweep))
+    }
+}
