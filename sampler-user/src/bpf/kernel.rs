@@ -2,6 +2,7 @@
 //! records: `ring` does.
 
 use std::os::fd::AsFd as _;
+use std::thread;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
@@ -148,21 +149,27 @@ impl Kernel {
         if OBJECT.is_empty() {
             return Err(KernelError::NotBuiltIn);
         }
+        // Aya's loader reads all types of the kernel as soon as it is made, which
+        // takes longer than to look up ours.
+        let making = thread::spawn(EbpfLoader::new);
         let types = KernelTypes::of_this_kernel()?;
         let offsets = TaskOffsets::find(&types)?;
         let namespace = match options.pid_namespace {
             Some(inode) => Some(namespace_offsets::find(&types, inode)?),
             None => None,
         };
+        drop(types);
         let follow_children = u32::from(options.follow_children);
         let report_all_execs = u32::from(options.report_all_execs);
         let leave_plain_programs = u32::from(options.leave_plain_programs);
         let report_thread_exits = u32::from(options.passes.is_some());
         let ring_wake_at = options.ring_bytes / 4;
         let half_period = 500_000_000 / options.passes.unwrap_or(1).max(1);
-        let mut loader = EbpfLoader::new();
+        let mut loader = making.join().unwrap_or_else(|_| EbpfLoader::new());
         loader
             .verifier_log_level(VerifierLogLevel::STATS)
+            // Nothing in the object depends on them.
+            .btf(None)
             .override_global("FOLLOW_CHILDREN", &follow_children, true)
             .override_global("REPORT_ALL_EXECS", &report_all_execs, true)
             .override_global("LEAVE_PLAIN_PROGRAMS", &leave_plain_programs, true)

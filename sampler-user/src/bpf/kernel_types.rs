@@ -58,6 +58,8 @@ pub struct KernelTypes {
     strings: usize,
     /// Start of each type's record; type 1 is at index 0.
     types: Vec<u32>,
+    /// Ids of the structures with members: one type in ten.
+    structures: Vec<u32>,
 }
 
 struct Member {
@@ -89,6 +91,7 @@ impl KernelTypes {
             data,
             strings: 0,
             types: Vec::new(),
+            structures: Vec::new(),
         };
         if parsed.word(0)? as u16 != MAGIC {
             return Err(KernelTypesError::Damaged { offset: 0 });
@@ -100,6 +103,9 @@ impl KernelTypes {
         let mut offset = types_start;
         while offset < types_end {
             parsed.types.push(offset as u32);
+            if parsed.kind(offset)? == KIND_STRUCT && parsed.count(offset)? > 0 {
+                parsed.structures.push(parsed.types.len() as u32);
+            }
             let size = parsed.record_size(offset)?;
             offset = offset.saturating_add(size);
         }
@@ -127,13 +133,11 @@ impl KernelTypes {
     }
 
     fn find_structure(&self, name: &str) -> Result<Option<u32>, KernelTypesError> {
-        for (index, offset) in self.types.iter().enumerate() {
-            let offset = *offset as usize;
-            if self.kind(offset)? == KIND_STRUCT
-                && self.count(offset)? > 0
+        for type_id in &self.structures {
+            if let Some(offset) = self.record_of(*type_id)
                 && self.name_is(self.word(offset)?, name)
             {
-                return Ok(Some(index as u32 + 1));
+                return Ok(Some(*type_id));
             }
         }
         Ok(None)
@@ -145,13 +149,9 @@ impl KernelTypes {
         name: &str,
         nesting: u32,
     ) -> Result<Option<Member>, KernelTypesError> {
-        let Some(offset) = type_id
-            .checked_sub(1)
-            .and_then(|index| self.types.get(index as usize))
-        else {
+        let Some(offset) = self.record_of(type_id) else {
             return Ok(None);
         };
-        let offset = *offset as usize;
         if nesting > MAX_NESTING || ![KIND_STRUCT, KIND_UNION].contains(&self.kind(offset)?) {
             return Ok(None);
         }
@@ -171,6 +171,14 @@ impl KernelTypes {
             }
         }
         Ok(None)
+    }
+
+    /// Where the record of a type begins.
+    fn record_of(&self, type_id: u32) -> Option<usize> {
+        let index = type_id.checked_sub(1)?;
+        self.types
+            .get(index as usize)
+            .map(|offset| *offset as usize)
     }
 
     fn member(&self, record: usize, index: usize) -> Result<Member, KernelTypesError> {

@@ -161,7 +161,8 @@ fn proc_path(pid: u32, name: &str) -> PathBuf {
 
 pub(super) fn read_file(pid: u32, name: &str, limit: u64) -> Result<Vec<u8>, ProcessError> {
     let path = proc_path(pid, name);
-    let mut content = Vec::new();
+    // Most fit in at once; a growing buffer reads 32 bytes, then 64, and so on.
+    let mut content = Vec::with_capacity(2048);
     File::open(&path)
         .and_then(|file| file.take(limit).read_to_end(&mut content))
         .map_err(|error| ProcessError::new(pid, &path, error))?;
