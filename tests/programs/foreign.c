@@ -18,8 +18,13 @@ static void *work(void *number)
     volatile unsigned value = 1;
     while (used() < 0.2)
         value = value * 3 + 1;
-    for (;;)
+    /* One that came back at once would find the lock of Python still free, and
+       the other would starve. */
+    const struct timespec rest = {0, 1000000};
+    for (;;) {
         callback((int)(long)number);
+        nanosleep(&rest, NULL);
+    }
     return NULL;
 }
 
