@@ -109,7 +109,10 @@ pub(crate) fn measure(arguments: &MeasureArguments) -> anyhow::Result<()> {
     let idle_tick = stages.run("the tick that hits nothing", || {
         idle_tick::measure(&setting)
     })?;
-    let sample_cost = stages.run("what a sample costs", || sample_costs(&setting))?;
+    let sample_cost = stages.run("what a sample costs", || {
+        let cost = idle_tick["busy_ns"]["median"].as_f64();
+        sample_costs(&setting, cost.context("no tick hit nothing")?)
+    })?;
     let growth = stages.run("how cost grows", || growth::measure(&setting))?;
     let contest = Contest::of(&setting)?;
     let versus = stages.run("pyebpf beside others", || {
@@ -156,7 +159,7 @@ impl Stages {
     }
 }
 
-fn sample_costs(setting: &Setting) -> anyhow::Result<Vec<Value>> {
+fn sample_costs(setting: &Setting, cost_of_nothing: f64) -> anyhow::Result<Vec<Value>> {
     let plan = setting.plan.sample;
     let fast = Phases {
         hz: 1000,
@@ -173,18 +176,23 @@ fn sample_costs(setting: &Setting) -> anyhow::Result<Vec<Value>> {
     let main = setting.main_python()?;
     let mut rows = Vec::new();
     for python in &setting.pythons {
-        rows.push(sample_cost(setting, python, fast)?);
+        rows.push(sample_cost(setting, python, fast, cost_of_nothing)?);
         if python.path == main.path {
-            rows.push(sample_cost(setting, python, slow)?);
+            rows.push(sample_cost(setting, python, slow, cost_of_nothing)?);
         }
     }
     Ok(rows)
 }
 
-fn sample_cost(setting: &Setting, python: &Python, phases: Phases) -> anyhow::Result<Value> {
+fn sample_cost(
+    setting: &Setting,
+    python: &Python,
+    phases: Phases,
+    cost_of_nothing: f64,
+) -> anyhow::Result<Value> {
     let (version, hz) = (&python.version, phases.hz);
     say(format!("measuring samples of Python {version} at {hz} Hz"));
-    let mut row = sample_cost::measure(setting, &python.path, phases)
+    let mut row = sample_cost::measure(setting, &python.path, phases, cost_of_nothing)
         .with_context(|| format!("Python {version}, {}", python.path.display()))?;
     row["python"] = version.as_str().into();
     Ok(row)

@@ -58,6 +58,9 @@ use crate::process::{self, probe, say};
 use crate::workspace::Workspace;
 use crate::{build, interpreters, roots, sudo};
 
+/// Every value of a run.
+const VALUES: &str = "bench.json";
+
 /// Builds, measures, prints the tables and writes them below the target
 /// directory, and with `into_readme` into README and `docs` as well.
 pub(crate) fn run(workspace: &Workspace, quick: bool, into_readme: bool) -> anyhow::Result<()> {
@@ -95,7 +98,10 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, into_readme: bool) -> anyh
     let mut document: Value =
         serde_json::from_str(&printed).context("the measuring process printed no JSON")?;
     document["commit"] = commit(workspace).into();
-
+    // First of all: no table that cannot be made may cost what was measured.
+    let values = directory.join(VALUES);
+    fs::write(&values, format!("{document}\n"))
+        .with_context(|| format!("cannot write {}", values.display()))?;
     let text = publish(&document, &directory)?;
     println!("{text}");
     if into_readme {
@@ -116,7 +122,7 @@ fn publish(document: &Value, directory: &Path) -> anyhow::Result<String> {
     let tables = tables::full(document)?;
     let json = format!("{document}\n");
     let files = [
-        ("bench.json", &json),
+        (VALUES, &json),
         ("bench.md", &tables),
         (tables::PICTURE, &picture::draw(document)),
     ];

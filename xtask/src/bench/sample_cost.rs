@@ -53,11 +53,16 @@ struct Phase {
 
 /// Lets a target run and stand still in turns under one pyebpf.
 ///
-/// Ticks that find the target standing still cost what a tick that hits nothing
-/// costs here; that is taken off the other phase's ticks that hit nothing. How
-/// many ticks hit the target is known for the whole run from pyebpf's account,
-/// and falls to the phases as the target's CPU time does.
-pub(super) fn measure(setting: &Setting, python: &Path, phases: Phases) -> anyhow::Result<Value> {
+/// A tick that hits nothing costs `cost_of_nothing` nanoseconds, which is taken off
+/// for those that there were: a quiet machine has none while the target stands
+/// still. How many ticks hit the target is known for the whole run from pyebpf's
+/// account, and falls to the phases as the target's CPU time does.
+pub(super) fn measure(
+    setting: &Setting,
+    python: &Path,
+    phases: Phases,
+    cost_of_nothing: f64,
+) -> anyhow::Result<Value> {
     let target = Target::start(python, &setting.scripts, "bench_frames.py", &["busy"])?;
     target.stop()?;
     let before = procfs::cpu_time(target.pid())?;
@@ -85,28 +90,27 @@ pub(super) fn measure(setting: &Setting, python: &Path, phases: Phases) -> anyho
         account.depth
     );
 
-    let mut costs: [Spread; 5] = Default::default();
+    let mut costs: [Spread; 4] = Default::default();
     for (idle, busy) in &pairs {
-        let cost_of_nothing = idle.in_kernel / idle.ticks;
+        anyhow::ensure!(busy.target > 0.0, "the target did not run");
         let hits = account.taken as f64 * busy.target / all;
         let of_others = cost_of_nothing * (busy.ticks - hits).max(0.0);
         let in_kernel = (busy.in_kernel - of_others) / hits;
         let in_user = busy.user / hits;
         let at_rest = idle.user / (idle.wall / 1e9);
         let both = in_kernel + in_user;
-        let values = [cost_of_nothing, in_kernel, in_user, both, at_rest];
+        let values = [in_kernel, in_user, both, at_rest];
         for (spread, value) in costs.iter_mut().zip(values) {
             spread.add(value);
         }
     }
-    let [nothing, kernel, user, both, at_rest] = costs.each_ref().map(Spread::to_json);
+    let [kernel, user, both, at_rest] = costs.each_ref().map(Spread::to_json);
     Ok(json!({
         "hz": phases.hz,
         "frames": DEPTH,
         "taken": account.taken,
         "shown": account.shown,
         "repetitions": phases.repetitions,
-        "tick_that_hits_nothing_ns": nothing,
         "kernel_ns": kernel,
         "user_ns": user,
         "both_ns": both,

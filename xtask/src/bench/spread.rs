@@ -12,9 +12,12 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Adds one repetition's value.
+    /// Adds one repetition's value. What was divided by nothing is none: it counts
+    /// as not measured.
     pub(super) fn add(&mut self, value: f64) {
-        self.values.push(value);
+        if value.is_finite() {
+            self.values.push(value);
+        }
     }
 
     /// Median, quartiles, least and greatest, and every value in the order
@@ -77,5 +80,6 @@ mod tests {
     #[test]
     fn nothing_measured_is_not_zero() {
         assert!(Spread::default().to_json()["median"].is_null());
+        assert!(of(&[f64::NAN, f64::INFINITY]).to_json()["median"].is_null());
     }
 }

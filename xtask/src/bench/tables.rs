@@ -77,12 +77,12 @@ fn samples(text: &mut String, document: &Value) -> anyhow::Result<()> {
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
             row["python"].as_str().context("a row names no Python")?,
             row["hz"],
-            spread(&row["kernel_ns"], 1000.0, 2)?,
-            spread(&row["user_ns"], 1000.0, 2)?,
-            spread(&row["both_ns"], 1000.0, 2)?,
+            spread(&row["kernel_ns"], 1000.0, 2),
+            spread(&row["user_ns"], 1000.0, 2),
+            spread(&row["both_ns"], 1000.0, 2),
             row["taken"],
             row["repetitions"],
-            spread(&row["user_ns_per_second_without_samples"], 1000.0, 0)?,
+            spread(&row["user_ns_per_second_without_samples"], 1000.0, 0),
         )?;
     }
     text.push_str(
@@ -100,7 +100,7 @@ fn ticks(text: &mut String, document: &Value) -> anyhow::Result<()> {
         text,
         "\nA tick that hits no followed process takes {} ns on a CPU that runs another program, \
          without the interrupt around it; an idle CPU does not run the program.",
-        spread(&tick["busy_ns"], 1.0, 0)?,
+        spread(&tick["busy_ns"], 1.0, 0),
     )?;
     Ok(())
 }
@@ -165,8 +165,8 @@ fn many(text: &mut String, document: &Value) -> anyhow::Result<()> {
             row["interpreters"],
             row["hz"],
             row["seconds"],
-            spread(&row["samples"], 1.0, 0)?,
-            spread(&row["peak_kib"], 1024.0, 1)?,
+            spread(&row["samples"], 1.0, 0),
+            spread(&row["peak_kib"], 1024.0, 1),
         )?;
     }
     let start = &document["start"];
@@ -176,7 +176,7 @@ fn many(text: &mut String, document: &Value) -> anyhow::Result<()> {
          first sample: {} ms.",
         start["processes"],
         start["interpreters"],
-        spread(&start["first_sample_ms"], 1.0, 0)?,
+        spread(&start["first_sample_ms"], 1.0, 0),
     )?;
     Ok(())
 }
@@ -201,8 +201,8 @@ fn growth(text: &mut String, document: &Value) -> anyhow::Result<()> {
                 curve["of"].as_str().unwrap_or("?"),
                 curve["hz"],
                 point["count"],
-                fitting(&point["cost"], 1.0)?,
-                fitting(&point["uncharged"], 1.0)?,
+                fitting(&point["cost"], 1.0),
+                fitting(&point["uncharged"], 1.0),
                 point["shown"],
                 point["peak_kib"].as_f64().unwrap_or(0.0) / 1024.0,
             )?;

@@ -80,17 +80,17 @@ fn write_row(text: &mut String, row: &Value) -> anyhow::Result<()> {
             .as_u64()
             .map_or(String::new(), |hz| hz.to_string()),
         row["python"].as_str().context("a row names no Python")?,
-        fitting(&figures["cpu_percent"], 1.0)?,
+        fitting(&figures["cpu_percent"], 1.0),
         if row["ours"] == true {
-            fitting(uncharged, 1.0)?
+            fitting(uncharged, 1.0)
         } else {
             String::new()
         },
         share.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share)),
-        fitting(&figures["cpu_us_per_stack"], 1.0)?,
-        optional(&figures["peak_kib"], 1024.0, 0)?,
-        optional(&figures["taken_percent_of_asked"], 1.0, 0)?,
-        optional(&figures["errors_percent"], 1.0, 2)?,
+        fitting(&figures["cpu_us_per_stack"], 1.0),
+        optional(&figures["peak_kib"], 1024.0, 0),
+        optional(&figures["taken_percent_of_asked"], 1.0, 0),
+        optional(&figures["errors_percent"], 1.0, 2),
         lost(&figures["work_per_cpu_second_ratio"]),
         lost(&figures["work_per_second_ratio"]),
     )?;
