@@ -32,6 +32,9 @@ const OWN = `
   tree view
 `;
 
+/** A key in quotes: after a dot's place, before a value, before `in`; no case, no list. */
+const SPELLED_OUT = /(?:(?<=[\w)\]]\[)"(\w+)"(?=\])|(?<!case )"(\w+)"(?=\??:| in ))/g;
+
 /**
  * Names of our own members, which may be shortened: declared in a class or an
  * interface, not known to the browser, and never spelled out as a key.
@@ -47,7 +50,7 @@ function ownNames() {
     for (const [, name] of plain.matchAll(/(?:^\s+|[({,;]\s*|\b(?:get|set|readonly|var|function) )(\w+)\??[:(<]/gm)) taken.add(name);
   }
   for (const name of OWN.trim().split(/\s+/)) taken.delete(name);
-  for (const [, name] of sources.matchAll(/"(\w+)"(?:\]|\??:| in )/g)) taken.add(name);
+  for (const [, one, two] of sources.matchAll(SPELLED_OUT)) taken.add(one ?? two);
   const names = new Set([...declared].map(([, one, two]) => one ?? two));
   return [...names].filter((name) => !taken.has(name)).sort();
 }

@@ -65,6 +65,12 @@ fn timeline_json_with_states() {
     );
 }
 
+/// For readers in other languages: ours and the page's are not all there may be.
+#[test]
+fn container_with_states() {
+    check("wall.pyebpf", &sample_trace::container(Mode::Wall));
+}
+
 fn wall(format: Format) -> Vec<u8> {
     written(&sample_trace::trace(Mode::Wall), format, Shape::default())
 }

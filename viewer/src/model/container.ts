@@ -175,17 +175,28 @@ class SegmentDecoder {
     for (let left = reader.count(); left > 0; left--) this.process(reader);
     for (let left = reader.count(); left > 0; left--) this.track(reader);
     for (let left = reader.count(); left > 0; left--) this.run(reader);
+    // Older recordings end here.
+    for (let left = reader.isAtEnd() ? 0 : reader.count(); left > 0; left--) this.place(reader);
   }
 
   private process(reader: ByteReader): void {
     const number = reader.small();
     const pid = reader.small();
     reader.number();
-    const process = { pid, name: reader.text(), cmdline: reader.text(), python: reader.text(), side: 0 };
+    const process = { pid, name: reader.text(), cmdline: reader.text(), python: reader.text(), place: "", side: 0 };
     const known = this.builder.processes.length;
     if (number < known) this.builder.processes[number] = process;
     else if (number === known) this.builder.addProcess(process);
     else throw damaged("a process has a number out of order");
+  }
+
+  private place(reader: ByteReader): void {
+    const process = this.builder.processes[reader.small()];
+    const pid = reader.small();
+    const container = reader.text();
+    const place = container || reader.text();
+    if (container) reader.text();
+    if (process) process.place = pid ? `${place} (pid ${pid})` : place;
   }
 
   private track(reader: ByteReader): void {

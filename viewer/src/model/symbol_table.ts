@@ -43,7 +43,7 @@ export class SymbolTable {
     const key = `${pid} ${more} ${name}`;
     let number = this.processes.get(key);
     if (number === undefined) {
-      number = this.builder.addProcess({ pid, name, cmdline, python, side: 0 });
+      number = this.builder.addProcess({ pid, name, cmdline, python, place: "", side: 0 });
       this.processes.set(key, number);
     }
     return number;

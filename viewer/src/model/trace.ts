@@ -33,6 +33,8 @@ export interface ProcessInfo {
   name: string;
   cmdline: string;
   python: string;
+  /** Its container, else its cgroup, with its pid there; empty on the host itself. */
+  place: string;
   /** 0, or 1 for a process of the second of two traces. */
   side: number;
 }

@@ -62,6 +62,10 @@ export class ByteReader {
     }
   }
 
+  isAtEnd(): boolean {
+    return this.at === this.bytes.length;
+  }
+
   /** A column: its length, then that many bytes, as a reader of their own. */
   column(): ByteReader {
     const length = this.count();

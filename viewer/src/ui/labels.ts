@@ -60,7 +60,8 @@ export class Labels {
     const open = !collapsed.has(row.number);
     const name = session.symbols.process(row.number);
     const toggle = () => this.toggleProcess(row.number);
-    const about = [process.python && `Python ${process.python}`, process.cmdline && process.cmdline].filter(Boolean).join("\n");
+    const threads = `${tracks.length} ${tracks.length === 1 ? "thread" : "threads"}`;
+    const about = [process.python && `Python ${process.python}`, process.cmdline, process.place, threads].filter(Boolean).join("\n");
     return h(
       "div",
       { class: "row process", role: "row", "aria-level": 1, "aria-expanded": open, title: safeText(about).replaceAll("\\n", "\n") },
@@ -69,7 +70,7 @@ export class Labels {
         { class: "cell", role: "gridcell" },
         h("button", { class: "twist", tabindex: -1, "aria-label": `${open ? "Collapse" : "Expand"} ${name}`, onclick: toggle }, open ? "▾" : "▸"),
         h("span", { class: "name" }, name),
-        h("small", {}, `${tracks.length} ${tracks.length === 1 ? "thread" : "threads"}`),
+        h("small", { class: "place" }, safeText(process.place.replace(/.*\//, "")) || threads),
       ),
     );
   }

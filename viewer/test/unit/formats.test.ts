@@ -74,6 +74,14 @@ test("the golden timelines open", async () => {
   }
 });
 
+test("a process in a container says so", async () => {
+  const trace = await open(readFileSync(repository("tests/golden/wall.pyebpf")));
+  assert.deepEqual(
+    trace.processes.map((process) => process.place),
+    ["", "docker:4f1c5a0de6b7 (pid 7)"],
+  );
+});
+
 test("a trace of the 2012 original opens", async () => {
   // Ten samples a second of one thread, as its recorder wrote them: floats, no
   // fifth element, a closing row of nulls.
