@@ -32,7 +32,7 @@ const OWN = `
   tree view
 `;
 
-/** A key in quotes: after a dot's place, before a value, before `in`; no case, no list. */
+/** A key in quotes: in brackets behind a name, before a colon, before `in`; not a case, not the last of a list. */
 const SPELLED_OUT = /(?:(?<=[\w)\]]\[)"(\w+)"(?=\])|(?<!case )"(\w+)"(?=\??:| in ))/g;
 
 /**

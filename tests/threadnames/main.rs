@@ -3,10 +3,11 @@
 
 mod victim;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sampler_user::cpython::discovery::Discovery;
 use sampler_user::cpython::instance::Instance;
+use sampler_user::cpython::thread_names::Wanted;
 use sampler_user::process::memory::ProcessMemory;
 use tests::interpreters::interpreters;
 
@@ -34,7 +35,7 @@ fn expected(victim: &Victim) -> BTreeMap<u64, String> {
 fn every_thread_has_the_name_that_it_says() {
     for interpreter in interpreters() {
         let victim = Victim::start(&interpreter, "still");
-        let names = instance(&victim).thread_names(&ProcessMemory::new(victim.pid));
+        let names = instance(&victim).thread_names(&ProcessMemory::new(victim.pid), Wanted::All);
         assert_eq!(names, expected(&victim), "{interpreter:?}");
         assert!(names.len() >= 17, "{interpreter:?}");
         println!(
@@ -47,6 +48,21 @@ fn every_thread_has_the_name_that_it_says() {
 }
 
 #[test]
+fn one_thread_can_be_asked_for_alone() {
+    for interpreter in interpreters() {
+        let victim = Victim::start(&interpreter, "still");
+        let (instance, memory) = (instance(&victim), ProcessMemory::new(victim.pid));
+        for (ident, name) in expected(&victim) {
+            let wanted = BTreeSet::from([ident]);
+            let names = instance.thread_names(&memory, Wanted::Only(&wanted));
+            assert_eq!(names.get(&ident), Some(&name), "{interpreter:?}");
+            // The main thread has a place of its own.
+            assert!(names.len() <= 2, "{interpreter:?}: {names:?}");
+        }
+    }
+}
+
+#[test]
 fn threads_that_come_and_go_give_no_wrong_name() {
     for interpreter in interpreters() {
         let victim = Victim::start(&interpreter, "churn");
@@ -54,7 +70,7 @@ fn threads_that_come_and_go_give_no_wrong_name() {
         let (instance, memory) = (instance(&victim), ProcessMemory::new(victim.pid));
         let (mut whole, mut short_lived) = (0, 0);
         for _ in 0..READINGS {
-            let mut names = instance.thread_names(&memory);
+            let mut names = instance.thread_names(&memory, Wanted::All);
             if names.is_empty() {
                 continue;
             }

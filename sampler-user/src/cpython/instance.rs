@@ -16,8 +16,8 @@ use crate::cpython::code_count;
 use crate::cpython::code_type;
 use crate::cpython::layout_table::CodeCount;
 use crate::cpython::runtime::Runtime;
-use crate::cpython::thread_names::ThreadNames;
 use crate::cpython::thread_names::layout::AttributeLayout;
+use crate::cpython::thread_names::{ThreadNames, Wanted};
 use crate::cpython::tls_slot;
 
 /// Most interpreters of one process whose threads are asked for names.
@@ -212,10 +212,14 @@ impl Instance {
         !self.lacks_code_count()
     }
 
-    /// The names that Python gave the threads of the process, by
+    /// The names that Python gave the threads `wanted` of the process, by
     /// `threading.get_ident()`. Those of an interpreter that cannot be read, or
     /// that is of a build without known dicts, are missing.
-    pub fn thread_names(&self, memory: &impl UserMemory) -> BTreeMap<u64, String> {
+    pub fn thread_names(
+        &self,
+        memory: &impl UserMemory,
+        wanted: Wanted<'_>,
+    ) -> BTreeMap<u64, String> {
         let version = &self.runtime.version;
         let known = AttributeLayout::of_version(version.minor, version.free_threaded);
         let Some(layout) = known else {
@@ -230,7 +234,7 @@ impl Instance {
         let mut names = BTreeMap::new();
         for interpreter in self.interpreters(memory) {
             // The main interpreter comes last in the list, and wins.
-            names.extend(reader.read(interpreter).unwrap_or_default());
+            names.extend(reader.read(interpreter, wanted).unwrap_or_default());
         }
         names
     }

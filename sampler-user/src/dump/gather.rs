@@ -13,6 +13,7 @@ use crate::cpython::gil::GilHolders;
 use crate::cpython::instance::{CLibrary, Instance};
 use crate::cpython::native_threads::PythonThread;
 use crate::cpython::refusal::Refusal;
+use crate::cpython::thread_names::Wanted;
 use crate::process::cgroup::Cgroups;
 use crate::process::identity::{ProcessError, ProcessIdentity, threads};
 use crate::process::memory::ProcessMemory;
@@ -98,7 +99,7 @@ impl<'a> Gathering<'a> {
         for task in self.tasks.values_mut() {
             task.python = by_number.get(&task.status.namespace_tid).copied();
         }
-        self.names = instance.thread_names(&memory);
+        self.names = instance.thread_names(&memory, Wanted::All);
         self.tell(Finding::Gil(self.gil_holders(&instance, &memory)));
         self.look(order, &instance);
         Ok(())

@@ -1,9 +1,10 @@
 //! The names of a process's Python threads, asked for at moments that keep the
 //! cost small. It refuses to know how they are found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use crate::cpython::thread_names::Wanted;
 use crate::process::memory::ProcessMemory;
 use crate::scout::Scout;
 use crate::targets::FollowedProcess;
@@ -13,6 +14,15 @@ use crate::timeline::KernelTime;
 const SHARE: u32 = 50;
 /// How old names may be: Python code can give a thread another one at any time.
 const OLDEST: Duration = Duration::from_secs(5);
+
+/// Whose names are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// Every thread's at once: each has a sample, and it may be its only one.
+    All,
+    /// Those of threads with samples: the others are many, and cost.
+    Sampled,
+}
 
 /// The names of one process's threads, as they were when last asked for.
 #[derive(Default)]
@@ -42,7 +52,8 @@ impl ThreadNames {
 
     /// The name of the thread `ident` (`threading.get_ident()`), if Python has
     /// given it one and it can be read. With `anew`, what was found earlier does
-    /// not count: a thread may have got another name.
+    /// not count: a thread may have got another name. `None` of `sampled` asks for
+    /// all threads.
     pub(super) fn of(
         &mut self,
         process: &FollowedProcess,
@@ -50,14 +61,17 @@ impl ThreadNames {
         time: KernelTime,
         anew: bool,
         scout: &Scout,
+        sampled: impl FnOnce() -> Option<BTreeSet<u64>>,
     ) -> Option<&String> {
         let now = Instant::now();
         let is_missing = anew || !self.by_ident.contains_key(&ident);
         if is_missing && self.not_before.is_none_or(|time| now >= time) && !process.has_ended {
             if let Some(python) = &process.python {
                 let (tgid, instance) = (process.tgid, python.instance.clone());
+                let sampled = sampled();
                 let names = scout.ask(tgid, move |_| {
-                    instance.thread_names(&ProcessMemory::new(tgid))
+                    let wanted = sampled.as_ref().map_or(Wanted::All, Wanted::Only);
+                    instance.thread_names(&ProcessMemory::new(tgid), wanted)
                 });
                 self.by_ident = names.unwrap_or_default();
             }

@@ -11,6 +11,7 @@ use super::confinement::{confine, tell_refused};
 use super::cost::{Clocks, Costs};
 use super::error::RecordError;
 use super::governor::{Decision, Governor, LOOK_EVERY, Spent};
+use super::names::Naming;
 use super::outputs::Outputs;
 use super::passes::{PreparedPasses, RunningPasses};
 use super::session::{FLUSH_EVERY, LONGEST_PASS, Session, Stages};
@@ -171,12 +172,16 @@ impl<'a> Recording<'a> {
             Mode::Cpu => FLUSH_EVERY,
             Mode::Wall | Mode::CpuAndWall => LONGEST_PASS,
         };
+        let naming = match config.mode {
+            Mode::Cpu => Naming::Sampled,
+            Mode::Wall | Mode::CpuAndWall => Naming::All,
+        };
         let pass_accounts = passes.as_ref().map(RunningPasses::accounts);
         let session = Session::new(Stages {
             targets,
             known,
             symbolizer: Symbolizer::new(config.source, scout.clone()),
-            threads: Threads::new(config.command_lines, scout),
+            threads: Threads::new(config.command_lines, naming, scout),
             builder: match config.mode {
                 Mode::Cpu => TimelineBuilder::new(period),
                 Mode::Wall | Mode::CpuAndWall => TimelineBuilder::without_gaps(period),

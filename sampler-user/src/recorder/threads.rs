@@ -1,10 +1,12 @@
 //! Which row of the timeline a thread is, and what it is called. It refuses to
 //! know what the thread does.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 use sampler_common::process::ProcessKey;
 
-use super::names::ThreadNames;
+use super::names::{Naming, ThreadNames};
 use crate::bpf::events::RawSample;
 use crate::scout::Scout;
 use crate::targets::FollowedProcess;
@@ -17,6 +19,7 @@ pub(super) struct Threads {
     /// Processes and threads, as the trace has them.
     pub(super) tracks: Tracks,
     with_command_lines: bool,
+    naming: Naming,
     scout: Scout,
     processes: FxHashMap<ProcessKey, ProcessThreads>,
 }
@@ -45,10 +48,11 @@ struct Thread {
 }
 
 impl Threads {
-    pub(super) fn new(with_command_lines: bool, scout: Scout) -> Self {
+    pub(super) fn new(with_command_lines: bool, naming: Naming, scout: Scout) -> Self {
         Self {
             tracks: Tracks::default(),
             with_command_lines,
+            naming,
             scout,
             processes: FxHashMap::default(),
         }
@@ -102,6 +106,14 @@ impl Threads {
         if owner.is_some_and(|tid| tid != header.tid) {
             known.names.forget(header.thread_id);
         }
+        let (naming, threads) = (self.naming, &known.threads);
+        let sampled = || match naming {
+            Naming::All => None,
+            Naming::Sampled => {
+                let idents = threads.values().map(|thread| thread.ident);
+                Some(idents.chain([header.thread_id]).collect::<BTreeSet<_>>())
+            }
+        };
         let name = known
             .names
             .of(
@@ -110,6 +122,7 @@ impl Threads {
                 time,
                 before.is_some() && is_time,
                 &self.scout,
+                sampled,
             )
             .cloned();
         let reading = known.names.reading();

@@ -19,6 +19,8 @@ const KEYS_HEADER: usize = 40;
 pub(super) struct Entry {
     pub(super) key: u64,
     pub(super) value: u64,
+    /// The key's hash, in dicts that can have keys of any type.
+    pub(super) hash: Option<u64>,
     /// Address of the key's word in the entry; the value's follows.
     slot: u64,
 }
@@ -162,6 +164,7 @@ impl<Memory: UserMemory> Objects<'_, Memory> {
             .map(|(index, entry)| Entry {
                 key: word(entry, key),
                 value: word(entry, key + 1),
+                hash: (key == 1).then(|| word(entry, 0)),
                 slot: slot(index),
             })
             .collect())

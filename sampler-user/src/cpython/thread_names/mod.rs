@@ -12,7 +12,7 @@ mod objects;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sampler_common::layout::ObjectLayout;
 use sampler_common::memory::{MemoryFault, UserMemory};
@@ -67,6 +67,30 @@ fn unreadable(fault: MemoryFault) -> ThreadNamesError {
     }
 }
 
+/// The threads whose names are read.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// All that the process has.
+    All,
+    /// Those with these identifiers, and perhaps others. The rest costs nothing
+    /// but its place in the dict.
+    Only(&'a BTreeSet<u64>),
+}
+
+/// The hash of an `int` is its remainder by this (`sys.hash_info.modulus`).
+const HASH_MODULUS: u64 = (1 << 61) - 1;
+
+impl Wanted<'_> {
+    /// Whether an entry whose key is an identifier can be one of these.
+    fn can_be(self, entry: &Entry) -> bool {
+        match (self, entry.hash) {
+            (Self::All, _) | (_, None) => true,
+            // Addresses, which identifiers are, lie below the modulus.
+            (Self::Only(idents), Some(hash)) => hash < HASH_MODULUS && idents.contains(&hash),
+        }
+    }
+}
+
 /// Where one process keeps its threads' names.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadNames<'a, Memory> {
@@ -81,7 +105,7 @@ pub struct ThreadNames<'a, Memory> {
 }
 
 impl<Memory: UserMemory> ThreadNames<'_, Memory> {
-    /// The names of the threads of the interpreter whose
+    /// The names of the threads `wanted` of the interpreter whose
     /// `PyInterpreterState` is at `interpreter`, by `PyThreadState.thread_id`.
     ///
     /// Empty when it never imported `threading`. A thread whose name is no `str`
@@ -91,15 +115,19 @@ impl<Memory: UserMemory> ThreadNames<'_, Memory> {
     /// # Errors
     /// [`ThreadNamesError`] when the way to the threads cannot be read; never a
     /// name that the thread did not have.
-    pub fn read(&self, interpreter: u64) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
+    pub fn read(
+        &self,
+        interpreter: u64,
+        wanted: Wanted<'_>,
+    ) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
         let objects = Objects::new(self.memory, self.object, self.layout);
         let mut found = Found::default();
-        let mut result = self.attempt(&objects, interpreter, &mut found);
+        let mut result = self.attempt(&objects, interpreter, wanted, &mut found);
         for _ in 1..ATTEMPTS {
             if matches!(result, Ok(()) | Err(ThreadNamesError::TooMuch)) {
                 break;
             }
-            result = self.attempt(&objects, interpreter, &mut found);
+            result = self.attempt(&objects, interpreter, wanted, &mut found);
         }
         result.map(|()| found.names)
     }
@@ -109,6 +137,7 @@ impl<Memory: UserMemory> ThreadNames<'_, Memory> {
         &self,
         objects: &Objects<'_, Memory>,
         interpreter: u64,
+        wanted: Wanted<'_>,
         found: &mut Found,
     ) -> Result<(), ThreadNamesError> {
         let keywords = Keywords::new();
@@ -124,7 +153,7 @@ impl<Memory: UserMemory> ThreadNames<'_, Memory> {
         let active = objects.dict_copy(active)?;
         let mut idents = HashSet::new();
         for entry in &active.entries {
-            if found.threads.contains(&(entry.key, entry.value)) {
+            if !wanted.can_be(entry) || found.threads.contains(&(entry.key, entry.value)) {
                 continue;
             }
             let read = named(objects, entry, &keywords);

@@ -97,7 +97,7 @@ fn read(memory: &ForgedMemory, minor: u8) -> Result<BTreeMap<u64, String>, Threa
         layout: row(minor).expect("it is known"),
         imports_modules: 0,
     };
-    names.read(INTERPRETER)
+    names.read(INTERPRETER, Wanted::All)
 }
 
 fn row(minor: u8) -> Option<&'static AttributeLayout> {
