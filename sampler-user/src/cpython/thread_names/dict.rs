@@ -22,7 +22,7 @@ pub(super) struct Entry {
     /// The key's hash, in dicts that can have keys of any type.
     pub(super) hash: Option<u64>,
     /// Address of the key's word in the entry; the value's follows.
-    slot: u64,
+    pub(super) slot: u64,
 }
 
 /// Where the entries of one `PyDictKeysObject` are.

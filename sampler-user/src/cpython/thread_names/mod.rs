@@ -72,11 +72,14 @@ fn unreadable(fault: MemoryFault) -> ThreadNamesError {
 pub enum Wanted<'a> {
     /// All that the process has.
     All,
-    /// Those with these identifiers, and perhaps others. The rest costs nothing
-    /// but its place in the dict.
+    /// Those with these identifiers, and others where they are few. The rest costs
+    /// nothing but its place in the dict.
     Only(&'a BTreeSet<u64>),
 }
 
+/// Threads that are all asked for in any case: so the names of a process's threads
+/// are there by its first sample.
+const FEW: usize = 256;
 /// The hash of an `int` is its remainder by this (`sys.hash_info.modulus`).
 const HASH_MODULUS: u64 = (1 << 61) - 1;
 
@@ -153,7 +156,8 @@ impl<Memory: UserMemory> ThreadNames<'_, Memory> {
         let active = objects.dict_copy(active)?;
         let mut idents = HashSet::new();
         for entry in &active.entries {
-            if !wanted.can_be(entry) || found.threads.contains(&(entry.key, entry.value)) {
+            let is_wanted = active.entries.len() <= FEW || wanted.can_be(entry);
+            if !is_wanted || found.threads.contains(&(entry.key, entry.value)) {
                 continue;
             }
             let read = named(objects, entry, &keywords);

@@ -114,6 +114,22 @@ fn reads_what_is_there() {
 }
 
 #[test]
+fn of_many_only_those_that_are_wanted_can_be() {
+    let idents = BTreeSet::from([0x7f00_1234_5000]);
+    let entry = |hash| Entry {
+        key: IDENT,
+        value: THREAD,
+        hash,
+        slot: 0,
+    };
+    let wanted = Wanted::Only(&idents);
+    assert!(wanted.can_be(&entry(Some(0x7f00_1234_5000))));
+    assert!(!wanted.can_be(&entry(Some(0x7f00_1234_6000))));
+    assert!(wanted.can_be(&entry(None)));
+    assert!(Wanted::All.can_be(&entry(Some(0x7f00_1234_6000))));
+}
+
+#[test]
 fn a_process_without_threading_has_no_names() {
     let mut memory = process();
     put_text(&mut memory, KEY_TEXTS, "threadinG");
