@@ -7,7 +7,8 @@ Prints, for a test that reads the names from outside:
         the name as hexadecimal UTF-8, one line for each thread
     ready
 
-With the argument "churn", short-lived threads start and end all the time after
+With the argument "many", there are 300 more, named "many-0" and on, which it does
+not print. With "churn", short-lived threads start and end all the time after
 that, named "churn-0" and on.
 """
 
@@ -115,9 +116,13 @@ def main():
     churner = threading.Thread(target=churn, name="churner")
     if sys.argv[1:] == ["churn"]:
         churner.start()
+    if sys.argv[1:] == ["many"]:
+        threading.stack_size(1 << 18)
+        for number in range(300):
+            threading.Thread(target=finished.wait, name="many-%d" % number).start()
     print("process", os.getpid())
     for thread in threading.enumerate():
-        if not thread.name.startswith("churn-"):
+        if not thread.name.startswith(("churn-", "many-")):
             print("thread", thread.ident, thread.name.encode("utf-8").hex())
     print("ready", flush=True)
     sys.stdin.read()
