@@ -30,7 +30,7 @@ struct Entry {
     code: u64,
     key: CodeKey,
     unit_count: u32,
-    reserved: u32,
+    frame_size: u32,
 }
 
 /// A code object as it was when it was read.
@@ -41,6 +41,8 @@ pub struct CachedCode {
     pub key: CodeKey,
     /// Its number of code units, where the layout has that.
     pub unit_count: u32,
+    /// Bytes of its frames on the data stack, where the layout says that.
+    pub frame_size: u32,
 }
 
 /// The table.
@@ -65,7 +67,7 @@ impl CodeCache {
                 code: 0,
                 key: CodeKey::UNREAD,
                 unit_count: 0,
-                reserved: 0,
+                frame_size: 0,
             }; ENTRIES],
         }
     }
@@ -114,6 +116,7 @@ impl CodeCache {
         Some(CachedCode {
             key: entry.key,
             unit_count: entry.unit_count,
+            frame_size: entry.frame_size,
         })
     }
 
@@ -130,7 +133,7 @@ impl CodeCache {
                 code,
                 key: cached.key,
                 unit_count: cached.unit_count,
-                reserved: 0,
+                frame_size: cached.frame_size,
             };
         }
     }

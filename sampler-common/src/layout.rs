@@ -64,6 +64,8 @@ pub struct InterpreterLayout {
     pub thread: ThreadLayout,
     /// `PyFrameObject` or `_PyInterpreterFrame`.
     pub frame: FrameLayout,
+    /// Where frames lie on the data stack.
+    pub data_stack: DataStackLayout,
     /// `PyCodeObject`.
     pub code: CodeLayout,
     /// `PyObject`, `str` and `bytes`.
@@ -98,7 +100,7 @@ pub struct ThreadLayout {
     pub interp: u16,
     /// `tstate->frame`, `->cframe` or `->current_frame`, by [`FrameHead`].
     pub frame_head: u16,
-    /// `cframe->current_frame`, for [`FrameHead::CFrame`].
+    /// `cframe->current_frame`, for [`FrameHead::CFrame`]; `cframe->previous` follows.
     pub cframe_current_frame: u16,
     /// `tstate->base_frame`, for [`EntryKind::BaseFrame`].
     pub base_frame: u16,
@@ -138,6 +140,31 @@ pub struct FrameLayout {
     pub tag_mask: u8,
     /// Padding.
     pub reserved: u8,
+}
+
+/// What tells whether a frame is part of the chain yet: see
+/// [`crate::data_stack`]. All [`ABSENT`] where it is not asked (to 3.10, from 3.13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct DataStackLayout {
+    /// `tstate->datastack_chunk`; `datastack_top` and `datastack_limit` follow.
+    pub datastack_chunk: u16,
+    /// `co_framesize` (3.12), or `co_stacksize` where that is only a part of it (3.11).
+    pub framesize: u16,
+    /// `co_nlocalsplus`, where the size of a frame is a sum (3.11); else [`ABSENT`].
+    pub nlocalsplus: u16,
+    /// `FRAME_SPECIALS_SIZE`, the words of such a frame before its locals.
+    pub specials: u16,
+}
+
+impl DataStackLayout {
+    /// That of builds which are not asked.
+    pub const NONE: Self = Self {
+        datastack_chunk: ABSENT,
+        framesize: ABSENT,
+        nlocalsplus: ABSENT,
+        specials: 0,
+    };
 }
 
 /// `PyCodeObject`.

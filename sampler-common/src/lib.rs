@@ -16,6 +16,7 @@ pub mod account;
 pub mod code;
 pub mod code_cache;
 pub mod counter;
+pub mod data_stack;
 pub mod describe;
 pub mod fingerprint;
 pub mod frame_window;

@@ -27,11 +27,14 @@ pub enum StopReason {
     NotInitialised = 9,
     /// The thread was off CPU and ran while it was walked.
     Moved = 10,
+    /// The innermost frame is not, or no longer, part of the chain: caught in
+    /// mid-push.
+    Unlinked = 11,
 }
 
 impl StopReason {
     /// All reasons, in wire order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Complete,
         Self::Truncated,
         Self::Fault,
@@ -43,6 +46,7 @@ impl StopReason {
         Self::Circular,
         Self::NotInitialised,
         Self::Moved,
+        Self::Unlinked,
     ];
 
     /// Reads a reason off the wire; `None` for a number no reason has.

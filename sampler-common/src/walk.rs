@@ -8,6 +8,7 @@
 //! them fails, and the sample says so instead of showing a wrong stack.
 
 use crate::code_cache::{CachedCode, CodeCache};
+use crate::data_stack::{DataStack, Place, frame_size};
 use crate::fingerprint::code_key;
 use crate::frame_window::FrameWindow;
 use crate::layout::{ABSENT, EntryKind, FrameHead, InstructionKind};
@@ -50,6 +51,7 @@ pub struct Walk {
     /// Where the chain was some frames ago; see [`Walk::is_circular`].
     landmark: u64,
     base_frame: u64,
+    data_stack: DataStack,
     /// Why it ended: a [`StopReason`].
     pub stop: u32,
     /// Frames looked at, entry frames included.
@@ -77,6 +79,7 @@ impl Walk {
             next: 0,
             landmark: 0,
             base_frame: 0,
+            data_stack: DataStack::zeroed(),
             stop: 0,
             steps: 0,
             depth: 0,
@@ -137,11 +140,15 @@ impl Walk {
         // A pointer into the thread state's private part (3.15).
         self.base_frame = state.u64_at(thread.base_frame);
         match innermost(memory, config, state) {
-            Ok(0) => {
+            Ok((0, _)) => {
                 self.end(StopReason::NoFrame);
                 return Next::Stop;
             }
-            Ok(frame) => self.next = frame,
+            Ok((frame, outer_cframe)) => {
+                self.next = frame;
+                let layout = &config.layout.data_stack;
+                self.data_stack.begin(layout, state, outer_cframe);
+            }
             Err(fault) => {
                 self.fail(fault);
                 return Next::Stop;
@@ -186,18 +193,23 @@ impl Walk {
     }
 }
 
+/// The innermost frame, and `cframe.previous` where there is one.
 #[inline(always)]
 fn innermost<M: UserMemory>(
     memory: &M,
     config: &ProcessConfig,
     state: &Window,
-) -> Result<u64, MemoryFault> {
+) -> Result<(u64, u64), MemoryFault> {
     let thread = &config.layout.thread;
     let head = state.u64_at(thread.frame_head);
     if thread.head_kind == FrameHead::CFrame as u8 && head != 0 {
-        return memory.read_u64(head.wrapping_add(u64::from(thread.cframe_current_frame)));
+        let mut words = [0; 16];
+        let first = head.wrapping_add(u64::from(thread.cframe_current_frame));
+        memory.read_bytes(first, &mut words)?;
+        let [current_frame, previous]: [u64; 2] = bytemuck::cast(words);
+        return Ok((current_frame, previous));
     }
-    Ok(head)
+    Ok((head, 0))
 }
 
 /// One look at one frame. What changes from step to step is in `walk`.
@@ -243,6 +255,9 @@ impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
         let in_blocks = layout.instruction_kind >= InstructionKind::Pointer as u8;
         let frame = &mut self.walk.frame;
         if let Err(fault) = frame.load(self.memory, address, layout.read_size, in_blocks) {
+            if self.walk.data_stack.is_open() {
+                return self.end(StopReason::Unlinked);
+            }
             self.walk.fail(fault);
             return Next::Stop;
         }
@@ -253,6 +268,13 @@ impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
             return self.end(reason);
         }
         let previous = self.walk.frame.u64_at(layout.previous);
+        if self.walk.data_stack.is_open() && self.is_entry_point(owner) {
+            let layout = &self.config.layout;
+            let data_stack = &mut self.walk.data_stack;
+            if !data_stack.admits_entry(self.memory, layout, previous) {
+                return self.end(StopReason::Unlinked);
+            }
+        }
         if previous != 0 {
             self.walk.next = previous;
             return Next::Continue;
@@ -287,17 +309,20 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
             && address == self.walk.base_frame
     }
 
-    /// Whether a frame without a previous one ends a whole chain.
+    /// Whether an evaluation began with the frame.
     #[inline(always)]
-    fn is_bottom(&self, owner: u8) -> bool {
-        let kind = self.config.layout.frame.entry_kind;
-        if kind == EntryKind::None as u8 {
-            true
-        } else if kind == EntryKind::IsEntry as u8 {
+    fn is_entry_point(&self, owner: u8) -> bool {
+        if self.config.layout.frame.entry_kind == EntryKind::IsEntry as u8 {
             owner == 1
         } else {
             owner >= FIRST_ENTRY_OWNER
         }
+    }
+
+    /// Whether a frame without a previous one ends a whole chain.
+    #[inline(always)]
+    fn is_bottom(&self, owner: u8) -> bool {
+        self.config.layout.frame.entry_kind == EntryKind::None as u8 || self.is_entry_point(owner)
     }
 
     /// Writes the frame, if it stands for Python code.
@@ -306,20 +331,30 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
         let layout = &self.config.layout;
         let tag = u64::from(layout.frame.tag_mask);
         let code = self.walk.frame.u64_at(layout.frame.executable) & !tag;
-        let (content, key, unit_count) = match self.codes.cache.get(code) {
+        let (content, cached) = match self.codes.cache.get(code) {
             Some(cached) if cached.key == CodeKey::UNREAD => return Ok(()),
-            Some(cached) => (Content::Known, cached.key, cached.unit_count),
+            Some(cached) => (Content::Known, cached),
             None => self.read(code)?,
         };
+        let key = cached.key;
         if content == Content::Nothing {
             return Ok(());
         }
         let instruction = self.instruction(code)?;
         if layout.frame.instruction_kind >= InstructionKind::Pointer as u8
             && content != Content::Unread
-            && instruction >= unit_count as i32
+            && instruction >= cached.unit_count as i32
         {
             return Err(StopReason::InstructionOutOfRange);
+        }
+        let place = Place {
+            address: self.walk.next,
+            size: u64::from(cached.frame_size),
+            is_new: instruction < 0,
+            is_innermost: self.walk.depth == 0,
+        };
+        if !self.walk.data_stack.admits(place) {
+            return Err(StopReason::Unlinked);
         }
         self.push(
             content,
@@ -332,9 +367,14 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
         )
     }
 
-    /// Reads the code object: what it is, its key and its number of code units.
+    /// Reads the code object: what it is, and what is to be remembered of it.
     #[inline(always)]
-    fn read(&mut self, code: u64) -> Result<(Content, CodeKey, u32), StopReason> {
+    fn read(&mut self, code: u64) -> Result<(Content, CachedCode), StopReason> {
+        const NOTHING: CachedCode = CachedCode {
+            key: CodeKey::UNREAD,
+            unit_count: 0,
+            frame_size: 0,
+        };
         let layout = &self.config.layout;
         let window = &mut self.walk.code;
         if window
@@ -342,7 +382,7 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
             .is_err()
         {
             // Perhaps only paged out: user space can read it and check it.
-            return Ok((Content::Unread, CodeKey::UNREAD, 0));
+            return Ok((Content::Unread, NOTHING));
         }
         if window.u64_at(layout.object.ob_type) != self.config.code_type {
             return Err(StopReason::NotCode);
@@ -355,25 +395,22 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
             && window.u64_at(layout.code.filename) == window.u64_at(layout.code.name)
             && window.u32_at(layout.code.firstlineno) == 0
         {
-            let cached = CachedCode {
-                key: CodeKey::UNREAD,
-                unit_count: 0,
-            };
-            self.codes.cache.put(code, version, cached);
-            return Ok((Content::Nothing, CodeKey::UNREAD, 0));
+            self.codes.cache.put(code, version, NOTHING);
+            return Ok((Content::Nothing, NOTHING));
         }
-        let key = code_key(self.config.key, code, window, &layout.code);
-        let unit_count = match layout.code.unit_count {
-            ABSENT => 0,
-            offset => window.u32_at(offset),
+        let cached = CachedCode {
+            key: code_key(self.config.key, code, window, &layout.code),
+            unit_count: match layout.code.unit_count {
+                ABSENT => 0,
+                offset => window.u32_at(offset),
+            },
+            frame_size: frame_size(&layout.data_stack, window),
         };
-        if !self.codes.known.is_known(key) {
-            return Ok((Content::Unknown, key, unit_count));
+        if !self.codes.known.is_known(cached.key) {
+            return Ok((Content::Unknown, cached));
         }
-        self.codes
-            .cache
-            .put(code, version, CachedCode { key, unit_count });
-        Ok((Content::Known, key, unit_count))
+        self.codes.cache.put(code, version, cached);
+        Ok((Content::Known, cached))
     }
 
     /// Index of the frame's current code unit; -1 before the first.

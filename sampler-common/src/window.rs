@@ -5,7 +5,7 @@
 use crate::memory::{MemoryFault, UserMemory};
 
 /// Bytes a [`Window`] holds.
-pub const WINDOW_SIZE: usize = 256;
+pub const WINDOW_SIZE: usize = 512;
 const WORDS: usize = WINDOW_SIZE / 8;
 
 /// The first bytes of one structure of the target process.
@@ -88,6 +88,6 @@ mod tests {
 
     #[test]
     fn refuses_more_than_it_holds() {
-        assert!(Window::zeroed().load(&Counting, 0, 257).is_err());
+        assert!(Window::zeroed().load(&Counting, 0, 513).is_err());
     }
 }

@@ -14,6 +14,7 @@ const CODE: u64 = 0x7f12_3456_7890;
 const CACHED: CachedCode = CachedCode {
     key: CodeKey(77),
     unit_count: 12,
+    frame_size: 160,
 };
 
 struct Case {
@@ -100,6 +101,7 @@ fn a_code_object_at_the_same_place_of_the_table_is_another() {
     assert_eq!(case.cache.get(other), None);
     let replacing = CachedCode {
         unit_count: 3,
+        frame_size: 160,
         ..CACHED
     };
     case.cache.put(other, 8, replacing);

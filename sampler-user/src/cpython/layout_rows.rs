@@ -12,8 +12,8 @@
 //! of 64-bit builds, checked against debug information and running interpreters.
 
 use sampler_common::layout::{
-    ABSENT, CodeLayout, EntryKind, FrameHead, FrameLayout, InstructionKind, InterpreterLayout,
-    ObjectLayout, RuntimeLayout, ThreadLayout,
+    ABSENT, CodeLayout, DataStackLayout, EntryKind, FrameHead, FrameLayout, InstructionKind,
+    InterpreterLayout, ObjectLayout, RuntimeLayout, ThreadLayout,
 };
 use sampler_common::process::GilPlace;
 
@@ -42,6 +42,7 @@ pub(crate) const PYTHON_3_6: LayoutRow = LayoutRow {
             read_size: 128,
             ..FRAME_3_7
         },
+        data_stack: DataStackLayout::NONE,
         code: CODE_3_6,
         object: OBJECT_3_6,
     },
@@ -81,6 +82,7 @@ pub(crate) const PYTHON_3_7_4: LayoutRow = LayoutRow {
         },
         thread: THREAD_3_7,
         frame: FRAME_3_7,
+        data_stack: DataStackLayout::NONE,
         code: CODE_3_6,
         object: OBJECT_3_6,
     },
@@ -167,7 +169,7 @@ pub(crate) const PYTHON_3_11: LayoutRow = LayoutRow {
             base_frame: ABSENT,
             thread_id: 152,
             status: ABSENT,
-            read_size: 160,
+            read_size: 320,
             head_kind: FrameHead::CFrame as u8,
             reserved: [0; 7],
         },
@@ -182,6 +184,12 @@ pub(crate) const PYTHON_3_11: LayoutRow = LayoutRow {
             entry_kind: EntryKind::IsEntry as u8,
             tag_mask: 0,
             reserved: 0,
+        },
+        data_stack: DataStackLayout {
+            datastack_chunk: 296,
+            framesize: 68,
+            nlocalsplus: 76,
+            specials: 9,
         },
         code: CODE_3_11,
         object: OBJECT_3_6,
@@ -210,7 +218,7 @@ pub(crate) const PYTHON_3_12: LayoutRow = LayoutRow {
             cframe_current_frame: 0,
             thread_id: 136,
             status: 24,
-            read_size: 144,
+            read_size: 256,
             ..PYTHON_3_11.layout.thread
         },
         frame: FrameLayout {
@@ -219,6 +227,11 @@ pub(crate) const PYTHON_3_12: LayoutRow = LayoutRow {
             owner: 70,
             entry_kind: EntryKind::Owner as u8,
             ..PYTHON_3_11.layout.frame
+        },
+        data_stack: DataStackLayout {
+            datastack_chunk: 232,
+            framesize: 76,
+            ..DataStackLayout::NONE
         },
         code: CodeLayout {
             firstlineno: 68,
@@ -261,6 +274,7 @@ pub(crate) const PYTHON_3_13: LayoutRow = LayoutRow {
             reserved: [0; 7],
         },
         frame: PYTHON_3_12.layout.frame,
+        data_stack: DataStackLayout::NONE,
         code: CodeLayout {
             adaptive: 200,
             has_init_cleanup: 1,
