@@ -12,7 +12,7 @@ use crate::sample_trace::trace;
 
 /// What the page may have, in bytes: 120 KiB.
 const BUDGET: usize = 120 * 1024;
-const BEFORE: &str = "<script type=\"application/octet-stream\" id=\"trace\">";
+const BEFORE: &str = "<template id=\"trace\">";
 
 fn page(trace: &Trace) -> String {
     let mut bytes = Vec::new();
@@ -29,7 +29,7 @@ fn page(trace: &Trace) -> String {
 /// The container in a page, packed as it stands there.
 fn payload(page: &str) -> &str {
     let (_, rest) = page.rsplit_once(BEFORE).unwrap();
-    rest.split_once("</script>").unwrap().0
+    rest.split_once("</template>").unwrap().0
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn nothing_of_a_trace_is_markup() {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
     );
     // All else is the viewer as it was built.
-    let rest = page.replacen(&format!("{BEFORE}{payload}</script>"), "<!--trace-->", 1);
+    let rest = page.replacen(&format!("{BEFORE}{payload}</template>"), "<!--trace-->", 1);
     assert_eq!(rest, VIEWER);
 }
 

@@ -61,13 +61,13 @@ function isBelow(pid, ancestor) {
   return false;
 }
 
-async function once(drops) {
+/** Opens the trace; gives the server, the page, and how long it took. */
+async function open(drops, onStart = () => {}) {
   const server = await chromium.launchServer(LAUNCH);
   const browser = await chromium.connect(server.wsEndpoint());
   const view = await (await browser.newContext({ viewport: SIZE })).newPage();
-  let peak = 0;
-  const watching = setInterval(() => (peak = Math.max(peak, privateMemory(server.process().pid))), 20);
-  const result = {};
+  onStart(server.process().pid);
+  let ready;
   if (drops) {
     await view.goto(`file://${empty}`);
     const input = view.locator("input[type=file]");
@@ -75,18 +75,35 @@ async function once(drops) {
     await view.evaluate(() => document.querySelector("input[type=file]").addEventListener("change", () => (window.told = performance.now()), true));
     await input.setInputFiles(container);
     await view.waitForFunction(() => "__pyebpf" in window, null, { timeout: 60_000 });
-    result.ready = await view.evaluate(() => window.__pyebpf.readyAt - window.told);
+    ready = await view.evaluate(() => window.__pyebpf.readyAt - window.told);
   } else {
     await view.goto(`file://${page}`, { waitUntil: "commit" });
     await view.waitForFunction(() => "__pyebpf" in window, null, { timeout: 60_000 });
     // From the start of the navigation to the first picture.
-    result.ready = await view.evaluate(() => window.__pyebpf.readyAt);
+    ready = await view.evaluate(() => window.__pyebpf.readyAt);
   }
+  const close = () => browser.close().then(() => server.close());
+  return { server, view, ready, close };
+}
+
+/** The most memory while it opens: by itself, since looking at it takes the page's time. */
+async function peakOf(drops) {
+  let peak = 0;
+  let watching;
+  const { close } = await open(drops, (pid) => {
+    watching = setInterval(() => (peak = Math.max(peak, privateMemory(pid))), 20);
+  });
   clearInterval(watching);
+  await close();
+  return peak;
+}
+
+async function once(drops) {
+  const { server, view, ready, close } = await open(drops);
+  const result = { ready };
   result.processor = processorTime(server.process().pid);
   result.rows = await view.evaluate(() => window.__pyebpf.rowCount);
   result.threads = await view.evaluate(() => window.__pyebpf.threads.length);
-  result.peak = peak;
   await view.waitForTimeout(1500);
   result.memory = privateMemory(server.process().pid);
 
@@ -132,20 +149,23 @@ async function once(drops) {
     await run("pan, an hour", (part) => [part * end * 0.8, part * end * 0.8 + end / 9]);
     return rates;
   });
-  await browser.close();
-  await server.close();
+  await close();
   return result;
 }
 
 console.log(`${cpus().length} CPUs, load average ${loadavg()[0].toFixed(1)}`);
 for (const [name, drops] of [["the page", false], ["the container, dropped", true]]) {
   const results = [];
-  for (let turn = 0; turn < TIMES; turn++) results.push(await once(drops));
+  const peaks = [];
+  for (let turn = 0; turn < TIMES; turn++) {
+    results.push(await once(drops));
+    peaks.push(await peakOf(drops));
+  }
   const all = (key) => results.map((result) => result[key]);
   console.log(`${name}: ${results[0].rows} rows, ${results[0].threads} threads, file ${(statSync(drops ? container : page).size / 1e6).toFixed(1)} MB`);
   console.log(`  ready                    ${spread(all("ready"))} ms`);
   console.log(`  CPU time until then      ${spread(all("processor"))} ms, of all threads of the page`);
-  console.log(`  memory, at rest          ${spread(all("memory"))} MB; the most while loading ${spread(all("peak"))} MB`);
+  console.log(`  memory, at rest          ${spread(all("memory"))} MB; the most while loading ${spread(peaks)} MB`);
   const clicks = results.flatMap(({ clicks }) => clicks);
   console.log(`  a click, until painted   ${spread(clicks)} ms`);
   for (const rate of Object.keys(results[0].rates)) {

@@ -201,10 +201,10 @@ function expose(session: Session, timeline: Timeline): void {
 
 function start(): void {
   const page = new Page();
-  const payload = document.getElementById("trace");
+  const payload = document.getElementById("trace") as HTMLTemplateElement | null;
   fill(byId("bar"), h("h1", {}, "pyebpf"));
   if (!payload) return showWelcome(() => page.choose(false));
-  const base64 = payload.textContent ?? "";
+  const base64 = payload.content.textContent ?? "";
   payload.remove();
   void page.open({ base64 }, false, "Opening the trace");
 }

@@ -1,9 +1,10 @@
 //! A page that shows a trace by itself: the viewer, with the trace in it as a
 //! container. It refuses to know how the viewer shows it.
 //!
-//! The container stands in a `<script>` of a type that no browser runs, as
-//! base64: no byte of a trace can be anything but data to the page. The page's
-//! content-security policy names its own script and style by their hashes.
+//! The container stands in a `<template>`, which no browser shows or runs, as
+//! base64: no byte of a trace can be anything but data to the page. Chromium reads
+//! text there in half the time that it takes for a `<script>` of another type. The
+//! page's content-security policy names its own script and style by their hashes.
 
 use std::io::Write;
 
@@ -18,8 +19,8 @@ pub const VIEWER: &str = include_str!("../../../viewer/dist/viewer.html");
 /// Where the trace goes.
 const PLACE: &str = "<!--trace-->";
 /// What stands before the trace. The viewer looks for it when a page is dropped.
-const BEFORE: &str = "<script type=\"application/octet-stream\" id=\"trace\">";
-const AFTER: &str = "</script>";
+const BEFORE: &str = "<template id=\"trace\">";
+const AFTER: &str = "</template>";
 
 /// A sink for `.html`.
 pub struct HtmlSink<'a, W: Write> {

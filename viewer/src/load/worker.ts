@@ -40,6 +40,7 @@ function buffersOf(trace: Trace): Transferable[] {
   };
   add(trace.frames);
   add(trace.stacks);
+  add(trace.whole ?? {});
   for (const track of trace.tracks) {
     add(track);
     track.levels.forEach(add);

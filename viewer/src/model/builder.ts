@@ -16,6 +16,7 @@ import {
 } from "./limits.ts";
 import { State } from "./state.ts";
 import type { ProcessInfo, Torn, Trace, TraceInfo, Track } from "./trace.ts";
+import { noWeights, type Weights } from "./weights.ts";
 
 interface OpenTrack {
   process: number;
@@ -155,6 +156,7 @@ export class TraceBuilder {
     for (const { start, rows } of this.tracks) if (rows > 0) end = Math.max(end, start[rows - 1]);
     const depth = this.depth.take();
     const tracks: Track[] = [];
+    const whole = noWeights(depth.length, this.tracks.length);
     this.tracks.forEach((open, number) => {
       const track: Track = {
         process: open.process,
@@ -172,9 +174,10 @@ export class TraceBuilder {
       };
       // What was made larger than needed is given back at once.
       grow(open, 0);
-      measure(track, depth);
+      measure(track, depth, whole);
       track.levels = levelsOf(track);
-      if (track.busy > 0 || track.stack.some((stack) => stack > 0)) tracks.push(track);
+      // Without a single stack there is nothing to show.
+      if (track.deepest > 0) tracks.push(track);
       report?.(number / this.tracks.length);
     });
     return {
@@ -195,6 +198,7 @@ export class TraceBuilder {
       torn,
       counts: this.counts,
       rows: this.rows,
+      whole: { ...whole, ofTrack: Float64Array.from(tracks, (track) => track.busy) },
     };
   }
 }
@@ -211,13 +215,25 @@ function grow(open: OpenTrack, capacity: number): void {
   open.state.set(state.subarray(0, rows));
 }
 
-function measure(track: Track, depth: Uint16Array): void {
-  const { start, stack, state } = track;
-  for (let row = 0; row < start.length; row++) {
-    if (stack[row] === 0) continue;
-    const lasted = (row + 1 < start.length ? start[row + 1] : track.end) - start[row];
-    track.busy += lasted;
-    if (state[row] === State.running) track.running += lasted;
-    if (depth[stack[row]] > track.deepest) track.deepest = depth[stack[row]];
+/** What is known of a track as a whole; adds it to the sums of all. */
+function measure(track: Track, depth: Uint16Array, whole: Weights): void {
+  const { start, stack, state, end } = track;
+  const { ofStack, ofState } = whole;
+  const rows = start.length;
+  let { busy, running, deepest } = track;
+  for (let row = 0, begin = start[0]; row < rows; row++) {
+    const next = row + 1 < rows ? start[row + 1] : end;
+    const at = stack[row];
+    if (at !== 0) {
+      const lasted = next - begin;
+      busy += lasted;
+      ofStack[at] += lasted;
+      ofState[state[row]] += lasted;
+      if (state[row] === State.running) running += lasted;
+      if (depth[at] > deepest) deepest = depth[at];
+    }
+    begin = next;
   }
+  whole.total += busy;
+  Object.assign(track, { busy, running, deepest });
 }

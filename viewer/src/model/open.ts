@@ -67,9 +67,9 @@ async function openTimeline(file: Blob, report: Report): Promise<Trace> {
 async function openPage(file: Blob, report: Report): Promise<Trace> {
   if (file.size > LARGEST_TEXT) throw new TraceError("the page is too large to be read: open it by itself");
   const page = await file.text();
-  const mark = '<script type="application/octet-stream" id="trace">';
+  const mark = ' id="trace">';
   const from = page.lastIndexOf(mark);
-  const to = page.indexOf("</script>", from);
+  const to = page.indexOf("<", from);
   if (from < 0 || to < 0) throw new TraceError("not a trace: this page has none in it");
   return readContainer(fromBase64(page.slice(from + mark.length, to)), report);
 }

@@ -1,6 +1,8 @@
 // A whole trace in memory, in typed arrays. It refuses to know the file it came
 // from and how it is drawn.
 
+import type { Weights } from "./weights.ts";
+
 /** How a trace was taken. Empty or 0 where it is not known. */
 export interface TraceInfo {
   hz: number;
@@ -91,6 +93,8 @@ export interface Trace {
   counts: Record<string, number>;
   /** Rows in all. */
   rows: number;
+  /** The sums over all of it, where they are known. */
+  whole?: Weights;
 }
 
 /** Where a row of a track ends, in ticks. */

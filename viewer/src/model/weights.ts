@@ -14,6 +14,16 @@ export interface Weights {
   total: number;
 }
 
+/** Sums of nothing, for so many stacks and tracks. */
+export function noWeights(stacks: number, tracks: number): Weights {
+  return {
+    ofStack: new Float64Array(stacks),
+    ofTrack: new Float64Array(tracks),
+    ofState: new Float64Array(STATES),
+    total: 0,
+  };
+}
+
 /** Adds up the window `from` to `to` of these tracks, in ticks. */
 export function weigh(
   trace: Trace,
@@ -22,10 +32,8 @@ export function weigh(
   to: number,
   states: number,
 ): Weights {
-  const ofStack = new Float64Array(trace.stacks.parent.length);
-  const ofTrack = new Float64Array(trace.tracks.length);
-  const ofState = new Float64Array(STATES);
-  let total = 0;
+  const weights = noWeights(trace.stacks.parent.length, trace.tracks.length);
+  const { ofStack, ofTrack, ofState } = weights;
   for (const number of tracks) {
     const track = trace.tracks[number];
     const { start, stack, state } = track;
@@ -41,7 +49,7 @@ export function weigh(
       sum += lasted;
     }
     ofTrack[number] = sum;
-    total += sum;
+    weights.total += sum;
   }
-  return { ofStack, ofTrack, ofState, total };
+  return weights;
 }

@@ -86,6 +86,7 @@ export class TrackPainter {
     const { image, stride, inks, hatch } = this;
     const scale = place.height / Math.max(deepest, 1);
     const bottom = place.top + place.height;
+    const dark = hatch / 3;
     const selecting = shares.common.length > 0;
     const pinning = shares.pinned.length > 0;
     for (let x = 0; x < columns.width; x++) {
@@ -102,12 +103,18 @@ export class TrackPainter {
       const red = bottom - Math.round(shared * scale);
       const also = pinning ? Math.min(shares.pinned[stack], depth) : 0;
       const green = also > shared ? bottom - Math.round(also * scale) : red;
-      for (let y = top; y < green; y++) image[y * stride + x] = rest;
-      for (let y = Math.max(top, green); y < red; y++) {
-        image[y * stride + x] = (x - y) % hatch < hatch / 3 ? inks.pinnedHatch : inks.pinned;
+      let at = top * stride + x;
+      for (let left = green - top; left > 0; left--, at += stride) image[at] = rest;
+      // Stripes either way: a step down is a step along.
+      let phase = (((x - green) % hatch) + hatch) % hatch;
+      for (let left = red - Math.max(top, green); left > 0; left--, at += stride) {
+        image[at] = phase < dark ? inks.pinnedHatch : inks.pinned;
+        phase = phase === 0 ? hatch - 1 : phase - 1;
       }
-      for (let y = red; y < bottom; y++) {
-        image[y * stride + x] = (x + y) % hatch < hatch / 3 ? hatched : plain;
+      phase = (x + red) % hatch;
+      for (let left = bottom - red; left > 0; left--, at += stride) {
+        image[at] = phase < dark ? hatched : plain;
+        if (++phase === hatch) phase = 0;
       }
       if (extremes && selecting && extremes.common[x] > shared) {
         const y = bottom - Math.round(extremes.common[x] * scale);

@@ -23,10 +23,13 @@ interface Density {
 export class Overview {
   private canvas = byId<HTMLCanvasElement>("overview");
   private density: Density | null = null;
+  /** The strip without what moves. */
+  private strip: HTMLCanvasElement | null = null;
   private abort = new AbortController();
   private timer = 0;
 
   constructor(private session: Session) {
+    session.on(["look"], () => (this.strip = null));
     session.on(["view", "look"], () => this.paint());
     session.on(["tree", "selection", "search"], () => this.soon());
     session.on(["layout"], () => this.soon());
@@ -83,11 +86,27 @@ export class Overview {
   }
 
   private paint(): void {
-    const { context, width, height } = prepare(this.canvas);
+    const { context, width, height, ratio } = prepare(this.canvas);
     const wide = Math.max(1, Math.floor(width));
-    if (!this.density || this.density.running.length !== wide) this.density = this.measure(wide);
-    const { session, density } = this;
+    if (!this.density || this.density.running.length !== wide) {
+      this.density = this.measure(wide);
+      this.strip = null;
+    }
+    this.strip ??= this.draw(this.density, width, height, ratio);
+    context.drawImage(this.strip, 0, 0, width, height);
+    this.frame(context, width, height);
+    this.describe();
+  }
+
+  /** It has thousands of rectangles, and moving what is visible changes none. */
+  private draw(density: Density, width: number, height: number, ratio: number): HTMLCanvasElement {
+    const strip = document.createElement("canvas");
+    strip.width = this.canvas.width;
+    strip.height = this.canvas.height;
+    const context = strip.getContext("2d")!;
+    context.scale(ratio, ratio);
     const { palette } = look;
+    const wide = density.running.length;
     rectangle(context, palette.background, 0, 0, width, height);
     const tall = height - 13;
     const bottom = height - 9;
@@ -99,7 +118,7 @@ export class Overview {
       rectangle(context, palette.rest, x, bottom - ran, 1, ran);
     }
     // A lane of its own: how deep the deepest common base is.
-    if (session.selection) {
+    if (this.session.selection) {
       for (let x = 0; x < wide; x++) {
         if (density.shared[x] === 0) continue;
         rectangle(context, mix(palette.background, palette.common, 0.15 + 0.85 * density.shared[x]), x, height - 8, 1, 7);
@@ -108,8 +127,7 @@ export class Overview {
     }
     context.fillStyle = palette.hit;
     density.hits.forEach((hit, x) => hit === 1 && context.fillRect(x, 0, 1, 5));
-    this.frame(context, width, height);
-    this.describe();
+    return strip;
   }
 
   private frame(context: CanvasRenderingContext2D, width: number, height: number): void {

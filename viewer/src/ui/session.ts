@@ -280,9 +280,12 @@ export class Session {
   }
 
   get weights(): Weights {
+    if (this.weighed) return this.weighed;
     const { from, to } = this.window;
-    this.weighed ??= weigh(this.trace, this.countedTracks(), from, to, this.settings.states);
-    return this.weighed;
+    const tracks = this.countedTracks();
+    const { trace, settings } = this;
+    const isWhole = from === 0 && to === trace.end && tracks.length === trace.tracks.length && settings.states === ALL_STATES;
+    return (this.weighed = (isWhole && trace.whole) || weigh(trace, tracks, from, to, settings.states));
   }
 
   /** The window by function. */

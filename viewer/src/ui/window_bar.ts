@@ -13,22 +13,36 @@ const SVG = "http://www.w3.org/2000/svg";
 
 export class WindowBar {
   private bar = byId("window");
+  private hasRange = false;
 
   constructor(private session: Session) {
-    session.on(["window", "view", "tree", "look", "selection"], () => this.render());
+    session.on(["view"], () => this.follow());
+    session.on(["window", "tree", "look", "selection"], () => this.render());
     this.render();
+  }
+
+  /** While the picture moves, a new text is enough. */
+  private follow(): void {
+    const what = this.bar.querySelector(".what");
+    if (!what || (this.session.range !== null) !== this.hasRange) this.render();
+    else what.textContent = this.text();
+  }
+
+  private text(): string {
+    const { session } = this;
+    const { from, to } = session.window;
+    const what = session.range ? "Range" : "Visible";
+    const tracks = session.countedTracks().length;
+    return `${what}: ${session.clock(from)} – ${session.clock(to)} · ${duration(session.us(to - from))} · ${tracks} ${tracks === 1 ? "thread" : "threads"}`;
   }
 
   private render(): void {
     const { session } = this;
     const { from, to } = session.window;
-    const length = session.us(to - from);
-    const what = session.range ? "Range" : "Visible";
-    const tracks = session.countedTracks().length;
-    const text = `${what}: ${session.clock(from)} – ${session.clock(to)} · ${duration(length)} · ${tracks} ${tracks === 1 ? "thread" : "threads"}`;
+    this.hasRange = session.range !== null;
     fill(
       this.bar,
-      h("span", { class: "what" }, text),
+      h("span", { class: "what" }, this.text()),
       session.range && h("button", { class: "chip", title: "Back to all that is visible (Esc)", onclick: () => session.setRange(null) }, "× range"),
       session.range && h("button", { class: "chip", title: "Zoom to the range (Enter in the timeline with a range, or z)", onclick: () => session.setView(from, to) }, "Zoom to it"),
       ...this.states(),
