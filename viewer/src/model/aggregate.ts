@@ -1,6 +1,7 @@
 // Trees and tables of where the time of a window went. It refuses to know
 // pixels.
 
+import { pathOf } from "./trace.ts";
 import { type FrameClasses, LIBRARY, NO_NODE, type Tree, TreeGrower } from "./tree.ts";
 
 /** A tree with times: `total` is a node's own time and that of all below it. */
@@ -149,9 +150,7 @@ export function flameBoxes(
   const boxes: FlameBox[] = [];
   const whole = of.total[root];
   if (whole <= 0) return boxes;
-  const ancestors: number[] = [];
-  for (let at = root; at > 0; at = of.parent[at]) ancestors.push(at);
-  ancestors.reverse();
+  const ancestors = pathOf(of.parent, root);
   ancestors.forEach((node, level) => boxes.push({ node, level, left: 0, width: 1 }));
   if (root === 0) boxes.push({ node: 0, level: 0, left: 0, width: 1 });
   const below = Math.max(ancestors.length, 1);

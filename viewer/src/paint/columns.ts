@@ -121,3 +121,30 @@ class Sampler {
     out.fill[column] = Math.min(1, out.fill[column] + busy / this.perColumn);
   }
 }
+
+/** Threads whose columns are kept. */
+const KEPT = 100;
+
+/** Columns of several threads, sampled again only where something else is asked for. */
+export class SampledTracks {
+  private known = new Map<Track, { question: string; columns: Columns }>();
+
+  /** As [`sampleColumns`], without the rows whose state is not in the set `states`. */
+  of(track: Track, from: number, perColumn: number, width: number, states = -1): Columns {
+    const { known } = this;
+    const question = `${from},${perColumn},${states}`;
+    let found = known.get(track);
+    if (!found || found.columns.width !== width) {
+      if (known.size > KEPT) known.clear();
+      found = { question: "", columns: makeColumns(width) };
+      known.set(track, found);
+    }
+    const { columns } = found;
+    if (found.question === question) return columns;
+    found.question = question;
+    sampleColumns(track, from, perColumn, columns);
+    const { state, stack } = columns;
+    for (let x = 0; x < width; x++) if (((states >>> state[x]) & 1) === 0) stack[x] = 0;
+    return columns;
+  }
+}

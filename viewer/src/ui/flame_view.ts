@@ -32,6 +32,8 @@ export class FlameView {
   private boxes: FlameBox[] = [];
   private levels = 1;
   private root = 0;
+  /** The root that the boxes are of. */
+  private laidOut = -1;
   private tree: WeightedTree | null = null;
   private options: FlameOptions = { order: "heavy", upwards: false, label: "" };
   private placed = false;
@@ -61,12 +63,14 @@ export class FlameView {
     if (this.root >= tree.parent.length || tree.total[this.root] <= 0) this.root = 0;
     // A tree that was made anew has other numbers.
     if (this.tree !== tree && this.tree?.parent !== tree.parent) this.root = 0;
-    const turned = this.options.upwards !== options.upwards || this.tree === null;
+    const { upwards, order } = this.options;
+    const turned = upwards !== options.upwards || this.tree === null;
+    const isPlaced = this.tree === tree && order === options.order && this.laidOut === this.root;
     this.tree = tree;
     this.options = options;
     this.focused = this.hovered = -1;
     this.canvas.setAttribute("aria-label", options.label);
-    this.layOut();
+    if (!isPlaced) this.layOut();
     if (turned) this.placed = false;
     this.paint();
     this.say(-1);
@@ -87,6 +91,7 @@ export class FlameView {
       options.order === "heavy"
         ? (a: number, b: number) => tree.total[b] - tree.total[a]
         : (a: number, b: number) => (names(a) < names(b) ? -1 : names(a) > names(b) ? 1 : a - b);
+    this.laidOut = this.root;
     this.boxes = flameBoxes(tree, this.root, 0.0005, compare);
     this.levels = this.boxes.reduce((most, box) => Math.max(most, box.level + 1), 1);
     this.canvas.style.height = `${Math.max(this.levels * LINE + 2, 40)}px`;

@@ -56,7 +56,7 @@ export class Labels {
     const { session } = this;
     const { trace, collapsed } = session;
     const process = trace.processes[row.number];
-    const tracks = trace.tracks.map((_, number) => number).filter((number) => trace.tracks[number].process === row.number);
+    const tracks = session.tracksOf(row.number);
     const open = !collapsed.has(row.number);
     const name = session.symbols.process(row.number);
     const toggle = () => this.toggleProcess(row.number);

@@ -1,7 +1,7 @@
 // The strip over everything: how busy all threads were, where the hits and the
 // common base are, and what is visible below. It refuses to know single rows.
 
-import { makeColumns, sampleColumns } from "../paint/columns.ts";
+import { SampledTracks } from "../paint/columns.ts";
 import { State } from "../model/state.ts";
 import { hatchRect } from "../paint/flame_chart.ts";
 import { mix } from "../paint/palette.ts";
@@ -25,6 +25,7 @@ export class Overview {
   private density: Density | null = null;
   /** The strip without what moves. */
   private strip: HTMLCanvasElement | null = null;
+  private sampled = new SampledTracks();
   private abort = new AbortController();
   private timer = 0;
 
@@ -61,7 +62,6 @@ export class Overview {
   private measure(width: number): Density {
     const { session } = this;
     const { trace, hitStacks } = session;
-    const columns = makeColumns(width);
     const running = new Float32Array(width);
     const waiting = new Float32Array(width);
     const shared = new Float32Array(width);
@@ -69,7 +69,7 @@ export class Overview {
     const tracks = session.countedTracks();
     const most = session.selection ? session.commonOf[session.selection.stack] : 0;
     for (const number of tracks) {
-      sampleColumns(trace.tracks[number], 0, trace.end / width, columns);
+      const columns = this.sampled.of(trace.tracks[number], 0, trace.end / width, width);
       const { common } = session.shares(number);
       for (let x = 0; x < width; x++) {
         const stack = columns.stack[x];
@@ -119,10 +119,12 @@ export class Overview {
     }
     // A lane of its own: how deep the deepest common base is.
     if (this.session.selection) {
-      for (let x = 0; x < wide; x++) {
-        if (density.shared[x] === 0) continue;
-        rectangle(context, mix(palette.background, palette.common, 0.15 + 0.85 * density.shared[x]), x, height - 8, 1, 7);
-      }
+      context.fillStyle = palette.common;
+      density.shared.forEach((part, x) => {
+        context.globalAlpha = part && 0.15 + 0.85 * part;
+        context.fillRect(x, height - 8, 1, 7);
+      });
+      context.globalAlpha = 1;
       hatchRect(context, mix(palette.common, palette.background, 0.6), 0, height - 8, width, 7);
     }
     context.fillStyle = palette.hit;

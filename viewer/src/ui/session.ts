@@ -266,9 +266,15 @@ export class Session {
   /** The tracks that count: those checked, within the scope. */
   countedTracks(): number[] {
     const { selection, settings, trace } = this;
-    const numbers = trace.tracks.map((_, number) => number).filter((number) => !this.unchecked.has(number));
+    const numbers = [...trace.tracks.keys()].filter((number) => !this.unchecked.has(number));
     if (!selection || settings.scope === "all") return numbers;
     return numbers.filter((number) => this.inScope(number));
+  }
+
+  /** The tracks of a process. */
+  tracksOf(process: number): number[] {
+    const { tracks } = this.trace;
+    return [...tracks.keys()].filter((number) => tracks[number].process === process);
   }
 
   /** Whether the selection lights up there. */
@@ -345,19 +351,18 @@ export class Session {
   select(track: number, row: number): void {
     const { stack } = this.trace.tracks[track];
     if (row < 0 || row >= stack.length) return;
-    this.selection = { track, row, stack: stack[row] };
-    this.threshold = 0;
-    this.frame = -1;
-    this.recolour();
-    this.changed("selection");
-    if (this.settings.scope !== "all") this.forgetWindow();
+    this.setSelection({ track, row, stack: stack[row] });
   }
 
   deselect(): void {
-    this.selection = null;
     this.pinned = 0;
-    this.frame = -1;
+    this.setSelection(null);
+  }
+
+  private setSelection(selection: Selection | null): void {
+    this.selection = selection;
     this.threshold = 0;
+    this.frame = -1;
     this.recolour();
     this.changed("selection");
     if (this.settings.scope !== "all") this.forgetWindow();

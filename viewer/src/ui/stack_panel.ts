@@ -15,12 +15,15 @@ const MOST = 400;
 
 export class StackPanel {
   private panel = byId("stack");
+  private scrolled = 0;
 
   constructor(
     private session: Session,
     private act: (action: Action) => void,
   ) {
     session.on(["selection", "tree", "window", "frame"], () => this.render());
+    // To ask for it in between would lay out the page once more.
+    this.panel.onscroll = () => (this.scrolled = this.panel.scrollTop);
     this.panel.onmouseleave = () => session.setThreshold(0);
     this.render();
   }
@@ -39,9 +42,9 @@ export class StackPanel {
     const cut = path.length - 2 * MOST;
     if (cut > 0) items.splice(MOST, cut, h("li", {}, `… ${cut} more frames`));
     const list = h("ol", { "aria-label": "Frames, outermost first" }, ...items);
-    const scrolled = panel.scrollTop;
+    const { scrolled } = this;
     fill(panel, this.head(path.length), path.length === 0 ? h("div", { class: "empty" }, "No frame of this stack is left by the filters. Undo with Ctrl-Z.") : list);
-    panel.scrollTop = scrolled;
+    if (scrolled > 0) panel.scrollTop = scrolled;
     if (focused) panel.querySelector<HTMLElement>(`[data-level="${focused}"]`)?.focus({ preventScroll: true });
   }
 

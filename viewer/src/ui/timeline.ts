@@ -1,7 +1,7 @@
 // The picture of all threads, and what the pointer does there. It refuses to
 // know panels: it changes the session, and draws it.
 
-import { sampleColumns, makeColumns, type Columns } from "../paint/columns.ts";
+import { sampleColumns, makeColumns, SampledTracks, type Columns } from "../paint/columns.ts";
 import { inksOf, TrackPainter, type Extremes, type Inks } from "../paint/track_painter.ts";
 import { FlameChart } from "../paint/flame_chart.ts";
 import { STATE_NAMES } from "../model/state.ts";
@@ -26,7 +26,7 @@ export class Timeline {
   private scanner: ExtremeScanner;
   private image: ImageData | null = null;
   private pixels = new Uint32Array(0);
-  private columns: Columns = makeColumns(1);
+  private sampled = new SampledTracks();
   private abort = new AbortController();
   private width = 1;
   private height = 1;
@@ -74,7 +74,7 @@ export class Timeline {
 
   private refresh(): void {
     this.paint();
-    this.scanner.start(this.visibleRows(), this.columns.width);
+    this.scanner.start(this.visibleRows(), this.canvas.width);
   }
 
   private visibleRows(): LayoutRow[] {
@@ -92,7 +92,6 @@ export class Timeline {
     if (!this.image || this.image.width !== stride || this.image.height !== this.canvas.height) {
       this.image = context.createImageData(stride, this.canvas.height);
       this.pixels = new Uint32Array(this.image.data.buffer);
-      this.columns = makeColumns(stride);
     }
     this.pixels.fill(this.inks.background);
     const { from, to } = session.view;
@@ -110,58 +109,51 @@ export class Timeline {
         opened.push(row);
         continue;
       }
-      this.sample(row.number, from, perColumn);
-      this.clipped(row, scrolled, (place) => {
-        const extremes = this.scanner.of(row.number, stride);
-        painter.paint(this.columns, place, session.deepest(row.number), session.shares(row.number), extremes);
-      });
+      this.clipped(row, scrolled, this.sample(row.number, from, perColumn), painter);
     }
     context.putImageData(this.image, 0, 0);
     for (const row of opened) this.flame(context, row, from, perColumn, scrolled);
     this.overlay(context, rows, scrolled);
   }
 
-  private sample(track: number, from: number, perColumn: number): void {
-    sampleColumns(this.session.trace.tracks[track], from, perColumn, this.columns);
-    const { states } = this.session.settings;
-    const { state, stack } = this.columns;
-    for (let x = 0; x < stack.length; x++) if (((states >>> state[x]) & 1) === 0) stack[x] = 0;
+  private sample(track: number, from: number, perColumn: number): Columns {
+    const { trace, settings } = this.session;
+    return this.sampled.of(trace.tracks[track], from, perColumn, this.canvas.width, settings.states);
   }
 
   /** Paints a row that may lie partly outside, by way of an image of its own where it does. */
-  private clipped(row: LayoutRow, scrolled: number, paint: (place: { top: number; height: number; lane: number }) => void): void {
-    const { ratio } = this;
-    const lane = Math.round(laneHeight(this.session) * ratio);
+  private clipped(row: LayoutRow, scrolled: number, columns: Columns, painter: TrackPainter): void {
+    const { ratio, session } = this;
+    const lane = Math.round(laneHeight(session) * ratio);
     const top = Math.round((row.top - scrolled + TRACK_GAP) * ratio);
     const height = Math.round((row.height - 2 * TRACK_GAP) * ratio) - lane;
     const bottom = this.canvas.height;
-    if (top >= 0 && top + height + lane <= bottom) return paint({ top, height, lane });
-    const { pixels } = this;
     const stride = this.canvas.width;
-    const whole = new Uint32Array(stride * (height + lane)).fill(this.inks.background);
-    const painter = new TrackPainter(whole, stride, this.inks, Math.round(5 * ratio));
     const extremes: Extremes | null = this.scanner.of(row.number, stride);
-    const shares = this.session.shares(row.number);
-    painter.paint(this.columns, { top: 0, height, lane }, this.session.deepest(row.number), shares, extremes);
+    const paint = (by: TrackPainter, top: number) =>
+      by.paint(columns, { top, height, lane }, session.deepest(row.number), session.shares(row.number), extremes);
+    if (top >= 0 && top + height + lane <= bottom) return paint(painter, top);
+    const whole = new Uint32Array(stride * (height + lane)).fill(this.inks.background);
+    paint(new TrackPainter(whole, stride, this.inks, Math.round(5 * ratio)), 0);
     const first = Math.max(0, -top);
     const last = Math.min(height + lane, bottom - top);
-    if (last > first) pixels.set(whole.subarray(first * stride, last * stride), (top + first) * stride);
+    if (last > first) this.pixels.set(whole.subarray(first * stride, last * stride), (top + first) * stride);
   }
 
   /** A collapsed process: how many of its threads had a stack. */
   private density(row: LayoutRow, from: number, perColumn: number, scrolled: number): void {
     const { session, ratio, pixels } = this;
     const stride = this.canvas.width;
-    const tracks = session.trace.tracks.map((_, number) => number).filter((number) => session.trace.tracks[number].process === row.number);
+    const tracks = session.tracksOf(row.number);
     const sum = new Float32Array(stride);
     const shared = new Float32Array(stride);
     for (const track of tracks) {
-      this.sample(track, from, perColumn);
+      const { stack, fill } = this.sample(track, from, perColumn);
       const { common } = session.shares(track);
       for (let x = 0; x < stride; x++) {
-        if (this.columns.stack[x] === 0) continue;
-        sum[x] += this.columns.fill[x];
-        shared[x] = Math.max(shared[x], common.length > 0 ? common[this.columns.stack[x]] : 0);
+        if (stack[x] === 0) continue;
+        sum[x] += fill[x];
+        shared[x] = Math.max(shared[x], common.length > 0 ? common[stack[x]] : 0);
       }
     }
     const most = session.selection ? session.commonOf[session.selection.stack] : 0;
@@ -180,14 +172,14 @@ export class Timeline {
 
   private flame(context: CanvasRenderingContext2D, row: LayoutRow, from: number, perColumn: number, scrolled: number): void {
     const { session } = this;
-    this.sample(row.number, from, perColumn);
+    const columns = this.sample(row.number, from, perColumn);
     const chart = new FlameChart(context, look.palette, this.ratio);
     const lane = laneHeight(session);
     const top = row.top - scrolled + TRACK_GAP;
     const height = row.height - 2 * TRACK_GAP - lane;
-    chart.paint(this.columns, { top, height }, session, row.number);
+    chart.paint(columns, { top, height }, session, row.number);
     if (lane === 0) return;
-    const { columns, ratio } = this;
+    const { ratio } = this;
     for (let x = 0; x < columns.width; ) {
       let end = x + 1;
       while (end < columns.width && columns.state[end] === columns.state[x] && (columns.stack[end] === 0) === (columns.stack[x] === 0)) end++;

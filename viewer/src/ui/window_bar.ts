@@ -13,7 +13,6 @@ const SVG = "http://www.w3.org/2000/svg";
 
 export class WindowBar {
   private bar = byId("window");
-  private hasRange = false;
 
   constructor(private session: Session) {
     session.on(["view"], () => this.follow());
@@ -21,11 +20,9 @@ export class WindowBar {
     this.render();
   }
 
-  /** While the picture moves, a new text is enough. */
+  /** While the picture moves, a new text is enough: the rest follows when it rests. */
   private follow(): void {
-    const what = this.bar.querySelector(".what");
-    if (!what || (this.session.range !== null) !== this.hasRange) this.render();
-    else what.textContent = this.text();
+    this.bar.querySelector(".what")!.textContent = this.text();
   }
 
   private text(): string {
@@ -39,7 +36,6 @@ export class WindowBar {
   private render(): void {
     const { session } = this;
     const { from, to } = session.window;
-    this.hasRange = session.range !== null;
     fill(
       this.bar,
       h("span", { class: "what" }, this.text()),
