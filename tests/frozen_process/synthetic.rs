@@ -225,6 +225,23 @@ fn entry_frames_between_the_others_do_not_shorten_a_stack() {
 }
 
 #[test]
+fn an_evaluation_that_began_elsewhere_is_not_shown() {
+    let outer_cframe = CFRAME + 0x100;
+    // The frames are not on a data stack, as those of generators are not.
+    for (current_frame, stop) in [
+        (0, StopReason::Complete),
+        (FRAMES, StopReason::Unlinked),
+        (CODE, StopReason::Unlinked),
+    ] {
+        let mut process = Synthetic::new(12, &chain(12, 3));
+        let offset = process.row.layout.thread.cframe_current_frame;
+        process.set(CFRAME, offset + 8, outer_cframe);
+        process.set(outer_cframe, offset, current_frame);
+        assert_eq!(process.replay().stop, stop);
+    }
+}
+
+#[test]
 fn a_chain_of_entry_frames_alone_ends() {
     let replay = Synthetic::new(12, &[Made::Entry; 5000]).replay();
     assert_eq!(replay.shown, Err(StopReason::Truncated));

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use sampler_common::layout::ABSENT;
 use sampler_common::memory::{MemoryFault, UserMemory};
 use sampler_common::process::{ProcessConfig, ProcessKey};
+use sampler_common::stop::StopReason;
 use sampler_common::window::WINDOW_SIZE;
 use sampler_user::cpython::discovery::Discovery;
+use sampler_user::cpython::line_table::LineTableKind;
 use sampler_user::process::identity::threads;
 use sampler_user::process::memory::ProcessMemory;
 use tests::frozen::file::{FrozenProcess, FrozenRead, FrozenThread, directory};
@@ -67,14 +69,16 @@ fn freeze(interpreter: &Interpreter) -> FrozenProcess {
     let memory = Recorder::new(&process, &config);
     for thread in &threads {
         for config in routes(&config) {
-            let replay = replay(&memory, &config, runtime.line_table, thread.thread_pointer);
-            assert_eq!(
-                replay.shown,
-                Ok(thread.frames.clone()),
-                "{}",
-                frozen.version
-            );
+            let found = replay(&memory, &config, runtime.line_table, thread.thread_pointer);
+            assert_eq!(found.shown, Ok(thread.frames.clone()), "{}", frozen.version);
+            // What is read where no thread state is that of the thread.
+            let mut stranger = config;
+            stranger.layout.thread.thread_id = config.layout.thread.interp;
+            let pointer = thread.thread_pointer;
+            let none = replay(&memory, &stranger, runtime.line_table, pointer);
+            assert_eq!(none.shown, Err(StopReason::NoThreadState));
         }
+        note_base_frame(&memory, &config, runtime.line_table, thread);
     }
     let mut type_object = vec![0; WINDOW_SIZE];
     memory
@@ -83,6 +87,27 @@ fn freeze(interpreter: &Interpreter) -> FrozenProcess {
     frozen.threads = threads;
     frozen.reads = memory.into_reads();
     frozen
+}
+
+/// Reads the frame that ends the chain of a thread (3.15): a walk does not, unless
+/// it does not know it for that.
+fn note_base_frame(
+    memory: &Recorder<'_>,
+    config: &ProcessConfig,
+    line_table: LineTableKind,
+    thread: &FrozenThread,
+) {
+    let layout = &config.layout;
+    if layout.thread.base_frame == ABSENT {
+        return;
+    }
+    let found = replay(memory, config, line_table, thread.thread_pointer);
+    let place = found.thread_state + u64::from(layout.thread.base_frame);
+    let base_frame = memory.read_u64(place).expect("it has one");
+    let mut bytes = vec![0; layout.frame.read_size.into()];
+    memory
+        .read_bytes(base_frame, &mut bytes)
+        .expect("a whole process");
 }
 
 /// The configuration as it is, and with only one way left to find a thread.

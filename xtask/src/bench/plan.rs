@@ -142,13 +142,13 @@ impl Plan {
                 slow_busy: ms(6000),
             },
             pairs: PairPlan {
-                pairs: 40,
+                pairs: 32,
                 half: ms(400),
             },
             turns: Turns {
                 repetitions: 3,
-                warm_up: ms(250),
-                window: ms(500),
+                warm_up: ms(200),
+                window: ms(450),
                 looks: ms(10_000),
             },
             growth: GrowthPlan {
