@@ -89,10 +89,9 @@ fn a_target_may_become_another_program() {
     assert!(target.wait());
     let timeline = recording.finish().timeline().expect("it was busy before");
     let last = timeline.stacks().last().expect("it was sampled");
-    assert!(
-        last.frames.iter().any(|frame| frame.function == "before"),
-        "{last:?}"
-    );
+    // A tick may fall on the call that changes the program.
+    let is_last = |frame: &Frame| frame.function == "before" || frame.source.contains("execv");
+    assert!(last.frames.iter().any(is_last), "{last:?}");
     assert_eq!(timeline.count("unknown_frames"), 0);
 }
 
