@@ -143,7 +143,8 @@ pub struct FrameLayout {
 }
 
 /// What tells whether a frame is part of the chain yet: see
-/// [`crate::data_stack`]. All [`ABSENT`] where it is not asked (to 3.10, from 3.13).
+/// [`crate::data_stack`]. [`DataStackLayout::NONE`] where it is
+/// not asked (to 3.10, from 3.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct DataStackLayout {

@@ -101,7 +101,6 @@ fn a_code_object_at_the_same_place_of_the_table_is_another() {
     assert_eq!(case.cache.get(other), None);
     let replacing = CachedCode {
         unit_count: 3,
-        frame_size: 160,
         ..CACHED
     };
     case.cache.put(other, 8, replacing);

@@ -156,7 +156,7 @@ export class TraceBuilder {
     for (const { start, rows } of this.tracks) if (rows > 0) end = Math.max(end, start[rows - 1]);
     const depth = this.depth.take();
     const tracks: Track[] = [];
-    const whole = noWeights(depth.length, this.tracks.length);
+    const whole = noWeights(depth.length, 0);
     this.tracks.forEach((open, number) => {
       const track: Track = {
         process: open.process,

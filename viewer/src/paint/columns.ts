@@ -134,8 +134,14 @@ export class SampledTracks {
     const { known } = this;
     const question = `${from},${perColumn},${states}`;
     let found = known.get(track);
-    if (!found || found.columns.width !== width) {
-      if (known.size > KEPT) known.clear();
+    if (!found && known.size >= KEPT) {
+      // The memory of the one kept longest, rather than new memory for each.
+      const [[oldest, reused]] = known;
+      known.delete(oldest);
+      known.set(track, (found = reused));
+      found.question = "";
+    }
+    if (found?.columns.width !== width) {
       found = { question: "", columns: makeColumns(width) };
       known.set(track, found);
     }

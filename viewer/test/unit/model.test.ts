@@ -11,7 +11,7 @@ import { ALL_STATES, State } from "../../src/model/state.ts";
 import { pathOf, rowAt, rowEnd, type Trace } from "../../src/model/trace.ts";
 import { buildTree, classify, functionsNamed, isLibrary, NO_NODE, type Transform } from "../../src/model/tree.ts";
 import { weigh } from "../../src/model/weights.ts";
-import { makeColumns, sampleColumns } from "../../src/paint/columns.ts";
+import { makeColumns, sampleColumns, SampledTracks } from "../../src/paint/columns.ts";
 import { trace as fixture } from "../fixtures.ts";
 import { random } from "./random.ts";
 
@@ -116,6 +116,26 @@ test("the weights of a window are its rows, cut to it", () => {
     assert.equal(weights.ofStack.reduce((sum, time) => sum + time, 0), expected);
     const tree = buildTree(states, classify(states), "function", []);
     assert.equal(onNodes(tree, weights.ofStack).total[0], expected);
+  }
+});
+
+test("the sums over the whole that come with a trace are those of its rows", () => {
+  const all = states.tracks.map((_, number) => number);
+  assert.deepEqual(states.whole, weigh(states, all, 0, states.end, ALL_STATES));
+});
+
+test("columns that are kept are those of their own thread and question", () => {
+  const sampled = new SampledTracks();
+  const many = Array.from({ length: 250 }, (_, at) => ({ ...states.tracks[at % states.tracks.length] }));
+  for (const [from, width] of [[0, 40], [0, 40], [states.end / 3, 40], [0, 25]]) {
+    const perColumn = states.end / 60;
+    // Those at the end of the list are still kept, those at its beginning not.
+    for (const track of [...many, ...many.slice(-20)]) {
+      const expected = makeColumns(width);
+      sampleColumns(track, from, perColumn, expected);
+      const { stack, state, fill } = sampled.of(track, from, perColumn, width);
+      assert.deepEqual([stack, state, fill], [expected.stack, expected.state, expected.fill]);
+    }
   }
 });
 
