@@ -1,7 +1,7 @@
 //! What walks remember of the code objects that they have read: a small table
 //! that its walker has for itself. It refuses to trust an address: a code object
-//! is remembered only while the interpreter's own count says that no other can
-//! have taken its place.
+//! is not read again only while the interpreter's own count says that no other
+//! can have taken its place.
 //!
 //! From 3.12 there is such a count. Every new code object and some functions take
 //! a number from it (`init_code`, Objects/codeobject.c): the static
@@ -11,6 +11,10 @@
 //! runs now, at an address that one was read from at the same count, is that one.
 //! The count is read before the code object; what changes later only makes the
 //! next walk forget.
+//!
+//! Where there is no such count (to 3.11), every code object is read again, and only
+//! that user space knows its key is remembered: the table of all keys is too large
+//! for a processor's cache.
 
 use crate::fingerprint::mix;
 use crate::memory::UserMemory;
@@ -18,8 +22,10 @@ use crate::process::ProcessConfig;
 use crate::sample::CodeKey;
 use crate::window::Window;
 
-/// Code objects in a table; a power of two.
-pub const ENTRIES: usize = 512;
+/// Pairs of places in a table; a power of two. A code object may stand in either
+/// place of its pair. So of a stack of 128 different functions all are found again,
+/// of one of 512 some 19 of 20.
+pub const PAIRS: usize = 1024;
 
 /// What is remembered of one code object.
 #[derive(Clone, Copy)]
@@ -49,11 +55,13 @@ pub struct CachedCode {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct CodeCache {
-    /// The current walk's epoch; 0 when nothing may be remembered.
+    /// The current walk's epoch.
     epoch: u64,
+    /// 1 where a code object at a known address is the known one.
+    is_counted: u64,
     /// The count, where `co_version` must be below it; else 0.
     versions_below: u64,
-    entries: [Entry; ENTRIES],
+    pairs: [[Entry; 2]; PAIRS],
 }
 
 impl CodeCache {
@@ -61,25 +69,27 @@ impl CodeCache {
     pub const fn zeroed() -> Self {
         Self {
             epoch: 0,
+            is_counted: 0,
             versions_below: 0,
-            entries: [Entry {
+            pairs: [[Entry {
                 epoch: 0,
                 code: 0,
                 key: CodeKey::UNREAD,
                 unit_count: 0,
                 frame_size: 0,
-            }; ENTRIES],
+            }; 2]; PAIRS],
         }
     }
 
     /// Begins a walk of the thread whose state was copied to `state`: reads the
-    /// count of its interpreter. Without one, nothing is remembered.
+    /// count of its interpreter, if there is one.
     #[inline(always)]
     pub fn begin<M: UserMemory>(&mut self, memory: &M, config: &ProcessConfig, state: &Window) {
-        self.epoch = 0;
-        self.versions_below = 0;
         let place = &config.code_generation;
         let interpreter = state.u64_at(config.layout.thread.interp);
+        self.is_counted = 0;
+        self.versions_below = 0;
+        self.epoch = config.key.0 | 1;
         let address = if place.address != 0 {
             place.address
         } else if place.offset != 0 {
@@ -98,6 +108,7 @@ impl CodeCache {
         };
         // It overflows to 0 and stays there (3.12), or has not begun.
         if count != 0 {
+            self.is_counted = 1;
             self.epoch = mix(mix(config.key.0, interpreter), count) | 1;
         }
     }
@@ -105,14 +116,11 @@ impl CodeCache {
     /// The code object at `code`, if it has been read since the count last moved.
     #[inline(always)]
     pub fn get(&self, code: u64) -> Option<CachedCode> {
-        // Where nothing is remembered, the entry would be a cache miss for nothing.
-        if self.epoch == 0 {
+        // Where nothing is counted, the entry would be a cache miss for nothing.
+        if self.is_counted == 0 {
             return None;
         }
-        let entry = &self.entries[place_of(code)];
-        if entry.code != code || entry.epoch != self.epoch {
-            return None;
-        }
+        let entry = self.find(code)?;
         Some(CachedCode {
             key: entry.key,
             unit_count: entry.unit_count,
@@ -120,29 +128,54 @@ impl CodeCache {
         })
     }
 
+    /// Whether the code object at `code` had this key, which user space knows, when it
+    /// was read before.
+    #[inline(always)]
+    pub fn is_known(&self, code: u64, key: CodeKey) -> bool {
+        self.is_counted == 0 && self.find(code).is_some_and(|entry| entry.key == key)
+    }
+
     /// Remembers the code object at `code`, whose `co_version` is `version`.
     #[inline(always)]
     pub fn put(&mut self, code: u64, version: u32, cached: CachedCode) {
         // Its number was taken from the count. If that does not hold, the place
         // of the count is not what it was taken for.
-        let is_counted =
+        let is_numbered =
             self.versions_below == 0 || version != 0 && u64::from(version) < self.versions_below;
-        if self.epoch != 0 && is_counted {
-            self.entries[place_of(code)] = Entry {
-                epoch: self.epoch,
-                code,
-                key: cached.key,
-                unit_count: cached.unit_count,
-                frame_size: cached.frame_size,
-            };
+        if !is_numbered {
+            return;
         }
+        let epoch = self.epoch;
+        // A place of this walk's epoch is in use, unless it is this code object's.
+        let is_taken = |entry: &Entry| entry.epoch == epoch && entry.code != code;
+        let [first, second] = &mut self.pairs[pair_of(code)];
+        let entry = if is_taken(first) && !is_taken(second) {
+            second
+        } else {
+            first
+        };
+        *entry = Entry {
+            epoch,
+            code,
+            key: cached.key,
+            unit_count: cached.unit_count,
+            frame_size: cached.frame_size,
+        };
+    }
+
+    /// The entry of this walk's epoch for `code`.
+    #[inline(always)]
+    fn find(&self, code: u64) -> Option<&Entry> {
+        let fits = |entry: &&Entry| entry.code == code && entry.epoch == self.epoch;
+        let [first, second] = &self.pairs[pair_of(code)];
+        Some(first).filter(fits).or(Some(second).filter(fits))
     }
 }
 
-/// Where a code object is kept, if it is.
+/// The number of the pair of places for a code object.
 #[inline(always)]
-fn place_of(code: u64) -> usize {
-    (mix(0, code) >> (u64::BITS - ENTRIES.trailing_zeros())) as usize % ENTRIES
+fn pair_of(code: u64) -> usize {
+    (mix(0, code) >> (u64::BITS - PAIRS.trailing_zeros())) as usize % PAIRS
 }
 
 #[cfg(test)]

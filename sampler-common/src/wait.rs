@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::memory::UserMemory;
-use crate::process::{GilPlace, ProcessConfig};
+use crate::process::{GilPlace, ProcessConfig, ProcessKey};
 use crate::window::Window;
 
 /// Which of the two ways a sample was taken.
@@ -84,6 +84,46 @@ pub fn gil_address<M: UserMemory>(memory: &M, config: &ProcessConfig, state: &Wi
         .unwrap_or(0)
 }
 
+/// How long a [`KnownGil`] is believed, in nanoseconds. The place of another
+/// interpreter may be one's that has ended.
+const BELIEVED: u64 = 1_000_000_000;
+
+/// Where the GIL of the interpreter was whose thread was looked at last.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct KnownGil {
+    process: ProcessKey,
+    interpreter: u64,
+    gil: u64,
+    /// When it was read.
+    time: u64,
+}
+
+impl KnownGil {
+    /// [`gil_address`] at `now`, in nanoseconds; without reading it again for every
+    /// thread of a pass.
+    #[inline(always)]
+    pub fn address<M: UserMemory>(
+        &mut self,
+        memory: &M,
+        config: &ProcessConfig,
+        state: &Window,
+        now: u64,
+    ) -> u64 {
+        let interpreter = state.u64_at(config.layout.thread.interp);
+        let is_same = self.process == config.key && self.interpreter == interpreter;
+        if !is_same || now.wrapping_sub(self.time) > BELIEVED || self.gil == 0 {
+            *self = Self {
+                process: config.key,
+                interpreter,
+                gil: gil_address(memory, config, state),
+                time: now,
+            };
+        }
+        self.gil
+    }
+}
+
 const _: () = assert!(size_of::<WaitFacts>() == 32);
 
 #[cfg(test)]
@@ -118,5 +158,40 @@ mod tests {
         assert_eq!(gil_address(&memory, &config, &state), 0x1234);
         config.gil.offset = 1 << 20;
         assert_eq!(gil_address(&memory, &config, &state), 0);
+    }
+
+    #[test]
+    fn a_gil_is_remembered_for_a_while_and_for_one_interpreter() {
+        let mut config = config();
+        config.gil = GilPlace {
+            offset: 16,
+            is_pointer: 1,
+        };
+        let interp = config.layout.thread.interp;
+        let mut memory = TestMemory::new(0x200);
+        memory.set(BASE, interp, BASE + 0x100);
+        memory.set(BASE + 0x40, interp, BASE + 0x180);
+        memory.set(BASE + 0x100, 16, 0x1234);
+        memory.set(BASE + 0x180, 16, 0x5678);
+        let mut known = KnownGil {
+            process: ProcessKey(0),
+            interpreter: 0,
+            gil: 0,
+            time: 0,
+        };
+        let mut at = |memory: &TestMemory, config: &ProcessConfig, state, now| {
+            let mut window = Window::zeroed();
+            let size = config.layout.thread.read_size;
+            window.load(memory, state, size).expect("it is there");
+            known.address(memory, config, &window, now)
+        };
+        assert_eq!(at(&memory, &config, BASE, 5), 0x1234);
+        memory.set(BASE + 0x100, 16, 0x4321);
+        assert_eq!(at(&memory, &config, BASE, 5 + BELIEVED), 0x1234);
+        assert_eq!(at(&memory, &config, BASE, 6 + BELIEVED), 0x4321);
+        assert_eq!(at(&memory, &config, BASE + 0x40, 6 + BELIEVED), 0x5678);
+        memory.set(BASE + 0x180, 16, 0x8765);
+        config.key.0 += 2;
+        assert_eq!(at(&memory, &config, BASE + 0x40, 6 + BELIEVED), 0x8765);
     }
 }

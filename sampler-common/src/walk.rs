@@ -406,6 +406,9 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
             },
             frame_size: frame_size(&layout.data_stack, window),
         };
+        if self.codes.cache.is_known(code, cached.key) {
+            return Ok((Content::Known, cached));
+        }
         if !self.codes.known.is_known(cached.key) {
             return Ok((Content::Unknown, cached));
         }

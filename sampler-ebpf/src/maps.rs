@@ -9,6 +9,7 @@
 use core::arch::asm;
 
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use sampler_common::account::KernelAccount;
@@ -21,6 +22,7 @@ use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::SampleRecord;
 use sampler_common::thread_state::Search;
+use sampler_common::wait::KnownGil;
 use sampler_common::walk::Walk;
 
 /// Bytes in the ring buffer above which user space is woken; below, it comes by
@@ -64,8 +66,10 @@ static DESCRIBING: PerCpuArray<Describing> = PerCpuArray::with_max_entries(1, 0)
 #[map(name = "STEPPING")]
 static STEPPING: PerCpuArray<Stepping> = PerCpuArray::with_max_entries(1, 0);
 
-#[map(name = "CODE_CACHE")]
-static CODE_CACHE: PerCpuArray<CodeCache> = PerCpuArray::with_max_entries(1, 0);
+/// One for each CPU, by its number. Not a per-CPU map, since a value of it would have
+/// at most 32 KiB. User space sets how many there are before loading.
+#[map(name = "CODE_CACHES")]
+static CODE_CACHES: Array<CodeCache> = Array::with_max_entries(1, 0);
 
 /// The threads off CPU that were sampled, by thread id. Only passes and the ends
 /// of threads write it, in process context.
@@ -80,6 +84,9 @@ static PASS_DESCRIBING: Array<Describing> = Array::with_max_entries(1, 0);
 
 #[map(name = "PASS_CODE_CACHE")]
 static PASS_CODE_CACHE: Array<CodeCache> = Array::with_max_entries(1, 0);
+
+#[map(name = "PASS_GIL")]
+static PASS_GIL: Array<KnownGil> = Array::with_max_entries(1, 0);
 
 /// Which thread each CPU sampled last, by the CPU's number. A CPU writes its own
 /// place only; a pass reads that of the CPU that a thread was on.
@@ -156,13 +163,13 @@ pub(crate) struct Scratch {
 #[inline(always)]
 pub(crate) fn scratch_of_tick() -> Option<Scratch> {
     // SAFETY: the values are zeroed plain data, valid for the life of the program;
-    // perf-event programs do not nest on one CPU (`bpf_prog_active`), and no
-    // other program uses these maps.
+    // perf-event programs do not nest on one CPU (`bpf_prog_active`) and stay on it,
+    // and no other program uses these maps.
     unsafe {
         Some(Scratch {
             sampling: &mut *SAMPLING.get_ptr_mut(0)?,
             describing: &mut *DESCRIBING.get_ptr_mut(0)?,
-            cache: &mut *CODE_CACHE.get_ptr_mut(0)?,
+            cache: &mut *CODE_CACHES.get_ptr_mut(bpf_get_smp_processor_id())?,
         })
     }
 }
@@ -186,6 +193,13 @@ pub(crate) fn scratch_of_pass() -> Option<Scratch> {
             cache: &mut *PASS_CODE_CACHE.get_ptr_mut(0)?,
         })
     }
+}
+
+/// What a pass knows of the GIL.
+#[inline(always)]
+pub(crate) fn gil_of_pass() -> Option<&'static mut KnownGil> {
+    // SAFETY: as for `scratch_of_pass`.
+    unsafe { Some(&mut *PASS_GIL.get_ptr_mut(0)?) }
 }
 
 /// Adds one to a statistic of this CPU.

@@ -14,11 +14,12 @@ use sampler_common::counter::Counter;
 use sampler_common::layout::ABSENT;
 use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::stop::StopReason;
-use sampler_common::wait::{Origin, WaitFacts, gil_address};
+use sampler_common::wait::{Origin, WaitFacts};
 
 use crate::capture::{self, Thread};
 use crate::maps::{
-    Fate, PROCESSES, Scratch, SeenThread, THREADS, count, count_of, last_on_cpu, scratch_of_pass,
+    Fate, PROCESSES, Scratch, SeenThread, THREADS, count, count_of, gil_of_pass, last_on_cpu,
+    scratch_of_pass,
 };
 use crate::memory::RemoteTask;
 use crate::task::PassedTask;
@@ -217,7 +218,11 @@ fn facts(task: PassedTask, task_state: u32, origin: Origin) -> WaitFacts {
 #[inline(always)]
 fn add_gil(memory: &RemoteTask, config: &ProcessConfig, scratch: &mut Scratch) {
     let header = &mut scratch.sampling.sample.header;
-    if header.wait.syscall == FUTEX && header.thread_state != 0 {
-        header.wait.gil = gil_address(memory, config, &scratch.sampling.search.state);
+    if header.wait.syscall == FUTEX
+        && header.thread_state != 0
+        && let Some(known) = gil_of_pass()
+    {
+        let state = &scratch.sampling.search.state;
+        header.wait.gil = known.address(memory, config, state, header.time);
     }
 }

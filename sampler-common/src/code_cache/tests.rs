@@ -1,5 +1,7 @@
 //! What is remembered is forgotten as soon as it could be wrong.
 
+use std::vec::Vec;
+
 use super::*;
 use crate::process::CodeGeneration;
 use crate::test_memory::{BASE, TestMemory, config};
@@ -89,23 +91,51 @@ fn another_process_or_interpreter_has_other_code() {
     assert_eq!(other_interpreter, None);
 }
 
+/// Code objects of the same pair of places as [`CODE`], which is the first.
+fn neighbours() -> impl Iterator<Item = u64> {
+    let codes = (0..).map(|step| CODE + 16 * step);
+    codes.filter(|code| pair_of(*code) == pair_of(CODE))
+}
+
+fn numbered(unit_count: u32) -> CachedCode {
+    CachedCode {
+        unit_count,
+        ..CACHED
+    }
+}
+
 #[test]
-fn a_code_object_at_the_same_place_of_the_table_is_another() {
+fn two_code_objects_of_the_same_pair_are_both_remembered() {
     let mut case = case(0);
     case.begin();
-    case.cache.put(CODE, 7, CACHED);
-    let same_place = (1..)
-        .map(|step| CODE + 16 * step)
-        .find(|code| place_of(*code) == place_of(CODE));
-    let other = same_place.expect("there are few places");
-    assert_eq!(case.cache.get(other), None);
-    let replacing = CachedCode {
-        unit_count: 3,
-        ..CACHED
-    };
-    case.cache.put(other, 8, replacing);
-    assert_eq!(case.cache.get(other), Some(replacing));
-    assert_eq!(case.cache.get(CODE), None);
+    let codes: Vec<u64> = neighbours().take(3).collect();
+    for (number, code) in (1..).zip(&codes) {
+        assert_eq!(case.cache.get(*code), None);
+        case.cache.put(*code, 7, numbered(number));
+        case.cache.put(*code, 7, numbered(number));
+    }
+    let remembered = remembered(&case.cache, &codes);
+    assert_eq!(remembered[2], Some(numbered(3)));
+    assert_eq!(remembered.iter().flatten().count(), 2);
+}
+
+#[test]
+fn what_is_out_of_date_makes_room_first() {
+    let mut case = case(0);
+    case.begin();
+    let codes: Vec<u64> = neighbours().take(4).collect();
+    case.cache.put(codes[0], 7, numbered(1));
+    case.cache.put(codes[1], 7, numbered(2));
+    case.memory.set(INTERPRETER, COUNT, 1001);
+    case.begin();
+    case.cache.put(codes[2], 7, numbered(3));
+    case.cache.put(codes[3], 7, numbered(4));
+    let expected = [None, None, Some(numbered(3)), Some(numbered(4))];
+    assert_eq!(remembered(&case.cache, &codes), expected);
+}
+
+fn remembered(cache: &CodeCache, codes: &[u64]) -> Vec<Option<CachedCode>> {
+    codes.iter().map(|code| cache.get(*code)).collect()
 }
 
 #[test]
@@ -144,6 +174,20 @@ fn without_a_count_nothing_is_remembered() {
     let mut never_begun = case(0);
     never_begun.cache.put(0, 7, CACHED);
     assert_eq!(never_begun.cache.get(0), None);
+}
+
+#[test]
+fn without_a_count_only_keys_are_remembered() {
+    let mut case = case(0);
+    case.config.code_generation = CodeGeneration::NONE;
+    case.begin();
+    assert!(!case.cache.is_known(CODE, CACHED.key));
+    case.cache.put(CODE, 0, CACHED);
+    case.begin();
+    assert!(case.cache.is_known(CODE, CACHED.key));
+    assert!(!case.cache.is_known(CODE, CodeKey(79)));
+    assert!(!case.cache.is_known(CODE + 16, CACHED.key));
+    assert_eq!(case.cache.get(CODE), None);
 }
 
 #[test]

@@ -176,7 +176,8 @@ impl Kernel {
             .override_global("HALF_PERIOD", &half_period, true)
             .override_global("REPORT_THREAD_EXITS", &report_thread_exits, true)
             .override_global("RING_WAKE_AT", &ring_wake_at, true)
-            .map_max_entries("RECORDS", options.ring_bytes);
+            .map_max_entries("RECORDS", options.ring_bytes)
+            .map_max_entries("CODE_CACHES", places_for_cpus()?);
         if options.passes.is_none() {
             loader.map_max_entries("THREADS", 1);
         }
@@ -368,6 +369,12 @@ fn of_ticks(doing: &'static str, error: std::io::Error) -> KernelError {
         doing,
         message: error.to_string(),
     }
+}
+
+/// How many places a table by the numbers of CPUs needs, for those that get ticks.
+fn places_for_cpus() -> Result<u32, KernelError> {
+    let online = online_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
+    Ok(online.into_iter().max().map_or(1, |last| last + 1))
 }
 
 fn failed(doing: &'static str, error: &dyn std::error::Error) -> KernelError {
