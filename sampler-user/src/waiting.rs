@@ -14,7 +14,8 @@
 //!
 //! CPython's `take_gil` waits on `gil->cond` and `gil->mutex`, which are parts of
 //! `struct _gil_runtime_state` (Include/internal/pycore_gil.h), 208 bytes in
-//! 3.7 to 3.15 with glibc. `time.sleep` is `select` without descriptors to 3.10
+//! 3.7 to 3.15 with glibc; 8 more in free-threaded builds, where nobody waits at the
+//! last ones, or at any while the GIL is off. `time.sleep` is `select` without descriptors to 3.10
 //! and `clock_nanosleep` from 3.11 (Modules/timemodule.c, `pysleep`).
 
 use sampler_common::wait::{NO_SYSCALL, WaitFacts};
@@ -65,8 +66,7 @@ fn of_call(wait: &WaitFacts, c_library: CLibrary) -> State {
 
 fn of_futex(wait: &WaitFacts) -> State {
     if wait.gil == 0 {
-        // 3.6, a build without the GIL, or one that could not be read: this could
-        // be the GIL or another lock.
+        // 3.6, or one that could not be read: this could be the GIL or another lock.
         return State::Waiting;
     }
     if wait.argument.wrapping_sub(wait.gil) < GIL_SIZE {

@@ -117,15 +117,11 @@ impl DebugOffsets {
             },
             None => row.code_count,
         };
-        // Builds without the GIL have the pointer too, and nobody waits there.
-        let gil = match row.gil {
-            GilPlace::NONE => GilPlace::NONE,
-            place => GilPlace {
-                offset: interpreter
-                    .field("ceval.gil", self.word(order.imports_modules + 3), 8)?
-                    .into(),
-                ..place
-            },
+        let gil = GilPlace {
+            offset: interpreter
+                .field("ceval.gil", self.word(order.imports_modules + 3), 8)?
+                .into(),
+            ..row.gil
         };
         Ok(LayoutRow {
             layout,

@@ -7,9 +7,11 @@ use sampler_common::process::GilPlace;
 
 use crate::cpython::instance::Instance;
 
-/// Offsets in `struct _gil_runtime_state` (Include/internal/pycore_gil.h, the
-/// same from 3.7 to 3.15): `interval`, `last_holder`, `locked`.
+/// Offset in `struct _gil_runtime_state` (Include/internal/pycore_gil.h, the
+/// same from 3.7 to 3.15): after `interval`, and before `locked`.
 const LAST_HOLDER: u64 = 8;
+/// What comes before all others in free-threaded builds: `enabled`, and padding.
+const ENABLED: u64 = 8;
 
 /// Who holds the GIL at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +19,8 @@ pub enum GilHolders {
     /// The addresses of the thread states that hold one: at most one, unless
     /// interpreters have their own.
     Held(Vec<u64>),
-    /// The build has no GIL, or none that is known.
+    /// There is no GIL, or none that is known: in a free-threaded build it can be
+    /// turned on and off.
     NoGil,
 }
 
@@ -50,13 +53,31 @@ impl Instance {
         }
         gils.sort_unstable();
         gils.dedup();
-        let mut holders = Vec::new();
         // One that is being made has no GIL yet.
-        for gil in gils.into_iter().filter(|gil| *gil != 0) {
+        gils.retain(|gil| *gil != 0);
+        if self.runtime.version.free_threaded {
+            gils = enabled(memory, &gils)?;
+            if gils.is_empty() {
+                return Ok(GilHolders::NoGil);
+            }
+        }
+        let mut holders = Vec::new();
+        for gil in gils {
             holders.extend(holder(memory, gil)?);
         }
         Ok(GilHolders::Held(holders))
     }
+}
+
+/// Those of a free-threaded build that are in use, as if they were another build's.
+fn enabled(memory: &impl UserMemory, gils: &[u64]) -> Result<Vec<u64>, MemoryFault> {
+    let mut used = Vec::new();
+    for gil in gils {
+        if memory.read_u64(*gil)? as u32 != 0 {
+            used.push(gil.wrapping_add(ENABLED));
+        }
+    }
+    Ok(used)
 }
 
 fn holder(memory: &impl UserMemory, gil: u64) -> Result<Option<u64>, MemoryFault> {
@@ -87,6 +108,15 @@ mod tests {
             destination.copy_from_slice(wanted.ok_or(MemoryFault { address })?);
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_gil_that_is_turned_off_counts_for_none() {
+        let used = |enabled| super::enabled(&Gil([enabled, 5000, 0x1234]), &[0]);
+        assert_eq!(used(0), Ok(vec![]));
+        assert_eq!(used(0xffff_ffff_0000_0000), Ok(vec![]));
+        assert_eq!(used(1), Ok(vec![ENABLED]));
+        assert!(super::enabled(&Gil([1; 3]), &[24]).is_err());
     }
 
     #[test]

@@ -310,7 +310,7 @@ pub(crate) const PYTHON_3_13T: LayoutRow = LayoutRow {
         offset: 20_092,
         initial_thread: 197_744,
     },
-    gil: GilPlace::NONE,
+    gil: gil_of_interpreter(16),
     line_table: LineTableKind::Locations311,
 };
 
@@ -358,7 +358,7 @@ pub(crate) const PYTHON_3_14T: LayoutRow = LayoutRow {
         runtime_main_thread: 832,
     },
     code_count: CodeCount::Generation { offset: 7992 },
-    gil: GilPlace::NONE,
+    gil: gil_of_interpreter(16),
     line_table: LineTableKind::Locations311,
 };
 
@@ -398,7 +398,7 @@ pub(crate) const PYTHON_3_15T: LayoutRow = LayoutRow {
         runtime_main_thread: 960,
     },
     code_count: CodeCount::Generation { offset: 7944 },
-    gil: GilPlace::NONE,
+    gil: gil_of_interpreter(16),
     line_table: LineTableKind::Locations311,
 };
 
