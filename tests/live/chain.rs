@@ -28,7 +28,7 @@ fn shows_a_known_chain_without_bpf_loop() {
 fn shows_a_known_chain(title: &str, walk: Walk) {
     let Some(machine) = machine() else { return };
     let marks = Marks::of("known_chain.py");
-    machine.with_each(title, |interpreter| {
+    machine.with_each_build(title, |interpreter| {
         let target = Target::start::<&str>(interpreter, "known_chain.py", &[]);
         let duration = Duration::from_millis(1000);
         let timeline = record_walking(machine, target.pid(), 500, duration, walk)?;

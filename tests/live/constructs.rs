@@ -16,7 +16,7 @@ use crate::timeline::{Frame, Row};
 fn shows_every_way_of_calling() {
     let Some(machine) = machine() else { return };
     let marks = Marks::of("constructs.py");
-    machine.with_each("ways of calling", |interpreter| {
+    machine.with_each_build("ways of calling", |interpreter| {
         let target = Target::start::<&str>(interpreter, "constructs.py", &[]);
         let timeline = record(machine, target.pid(), 997, Duration::from_millis(2000))?;
         let cases = target.ready.as_object().ok_or("no list of cases")?;

@@ -54,7 +54,7 @@ fn recursion(depth: usize, walk: Walk, check: impl Fn(&Row, &Marks) -> Result<()
         Walk::OfThisKernel => format!("recursion of {depth}"),
         Walk::ByCalls => format!("recursion of {depth} by calls"),
     };
-    machine.with_each(&title, |interpreter| {
+    machine.with_each_build(&title, |interpreter| {
         let target = Target::start(interpreter, "recursion.py", &[depth.to_string()]);
         let duration = Duration::from_millis(600);
         let timeline = record_walking(machine, target.pid(), 200, duration, walk)?;

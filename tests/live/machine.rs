@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use tests::interpreters::{Interpreter, interpreters};
+use tests::interpreters::{Interpreter, interpreters, source_builds};
 
 /// A machine on which processes can be sampled.
 pub(crate) struct Machine {
@@ -14,6 +14,8 @@ pub(crate) struct Machine {
     pub(crate) pyebpf: PathBuf,
     /// The interpreters to sample: 3.8 and later.
     pub(crate) interpreters: Vec<Interpreter>,
+    /// More of a version that is among them: without the GIL, with another C library.
+    source_builds: Vec<Interpreter>,
 }
 
 /// The oldest minor version that the tests are written for.
@@ -54,6 +56,7 @@ fn find() -> Result<Machine, String> {
     Ok(Machine {
         pyebpf,
         interpreters,
+        source_builds: source_builds(),
     })
 }
 
@@ -79,16 +82,37 @@ impl Machine {
         title: &str,
         test: impl Fn(&Interpreter) -> Result<String, String>,
     ) {
-        let mut failed = Vec::new();
-        for interpreter in &self.interpreters {
-            let name = name(interpreter);
-            match test(interpreter) {
-                Ok(result) => say(format!("  {title}, {name}: {result}")),
-                Err(error) => failed.push(format!("{name}: {error}")),
-            }
-        }
-        assert!(failed.is_empty(), "{title}:\n{}", failed.join("\n"));
+        with(self.interpreters.iter(), title, test);
     }
+
+    /// As [`Machine::with_each`], and with the builds from source as well.
+    ///
+    /// # Panics
+    /// As that.
+    pub(crate) fn with_each_build(
+        &self,
+        title: &str,
+        test: impl Fn(&Interpreter) -> Result<String, String>,
+    ) {
+        let all = self.interpreters.iter().chain(&self.source_builds);
+        with(all, title, test);
+    }
+}
+
+fn with<'a>(
+    interpreters: impl Iterator<Item = &'a Interpreter>,
+    title: &str,
+    test: impl Fn(&Interpreter) -> Result<String, String>,
+) {
+    let mut failed = Vec::new();
+    for interpreter in interpreters {
+        let name = name(interpreter);
+        match test(interpreter) {
+            Ok(result) => say(format!("  {title}, {name}: {result}")),
+            Err(error) => failed.push(format!("{name}: {error}")),
+        }
+    }
+    assert!(failed.is_empty(), "{title}:\n{}", failed.join("\n"));
 }
 
 /// How many times slower than hardware this machine is, as `PYEBPF_SLOWNESS` says

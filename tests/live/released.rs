@@ -12,7 +12,7 @@ use crate::target::Target;
 fn shows_the_stack_of_a_thread_that_hashes() {
     let Some(machine) = machine() else { return };
     let marks = Marks::of("hashing.py");
-    machine.with_each("hashing", |interpreter| {
+    machine.with_each_build("hashing", |interpreter| {
         let target = Target::start::<&str>(interpreter, "hashing.py", &[]);
         let timeline = record(machine, target.pid(), 500, Duration::from_millis(1000))?;
         let hasher = timeline.threads.iter().find(|it| it.name == "hasher");

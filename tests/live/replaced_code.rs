@@ -11,7 +11,7 @@ use crate::timeline::Row;
 #[test]
 fn no_name_is_that_of_code_that_was_there_before() {
     let Some(machine) = machine() else { return };
-    machine.with_each("replaced code", |interpreter| {
+    machine.with_each_build("replaced code", |interpreter| {
         let target = Target::start::<&str>(interpreter, "replaced_code.py", &[]);
         let addresses = target.ready["addresses"].as_u64().unwrap_or(u64::MAX);
         let timeline = record(machine, target.pid(), 1000, Duration::from_secs(2))?;

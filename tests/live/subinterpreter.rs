@@ -9,7 +9,7 @@ use crate::target::Target;
 #[test]
 fn shows_code_in_a_subinterpreter() {
     let Some(machine) = machine() else { return };
-    machine.with_each("subinterpreter", |interpreter| {
+    machine.with_each_build("subinterpreter", |interpreter| {
         let target = Target::start::<&str>(interpreter, "subinterpreter.py", &[]);
         if target.ready["available"] == false {
             return Ok("not run: this interpreter has no module for them".to_owned());
@@ -38,7 +38,7 @@ fn shows_code_in_a_subinterpreter() {
 #[test]
 fn shows_two_subinterpreters_at_once() {
     let Some(machine) = machine() else { return };
-    machine.with_each("two subinterpreters", |interpreter| {
+    machine.with_each_build("two subinterpreters", |interpreter| {
         // From 3.12 on each has a lock of its own, and they run side by side.
         if interpreter.minor < 12 {
             return Ok("not run: they take turns".to_owned());

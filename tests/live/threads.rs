@@ -12,7 +12,7 @@ use crate::timeline::Timeline;
 #[test]
 fn shows_fifty_threads_by_name() {
     let Some(machine) = machine() else { return };
-    machine.with_each("fifty threads", |interpreter| {
+    machine.with_each_build("fifty threads", |interpreter| {
         let target = Target::start::<&str>(interpreter, "named_threads.py", &[]);
         let timeline = record(machine, target.pid(), 997, Duration::from_millis(1200))?;
         let known = target.ready.as_array().ok_or("no list of threads")?;

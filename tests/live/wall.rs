@@ -54,11 +54,15 @@ pub(crate) fn named<'a>(timeline: &'a Timeline, name: &str) -> Result<Vec<&'a Th
 fn a_thread_that_waits_is_one_row_with_its_state_and_line() {
     let Some(machine) = machine() else { return };
     let marks = Marks::of("waiting.py");
-    machine.with_each("waiting threads", |interpreter| {
+    machine.with_each_build("waiting threads", |interpreter| {
         let (target, timeline) = of_script(machine, interpreter, "quiet")?;
         let states = target.ready.as_object().ok_or("no states")?;
         for (name, state) in states {
-            let state = state.as_str().ok_or("no state")?;
+            let state = match state.as_str().ok_or("no state")? {
+                // There it could be the GIL as well.
+                "lock" if interpreter.musl => "waiting",
+                state => state,
+            };
             let threads = named(&timeline, name)?;
             let &[thread] = threads.as_slice() else {
                 return Err(format!("{name} is there {} times", threads.len()));
@@ -133,7 +137,7 @@ fn no_stack_of_a_waiting_thread_is_impossible() {
     let wanted = std::env::var("PYEBPF_ORACLE_SAMPLES");
     let wanted: u64 = wanted.map_or(6000, |it| it.parse().expect("a number of samples"));
     let marks = Marks::of("waiting_chains.py");
-    machine.with_each("waiting chains", |interpreter| {
+    machine.with_each_build("waiting chains", |interpreter| {
         let count = ALTERNATING.to_string();
         let target = Target::start(interpreter, "waiting_chains.py", &[&count]);
         let duration = Duration::from_millis(wanted / ALTERNATING);

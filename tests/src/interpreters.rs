@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Prints what [`Interpreter`] holds, in any version.
-const ASK: &str = "import sys, sysconfig; print(*sys.version_info[:3], \
-    int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))), sys.implementation.name)";
+const ASK: &str = "import os, sys, sysconfig; print(*sys.version_info[:3], \
+    int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))), \
+    int('CS_GNU_LIBC_VERSION' not in os.confstr_names), sys.implementation.name)";
 
 /// One interpreter that runs here.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Interpreter {
     pub patch: u8,
     /// True for a build whose threads run without the global lock.
     pub free_threaded: bool,
+    /// True where the C library is not glibc.
+    pub musl: bool,
 }
 
 /// Every CPython 3.6 or later under `~/.pyenv/versions`, `/usr/bin/python3`, and
@@ -55,6 +58,20 @@ pub fn interpreters() -> Vec<Interpreter> {
     found.into_values().collect()
 }
 
+/// The CPythons named in `PYEBPF_SOURCE_BUILDS`: of a version that is among
+/// [`interpreters`], and unlike those.
+///
+/// # Panics
+/// When one does not run.
+pub fn source_builds() -> Vec<Interpreter> {
+    let list = env::var_os("PYEBPF_SOURCE_BUILDS").unwrap_or_default();
+    let paths = env::split_paths(&list).filter(|path| !path.as_os_str().is_empty());
+    let asked = |path: PathBuf| {
+        ask(&path).unwrap_or_else(|| panic!("{} of PYEBPF_SOURCE_BUILDS", path.display()))
+    };
+    paths.map(asked).collect()
+}
+
 fn pyenv() -> Vec<PathBuf> {
     let home = env::var_os("HOME").unwrap_or_default();
     let Ok(versions) = Path::new(&home).join(".pyenv/versions").read_dir() else {
@@ -72,7 +89,7 @@ fn ask(path: &Path) -> Option<Interpreter> {
     let output = Command::new(path).args(["-c", ASK]).output().ok()?;
     let answer = String::from_utf8(output.stdout).ok()?;
     let words: Vec<&str> = answer.split_whitespace().collect();
-    let &["3", minor, patch, free_threaded, "cpython"] = words.as_slice() else {
+    let &["3", minor, patch, free_threaded, musl, "cpython"] = words.as_slice() else {
         return None;
     };
     let interpreter = Interpreter {
@@ -80,6 +97,7 @@ fn ask(path: &Path) -> Option<Interpreter> {
         minor: minor.parse().ok()?,
         patch: patch.parse().ok()?,
         free_threaded: free_threaded == "1",
+        musl: musl == "1",
     };
     (interpreter.minor >= 6).then_some(interpreter)
 }

@@ -27,6 +27,15 @@ pub(crate) struct PrivateApt {
 impl PrivateApt {
     /// Makes the state below `directory` and reads the suite's package list.
     pub(crate) fn new(directory: &Path, suite: &str) -> anyhow::Result<Self> {
+        Self::of_kind("deb", directory, suite)
+    }
+
+    /// The same for packages of source.
+    pub(crate) fn with_sources(directory: &Path, suite: &str) -> anyhow::Result<Self> {
+        Self::of_kind("deb-src", directory, suite)
+    }
+
+    fn of_kind(kind: &str, directory: &Path, suite: &str) -> anyhow::Result<Self> {
         let mirror = host_mirror()
             .context("the host's apt sources name no Debian mirror; another distribution?")?;
         let keyring = KEYRINGS
@@ -46,7 +55,7 @@ impl PrivateApt {
         fs::write(directory.join("status"), "")?;
         fs::write(
             directory.join("etc/sources.list"),
-            format!("deb [signed-by={keyring} arch={architecture}] {mirror} {suite} main\n"),
+            format!("{kind} [signed-by={keyring} arch={architecture}] {mirror} {suite} main\n"),
         )?;
         let configuration = directory.join("apt.conf");
         fs::write(&configuration, settings(directory, architecture)?)?;
@@ -95,6 +104,24 @@ impl PrivateApt {
         Ok(file
             .with_context(|| format!("no file of {package}"))?
             .path())
+    }
+
+    /// Downloads the source that `package` is made of, without Debian's changes;
+    /// gives the archive.
+    pub(crate) fn source(&self, package: &str) -> anyhow::Result<PathBuf> {
+        let directory = self.directory.join("source");
+        fs::create_dir_all(&directory)?;
+        let mut command = self.command("apt-get");
+        command.args(["source", "--download-only", "--quiet=2", package]);
+        process::run(command.current_dir(&directory))?;
+        let mut files = fs::read_dir(&directory)?.flatten().map(|file| file.path());
+        let is_original = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.contains(".orig.tar.") && !name.ends_with(".asc")
+        };
+        files
+            .find(is_original)
+            .with_context(|| format!("no archive of the source of {package}"))
     }
 
     /// Packages whose names begin with `prefix` that `package` cannot do without.

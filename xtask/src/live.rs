@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::workspace::Workspace;
-use crate::{cargo, interpreters, live_packages, process, sudo};
+use crate::{cargo, interpreters, live_packages, process, source_builds, sudo};
 
 /// Set to 1 where a live test that cannot run has failed.
 const REQUIRE: &str = "PYEBPF_REQUIRE_BPF";
@@ -20,24 +20,35 @@ pub(crate) fn is_required() -> bool {
     env::var_os(REQUIRE).is_some_and(|value| value == "1")
 }
 
+/// What the tests are given.
+pub(crate) struct Given<'a> {
+    /// The program under test.
+    pub(crate) binary: &'a Path,
+    /// See [`interpreters::VARIABLE`].
+    pub(crate) pythons: &'a OsStr,
+    /// See [`source_builds::VARIABLE`].
+    pub(crate) source_builds: &'a OsStr,
+    /// See [`live_packages::VARIABLE`].
+    pub(crate) packages: &'a Path,
+}
+
 /// Builds the test program `target` of `package` and gives the command that
 /// runs it, one test at a time: each would see the load of the others.
 pub(crate) fn command(
     workspace: &Workspace,
     package: &str,
     target: &str,
-    binary: &Path,
-    pythons: &OsStr,
-    packages: &Path,
+    given: &Given<'_>,
 ) -> anyhow::Result<Command> {
     let program = build(workspace, package, target)?;
     let required = env::var_os(REQUIRE).unwrap_or_default();
     let inherited = |name: &str| env::var_os(name).unwrap_or_default();
-    let variables: [(&str, OsString); 7] = [
+    let variables: [(&str, OsString); 8] = [
         (REQUIRE, required),
-        (interpreters::VARIABLE, pythons.to_owned()),
-        ("PYEBPF_BIN", binary.into()),
-        (live_packages::VARIABLE, packages.into()),
+        (interpreters::VARIABLE, given.pythons.to_owned()),
+        (source_builds::VARIABLE, given.source_builds.to_owned()),
+        ("PYEBPF_BIN", given.binary.into()),
+        (live_packages::VARIABLE, given.packages.into()),
         ("PATH", inherited("PATH")),
         ("HOME", inherited("HOME")),
         ("RUST_BACKTRACE", inherited("RUST_BACKTRACE")),

@@ -21,6 +21,7 @@ mod process;
 mod readers;
 mod readme;
 mod roots;
+mod source_builds;
 mod sudo;
 mod tally;
 mod test;
@@ -109,6 +110,8 @@ enum Task {
         #[arg(long)]
         anew: bool,
     },
+    /// Build the Pythons that no suite of Debian has, from its source.
+    SourceBuilds,
 }
 
 /// What `bench` measures.
@@ -157,5 +160,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Task::Vm { kernels, readme } => vm::run(&clone()?, kernels, *readme),
         Task::Freeze => freeze::run(&clone()?),
         Task::Roots { anew } => roots::show(*anew),
+        Task::SourceBuilds => source_builds::show(),
     }
 }

@@ -14,7 +14,8 @@ use crate::roots::RootPython;
 use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
 use crate::{
-    build, cargo, fuzz, interpreters, live, live_packages, packages, process, roots, viewer,
+    build, cargo, fuzz, interpreters, live, live_packages, packages, process, roots, source_builds,
+    viewer,
 };
 
 /// The workspace member whose integration tests these are.
@@ -109,6 +110,19 @@ fn other_pythons(tally: &mut Tally) -> Vec<RootPython> {
     })
 }
 
+/// Pythons that only building gives. A host need not have them, unless the run has
+/// to be complete.
+fn source_builds(tally: &mut Tally) -> OsString {
+    source_builds::find_or_make().unwrap_or_else(|error| {
+        let reason = format!("{error:#}");
+        say(format!(
+            "going on without Pythons built from source: {reason}"
+        ));
+        tally.left_out("Pythons built from source", &reason, live::is_required());
+        OsString::new()
+    })
+}
+
 /// Tests look at interpreters: where this host has none, Debian's is installed.
 fn some_python() -> anyhow::Result<Counts> {
     if interpreters::of_host().is_empty() {
@@ -186,12 +200,17 @@ fn live_tests(workspace: &Workspace, binary: &Path, roots: &[RootPython], tally:
         tally.left_out("live tests", "this clone has none", live::is_required());
         return;
     }
+    let source_builds = source_builds(tally);
     tally.step("live tests", || {
         let pythons = interpreters::for_live_tests(roots)?;
         let packages = live_packages::find_or_install(workspace, &pythons)?;
-        counted(&mut live::command(
-            workspace, TESTS, LIVE, binary, &pythons, &packages,
-        )?)
+        let given = live::Given {
+            binary,
+            pythons: &pythons,
+            source_builds: &source_builds,
+            packages: &packages,
+        };
+        counted(&mut live::command(workspace, TESTS, LIVE, &given)?)
     });
 }
 

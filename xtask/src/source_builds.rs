@@ -1,0 +1,171 @@
+//! CPythons that no suite of Debian has, built from its source and kept outside
+//! the clone: one without the GIL, one with another C library. It refuses to know
+//! which tests use them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::{env, thread};
+
+use anyhow::Context as _;
+
+use crate::apt::PrivateApt;
+use crate::cache::{self, remove};
+use crate::packages;
+use crate::process::{self, say};
+
+/// Where tests find them: paths separated by colons.
+pub(crate) const VARIABLE: &str = "PYEBPF_SOURCE_BUILDS";
+
+/// Whose source it is: of a stable suite, since others move on and leave none.
+const SUITE: &str = "trixie";
+const SOURCE: &str = "python3.13";
+
+/// Written last into a build. Raised when what a build must be changes.
+const STAMP: &str = "pyebpf build 1\n";
+
+/// A way of building it.
+struct Build {
+    name: &'static str,
+    compiler: &'static str,
+    /// What configures it, besides [`CONFIGURED`].
+    configured: &'static [&'static str],
+    /// The directories of the kernel's headers, for a compiler that has no others
+    /// than its C library's.
+    needs_kernel_headers: bool,
+}
+
+const BUILDS: [Build; 2] = [
+    Build {
+        name: "free-threaded",
+        compiler: "gcc",
+        configured: &["--disable-gil"],
+        needs_kernel_headers: false,
+    },
+    Build {
+        name: "musl",
+        compiler: "musl-gcc",
+        configured: &[],
+        needs_kernel_headers: true,
+    },
+];
+
+/// They are built to be looked at, not to be fast: that halves the time.
+const CONFIGURED: [&str; 3] = [
+    "--without-ensurepip",
+    "--disable-test-modules",
+    "CFLAGS=-O1",
+];
+
+/// Where Debian has the kernel's headers (`linux-libc-dev`).
+const KERNEL_HEADERS: [(&str, &str); 3] = [
+    ("linux", "/usr/include/linux"),
+    ("asm", "/usr/include/x86_64-linux-gnu/asm"),
+    ("asm-generic", "/usr/include/asm-generic"),
+];
+
+/// Gives the interpreters, building those that are missing; as a list for
+/// [`VARIABLE`].
+pub(crate) fn find_or_make() -> anyhow::Result<OsString> {
+    let (cache, _lock) = cache::locked("builds")?;
+    let mut pythons = Vec::new();
+    for build in &BUILDS {
+        let place = cache.join(build.name);
+        let stamp = fs::read_to_string(place.join("stamp"));
+        if stamp.ok().as_deref() != Some(STAMP) {
+            make(build, &place).with_context(|| format!("cannot build {} CPython", build.name))?;
+        }
+        pythons.push(place.join("python"));
+    }
+    env::join_paths(pythons).context("the cache's path has a colon in it")
+}
+
+/// Makes the builds and prints where they are.
+pub(crate) fn show() -> anyhow::Result<()> {
+    for python in env::split_paths(&find_or_make()?) {
+        println!("{}", python.display());
+    }
+    Ok(())
+}
+
+/// Builds one beside its place and moves it there when it is whole. It runs from
+/// the directory that it was built in, so nothing has to be installed.
+fn make(build: &Build, place: &Path) -> anyhow::Result<()> {
+    say(format!(
+        "building {} CPython from Debian's {SOURCE} of {SUITE}, some minutes: {}",
+        build.name,
+        place.display()
+    ));
+    need_tools()?;
+    let partial = place.with_extension("partial");
+    remove(&partial)?;
+    let tree = partial.join("tree");
+    fs::create_dir_all(&tree)?;
+    let archive = PrivateApt::with_sources(&partial.join("apt"), SUITE)?.source(SOURCE)?;
+    process::run(
+        Command::new("tar")
+            .args(["--extract", "--strip-components=1", "--file"])
+            .arg(archive)
+            .arg("--directory")
+            .arg(&tree),
+    )?;
+    let mut configure = Command::new("./configure");
+    configure.args(["--quiet"]).args(CONFIGURED);
+    configure.args(build.configured);
+    configure.env("CC", compiler(build, &partial)?);
+    process::run(configure.current_dir(&tree))?;
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    process::run(
+        Command::new("make")
+            .args(["--silent", &format!("--jobs={processors}")])
+            .current_dir(&tree)
+            .stdout(std::process::Stdio::null()),
+    )?;
+    // Tests run as root, and would leave such files behind.
+    process::run(
+        Command::new("./python")
+            .args(["-m", "compileall", "-q", "-j0", "Lib"])
+            .current_dir(&tree),
+    )?;
+    fs::write(tree.join("stamp"), STAMP)?;
+    remove(place)?;
+    fs::rename(&tree, place)?;
+    remove(&partial)
+}
+
+fn need_tools() -> anyhow::Result<()> {
+    let purpose = "building CPython";
+    for (program, package) in [
+        ("xz", "xz-utils"),
+        ("gcc", "gcc"),
+        ("make", "make"),
+        ("musl-gcc", "musl-tools"),
+    ] {
+        packages::need_program(program, package, purpose)?;
+    }
+    for (header, package) in [
+        ("/usr/include/zlib.h", "zlib1g-dev"),
+        ("/usr/include/x86_64-linux-gnu/ffi.h", "libffi-dev"),
+    ] {
+        if !Path::new(header).exists() {
+            packages::install(&[package])?;
+        }
+    }
+    Ok(())
+}
+
+/// The command that compiles.
+fn compiler(build: &Build, partial: &Path) -> anyhow::Result<OsString> {
+    let mut command = OsString::from(build.compiler);
+    if build.needs_kernel_headers {
+        let headers = partial.join("headers");
+        fs::create_dir_all(&headers)?;
+        for (name, target) in KERNEL_HEADERS {
+            std::os::unix::fs::symlink(target, headers.join(name))?;
+        }
+        command.push(" -idirafter ");
+        command.push(&headers);
+    }
+    Ok(command)
+}
