@@ -3,13 +3,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::time::{ClockId, clock_gettime};
+
 use crate::config::{RecordConfig, Target};
 use crate::timeline::KernelTime;
 use crate::trace::TraceInfo;
 
 /// `CLOCK_MONOTONIC`, the clock of the kernel side's samples.
 pub(super) fn monotonic_now() -> KernelTime {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
     // It exists on every Linux.
     now.map_or(KernelTime(0), |now| {
         KernelTime(Duration::from(now).as_nanos() as u64)
@@ -18,9 +20,17 @@ pub(super) fn monotonic_now() -> KernelTime {
 
 /// CPU time that the calling thread has taken.
 pub(super) fn thread_cpu_time() -> Duration {
-    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
-    // It exists on every Linux.
-    time.map_or(Duration::ZERO, Duration::from)
+    cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// CPU time that all threads of this process have taken.
+pub(super) fn process_cpu_time() -> Duration {
+    cpu_time(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn cpu_time(clock: ClockId) -> Duration {
+    // Both exist on every Linux.
+    clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
 pub(super) fn trace_info(config: &RecordConfig) -> TraceInfo {

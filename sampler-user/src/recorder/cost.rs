@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::clock::thread_cpu_time;
+use super::clock::{process_cpu_time, thread_cpu_time};
 use super::governor::Spent;
 use crate::bpf::ticks::measure_interrupt;
 
@@ -32,6 +32,8 @@ pub(super) struct Costs {
     last_look: Instant,
     last: Clocks,
     last_cpu: Duration,
+    /// CPU time of the threads that look into processes and files.
+    last_others: Duration,
     on_processes: Duration,
     /// CPU time in all.
     total: Duration,
@@ -45,6 +47,7 @@ impl Costs {
             last_look: Instant::now(),
             last: Clocks::default(),
             last_cpu: thread_cpu_time(),
+            last_others: process_cpu_time().saturating_sub(thread_cpu_time()),
             on_processes: Duration::ZERO,
             total: Duration::ZERO,
         }
@@ -73,14 +76,18 @@ impl Costs {
             .tick
             .saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX));
         let on_processes = std::mem::take(&mut self.on_processes);
+        let others = process_cpu_time().saturating_sub(cpu + clocks.passes);
+        let by_others = others.saturating_sub(self.last_others);
         let kernel = clocks.samples.saturating_sub(self.last.samples);
         let passes = clocks.passes.saturating_sub(self.last.passes);
         let spent = Spent {
             elapsed,
             on_samples: kernel + passes + interrupts + user.saturating_sub(on_processes),
-            on_processes,
+            on_processes: on_processes + by_others,
         };
         (self.last, self.last_look, self.last_cpu) = (clocks, now, cpu);
+        // What a pass has taken is known when it is over: until then it seems theirs.
+        self.last_others = self.last_others.max(others);
         self.total += spent.on_samples + spent.on_processes;
         spent
     }
