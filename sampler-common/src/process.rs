@@ -54,6 +54,16 @@ pub struct ThreadSpecificData {
     pub indirect: u16,
 }
 
+impl ThreadSpecificData {
+    /// Nobody knows where.
+    pub const UNKNOWN: Self = Self {
+        offset: 0,
+        stride: 0,
+        value: 0,
+        indirect: 0,
+    };
+}
+
 /// Where an interpreter counts its code objects; see [`crate::code_cache`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]

@@ -6,8 +6,8 @@
 //! | runnable | `task_struct.__state` is 0, no CPU | |
 //! | stopped | `__state` has the bit stopped or traced | |
 //! | page fault | in no system call, and asleep | |
-//! | waiting for GIL | in `futex`, at an address inside `_gil_runtime_state` | not on musl, whose condition variables wait on the stack, nor in 3.6 |
-//! | lock | in `futex`, anywhere else | not where the GIL is not known; joins of threads count as locks, `flock` too |
+//! | waiting for GIL | in `futex`, at an address inside `_gil_runtime_state` | hardly on musl, whose condition variables wait on the stack; not in 3.6 |
+//! | lock | in `futex`, anywhere else | not where the GIL is not known, nor on musl; joins of threads count as locks, `flock` too |
 //! | I/O | in a call that reads, writes, polls, connects, syncs | an event loop at rest is I/O |
 //! | sleeping | in `nanosleep`, `clock_nanosleep`, or `select`, `poll` without a descriptor | |
 //! | waiting | all others: child processes, signals, unknown calls | |
@@ -52,10 +52,7 @@ pub fn state(wait: &WaitFacts, c_library: CLibrary) -> State {
 
 fn of_call(wait: &WaitFacts, c_library: CLibrary) -> State {
     match i64::from(wait.syscall) {
-        libc::SYS_futex => match c_library {
-            CLibrary::Musl => State::Waiting,
-            CLibrary::Glibc => of_futex(wait),
-        },
+        libc::SYS_futex => of_futex(wait, c_library),
         libc::SYS_nanosleep | libc::SYS_clock_nanosleep => State::Sleeping,
         libc::SYS_select | libc::SYS_pselect6 if wait.argument == 0 => State::Sleeping,
         libc::SYS_flock => State::Lock,
@@ -64,15 +61,17 @@ fn of_call(wait: &WaitFacts, c_library: CLibrary) -> State {
     }
 }
 
-fn of_futex(wait: &WaitFacts) -> State {
+fn of_futex(wait: &WaitFacts, c_library: CLibrary) -> State {
     if wait.gil == 0 {
         // 3.6, or one that could not be read: this could be the GIL or another lock.
         return State::Waiting;
     }
     if wait.argument.wrapping_sub(wait.gil) < GIL_SIZE {
-        State::WaitingForGil
-    } else {
-        State::Lock
+        return State::WaitingForGil;
+    }
+    match c_library {
+        CLibrary::Glibc => State::Lock,
+        CLibrary::Musl | CLibrary::Unknown => State::Waiting,
     }
 }
 
@@ -165,14 +164,18 @@ mod tests {
             ..WaitFacts::RUNNING
         };
         assert_eq!(state(&unknown, CLibrary::Glibc), State::Waiting);
-        let musl = WaitFacts {
-            task_state: INTERRUPTIBLE,
-            syscall: libc::SYS_futex as i32,
-            argument: GIL,
-            gil: GIL,
-            ..WaitFacts::RUNNING
+        let musl = |argument| {
+            let wait = WaitFacts {
+                task_state: INTERRUPTIBLE,
+                syscall: libc::SYS_futex as i32,
+                argument,
+                gil: GIL,
+                ..WaitFacts::RUNNING
+            };
+            state(&wait, CLibrary::Musl)
         };
-        assert_eq!(state(&musl, CLibrary::Musl), State::Waiting);
+        assert_eq!(musl(GIL), State::WaitingForGil);
+        assert_eq!(musl(GIL + GIL_SIZE), State::Waiting);
     }
 
     #[test]

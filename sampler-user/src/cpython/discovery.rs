@@ -222,17 +222,19 @@ fn program_inode(pid: u32) -> Option<u64> {
     Some(program.ino())
 }
 
-/// musl's dynamic linker is its C library, under one of two names.
+/// By the names of what is mapped. musl's library is its dynamic linker too, under
+/// the name of either; glibc's has no such name, since its `libc.so` is a text.
 fn c_library(maps: &[Mapping]) -> CLibrary {
-    let is_musl = maps.iter().any(|map| {
-        let name = map.file_name();
-        name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
-    });
-    if is_musl {
-        CLibrary::Musl
-    } else {
-        CLibrary::Glibc
+    let is_mapped = |is_it: fn(&[u8]) -> bool| maps.iter().any(|map| is_it(map.file_name()));
+    if is_mapped(|name| {
+        name == b"libc.so" || name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
+    }) {
+        return CLibrary::Musl;
     }
+    if is_mapped(|name| name == b"libc.so.6" || name.starts_with(b"libc-2.")) {
+        return CLibrary::Glibc;
+    }
+    CLibrary::Unknown
 }
 
 fn is_started(memory: &impl UserMemory, instance: &Instance) -> bool {
@@ -299,10 +301,15 @@ mod tests {
 
     #[test]
     fn libraries_tell_the_kind_of_process() {
-        let musl = [mapping("/lib/ld-musl-x86_64.so.1", 1, true)];
-        let glibc = [mapping("/lib/x86_64-linux-gnu/libc.so.6", 1, true)];
-        assert_eq!(c_library(&musl), CLibrary::Musl);
-        assert_eq!(c_library(&glibc), CLibrary::Glibc);
+        for (name, library) in [
+            ("/lib/ld-musl-x86_64.so.1", CLibrary::Musl),
+            ("/usr/lib/x86_64-linux-musl/libc.so", CLibrary::Musl),
+            ("/lib/x86_64-linux-gnu/libc.so.6", CLibrary::Glibc),
+            ("/lib/x86_64-linux-gnu/libc-2.31.so", CLibrary::Glibc),
+            ("/opt/python/bin/python3.13", CLibrary::Unknown),
+        ] {
+            assert_eq!(c_library(&[mapping(name, 1, true)]), library, "{name}");
+        }
     }
 
     #[test]

@@ -29,12 +29,13 @@ pub const NOWHERE: u64 = u64::MAX;
 /// The C library of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CLibrary {
-    /// The GNU C library, or one that could not be told. A program linked
-    /// statically with musl is counted here; its threads are then found by the
-    /// slower way, the list of all threads.
+    /// The GNU C library.
     Glibc,
     /// musl.
     Musl,
+    /// One that is linked statically: its threads are found by the slower way, the
+    /// list of all threads.
+    Unknown,
 }
 
 impl CLibrary {
@@ -55,6 +56,7 @@ impl CLibrary {
                 value: 0,
                 indirect: 1,
             },
+            Self::Unknown => ThreadSpecificData::UNKNOWN,
         }
     }
 }
@@ -132,13 +134,15 @@ impl Instance {
     pub fn lacks_tls_offset(&self) -> bool {
         let runtime = &self.runtime.layout.runtime;
         let has_another_way = runtime.tss_struct == ABSENT && runtime.tstate_current != ABSENT;
-        self.tls_offset == 0 && !has_another_way && !self.has_far_slots()
+        self.tls_offset == 0 && !has_another_way && !self.has_no_near_slots()
     }
 
-    /// Whether the values of keys are behind a pointer, not beside it.
-    fn has_far_slots(&self) -> bool {
+    /// Whether the values of keys are behind a pointer, not beside it, or nobody
+    /// knows where.
+    fn has_no_near_slots(&self) -> bool {
+        let place = self.c_library.thread_specific();
         self.runtime.layout.runtime.tss_struct != ABSENT
-            && self.c_library.thread_specific().indirect != 0
+            && (place.indirect != 0 || place.stride == 0)
     }
 
     /// Finds out what makes samples cheaper and what only a running interpreter
@@ -265,7 +269,8 @@ impl Instance {
             .ok()?;
         let (is_initialised, key) = (key as u32, key >> 32);
         let place = self.c_library.thread_specific();
-        if is_initialised == 0 || place.indirect != 0 || key >= u64::from(INLINE_KEYS) {
+        let is_known = place.stride != 0 && place.indirect == 0;
+        if is_initialised == 0 || !is_known || key >= u64::from(INLINE_KEYS) {
             return None;
         }
         let entry = u64::from(place.offset) + key * u64::from(place.stride);

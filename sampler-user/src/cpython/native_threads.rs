@@ -35,18 +35,24 @@ struct NumberPlace {
     number: u64,
 }
 
-fn number_place(c_library: CLibrary) -> NumberPlace {
+/// struct pthread: header.self, tid; the same in 2.31 to 2.43.
+const GLIBC: NumberPlace = NumberPlace {
+    own_address: 0x10,
+    number: 0x2d0,
+};
+
+/// struct pthread of musl 1.2: self, tid.
+const MUSL: NumberPlace = NumberPlace {
+    own_address: 0,
+    number: 0x30,
+};
+
+/// Where it may be: glibc has a pointer to the same record where musl has its own.
+fn number_places(c_library: CLibrary) -> &'static [NumberPlace] {
     match c_library {
-        // struct pthread: header.self, tid; the same in 2.31 to 2.43.
-        CLibrary::Glibc => NumberPlace {
-            own_address: 0x10,
-            number: 0x2d0,
-        },
-        // struct pthread of musl 1.2: self, tid.
-        CLibrary::Musl => NumberPlace {
-            own_address: 0,
-            number: 0x30,
-        },
+        CLibrary::Glibc => &[GLIBC],
+        CLibrary::Musl => &[MUSL],
+        CLibrary::Unknown => &[GLIBC, MUSL],
     }
 }
 
@@ -95,7 +101,8 @@ impl Instance {
     fn native(&self, memory: &impl UserMemory, state: &Window) -> Option<PythonThread> {
         let at = self.runtime.layout.thread.thread_id;
         let thread_pointer = state.u64_at(at);
-        let by_library = number_in_library(memory, number_place(self.c_library), thread_pointer);
+        let mut places = number_places(self.c_library).iter();
+        let by_library = places.find_map(|place| number_in_library(memory, place, thread_pointer));
         let by_python = || {
             let native_thread_id = at.checked_add(self.native_thread_id_behind()?)?;
             u32::try_from(state.u64_at(native_thread_id)).ok()
@@ -117,7 +124,7 @@ impl Instance {
 /// What the C library says; `None` when this is not its record of a thread.
 fn number_in_library(
     memory: &impl UserMemory,
-    place: NumberPlace,
+    place: &NumberPlace,
     thread_pointer: u64,
 ) -> Option<u32> {
     let own_address = memory
@@ -159,15 +166,15 @@ mod tests {
 
     #[test]
     fn a_record_must_know_its_own_address() {
-        let told = |own_address, c_library| {
+        let told = |own_address, place| {
             let record = Record {
                 own_address,
                 number: 4711,
             };
-            number_in_library(&record, number_place(c_library), POINTER)
+            number_in_library(&record, place, POINTER)
         };
-        assert_eq!(told(POINTER, CLibrary::Glibc), Some(4711));
-        assert_eq!(told(POINTER + 8, CLibrary::Glibc), None);
-        assert_eq!(told(POINTER, CLibrary::Musl), None);
+        assert_eq!(told(POINTER, &GLIBC), Some(4711));
+        assert_eq!(told(POINTER + 8, &GLIBC), None);
+        assert_eq!(told(POINTER, &MUSL), None);
     }
 }
