@@ -17,6 +17,9 @@ fn shows_every_way_of_calling() {
     let Some(machine) = machine() else { return };
     let marks = Marks::of("constructs.py");
     machine.with_each_build("ways of calling", |interpreter| {
+        if interpreter.musl {
+            return Ok("not run: it was built without ctypes".to_owned());
+        }
         let target = Target::start::<&str>(interpreter, "constructs.py", &[]);
         let timeline = record(machine, target.pid(), 997, Duration::from_millis(2000))?;
         let cases = target.ready.as_object().ok_or("no list of cases")?;

@@ -58,8 +58,7 @@ fn recursion(depth: usize, walk: Walk, check: impl Fn(&Row, &Marks) -> Result<()
         let target = Target::start(interpreter, "recursion.py", &[depth.to_string()]);
         let duration = Duration::from_millis(600);
         let timeline = record_walking(machine, target.pid(), 200, duration, walk)?;
-        let rows: Vec<_> = timeline.stacks().collect();
-        for row in &rows {
+        for row in timeline.uncut_stacks()? {
             check(row, &marks)?;
         }
         let (shown, truncated) = (timeline.count("shown"), timeline.count_if_any("truncated"));

@@ -51,6 +51,15 @@ pub(crate) struct Frame {
     pub(crate) source: String,
 }
 
+impl Row {
+    /// Whether outer frames are missing because their memory was not there at that
+    /// moment: what the kernel has moved, or taken out, is for no tick to read.
+    pub(crate) fn is_cut(&self) -> bool {
+        let outermost = self.frames.first();
+        outermost.is_some_and(|frame| frame.function == "<outer frames unreadable>")
+    }
+}
+
 impl Frame {
     /// The name without what encloses the function, which versions from 3.11 on
     /// have in front.
@@ -61,7 +70,9 @@ impl Frame {
 
     /// Whether it is of the standard library.
     pub(crate) fn is_library(&self) -> bool {
-        self.file.contains("/lib/python3.") || self.file.starts_with("<frozen ")
+        let file = &self.file;
+        // The last is where it is before it is installed.
+        file.contains("/lib/python3.") || file.starts_with("<frozen ") || file.contains("/Lib/")
     }
 }
 
@@ -146,6 +157,20 @@ impl Timeline {
     /// All rows in which a thread ran.
     pub(crate) fn stacks(&self) -> impl Iterator<Item = &Row> {
         self.threads.iter().flat_map(Thread::stacks)
+    }
+
+    /// All rows in which a thread ran, but those that are cut.
+    ///
+    /// # Errors
+    /// When more than one in twenty is cut, or more than was counted.
+    pub(crate) fn uncut_stacks(&self) -> Result<Vec<&Row>, String> {
+        let (cut, uncut): (Vec<&Row>, Vec<&Row>) = self.stacks().partition(|row| row.is_cut());
+        let faults = self.count_if_any("fault");
+        if cut.len() as u64 > faults || cut.len() * 20 > uncut.len() {
+            let counts = &self.counts;
+            return Err(format!("{} rows are cut: {counts:?}", cut.len()));
+        }
+        Ok(uncut)
     }
 
     /// The threads of a process.

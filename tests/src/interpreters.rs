@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Prints what [`Interpreter`] holds, in any version.
-const ASK: &str = "import os, sys, sysconfig; print(*sys.version_info[:3], \
+const ASK: &str = "import sys, sysconfig; print(*sys.version_info[:3], \
     int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))), \
-    int('CS_GNU_LIBC_VERSION' not in os.confstr_names), sys.implementation.name)";
+    int('musl' in (sysconfig.get_config_var('MULTIARCH') or '')), sys.implementation.name)";
 
 /// One interpreter that runs here.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Interpreter {
     pub patch: u8,
     /// True for a build whose threads run without the global lock.
     pub free_threaded: bool,
-    /// True where the C library is not glibc.
+    /// True where the C library is musl.
     pub musl: bool,
 }
 

@@ -4,7 +4,8 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, thread};
 
@@ -28,26 +29,27 @@ const STAMP: &str = "pyebpf build 1\n";
 /// A way of building it.
 struct Build {
     name: &'static str,
-    compiler: &'static str,
     /// What configures it, besides [`CONFIGURED`].
     configured: &'static [&'static str],
-    /// The directories of the kernel's headers, for a compiler that has no others
-    /// than its C library's.
-    needs_kernel_headers: bool,
+    compiler: Compiler,
+}
+
+enum Compiler {
+    Gcc,
+    /// Debian's `musl-gcc`, with the headers of the kernel.
+    Musl,
 }
 
 const BUILDS: [Build; 2] = [
     Build {
         name: "free-threaded",
-        compiler: "gcc",
         configured: &["--disable-gil"],
-        needs_kernel_headers: false,
+        compiler: Compiler::Gcc,
     },
     Build {
         name: "musl",
-        compiler: "musl-gcc",
         configured: &[],
-        needs_kernel_headers: true,
+        compiler: Compiler::Musl,
     },
 ];
 
@@ -114,6 +116,10 @@ fn make(build: &Build, place: &Path) -> anyhow::Result<()> {
     configure.args(["--quiet"]).args(CONFIGURED);
     configure.args(build.configured);
     configure.env("CC", compiler(build, &partial)?);
+    if matches!(build.compiler, Compiler::Musl) {
+        // It would tell of libraries that are there for the other C library.
+        configure.env("PKG_CONFIG", "false");
+    }
     process::run(configure.current_dir(&tree))?;
     let processors = thread::available_parallelism().map_or(1, usize::from);
     process::run(
@@ -125,7 +131,16 @@ fn make(build: &Build, place: &Path) -> anyhow::Result<()> {
     // Tests run as root, and would leave such files behind.
     process::run(
         Command::new("./python")
-            .args(["-m", "compileall", "-q", "-j0", "Lib"])
+            .args(["-m", "compileall", "-q", "-j0"])
+            // There are files that must not compile.
+            .args(["-x", "/(tests?|lib2to3)/", "Lib"])
+            .current_dir(&tree),
+    )?;
+    process::run(
+        Command::new("find")
+            .args([
+                ".", "-name", "*.o", "-delete", "-or", "-name", "*.a", "-delete",
+            ])
             .current_dir(&tree),
     )?;
     fs::write(tree.join("stamp"), STAMP)?;
@@ -157,15 +172,28 @@ fn need_tools() -> anyhow::Result<()> {
 
 /// The command that compiles.
 fn compiler(build: &Build, partial: &Path) -> anyhow::Result<OsString> {
-    let mut command = OsString::from(build.compiler);
-    if build.needs_kernel_headers {
-        let headers = partial.join("headers");
-        fs::create_dir_all(&headers)?;
-        for (name, target) in KERNEL_HEADERS {
-            std::os::unix::fs::symlink(target, headers.join(name))?;
-        }
-        command.push(" -idirafter ");
-        command.push(&headers);
+    match build.compiler {
+        Compiler::Gcc => Ok("gcc".into()),
+        Compiler::Musl => musl_compiler(partial).map(Into::into),
     }
-    Ok(command)
+}
+
+/// `musl-gcc` finds no headers but musl's, and gives gcc's answer when it is asked
+/// for which C library it compiles, which CPython's `configure` does not take.
+fn musl_compiler(partial: &Path) -> anyhow::Result<PathBuf> {
+    let headers = partial.join("headers");
+    fs::create_dir_all(&headers)?;
+    for (name, target) in KERNEL_HEADERS {
+        std::os::unix::fs::symlink(target, headers.join(name))?;
+    }
+    let script = partial.join("musl-compiler");
+    let text = format!(
+        "#!/bin/sh\n\
+         [ \"$1\" = --print-multiarch ] && {{ echo x86_64-linux-musl; exit; }}\n\
+         exec musl-gcc -idirafter '{}' \"$@\"\n",
+        headers.display()
+    );
+    fs::write(&script, text)?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    Ok(script)
 }
