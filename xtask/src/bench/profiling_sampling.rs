@@ -44,8 +44,10 @@ impl ProfilingSampling {
     /// A command that runs it where the target runs: it opens the files that the
     /// target has mapped by the names they have there.
     fn command(&self, target: Pid) -> Command {
-        let mut command = Command::new("nsenter");
+        // It ends by SIGINT, which a job in the background is made to ignore.
+        let mut command = Command::new("env");
         command
+            .args(["--default-signal=INT", "nsenter"])
             .args(["--target", &target.to_string(), "--mount", "--root", "--"])
             .args([&self.executable, "-m", NAME])
             // It wants a locale that exists there, and this one always does.
