@@ -13,39 +13,33 @@ use sampler_common::wait::Origin;
 
 use super::clock::{monotonic_now, thread_cpu_time};
 use super::ledger::{ClosedLedger, Ledger, named};
+use super::rows::Rows;
 use super::threads::{Threads, place};
-
 use crate::account::{Account, Refused};
 use crate::bpf::events::{RawLifecycle, RawRecord, RawSample, decode};
 use crate::bpf::known_code::KnownCode;
 use crate::remote::PassAccounts;
-use crate::report::{ProcessSummary, Summary};
+use crate::report::{ProcessSummary, RateSummary, Summary};
 use crate::symbolize::Symbolizer;
 use crate::targets::{FollowedProcess, Targets};
-use crate::timeline::{KernelTime, RowChange, State, TimelineBuilder};
-use crate::trace::{RateChange, TraceError, TraceWriter};
+use crate::timeline::{KernelTime, State};
+use crate::trace::{RateChange, TraceError};
 use crate::waiting;
 
-/// The stages, in the order a sample goes through them.
+/// The stages, in the order a sample goes through them, and what is counted on
+/// the way.
 pub(super) struct Session<W> {
     pub(super) targets: Targets,
     known: KnownCode,
     symbolizer: Symbolizer,
     threads: Threads,
-    builder: TimelineBuilder,
-    changes: Vec<RowChange>,
-    trace: TraceWriter<W>,
+    rows: Rows<W>,
     pub(super) ledger: Ledger,
     /// What passes from user space have counted.
     pass_accounts: PassAccounts,
-    /// When processes were found to have ended that may still have samples on the
-    /// way.
-    ended: FxHashMap<ProcessKey, KernelTime>,
+    ended: EndedProcesses,
     rates: Vec<RateChange>,
     next_account: KernelTime,
-    rest: Duration,
-    /// A pass goes on although the recording ends.
-    is_cut_short: bool,
     on_processes: Duration,
 }
 
@@ -55,11 +49,26 @@ pub(super) struct Stages<W> {
     pub(super) known: KnownCode,
     pub(super) symbolizer: Symbolizer,
     pub(super) threads: Threads,
-    pub(super) builder: TimelineBuilder,
-    pub(super) trace: TraceWriter<W>,
+    pub(super) rows: Rows<W>,
     pub(super) pass_accounts: PassAccounts,
     /// How long after a process has ended a sample of it may still come.
     pub(super) rest: Duration,
+}
+
+/// Processes that were found to have ended.
+struct EndedProcesses {
+    /// When that was, of those that may still have samples on the way.
+    since: FxHashMap<ProcessKey, KernelTime>,
+    /// How long they may.
+    rest: Duration,
+}
+
+/// Whether every pass over waiting threads has told what it saw.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LastPass {
+    Over,
+    /// One goes on although the recording ends.
+    CutShort,
 }
 
 impl<W: Write> Session<W> {
@@ -69,23 +78,22 @@ impl<W: Write> Session<W> {
             known: stages.known,
             symbolizer: stages.symbolizer,
             threads: stages.threads,
-            builder: stages.builder,
-            changes: Vec::new(),
-            trace: stages.trace,
+            rows: stages.rows,
             ledger: Ledger::default(),
             pass_accounts: stages.pass_accounts,
-            ended: FxHashMap::default(),
+            ended: EndedProcesses {
+                since: FxHashMap::default(),
+                rest: stages.rest,
+            },
             rates: Vec::new(),
             next_account: KernelTime(0),
-            rest: stages.rest,
-            is_cut_short: false,
             on_processes: Duration::ZERO,
         }
     }
 
     /// From `time` on, samples are taken each `period`.
     pub(super) fn change_rate(&mut self, time: KernelTime, period: Duration) {
-        self.builder.change_period(time, period);
+        self.rows.change_period(time, period);
         self.rates.push(RateChange { time, period });
     }
 
@@ -112,8 +120,7 @@ impl<W: Write> Session<W> {
         if event.event == LifecycleKind::ThreadExit
             && let Some(track) = self.threads.end(record.key, record.tid, time)
         {
-            self.builder.end_track(track, time, &mut self.changes);
-            self.write_changes();
+            self.rows.end_track(track, time);
         }
         let before = thread_cpu_time();
         let over = match event.event {
@@ -122,9 +129,8 @@ impl<W: Write> Session<W> {
             LifecycleKind::Fork | LifecycleKind::ThreadExit => ProcessKey(0),
         };
         for track in self.threads.end_all(over, time) {
-            self.builder.end_track(track, time, &mut self.changes);
+            self.rows.end_track(track, time);
         }
-        self.write_changes();
         self.targets.on_lifecycle(event, Instant::now());
         self.on_processes += thread_cpu_time().saturating_sub(before);
     }
@@ -165,14 +171,12 @@ impl<W: Write> Session<W> {
         }
         if sample.origin == Origin::OffCpuSameStack {
             let known = self.threads.known(sample);
-            let is_in_time = known
-                .is_none_or(|track| self.builder.restate(track, time, state, &mut self.changes));
+            let is_in_time = known.is_none_or(|track| self.rows.restate(track, time, state));
             if is_in_time {
                 account.restated += 1;
             } else {
                 account.refuse(Refused::Late);
             }
-            self.write_changes();
             return;
         }
         let unknown = self.symbolizer.counts().unknown_frames;
@@ -182,21 +186,16 @@ impl<W: Write> Session<W> {
                     account.refuse(Refused::NoRoom);
                     return;
                 };
-                let changes = &mut self.changes;
                 if let Some(replaced) = replaced {
-                    self.builder.end_track(replaced, time, changes);
+                    self.rows.end_track(replaced, time);
                 }
-                if self
-                    .builder
-                    .observe(track, time, resolved.stack, state, changes)
-                {
+                if self.rows.observe(track, time, resolved.stack, state) {
                     let is_unknown = self.symbolizer.counts().unknown_frames > unknown;
                     account.unknown_code += u64::from(is_unknown);
                     account.show(sample.stop);
                 } else {
                     account.refuse(Refused::Late);
                 }
-                self.write_changes();
                 self.acknowledge();
             }
             Err(reason) => {
@@ -209,46 +208,43 @@ impl<W: Write> Session<W> {
         self.targets.improve(key);
     }
 
-    fn write_changes(&mut self) {
-        for change in self.changes.drain(..) {
-            self.trace.change(&change);
-        }
-    }
-
     /// Notices threads that have stopped running, and processes that have ended.
     /// Every record up to `now` must have been taken.
     pub(super) fn settle(&mut self, now: KernelTime) {
-        self.builder.expire(now, &mut self.changes);
+        self.settle_after(now, LastPass::Over);
+    }
+
+    fn settle_after(&mut self, now: KernelTime, last_pass: LastPass) {
+        self.rows.expire(now);
         self.threads.settle(now.saturating_sub(LONGEST_PASS));
         for key in self.targets.ended() {
-            self.ended.entry(key).or_insert(now);
+            self.ended.since.entry(key).or_insert(now);
         }
-        let (ended, rest) = (&self.ended, self.rest);
-        let is_over = |key| ended.get(&key).is_some_and(|end| now.since(*end) >= rest);
+        let EndedProcesses { since, rest } = &self.ended;
+        let is_over = |key| since.get(&key).is_some_and(|end| now.since(*end) >= *rest);
         for process in self.targets.take_ended(is_over) {
-            self.close(&process, now);
+            self.close(&process, now, last_pass);
         }
-        self.write_changes();
     }
 
     /// A process will have no other sample.
-    fn close(&mut self, process: &FollowedProcess, now: KernelTime) {
+    fn close(&mut self, process: &FollowedProcess, now: KernelTime, last_pass: LastPass) {
         // Only of those whose end went unnoticed.
         for track in self.threads.rows_of(process.key) {
-            self.builder.end_track(track, now, &mut self.changes);
+            self.rows.end_track(track, now);
         }
-        self.close_account(process);
+        self.close_account(process, last_pass);
         self.symbolizer.forget(process.key);
         self.threads.forget(process.key);
-        self.ended.remove(&process.key);
+        self.ended.since.remove(&process.key);
     }
 
-    fn close_account(&mut self, process: &FollowedProcess) {
+    fn close_account(&mut self, process: &FollowedProcess, last_pass: LastPass) {
         let mut account = self.ledger.take(process.key);
         account.add_kernel(&self.targets.close_account(process.key));
         account.add_kernel(&self.pass_accounts.close(process.key));
         account.threads = self.threads.count(process.key);
-        if self.is_cut_short {
+        if last_pass == LastPass::CutShort {
             account.leave_unfinished();
         }
         if account == Account::default() {
@@ -264,12 +260,8 @@ impl<W: Write> Session<W> {
 
     /// Writes what is settled into the container.
     pub(super) fn flush(&mut self, now: KernelTime) -> Result<(), TraceError> {
-        let settled = self.builder.settled(now);
-        self.trace.flush(
-            settled,
-            self.symbolizer.interner().symbols(),
-            &mut self.threads.tracks,
-        )?;
+        let symbols = self.symbolizer.interner().symbols();
+        let settled = self.rows.flush(now, symbols, &mut self.threads.tracks)?;
         if now < self.next_account {
             return Ok(());
         }
@@ -296,17 +288,17 @@ impl<W: Write> Session<W> {
             rates: self.rates.clone(),
             ..ledger.changes(time, |key| threads.index(key), kernel)
         };
-        self.trace.account(&summary)
+        self.rows.account(&summary)
     }
 
     /// The container, to be read while it is written.
     pub(super) fn container(&self) -> &W {
-        self.trace.output()
+        self.rows.container()
     }
 
     /// Whether rows are waiting that should not pile up further.
     pub(super) fn wants_flush(&self) -> bool {
-        self.trace.wants_flush()
+        self.rows.wants_flush()
     }
 
     /// Processes with samples so far, and their threads.
@@ -323,14 +315,18 @@ impl<W: Write> Session<W> {
         end: KernelTime,
         summary: Summary,
     ) -> Result<(W, Summary), TraceError> {
-        self.is_cut_short = summary.is_cut_short;
-        self.settle(end);
+        let last_pass = if summary.taking.is_cut_short {
+            LastPass::CutShort
+        } else {
+            LastPass::Over
+        };
+        self.settle_after(end, last_pass);
         for process in self.targets.take_ended(|_| true) {
-            self.close(&process, end);
+            self.close(&process, end, last_pass);
         }
         let open: Vec<_> = self.targets.processes().cloned().collect();
         for process in &open {
-            self.close_account(process);
+            self.close_account(process, last_pass);
         }
         let ClosedLedger {
             mut total,
@@ -346,18 +342,21 @@ impl<W: Write> Session<W> {
             undecodable: self.ledger.undecodable,
             names: self.symbolizer.counts(),
             not_sampled: not_sampled(&self.targets),
-            rates: self.rates,
+            rate: RateSummary {
+                changes: self.rates,
+                ..summary.rate
+            },
             ..summary
         };
         let closing = crate::trace::Summary {
             end,
             counts: named(&summary.counts()),
             processes: unwritten,
-            rates: summary.rates.clone(),
+            rates: summary.rate.changes.clone(),
         };
         let symbols = self.symbolizer.interner().symbols();
         let output = self
-            .trace
+            .rows
             .finish(&closing, symbols, &mut self.threads.tracks)?;
         Ok((output, summary))
     }
@@ -376,7 +375,7 @@ fn not_sampled(targets: &Targets) -> Vec<String> {
     if refusals.unnamed() > 0 {
         lines.push(format!("{} more of such processes", refusals.unnamed()));
     }
-    match targets.hidden() {
+    match refusals.hidden() {
         0 => {}
         1 => lines.push("1 process that pyebpf may not look at".into()),
         count => lines.push(format!("{count} processes that pyebpf may not look at")),

@@ -3,13 +3,16 @@
 
 mod choice;
 mod followed;
+mod lives;
 mod pending;
 mod programs;
 mod refusals;
+mod selection;
 mod sweep;
 mod table;
 
 pub use choice::Choice;
 pub use followed::FollowedProcess;
 pub use refusals::Refusals;
-pub use table::{Selection, TargetError, Targets};
+pub use selection::Selection;
+pub use table::{TargetError, Targets};

@@ -1,7 +1,7 @@
 //! Processes that have Python, or might have, and cannot be sampled, each with
 //! the last reason. It refuses to grow without bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::cpython::refusal::Refusal;
 
@@ -13,6 +13,7 @@ const MAX_NAMED: usize = 256;
 pub struct Refusals {
     by_process: BTreeMap<u32, Refusal>,
     unnamed: u64,
+    hidden: HashSet<u32>,
 }
 
 impl Refusals {
@@ -23,6 +24,11 @@ impl Refusals {
         } else {
             self.by_process.insert(tgid, refusal);
         }
+    }
+
+    /// We may not look at the process `tgid`; most such have no Python.
+    pub(super) fn hide(&mut self, tgid: u32) {
+        self.hidden.insert(tgid);
     }
 
     /// It can, after all.
@@ -37,6 +43,11 @@ impl Refusals {
     /// The reasons, by process.
     pub fn reasons(&self) -> impl Iterator<Item = &Refusal> {
         self.by_process.values()
+    }
+
+    /// How many processes of the host we may not look at.
+    pub fn hidden(&self) -> usize {
+        self.hidden.len()
     }
 
     /// How many others there were.

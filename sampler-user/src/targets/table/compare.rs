@@ -22,7 +22,7 @@ impl Targets {
             let Some(key) = self.entry_of(*tgid) else {
                 continue;
             };
-            let known = self.processes.get(&key);
+            let known = self.lives.get(key);
             let identity = known.and_then(|it| it.identity.as_ref());
             let began = identity.map_or(0, |it| it.start_time);
             let is_over = match times.get(tgid) {
@@ -34,21 +34,21 @@ impl Targets {
             };
             if is_over && before.contains(&(*tgid, key)) {
                 self.remove_stale(*tgid, key);
-                self.end(key);
+                self.lives.end(key);
             } else if is_over {
                 self.suspects.insert((*tgid, key));
             }
         }
         let in_table: HashSet<u32> = in_table.into_iter().collect();
         let missing: Vec<(u32, ProcessKey)> = self
-            .processes
-            .values()
-            .filter(|it| it.python.is_some() && !it.has_ended && !in_table.contains(&it.tgid))
+            .lives
+            .going_on()
+            .filter(|it| it.python.is_some() && !in_table.contains(&it.tgid))
             .map(|it| (it.tgid, it.key))
             .collect();
         for suspect in missing {
             if before.contains(&suspect) {
-                self.end(suspect.1);
+                self.lives.end(suspect.1);
             } else {
                 self.suspects.insert(suspect);
             }
@@ -60,18 +60,17 @@ impl Targets {
     /// record must have been taken.
     pub fn reconcile(&mut self) {
         let alive = self.table.keys();
-        for process in self.processes.values_mut() {
+        let is_over = |process: &&FollowedProcess| {
             // One whose program has just started need not be in the table yet.
             let is_waiting = process.python.is_none() && is_there(&self.scout, process);
-            if !alive.contains(&process.key) && !process.has_ended && !is_waiting {
-                process.has_ended = true;
-                if self.current.get(&process.tgid) == Some(&process.key) {
-                    self.current.remove(&process.tgid);
-                }
-            }
+            !alive.contains(&process.key) && !is_waiting
+        };
+        let over = self.lives.going_on().filter(is_over);
+        let over: Vec<_> = over.map(|process| process.key).collect();
+        for key in over {
+            self.lives.end(key);
         }
-        let is_unknown =
-            |key: &ProcessKey| !alive.contains(key) && !self.processes.contains_key(key);
+        let is_unknown = |key: &ProcessKey| !alive.contains(key) && self.lives.get(*key).is_none();
         let unknown: HashSet<_> = self
             .table
             .accounts()

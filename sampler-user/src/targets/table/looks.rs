@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use sampler_common::process::ProcessKey;
 
-use super::{Selection, Targets};
+use super::Targets;
 use crate::cpython::discovery::Looked;
 use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
 use crate::targets::followed::FollowedProcess;
 use crate::targets::pending::Look;
+use crate::targets::selection::Selection;
 
 impl Targets {
     /// Looks at the processes that are due.
@@ -27,7 +28,7 @@ impl Targets {
     }
 
     pub(super) fn look(&mut self, mut look: Look) {
-        let Some(process) = self.processes.get(&look.key) else {
+        let Some(process) = self.lives.get(look.key) else {
             return;
         };
         if process.has_ended {
@@ -80,7 +81,7 @@ impl Targets {
     }
 
     pub(super) fn start_sampling(&mut self, key: ProcessKey, instance: Instance, started: u64) {
-        let Some(process) = self.processes.get_mut(&key) else {
+        let Some(process) = self.lives.get_mut(key) else {
             return;
         };
         let tgid = process.tgid;
@@ -94,7 +95,7 @@ impl Targets {
         // A full table is counted by the kernel side where it matters, at forks;
         // here the process stays unsampled and shows no samples in the summary.
         if self.table.set(tgid, &config).is_ok() && !self.is_still(tgid, started) {
-            self.end(key);
+            self.lives.end(key);
         }
     }
 
@@ -104,8 +105,8 @@ impl Targets {
         let wanted = match self.selection {
             Selection::Host | Selection::Chosen { .. } => None,
             Selection::Processes { .. } => {
-                let is_without = |it: &&FollowedProcess| it.python.is_none() && !it.has_ended;
-                let without = self.processes.values().filter(is_without);
+                let alive = self.lives.going_on();
+                let without = alive.filter(|it| it.python.is_none());
                 Some(without.map(|it| it.tgid).collect::<Vec<_>>())
             }
         };
@@ -114,12 +115,12 @@ impl Targets {
         }
         let code = self.scout.mapped_code(wanted);
         for tgid in self.sweep.changed(&code) {
-            let Some(key) = self.current.get(&tgid).copied() else {
+            let Some(key) = self.lives.current(tgid) else {
                 self.find_one_if_wanted(tgid);
                 continue;
             };
             let has_python = |it: &FollowedProcess| it.python.is_some();
-            if self.processes.get(&key).is_some_and(has_python) {
+            if self.lives.get(key).is_some_and(has_python) {
                 continue;
             }
             if let Some(started) = self.scout.start_time(tgid)
@@ -134,7 +135,7 @@ impl Targets {
     /// followed on for its children's sake otherwise.
     pub(super) fn give_up(&mut self, key: ProcessKey) {
         if let Selection::Processes { tgids, .. } = &self.selection {
-            let tgid = self.processes.get(&key).map(|process| process.tgid);
+            let tgid = self.lives.get(key).map(|process| process.tgid);
             if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
                 self.refusals.add(pid, Refusal::NotPython { pid });
             }
@@ -142,20 +143,11 @@ impl Targets {
         }
         let is_kin = |process: &FollowedProcess| process.is_kin;
         let is_chosen = matches!(self.selection, Selection::Chosen { .. });
-        if is_chosen && self.processes.get(&key).is_some_and(is_kin) {
+        if is_chosen && self.lives.get(key).is_some_and(is_kin) {
             return;
         }
-        if let Some(process) = self.processes.remove(&key) {
-            if self.current.get(&process.tgid) == Some(&key) {
-                self.current.remove(&process.tgid);
-            }
-            if self
-                .table
-                .get(process.tgid)
-                .is_some_and(|config| config.key == key)
-            {
-                self.table.remove(process.tgid);
-            }
+        if let Some(process) = self.lives.remove(key) {
+            self.remove_stale(process.tgid, key);
         }
     }
 

@@ -1,0 +1,95 @@
+//! The rate of a recording's samples, what they cost, and when the rate changes
+//! because of that. It refuses to measure a cost and to change a rate itself.
+
+use std::time::{Duration, Instant};
+
+use super::cost::{Clocks, Costs};
+use super::governor::{Decision, Governor, LOOK_EVERY};
+use crate::report::percent_in_words;
+use crate::timeline::KernelTime;
+use crate::trace::RateChange;
+
+/// How fast samples are taken, and how fast they may be.
+pub(super) struct Pace {
+    period: Duration,
+    costs: Costs,
+    /// The share of a CPU that may be taken, if there is a limit.
+    limit: Option<f64>,
+    governor: Option<Governor>,
+    next_look: Instant,
+    /// It was said that the rate is lower than was asked for.
+    is_told: bool,
+}
+
+impl Pace {
+    /// There is a sample each `period` since `now`.
+    pub(super) fn new(period: Duration, limit: Option<f64>, costs: Costs, now: Instant) -> Self {
+        Self {
+            period,
+            costs,
+            limit,
+            governor: limit.map(|limit| Governor::new(limit, period)),
+            next_look: now + LOOK_EVERY,
+            is_told: false,
+        }
+    }
+
+    /// Whether it is time for [`Self::look`].
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now >= self.next_look
+    }
+
+    /// Takes in what was spent, and says when the rate should be another.
+    pub(super) fn look(&mut self, clocks: Clocks, now: Instant) -> Option<Decision> {
+        self.next_look = now + LOOK_EVERY;
+        let spent = self.costs.look(clocks, now);
+        self.governor.as_mut()?.look(spent)
+    }
+
+    /// All that was spent, up to now.
+    pub(super) fn total_cost(&mut self, clocks: Clocks, now: Instant) -> Duration {
+        self.costs.look(clocks, now);
+        self.costs.total()
+    }
+
+    /// What no sample is the cause of is measured by this.
+    pub(super) fn costs(&mut self) -> &mut Costs {
+        &mut self.costs
+    }
+
+    /// The rate is what was decided at `time`. What to tell the user, the first time
+    /// that it is lower.
+    pub(super) fn change(&mut self, decision: Decision, time: KernelTime) -> Option<String> {
+        let before = std::mem::replace(&mut self.period, decision.period);
+        if decision.period <= before || self.is_told {
+            return None;
+        }
+        self.is_told = true;
+        Some(self.lowered_in_words(before, decision, time))
+    }
+
+    /// The period, if it is not the one that was asked for.
+    pub(super) fn lowered(&self) -> Option<Duration> {
+        self.governor.as_ref().and_then(Governor::lowered)
+    }
+
+    fn lowered_in_words(&self, before: Duration, decision: Decision, time: KernelTime) -> String {
+        let now = RateChange {
+            time,
+            period: before,
+        };
+        let then = RateChange {
+            time,
+            period: decision.period,
+        };
+        let percent = 100.0 * decision.share;
+        format!(
+            "sampling at {} Hz takes {percent:.0} % of a CPU, and may take {}: from now on {} Hz, \
+             or what fits (--max-cpu {:.0}% would keep the rate)",
+            now.hz_in_words(),
+            percent_in_words(self.limit.unwrap_or_default()),
+            then.hz_in_words(),
+            (percent * 1.3).ceil(),
+        )
+    }
+}
