@@ -165,14 +165,15 @@ impl Timeline {
     ///
     /// # Errors
     /// When one is cut; on an emulated machine, which often has a page not in memory,
-    /// more than one in twenty, or more than was counted.
+    /// more than one sample in twenty, or without a count of it.
     pub(crate) fn uncut_stacks(&self) -> Result<Vec<&Row>, String> {
         let (cut, uncut): (Vec<&Row>, Vec<&Row>) = self.stacks().partition(|row| row.is_cut());
+        let counted = self.count("cut_by_fault");
         let most = match slowness() {
             1 => 0,
-            _ => self.count_if_any("fault").min(uncut.len() as u64 / 20),
+            _ => self.count("shown") / 20,
         };
-        if cut.len() as u64 > most {
+        if counted > most || cut.len() as u64 > counted {
             let counts = &self.counts;
             return Err(format!("{} rows are cut: {counts:?}", cut.len()));
         }
