@@ -148,17 +148,17 @@ impl Plan {
             turns: Turns {
                 repetitions: 3,
                 warm_up: ms(200),
-                window: ms(450),
-                looks: ms(10_000),
+                window: ms(350),
+                looks: ms(8_000),
             },
             growth: GrowthPlan {
                 repetitions: 3,
-                warm_up: ms(400),
-                window: ms(700),
+                warm_up: ms(300),
+                window: ms(550),
                 stride: 1,
             },
             many: ManyPlan {
-                seconds: ms(5000),
+                seconds: ms(4000),
                 repetitions: 2,
                 starts: 10,
             },
