@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::dump::{THREADS, check_row, target_in_all_states};
-use crate::machine::{machine, slowness};
+use crate::machine::machine;
 use crate::marks::Marks;
 use crate::recording::{Recording, TIMELINE};
 use crate::scratch::Scratch;
@@ -44,10 +44,6 @@ fn shows_the_same_without_the_task_iterator() {
             if state == "running" {
                 // Both are busy, and so is this machine.
                 right += share(&seconds, "runnable");
-            } else if name == "wanting" && slowness() > 1 && right > 0.5 {
-                // Every 5 ms it asks for the GIL again: where a processor is
-                // emulated, that takes a part of them.
-                right += share(&seconds, "running");
             }
             if right < 0.95 {
                 return Err(format!("{name} is not {state}: {seconds:?}"));

@@ -168,7 +168,7 @@ impl Timeline {
     /// more than one sample in twenty, or without a count of it.
     pub(crate) fn uncut_stacks(&self) -> Result<Vec<&Row>, String> {
         let (cut, uncut): (Vec<&Row>, Vec<&Row>) = self.stacks().partition(|row| row.is_cut());
-        let counted = self.count("cut_by_fault");
+        let counted = self.count_if_any("cut_by_fault");
         let most = match slowness() {
             1 => 0,
             _ => self.count("shown") / 20,
