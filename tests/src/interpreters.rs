@@ -44,7 +44,12 @@ pub fn interpreters() -> Vec<Interpreter> {
     };
     for path in env::split_paths(&env::var_os("PYEBPF_PYTHONS").unwrap_or_default()) {
         if !path.as_os_str().is_empty() {
-            add(ask(&path).unwrap_or_else(|| panic!("{} of PYEBPF_PYTHONS", path.display())));
+            add(ask(&path).unwrap_or_else(|| {
+                panic!(
+                    "{} of PYEBPF_PYTHONS does not run, or is no CPython",
+                    path.display()
+                )
+            }));
         }
     }
     pyenv()
@@ -67,7 +72,12 @@ pub fn source_builds() -> Vec<Interpreter> {
     let list = env::var_os("PYEBPF_SOURCE_BUILDS").unwrap_or_default();
     let paths = env::split_paths(&list).filter(|path| !path.as_os_str().is_empty());
     let asked = |path: PathBuf| {
-        ask(&path).unwrap_or_else(|| panic!("{} of PYEBPF_SOURCE_BUILDS", path.display()))
+        ask(&path).unwrap_or_else(|| {
+            panic!(
+                "{} of PYEBPF_SOURCE_BUILDS does not run, or is no CPython",
+                path.display()
+            )
+        })
     };
     paths.map(asked).collect()
 }

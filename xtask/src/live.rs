@@ -49,7 +49,7 @@ pub(crate) fn command(
         (source_builds::VARIABLE, given.source_builds.to_owned()),
         ("PYEBPF_BIN", given.binary.into()),
         (live_packages::VARIABLE, given.packages.into()),
-        ("PATH", inherited("PATH")),
+        ("PATH", process::search_path()),
         ("HOME", inherited("HOME")),
         ("RUST_BACKTRACE", inherited("RUST_BACKTRACE")),
     ];

@@ -1,7 +1,9 @@
 //! Running other programs and saying so in one plain line each. It refuses to
 //! know what any of them is for.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -68,10 +70,24 @@ pub(crate) fn probe(command: &mut Command) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Whether a program of this name can be started from `PATH`.
+/// Where a program of this name is, if it can be started from [`search_path`].
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&search_path())
+        .map(|directory| directory.join(program))
+        .find(|place| place.is_file())
+}
+
+/// Whether a program of this name can be started from [`search_path`].
 pub(crate) fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    find(program).is_some()
+}
+
+/// `PATH` and the directories of programs for root, which an ordinary user's `PATH`
+/// does not have on Debian: what runs as root needs some of them.
+pub(crate) fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+    path
 }
 
 /// The command as one would type it, for messages.

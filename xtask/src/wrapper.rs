@@ -48,6 +48,7 @@ if [ -n "$PYEBPF_SCRIPTS" ]; then
     mount --bind "$PYEBPF_SCRIPTS" "$root$PYEBPF_SCRIPTS"
     mount --bind "$PYEBPF_SCRIPTS" "$root/mnt"
 fi
+PATH=$PATH:/usr/sbin:/sbin
 exec chroot "$root" /usr/bin/{python} "$@"
 ' sh '{root}' "$@"
 "#

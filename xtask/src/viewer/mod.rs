@@ -4,10 +4,10 @@
 mod bench;
 mod traces;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
-use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 
@@ -147,21 +147,12 @@ impl Node {
 
 /// The browser that the tests drive, installed where it is missing.
 fn chromium() -> anyhow::Result<PathBuf> {
-    for name in ["chromium", "chromium-browser", "google-chrome"] {
-        if process::on_path(name) {
-            return Ok(on_path(name));
-        }
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    if let Some(found) = names.into_iter().find_map(process::find) {
+        return Ok(found);
     }
     packages::need_program("chromium", "chromium", "testing the viewer")?;
-    Ok(on_path("chromium"))
-}
-
-fn on_path(program: &str) -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| program.into())
+    process::find("chromium").context("chromium is installed and not on PATH")
 }
 
 /// The steps of `cargo xtask test --quick`: what needs no browser and no root.
