@@ -2,6 +2,7 @@
 // package carries, run without a browser: it is a worker that answers queries
 // in SQL over a message port.
 
+import { webcrypto } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import vm from "node:vm";
@@ -63,7 +64,8 @@ function start(directory) {
     TextEncoder,
     URL,
     performance,
-    crypto,
+    // Node.js 18 has no global of that name.
+    crypto: webcrypto,
     console: { log() {}, warn() {}, error() {} },
     setTimeout,
     // The worker fetches its WebAssembly by a request that waits.
