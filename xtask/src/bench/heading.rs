@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::goals;
 
+/// The share of all CPUs that others may take before no figure can be trusted.
+const OTHERS: f64 = 0.1;
+
 /// One paragraph: the program, the machine, and how to read the figures.
 pub(super) fn write(text: &mut String, document: &Value) -> anyhow::Result<()> {
     let machine = &document["machine"];
@@ -32,13 +35,15 @@ pub(super) fn write(text: &mut String, document: &Value) -> anyhow::Result<()> {
     if is_quick {
         text.push_str("A quick run: one repetition of most things, so few have a spread.\n");
     }
-    if let (Some(before), Some(cpus)) = (machine["load"][0].as_f64(), machine["cpus"].as_f64())
-        && before > cpus / 2.0
+    let others = machine["others"].as_array().into_iter().flatten();
+    if let Some(most) = others.filter_map(Value::as_f64).reduce(f64::max)
+        && most > OTHERS
     {
         writeln!(
             text,
-            "**Other work ran on the machine**: its load was {before} at the start. Do not trust \
-             these figures."
+            "**Other work ran on the machine**: {:.0} % of its CPUs were busy before the first \
+             or after the last measurement. Do not trust these figures.",
+            100.0 * most
         )?;
     }
     Ok(())

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -27,10 +28,29 @@ pub(super) fn describe(binary: &Path) -> Value {
     })
 }
 
-/// The load average of the last minute: how much else ran meanwhile.
-pub(super) fn load() -> Option<f64> {
-    let text = fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
+/// The share of all CPUs that others take now, 0 to 1, while we wait: a load average
+/// would still have what was built just before.
+pub(super) fn others_share() -> Option<f64> {
+    let stat = || fs::read_to_string("/proc/stat").ok();
+    let before = cpu_times(&stat()?)?;
+    thread::sleep(OTHERS_WINDOW);
+    let now = cpu_times(&stat()?)?;
+    let [idle, all] = [now[0] - before[0], now[1] - before[1]];
+    (all > 0.0).then(|| 1.0 - idle / all)
+}
+
+/// How long is looked for the work of others.
+const OTHERS_WINDOW: Duration = Duration::from_secs(2);
+
+/// Idle time of all CPUs, waiting for devices included, and all of their time, in
+/// the kernel's coarse units (proc_stat(5)).
+fn cpu_times(stat: &str) -> Option<[f64; 2]> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let fields = line.split_whitespace().map(str::parse);
+    // Time of guests, the last two, is also in that of user.
+    let fields: Vec<f64> = fields.take(8).collect::<Result<_, _>>().ok()?;
+    let idle = fields.get(3)? + fields.get(4)?;
+    Some([idle, fields.iter().sum()])
 }
 
 fn cpu_model(cpuinfo: &str) -> Option<&str> {
@@ -38,4 +58,16 @@ fn cpu_model(cpuinfo: &str) -> Option<&str> {
         .lines()
         .find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cpu_times;
+
+    #[test]
+    fn time_of_guests_counts_once() {
+        let stat = "cpu  100 1 20 700 30 0 5 44 60 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(cpu_times(stat), Some([730.0, 900.0]));
+        assert_eq!(cpu_times("intr 1"), None);
+    }
 }

@@ -149,7 +149,7 @@ impl Plan {
                 repetitions: 3,
                 warm_up: ms(200),
                 window: ms(350),
-                looks: ms(8_000),
+                looks: ms(10_000),
             },
             growth: GrowthPlan {
                 repetitions: 3,
