@@ -84,6 +84,8 @@ const fn threads(arguments: &'static [&'static str]) -> Kind {
 }
 
 const COMMON: &[Rate] = &[cpu(100), wall(100)];
+/// Of targets that a quick run leaves out.
+const COMMON_FULL: &[Rate] = &[full(cpu(100)), full(wall(100))];
 const OWN: &[Rate] = &[
     full(cpu(10)),
     full(cpu(1000)),
@@ -113,7 +115,7 @@ pub(super) const LOADS: [Load; 9] = [
         about: "one busy thread, 200 frames deep",
         kind: threads(&["--depth", "200", "deep", "1"]),
         works: true,
-        rates: COMMON,
+        rates: COMMON_FULL,
         own_rates: OWN,
     },
     Load {
@@ -121,7 +123,7 @@ pub(super) const LOADS: [Load; 9] = [
         about: "eight busy threads that fight for the GIL",
         kind: threads(&["busy", "8"]),
         works: true,
-        rates: COMMON,
+        rates: COMMON_FULL,
         own_rates: OWN,
     },
     Load {
@@ -150,7 +152,7 @@ pub(super) const LOADS: [Load; 9] = [
             has_children: true,
         },
         works: true,
-        rates: COMMON,
+        rates: COMMON_FULL,
         own_rates: OWN,
     },
     Load {

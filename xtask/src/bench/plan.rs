@@ -111,13 +111,13 @@ impl Plan {
             turns: Turns {
                 repetitions: 1,
                 warm_up: ms(150),
-                window: ms(300),
-                looks: ms(5000),
+                window: ms(250),
+                looks: ms(3000),
             },
             growth: GrowthPlan {
                 repetitions: 1,
-                warm_up: ms(200),
-                window: ms(500),
+                warm_up: ms(150),
+                window: ms(350),
                 stride: 3,
             },
             many: ManyPlan {
