@@ -105,7 +105,7 @@ impl Plan {
                 slow_busy: ms(2000),
             },
             pairs: PairPlan {
-                pairs: 8,
+                pairs: 6,
                 half: ms(300),
             },
             turns: Turns {
@@ -117,7 +117,7 @@ impl Plan {
             growth: GrowthPlan {
                 repetitions: 1,
                 warm_up: ms(150),
-                window: ms(350),
+                window: ms(300),
                 stride: 3,
             },
             many: ManyPlan {

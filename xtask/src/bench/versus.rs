@@ -34,9 +34,6 @@ pub(super) fn measure(setting: &Setting, contest: &Contest<'_>) -> anyhow::Resul
         }
         for (place, entry) in contest.entries.iter().enumerate() {
             let contestants = contestants(setting, load, entry, (number == 0, place == 0));
-            if contestants.is_empty() {
-                continue;
-            }
             if contestants.iter().all(|it| it.profiler.is_none()) {
                 continue;
             }
@@ -84,7 +81,7 @@ fn contestants<'a>(
             all.extend(ours.map(|it| of(Some((it.as_ref(), *rate)))));
         }
     }
-    if load.works && is_first_python && !all.is_empty() {
+    if load.works && is_first_python {
         all.push(of(None));
     }
     all
