@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use tests::interpreters::Interpreter;
 
-use crate::machine::{Machine, machine, slowness};
+use crate::machine::{Machine, machine, when_emulated};
 use crate::recording::Recording;
 use crate::target::Target;
 use crate::timeline::Timeline;
@@ -71,10 +71,7 @@ fn follows(way: &str) {
         }
         // What lies in no memory yet has no name where the process is gone before it
         // can be asked, as on an emulated machine.
-        let most = match slowness() {
-            1 => 0,
-            _ => timeline.count("shown") / 100,
-        };
+        let most = when_emulated(timeline.count("shown") / 100);
         if latest > FIRST_MOMENTS || timeline.count("unknown_frames") > most {
             return Err(format!("first seen {latest} s late; {:?}", timeline.counts));
         }

@@ -122,6 +122,12 @@ pub(crate) fn slowness() -> u32 {
     said.map_or(1, |it| it.parse().expect("a number of times"))
 }
 
+/// `most` where this machine is emulated, and nothing on hardware: how many of what a
+/// page that is not in memory can spoil are allowed.
+pub(crate) fn when_emulated(most: u64) -> u64 {
+    if slowness() > 1 { most } else { 0 }
+}
+
 /// `3.12.1 (path)`.
 pub(crate) fn name(interpreter: &Interpreter) -> String {
     let Interpreter { minor, patch, .. } = interpreter;

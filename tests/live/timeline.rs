@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::machine::slowness;
+use crate::machine::when_emulated;
 
 /// A whole file.
 #[derive(Debug)]
@@ -169,10 +169,7 @@ impl Timeline {
     pub(crate) fn uncut_stacks(&self) -> Result<Vec<&Row>, String> {
         let (cut, uncut): (Vec<&Row>, Vec<&Row>) = self.stacks().partition(|row| row.is_cut());
         let counted = self.count_if_any("cut_by_fault");
-        let most = match slowness() {
-            1 => 0,
-            _ => self.count("shown") / 20,
-        };
+        let most = when_emulated(self.count("shown") / 20);
         if counted > most || cut.len() as u64 > counted {
             let counts = &self.counts;
             return Err(format!("{} rows are cut: {counts:?}", cut.len()));

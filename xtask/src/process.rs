@@ -85,7 +85,8 @@ pub(crate) fn on_path(program: &str) -> bool {
 /// `PATH` and the directories of programs for root, which an ordinary user's `PATH`
 /// does not have on Debian: what runs as root needs some of them.
 pub(crate) fn search_path() -> OsString {
-    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    // Of an empty one, the part before a colon would be the working directory.
+    let mut path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     path.push(":/usr/local/sbin:/usr/sbin:/sbin");
     path
 }

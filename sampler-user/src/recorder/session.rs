@@ -1,5 +1,5 @@
 //! One recording under way: takes records through the stages, one after the
-//! other. It refuses to wait for anything: `record` does.
+//! other. It refuses to wait for anything: `recording` does.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
