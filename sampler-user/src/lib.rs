@@ -3,6 +3,7 @@
 //! interrupt to the file, naming each module here.
 
 pub mod account;
+pub mod alarm;
 pub mod analysis;
 pub mod bpf;
 pub mod cli;

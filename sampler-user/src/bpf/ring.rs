@@ -7,9 +7,12 @@ use std::time::Duration;
 use aya::maps::{MapData, RingBuf};
 use tokio::io::unix::AsyncFd;
 
+use crate::alarm::Alarm;
+
 /// Reads records as they come.
 pub struct RecordRing {
     ring: AsyncFd<RingBuf<MapData>>,
+    alarm: Alarm,
 }
 
 impl RecordRing {
@@ -17,14 +20,22 @@ impl RecordRing {
         // SAFETY: the ring owns its file descriptor, always answers with that one,
         // and keeps it open until the `AsyncFd` gives it up.
         let ring = unsafe { AsyncFd::register(ring)? };
-        Ok(Self { ring })
+        let alarm = Alarm::new()?;
+        Ok(Self { ring, alarm })
     }
 
     /// Waits until the kernel side says that records are there, or until
     /// `at_most` has passed: it does not wake us for every one.
     pub async fn wait(&mut self, at_most: Duration) {
-        if let Ok(Ok(mut guard)) = tokio::time::timeout(at_most, self.ring.readable_mut()).await {
-            guard.clear_ready();
+        let Self { ring, alarm } = self;
+        let called = async {
+            if let Ok(mut guard) = ring.readable_mut().await {
+                guard.clear_ready();
+            }
+        };
+        tokio::select! {
+            () = called => {}
+            () = alarm.after(at_most) => {}
         }
     }
 

@@ -46,7 +46,7 @@ impl Ticks {
         };
         let namespace = PidNamespace::ours().map_err(|error| failed(&error))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
+            .enable_io()
             .build()
             .map_err(|error| failed(&error))?;
         let mut kernel = Kernel::load(KernelOptions {

@@ -12,7 +12,7 @@ use crate::config::{ExitStatus, RecordConfig};
 /// [`RecordError`]; what was recorded before stays in the container.
 pub fn record(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+        .enable_io()
         .build()
         .map_err(|source| RecordError::System {
             doing: "start",

@@ -21,8 +21,9 @@ use crate::progress::{ProgressFacts, ProgressLine};
 use crate::timeline::KernelTime;
 
 /// How long records may wait in the ring buffer. Waking up costs as much as some
-/// fifty samples; what is urgent, such as new code, wakes us at once.
-const PAUSE: Duration = Duration::from_millis(400);
+/// fifty samples, so what is due now and then is done at the same moments; what is
+/// urgent, such as new code, wakes us at once.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How often the progress line changes.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -121,9 +122,12 @@ impl Recording<'_> {
 
     /// How long to wait at most.
     fn pause(&self, deadline: Option<Instant>) -> Duration {
-        let look = self.session.targets.next_look();
-        let next = deadline.map_or(look, |deadline| deadline.min(look));
-        next.saturating_duration_since(Instant::now()).min(PAUSE)
+        let now = Instant::now();
+        let dates = [self.session.targets.next_look(), deadline];
+        let pauses = dates.into_iter().flatten();
+        pauses
+            .map(|date| date.saturating_duration_since(now))
+            .fold(PAUSE, Duration::min)
     }
 
     /// Takes records. Whether more are there than could be taken in one go.
@@ -134,7 +138,7 @@ impl Recording<'_> {
 
     fn look_at_pending(&mut self, now: Instant) {
         let targets = &mut self.session.targets;
-        if targets.next_look() <= now {
+        if targets.is_look_due(now) {
             let costs = self.pace.costs();
             costs.on_processes(|| targets.look_at_pending(now));
         }

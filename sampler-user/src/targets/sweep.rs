@@ -11,25 +11,18 @@ const SHARE: u32 = 500;
 
 /// When to sweep, and what the last one saw.
 pub(super) struct Sweep {
-    every: Duration,
     next: Instant,
     /// KiB of code, by process.
     seen: HashMap<u32, u64>,
 }
 
 impl Sweep {
-    /// Sweeps `every` so often, or more rarely where there are very many processes.
-    pub(super) fn new(every: Duration, now: Instant) -> Self {
+    /// Sweeps first at `first`.
+    pub(super) fn new(first: Instant) -> Self {
         Self {
-            every,
-            next: now + every,
+            next: first,
             seen: HashMap::new(),
         }
-    }
-
-    /// When it is time.
-    pub(super) fn next(&self) -> Instant {
-        self.next
     }
 
     /// Whether it is time, at `now`.
@@ -37,10 +30,11 @@ impl Sweep {
         now >= self.next
     }
 
-    /// A sweep that began at `began` is over at `now`.
-    pub(super) fn done(&mut self, began: Instant, now: Instant) {
+    /// A sweep that began at `began` is over at `now`; the next one comes `every` so
+    /// much later, or later still where there are very many processes.
+    pub(super) fn done(&mut self, began: Instant, now: Instant, every: Duration) {
         let took = now.saturating_duration_since(began);
-        self.next = now + self.every.max(took.saturating_mul(SHARE));
+        self.next = now + every.max(took.saturating_mul(SHARE));
     }
 
     /// Those processes that have other code than in the last sweep, or were not
@@ -73,7 +67,7 @@ mod tests {
 
     #[test]
     fn only_what_is_new_or_has_grown_is_looked_at() {
-        let mut sweep = Sweep::new(Duration::from_secs(1), Instant::now());
+        let mut sweep = Sweep::new(Instant::now());
         assert!(sweep.has_loaded(7, Some(100)));
         assert!(!sweep.has_loaded(7, Some(100)));
         assert!(sweep.has_loaded(7, Some(4000)));
@@ -87,10 +81,11 @@ mod tests {
     #[test]
     fn a_slow_sweep_is_repeated_more_rarely() {
         let start = Instant::now();
-        let mut sweep = Sweep::new(Duration::from_secs(1), start);
-        assert!(!sweep.is_due(start) && sweep.is_due(start + Duration::from_secs(1)));
+        let every = Duration::from_secs(1);
+        let mut sweep = Sweep::new(start + every);
+        assert!(!sweep.is_due(start) && sweep.is_due(start + every));
         let end = start + Duration::from_millis(20);
-        sweep.done(start, end);
+        sweep.done(start, end, every);
         assert!(!sweep.is_due(end + Duration::from_secs(9)));
         assert!(sweep.is_due(end + Duration::from_secs(10)));
     }

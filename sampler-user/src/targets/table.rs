@@ -28,9 +28,13 @@ use crate::process::descendants::descendants;
 use crate::scout::Scout;
 
 /// How often processes are looked through for one that has loaded Python since its
-/// start: those of the whole host, or those that were asked for.
+/// start: those of the whole host, or those that were asked for while some of these
+/// have none.
 const SWEEP_HOST: Duration = Duration::from_secs(5);
 const SWEEP_FEW: Duration = Duration::from_millis(500);
+/// The same where nothing is looked for any more: what is left is to notice that
+/// news of an end were lost.
+const SWEEP_SETTLED: Duration = Duration::from_secs(2);
 
 /// Why a process that was asked for cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,7 @@ impl Targets {
             Selection::Host | Selection::Chosen { .. } => SWEEP_HOST,
             Selection::Processes { .. } => SWEEP_FEW,
         };
+        let sweep = Sweep::new(Instant::now() + every);
         Self {
             selection,
             table,
@@ -75,7 +80,7 @@ impl Targets {
             lives: Lives::default(),
             pending: Pending::default(),
             programs: Programs::new(programs),
-            sweep: Sweep::new(every, Instant::now()),
+            sweep,
             suspects: HashSet::new(),
             attempts: HashMap::new(),
             refusals: Refusals::default(),

@@ -2,11 +2,11 @@
 //! that there is none, and later at those that have loaded code. It refuses to
 //! know how an interpreter is recognised.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sampler_common::process::ProcessKey;
 
-use super::Targets;
+use super::{SWEEP_FEW, SWEEP_HOST, SWEEP_SETTLED, Targets};
 use crate::cpython::discovery::Looked;
 use crate::cpython::instance::Instance;
 use crate::cpython::refusal::Refusal;
@@ -23,7 +23,7 @@ impl Targets {
         if self.sweep.is_due(now) {
             self.look_for_late_ones();
             self.compare_with_table();
-            self.sweep.done(now, Instant::now());
+            self.sweep.done(now, Instant::now(), self.sweep_every());
         }
     }
 
@@ -151,9 +151,28 @@ impl Targets {
         }
     }
 
-    /// When [`Self::look_at_pending`] has something to do next.
-    pub fn next_look(&self) -> Instant {
-        let sweep = self.sweep.next();
-        self.pending.next().map_or(sweep, |look| look.min(sweep))
+    fn sweep_every(&self) -> Duration {
+        match self.selection {
+            Selection::Host | Selection::Chosen { .. } => SWEEP_HOST,
+            Selection::Processes { .. } => {
+                let mut alive = self.lives.going_on();
+                if alive.any(|it| it.python.is_none()) {
+                    SWEEP_FEW
+                } else {
+                    SWEEP_SETTLED
+                }
+            }
+        }
+    }
+
+    /// Whether [`Self::look_at_pending`] has something to do.
+    pub fn is_look_due(&self, now: Instant) -> bool {
+        self.sweep.is_due(now) || self.next_look().is_some_and(|look| look <= now)
+    }
+
+    /// When a process must be looked at next. What is done now and then need not
+    /// wake anyone up: it is done with what does.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.pending.next()
     }
 }
