@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::pyebpf::RHYTHM;
+
 /// One run's durations and repetitions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
@@ -100,7 +102,7 @@ impl Plan {
             sample: SamplePlan {
                 repetitions: 1,
                 busy: ms(500),
-                idle: ms(200),
+                idle: ms(500),
                 slow_repetitions: 1,
                 slow_busy: ms(2000),
             },
@@ -117,7 +119,7 @@ impl Plan {
             growth: GrowthPlan {
                 repetitions: 1,
                 warm_up: ms(150),
-                window: ms(300),
+                window: RHYTHM,
                 stride: 3,
             },
             many: ManyPlan {
@@ -137,7 +139,7 @@ impl Plan {
             sample: SamplePlan {
                 repetitions: 4,
                 busy: ms(1000),
-                idle: ms(250),
+                idle: ms(500),
                 slow_repetitions: 4,
                 slow_busy: ms(6000),
             },
@@ -154,7 +156,7 @@ impl Plan {
             growth: GrowthPlan {
                 repetitions: 3,
                 warm_up: ms(300),
-                window: ms(550),
+                window: RHYTHM,
                 stride: 1,
             },
             many: ManyPlan {

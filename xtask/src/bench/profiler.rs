@@ -62,6 +62,12 @@ pub(super) trait Profiler {
         false
     }
 
+    /// How often it wakes up where it does not at every look: it is measured for whole
+    /// multiples of that, so that no window has more or less of it than its share.
+    fn rhythm(&self) -> Option<Duration> {
+        None
+    }
+
     /// Starts it and waits until it has begun.
     fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>>;
 }

@@ -2,6 +2,7 @@
 //! is charged for.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::procfs;
 use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
@@ -10,6 +11,10 @@ use super::recorder::{Account, Recorder};
 /// What pyebpf counts of samples that it took and does not show whole or not at
 /// all.
 const ERRORS: [&str; 4] = ["refused", "truncated", "cut_by_fault", "lost"];
+
+/// How long it lets records wait that are not urgent (`PAUSE` in
+/// `recorder/recording.rs`): how often it wakes up, if records are few.
+pub(super) const RHYTHM: Duration = Duration::from_millis(500);
 
 /// `pyebpf --mode MODE`.
 pub(super) struct Pyebpf {
@@ -36,6 +41,10 @@ impl Profiler for Pyebpf {
 
     fn is_ours(&self) -> bool {
         true
+    }
+
+    fn rhythm(&self) -> Option<Duration> {
+        Some(RHYTHM)
     }
 
     fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::measure::Setting;
 use super::procfs::{self, RunTime};
+use super::pyebpf::RHYTHM;
 use super::recorder::Recorder;
 use super::spread::Spread;
 use super::subject::Subject as _;
 use super::target::Target;
 
-/// Until records that were taken have been read: pyebpf looks at least every
-/// 100 ms.
-const SETTLE: Duration = Duration::from_millis(250);
+/// Until records that were taken have been read, with some delay of waking up.
+const SETTLE: Duration = RHYTHM.saturating_add(Duration::from_millis(100));
 /// What the target runs before anything counts, so that its code is known.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// How deep the target's stack is.

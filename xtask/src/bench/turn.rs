@@ -53,6 +53,13 @@ impl Ratio {
     }
 }
 
+/// `window`, or what it takes to have whole rhythms.
+fn whole(window: Duration, rhythm: Option<Duration>) -> Duration {
+    let Some(rhythm) = rhythm else { return window };
+    let number = window.as_nanos().div_ceil(rhythm.as_nanos());
+    rhythm * u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 impl Job<'_> {
     /// What the target does unsampled.
     pub(super) fn without(&mut self) -> anyhow::Result<Work> {
@@ -70,6 +77,7 @@ impl Job<'_> {
         hz: u32,
     ) -> anyhow::Result<(Work, Cost)> {
         let window = self.plan.window.max(self.plan.looks / hz);
+        let window = whole(window, profiler.rhythm());
         let order = Order {
             subject: self.subject,
             mode,
@@ -114,5 +122,19 @@ impl Job<'_> {
             outcome,
         };
         Ok((work, cost))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_has_whole_rhythms() {
+        let ms = Duration::from_millis;
+        assert_eq!(whole(ms(350), None), ms(350));
+        assert_eq!(whole(ms(350), Some(ms(500))), ms(500));
+        assert_eq!(whole(ms(1000), Some(ms(500))), ms(1000));
+        assert_eq!(whole(ms(1001), Some(ms(500))), ms(1500));
     }
 }
