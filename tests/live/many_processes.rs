@@ -16,7 +16,7 @@ use crate::marks::names;
 use crate::programs::library;
 use crate::recording::{Recording, cpu_time};
 use crate::scratch::Scratch;
-use crate::short_scripts::{self, number_of};
+use crate::short_scripts::{self, number_of, script_of};
 use crate::target::{Target, command};
 use crate::timeline::Timeline;
 
@@ -81,8 +81,15 @@ fn end(mut child: Child) {
     assert!(child.wait().expect("it is our child").success());
 }
 
-/// The scripts that are not in the timeline. What is there must be right.
+/// The scripts that are not in the timeline. What is there must be right, and of the
+/// process that ran it: of long storms several have one number.
 fn missed(timeline: &Timeline, processes: &HashMap<usize, u32>) -> Vec<usize> {
+    for thread in &timeline.threads {
+        let number = script_of(thread);
+        let expected = number.and_then(|number| processes.get(&number));
+        let is_right = number.is_none() || expected == Some(&thread.pid);
+        assert!(is_right, "script {number:?} in process {}", thread.pid);
+    }
     let mut missed = Vec::new();
     for (&number, &pid) in processes {
         if short_scripts::check(timeline, pid, number).expect("right names and lines") == 0 {

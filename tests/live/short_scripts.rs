@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::timeline::{Frame, Timeline};
+use crate::timeline::{Frame, Thread, Timeline};
 
 /// What a script's functions are called, before its number.
 const OUTER: &str = "outer_";
@@ -41,6 +41,8 @@ fn text(number: usize) -> String {
 /// the samples' rows in its inner function.
 pub(crate) fn check(timeline: &Timeline, pid: u32, number: usize) -> Result<usize, String> {
     let threads = timeline.of_process(pid);
+    // Another script may have had the number before, or after.
+    let threads = threads.filter(|it| script_of(it).is_none_or(|it| it == number));
     let rows = threads.flat_map(|it| it.stacks());
     let mut seen = 0;
     for row in rows {
@@ -59,6 +61,12 @@ pub(crate) fn check(timeline: &Timeline, pid: u32, number: usize) -> Result<usiz
         seen += usize::from(names == whole);
     }
     Ok(seen)
+}
+
+/// The script that a thread runs, by the first frame that tells.
+pub(crate) fn script_of(thread: &Thread) -> Option<usize> {
+    let mut frames = thread.stacks().flat_map(|row| &row.frames);
+    frames.find_map(number_of)
 }
 
 /// Whether a frame is of any of these scripts.

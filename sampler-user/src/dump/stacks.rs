@@ -55,6 +55,7 @@ impl Stacks {
             c_library: instance.c_library,
             context: ProcessContext {
                 tgid: pid,
+                forked_from: None,
                 config: instance.config(KEY),
                 line_tables: instance.runtime.line_table,
                 static_code: StaticCode::default(),

@@ -2,6 +2,8 @@
 //! the kernel side's maps, and what a thread did before or after.
 
 mod code_facts;
+#[cfg(test)]
+mod forked_tests;
 mod process_symbols;
 pub mod python;
 mod source;

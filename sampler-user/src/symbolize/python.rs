@@ -28,6 +28,9 @@ const MAX_THREADS: usize = 4096;
 pub struct ProcessContext {
     /// Thread group id.
     pub tgid: u32,
+    /// The process that it was forked from and whose program it still runs, by its
+    /// thread group id then.
+    pub forked_from: Option<u32>,
     /// Its layout, as the kernel side has it.
     pub config: ProcessConfig,
     /// How its line tables are encoded.
@@ -62,8 +65,8 @@ pub struct Counts {
     pub read_from_process: u64,
     /// Source files that could not be read in time.
     pub sources_unanswered: u64,
-    /// Code objects of an interpreter's own file that only another process of that
-    /// build could tell the names of.
+    /// Code objects that only another process could tell the names of: of an
+    /// interpreter's own file one of that build, of a fork the one that forked it.
     pub read_elsewhere: u64,
     /// Code objects of which only the names are known: their frames have no line.
     pub without_lines: u64,
@@ -131,6 +134,7 @@ impl Symbolizer {
             let read = self.read(context, code.code)?;
             (read.key == code.key).then_some(read)
         });
+        let facts = facts.or_else(|| self.read_from_parent(context, code.key, code.code));
         if let Some(facts) = facts {
             self.static_codes
                 .remember(&context.static_code, code.code, &facts);
@@ -264,6 +268,8 @@ impl Symbolizer {
                 key = facts.key;
                 self.newly_known.push(key);
                 self.remember(context, facts);
+            } else if let Some(facts) = self.read_from_parent(context, key, raw.code) {
+                self.remember(context, facts);
             } else if let Some(known) = self.static_codes.at(&context.static_code, raw.code) {
                 let mut known = known.clone();
                 self.counts.read_elsewhere += 1;
@@ -325,6 +331,24 @@ impl Symbolizer {
         let facts = self.scout.ask(tgid, reading).ok()??;
         self.counts.read_from_process += 1;
         Some(facts)
+    }
+
+    /// A child that is gone had what the process that forked it has, as far as
+    /// neither has changed it: then the key, by which all of a code object's pointers
+    /// go, is another one.
+    fn read_from_parent(
+        &mut self,
+        context: &ProcessContext,
+        key: CodeKey,
+        address: u64,
+    ) -> Option<CodeFacts> {
+        let (parent, config) = (context.forked_from?, context.config);
+        let reading =
+            move |_: &mut _| CodeFacts::read(&ProcessMemory::new(parent), &config, address);
+        let facts = self.scout.ask(parent, reading).ok()??;
+        let is_same = facts.key == key;
+        self.counts.read_elsewhere += u64::from(is_same);
+        is_same.then_some(facts)
     }
 
     fn remember(&mut self, context: &ProcessContext, facts: CodeFacts) {

@@ -80,6 +80,7 @@ impl FollowedProcess {
         };
         if let Some(python) = &mut child.python {
             python.context.tgid = tgid;
+            python.context.forked_from = Some(self.tgid);
             python.context.config.key = key;
         }
         child
@@ -105,6 +106,7 @@ impl FollowedProcess {
         let config = instance.config(self.key);
         let context = ProcessContext {
             tgid: self.tgid,
+            forked_from: None,
             config,
             line_tables: instance.runtime.line_table,
             static_code: StaticCode {

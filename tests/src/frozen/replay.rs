@@ -78,6 +78,7 @@ pub fn replay(
     let frames = frames[..walk.depth as usize].to_vec();
     let context = ProcessContext {
         tgid: NOBODY,
+        forked_from: None,
         config: *config,
         line_tables,
         static_code: StaticCode::default(),

@@ -1,0 +1,140 @@
+//! Names of a child that is gone, by the process that forked it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use sampler_common::process::ProcessKey;
+use sampler_common::sample::{CodeKey, RawFrame};
+use sampler_common::stop::StopReason;
+use sampler_common::wait::Origin;
+
+use super::python::{ProcessContext, Symbolizer};
+use super::static_code::StaticCode;
+use crate::bpf::events::RawSample;
+use crate::cpython::discovery::Discovery;
+use crate::process::memory::ProcessMemory;
+use crate::remote::{Looker, RemoteThread};
+use crate::scout::Scout;
+
+const SCRIPT: &str = "
+import sys
+def outer():
+    inner()
+def inner():
+    print('{}', flush=True)
+    sys.stdin.read()
+outer()
+";
+
+/// No process has this number.
+const NOBODY: u32 = u32::MAX;
+
+struct Parent(Child);
+
+impl Parent {
+    fn start() -> Self {
+        let mut child = Command::new("/usr/bin/python3")
+            .args(["-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("install python3");
+        let output = child.stdout.take().expect("it is piped");
+        let mut line = String::new();
+        let read = BufReader::new(output).read_line(&mut line);
+        read.expect("it says when it waits");
+        Self(child)
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A sample of the waiting process under a child's key, and what is known of that
+/// child.
+fn child_of(pid: u32) -> (RawSample, ProcessContext) {
+    let instance = Discovery::default().inspect(pid).expect("it runs Python");
+    let config = instance.config(ProcessKey(7));
+    let memory = ProcessMemory::new(pid);
+    let threads = instance.python_threads(&memory);
+    let thread = RemoteThread {
+        tgid: pid,
+        tid: pid,
+        pointer: threads.first().expect("it has one").thread_pointer,
+    };
+    let mut looker = Looker::new();
+    let (header, frames) = looker.unproven(&memory, &config, thread);
+    let sample = RawSample {
+        header,
+        stop: StopReason::from_wire(header.stop).expect("a reason"),
+        origin: Origin::OnCpu,
+        frames: frames.to_vec(),
+    };
+    let context = ProcessContext {
+        tgid: NOBODY,
+        forked_from: Some(pid),
+        config,
+        line_tables: instance.runtime.line_table,
+        static_code: StaticCode::default(),
+        files: None,
+    };
+    (sample, context)
+}
+
+fn names(symbolizer: &Symbolizer, stack: crate::timeline::StackId) -> Vec<String> {
+    let symbols = symbolizer.interner().symbols();
+    let mut ids = Vec::new();
+    symbols.frames_of(stack, &mut ids);
+    let frames = ids.iter().filter_map(|id| symbols.frame(*id));
+    frames
+        .map(|frame| symbols.string(frame.function).to_owned())
+        .collect()
+}
+
+fn resolved(sample: &RawSample, context: &ProcessContext) -> (Vec<String>, Symbolizer) {
+    let mut symbolizer = Symbolizer::new(false, Scout::default());
+    let resolved = symbolizer.resolve(sample, context);
+    let stack = resolved.expect("a whole stack").stack;
+    let mut names = names(&symbolizer, stack);
+    if names.first().is_some_and(|name| name == "inner") {
+        names.reverse();
+    }
+    (names, symbolizer)
+}
+
+#[test]
+fn names_are_those_that_the_parent_has() {
+    let parent = Parent::start();
+    let (sample, context) = child_of(parent.0.id());
+    let (names, symbolizer) = resolved(&sample, &context);
+    assert_eq!(names, ["<module>", "outer", "inner"]);
+    assert_eq!(symbolizer.counts().read_elsewhere, 3);
+    assert_eq!(symbolizer.counts().unknown_frames, 0);
+}
+
+#[test]
+fn other_code_at_the_same_place_is_not_believed() {
+    let parent = Parent::start();
+    let (mut sample, context) = child_of(parent.0.id());
+    let middle = sample.frames.get_mut(1).expect("there are three");
+    *middle = RawFrame {
+        key: CodeKey(middle.key.0 ^ 2),
+        ..*middle
+    };
+    let (names, symbolizer) = resolved(&sample, &context);
+    assert_eq!(names[1], "<unknown code>");
+    assert_eq!(symbolizer.counts().unknown_frames, 1);
+}
+
+#[test]
+fn without_a_parent_nothing_is_known() {
+    let parent = Parent::start();
+    let (sample, mut context) = child_of(parent.0.id());
+    context.forked_from = None;
+    let (names, _) = resolved(&sample, &context);
+    assert_eq!(names, ["<unknown code>"; 3]);
+}
