@@ -45,9 +45,9 @@ fn shows_the_same_without_the_task_iterator() {
             if state == "running" {
                 // Both are busy, and so is this machine.
                 right += share(&seconds, "runnable");
-            } else if slowness() > 1 && skipped > 0 && right > 0.5 {
+            } else if slowness() > 1 && skipped > 0 && right > 0.0 {
                 // A thread that a tick has hit runs on until the next pass, and
-                // where a processor is emulated most passes are left out.
+                // where a processor is emulated nearly all passes are left out.
                 right += share(&seconds, "running");
             }
             if right < 0.95 {

@@ -200,8 +200,12 @@ impl Recording {
             }
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
+                let threads = threads(self.child.id());
                 self.child.kill().expect("it is our child");
-                panic!("pyebpf did not end in time; it said:\n{}", self.errors);
+                panic!(
+                    "pyebpf did not end in time; its threads: {threads}\nit said:\n{}",
+                    self.errors
+                );
             }
         }
     }
@@ -305,4 +309,17 @@ pub(crate) fn until_busy(pid: u32, time: Duration) {
         // The clock of another process cannot be waited for.
         thread::yield_now();
     }
+}
+
+/// What the threads of a process do, as the kernel tells it.
+fn threads(pid: u32) -> String {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let mut text = String::new();
+    for task in tasks.into_iter().flatten().flatten() {
+        for file in ["comm", "wchan", "syscall", "schedstat", "stack"] {
+            let read = fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            text.push_str(&format!("\n  {file}: {}", read.trim()));
+        }
+    }
+    text
 }
