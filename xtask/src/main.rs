@@ -3,6 +3,7 @@
 
 mod apt;
 mod bench;
+mod bolt;
 mod build;
 mod cache;
 mod cargo;

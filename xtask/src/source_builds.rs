@@ -1,6 +1,6 @@
 //! CPythons that no suite of Debian has, built from its source and kept outside
-//! the clone: one without the GIL, one with another C library. It refuses to know
-//! which tests use them.
+//! the clone: one without the GIL, the same as BOLT rearranges it, one with another C
+//! library. It refuses to know which tests use them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,6 +12,7 @@ use std::{env, thread};
 use anyhow::Context as _;
 
 use crate::apt::PrivateApt;
+use crate::bolt;
 use crate::cache::{self, remove};
 use crate::packages;
 use crate::process::{self, say};
@@ -23,15 +24,22 @@ pub(crate) const VARIABLE: &str = "PYEBPF_SOURCE_BUILDS";
 const SUITE: &str = "trixie";
 const SOURCE: &str = "python3.13";
 
-/// Written last into a build. Raised when what a build must be changes.
-const STAMP: &str = "pyebpf build 1\n";
+/// Begins what is written last into a build.
+const STAMP: &str = "pyebpf build";
+/// The interpreter in a build, and the same as BOLT has rearranged it.
+const PYTHON: &str = "python";
+const REARRANGED: &str = "python-bolt";
 
 /// A way of building it.
 struct Build {
     name: &'static str,
+    /// Raised when what it must be changes.
+    revision: u32,
     /// What configures it, besides [`CONFIGURED`].
     configured: &'static [&'static str],
     compiler: Compiler,
+    /// Whether there is also [`REARRANGED`].
+    is_rearranged: bool,
 }
 
 enum Compiler {
@@ -43,13 +51,18 @@ enum Compiler {
 const BUILDS: [Build; 2] = [
     Build {
         name: "free-threaded",
-        configured: &["--disable-gil"],
+        revision: 2,
+        // What BOLT needs to move functions.
+        configured: &["--disable-gil", "LDFLAGS=-Wl,--emit-relocs"],
         compiler: Compiler::Gcc,
+        is_rearranged: true,
     },
     Build {
         name: "musl",
+        revision: 1,
         configured: &[],
         compiler: Compiler::Musl,
+        is_rearranged: false,
     },
 ];
 
@@ -67,6 +80,12 @@ const KERNEL_HEADERS: [(&str, &str); 3] = [
     ("asm-generic", "/usr/include/asm-generic"),
 ];
 
+impl Build {
+    fn stamp(&self) -> String {
+        format!("{STAMP} {}\n", self.revision)
+    }
+}
+
 /// Gives the interpreters, building those that are missing; as a list for
 /// [`VARIABLE`].
 pub(crate) fn find_or_make() -> anyhow::Result<OsString> {
@@ -75,10 +94,13 @@ pub(crate) fn find_or_make() -> anyhow::Result<OsString> {
     for build in &BUILDS {
         let place = cache.join(build.name);
         let stamp = fs::read_to_string(place.join("stamp"));
-        if stamp.ok().as_deref() != Some(STAMP) {
+        if stamp.ok() != Some(build.stamp()) {
             make(build, &place).with_context(|| format!("cannot build {} CPython", build.name))?;
         }
-        pythons.push(place.join("python"));
+        pythons.push(place.join(PYTHON));
+        if build.is_rearranged {
+            pythons.push(place.join(REARRANGED));
+        }
     }
     env::join_paths(pythons).context("the cache's path has a colon in it")
 }
@@ -143,7 +165,10 @@ fn make(build: &Build, place: &Path) -> anyhow::Result<()> {
             ])
             .current_dir(&tree),
     )?;
-    fs::write(tree.join("stamp"), STAMP)?;
+    if build.is_rearranged {
+        bolt::rearrange(&tree.join(PYTHON), &tree.join(REARRANGED))?;
+    }
+    fs::write(tree.join("stamp"), build.stamp())?;
     remove(place)?;
     fs::rename(&tree, place)?;
     remove(&partial)
