@@ -36,8 +36,10 @@ fn shows_fifty_threads_by_name() {
                 return Err(format!("{thread} shows {other:?}"));
             }
         }
-        if timeline.threads.len() != known.len() {
-            let names: Vec<_> = timeline.threads.iter().map(|it| &it.name).collect();
+        // The main thread has said its last word, but may wait for its turn to read.
+        let names = timeline.threads.iter().map(|it| it.name.as_str());
+        let names: Vec<_> = names.filter(|name| *name != "MainThread").collect();
+        if names.len() != known.len() {
             return Err(format!("there are others too: {names:?}"));
         }
         Ok(format!("{} threads", known.len()))
