@@ -120,7 +120,7 @@ impl Plan {
                 repetitions: 1,
                 warm_up: ms(150),
                 window: RHYTHM,
-                stride: 3,
+                stride: 4,
             },
             many: ManyPlan {
                 seconds: ms(1500),
