@@ -175,12 +175,14 @@ fn sample_costs(setting: &Setting, cost_of_nothing: f64) -> anyhow::Result<Vec<V
     };
     let main = setting.main_python()?;
     let mut rows = Vec::new();
-    for python in &setting.pythons {
-        rows.push(sample_cost(setting, python, fast, cost_of_nothing)?);
+    for python in setting.pythons.iter().rev().step_by(plan.stride) {
+        // The oldest first in the end, and of one Python the high rate.
         if python.path == main.path {
             rows.push(sample_cost(setting, python, slow, cost_of_nothing)?);
         }
+        rows.push(sample_cost(setting, python, fast, cost_of_nothing)?);
     }
+    rows.reverse();
     Ok(rows)
 }
 

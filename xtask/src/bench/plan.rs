@@ -28,6 +28,8 @@ pub(super) struct Plan {
 /// Phases of a target that runs and stands still in turns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SamplePlan {
+    /// Every how many Pythons one is measured; the newest always.
+    pub(super) stride: usize,
     /// Repetitions of a phase at 1000 Hz.
     pub(super) repetitions: usize,
     /// How long the target works in one such phase.
@@ -100,6 +102,7 @@ impl Plan {
             is_quick: true,
             has_nonblocking: false,
             sample: SamplePlan {
+                stride: 2,
                 repetitions: 1,
                 busy: ms(500),
                 idle: ms(500),
@@ -137,6 +140,7 @@ impl Plan {
             is_quick: false,
             has_nonblocking: true,
             sample: SamplePlan {
+                stride: 1,
                 repetitions: 4,
                 busy: ms(1000),
                 idle: ms(500),
