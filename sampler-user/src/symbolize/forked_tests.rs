@@ -99,11 +99,7 @@ fn resolved(sample: &RawSample, context: &ProcessContext) -> (Vec<String>, Symbo
     let mut symbolizer = Symbolizer::new(false, Scout::default());
     let resolved = symbolizer.resolve(sample, context);
     let stack = resolved.expect("a whole stack").stack;
-    let mut names = names(&symbolizer, stack);
-    if names.first().is_some_and(|name| name == "inner") {
-        names.reverse();
-    }
-    (names, symbolizer)
+    (names(&symbolizer, stack), symbolizer)
 }
 
 #[test]
