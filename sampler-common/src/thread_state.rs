@@ -28,6 +28,8 @@ pub struct Search {
     interpreter: u64,
     candidate: u64,
     found: u64,
+    /// Not 0 when a place that may hold the state could not be read.
+    unread: u64,
 }
 
 impl Search {
@@ -38,6 +40,7 @@ impl Search {
             interpreter: 0,
             candidate: 0,
             found: 0,
+            unread: 0,
         }
     }
 }
@@ -48,7 +51,8 @@ impl Search {
 /// # Errors
 /// [`StopReason::NoThreadState`] for a thread that never ran Python,
 /// [`StopReason::NotInitialised`] or [`StopReason::Fault`] when the runtime
-/// cannot tell.
+/// cannot tell, the latter also when a place that may hold the state is not in
+/// memory. `thread_pointer` is 0 for a thread that has none, and no Python.
 #[inline(always)]
 pub fn find<M: UserMemory>(
     memory: &M,
@@ -88,6 +92,10 @@ pub fn begin<M: UserMemory>(
     search: &mut Search,
 ) -> Result<Option<u64>, StopReason> {
     let layout = &config.layout;
+    search.unread = 0;
+    if thread_pointer == 0 {
+        return Err(StopReason::NoThreadState);
+    }
     // A state that is freed, or that its thread has left for another
     // interpreter's, loses this mark first (`unbind_gilstate_tstate`,
     // Python/pystate.c of 3.12 and later).
@@ -113,6 +121,7 @@ pub fn begin<M: UserMemory>(
         if let Some(found) = load(memory, layout, slot, thread_pointer, search) {
             return Ok(Some(found));
         }
+        search.unread |= u64::from(slot.is_err());
     }
     if layout.runtime.tss_struct != ABSENT {
         match specific_slot(memory, config, thread_pointer)? {
@@ -202,7 +211,8 @@ fn begin_list<M: UserMemory>(
 /// What was found in the list of all thread states, as [`find`] gives it.
 ///
 /// # Errors
-/// [`StopReason::NoThreadState`].
+/// [`StopReason::NoThreadState`], or [`StopReason::Fault`] when something could
+/// not be read on the way, so that there may be one.
 #[inline(always)]
 pub fn end<M: UserMemory>(
     memory: &M,
@@ -211,7 +221,13 @@ pub fn end<M: UserMemory>(
     search: &mut Search,
 ) -> Result<u64, StopReason> {
     let found = search.found;
-    load(memory, layout, Ok(found), thread_pointer, search).ok_or(StopReason::NoThreadState)
+    if let Some(found) = load(memory, layout, Ok(found), thread_pointer, search) {
+        return Ok(found);
+    }
+    Err(match search.unread {
+        0 => StopReason::NoThreadState,
+        _ => StopReason::Fault,
+    })
 }
 
 /// One look at one thread state of the list of all. What changes from step to
@@ -243,6 +259,7 @@ impl<M: UserMemory> Step for SearchStep<'_, M> {
             let (Ok(threads), Ok(next)) =
                 (self.memory.read_u64(threads), self.memory.read_u64(next))
             else {
+                search.unread = 1;
                 return Next::Stop;
             };
             search.candidate = threads;
@@ -256,6 +273,7 @@ impl<M: UserMemory> Step for SearchStep<'_, M> {
             .load(self.memory, candidate, thread.read_size)
             .is_err()
         {
+            search.unread = 1;
             return Next::Stop;
         }
         search.candidate = search.state.u64_at(thread.next);

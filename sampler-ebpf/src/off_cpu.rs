@@ -106,6 +106,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         count_of(key, Fate::Unreadable);
         return count(Counter::TaskFault);
     };
+    let pointer = if task.is_io_worker() { 0 } else { pointer };
     let Some(mut scratch) = scratch_of_pass() else {
         count(Counter::Unreadable);
         count_of(key, Fate::Unreadable);

@@ -1,6 +1,8 @@
 //! The entry point of every tick of every CPU. It refuses to do more than to
 //! find out whose tick it is.
 
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::bpf_perf_event_data;
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
@@ -19,8 +21,8 @@ use crate::task::Task;
 /// Samples the interrupted thread if its process is followed: one map look-up
 /// for every other.
 #[perf_event]
-fn on_cpu(_context: PerfEventContext) -> u32 {
-    let Some((config, thread)) = interrupted() else {
+fn on_cpu(context: PerfEventContext) -> u32 {
+    let Some((config, thread)) = interrupted(&context) else {
         return 0;
     };
     let Some(mut scratch) = scratch_of_tick() else {
@@ -36,7 +38,7 @@ fn on_cpu(_context: PerfEventContext) -> u32 {
 
 /// The interrupted thread and its process, if that is sampled.
 #[inline(always)]
-pub(crate) fn interrupted() -> Option<(&'static ProcessConfig, Thread)> {
+pub(crate) fn interrupted(context: &PerfEventContext) -> Option<(&'static ProcessConfig, Thread)> {
     count(Counter::Ticks);
     let Some(tgid) = current_tgid() else {
         count(Counter::TaskFault);
@@ -57,7 +59,7 @@ pub(crate) fn interrupted() -> Option<(&'static ProcessConfig, Thread)> {
     }
     let task = Task::current();
     let (Some(tid), Some(pointer), Some(comm)) =
-        (current_tid(), task.thread_pointer(), task.comm())
+        (current_tid(), thread_pointer(task, context), task.comm())
     else {
         count(Counter::TaskFault);
         count(Counter::Unreadable);
@@ -72,6 +74,27 @@ pub(crate) fn interrupted() -> Option<(&'static ProcessConfig, Thread)> {
         thread_state: 0,
     };
     Some((config, thread))
+}
+
+/// The thread pointer of the interrupted thread, 0 if it is one of the kernel's.
+#[inline(always)]
+fn thread_pointer(task: Task, context: &PerfEventContext) -> Option<u64> {
+    // What the kernel made in a process never leaves the kernel: most ticks need
+    // not look.
+    if is_in_kernel(context) && task.is_io_worker()? {
+        return Some(0);
+    }
+    task.thread_pointer()
+}
+
+/// Whether the tick interrupted the kernel: the privilege level of the code
+/// segment (`user_mode`, arch/x86/include/asm/ptrace.h).
+#[inline(always)]
+fn is_in_kernel(context: &PerfEventContext) -> bool {
+    let data = context.as_ptr().cast::<bpf_perf_event_data>();
+    // SAFETY: what a program of this type is given; the verifier checks the access.
+    let segment = unsafe { (*data).regs.cs };
+    segment & 3 == 0
 }
 
 /// Begins the sample.

@@ -26,8 +26,8 @@ const STOP: u64 = 0;
 
 /// As `on_cpu`.
 #[perf_event]
-fn on_cpu_by_calls(_context: PerfEventContext) -> u32 {
-    let Some((config, thread)) = interrupted() else {
+fn on_cpu_by_calls(context: PerfEventContext) -> u32 {
+    let Some((config, thread)) = interrupted(&context) else {
         return 0;
     };
     let Some((mut scratch, stepping)) = memory_of_tick() else {

@@ -113,9 +113,20 @@ impl Task {
     }
 
     /// The thread pointer of its user side, the base of its thread-local data.
+    /// Of a thread that has no user side, one that was copied: see
+    /// [`Self::is_io_worker`].
     #[inline(always)]
     pub(crate) fn thread_pointer(self) -> Option<u64> {
         Self::read(self.0.wrapping_add(offset(&TASK_THREAD_POINTER)))
+    }
+
+    /// Whether the kernel made it in its process, for an `io_uring`. It has never
+    /// run code of the program, and has a copy of the thread pointer of the thread
+    /// that it was made for (`copy_thread`, arch/x86/kernel/process.c of 5.12 on).
+    #[inline(always)]
+    pub(crate) fn is_io_worker(self) -> Option<bool> {
+        let flags: u32 = Self::read(self.0.wrapping_add(offset(&TASK_FLAGS)))?;
+        Some(flags & IO_WORKER != 0)
     }
 
     /// The kernel's name of the thread.
@@ -176,6 +187,9 @@ pub(crate) struct PassedTask(pub(crate) *mut task_struct);
 
 /// `PF_EXITING` (`include/linux/sched.h`).
 const EXITING: u32 = 4;
+/// `PF_IO_WORKER` of 5.12 on. Before, such threads were no part of a process, and
+/// the bit was that of a thread that executes a virtual machine.
+const IO_WORKER: u32 = 0x10;
 
 impl PassedTask {
     #[inline(always)]
@@ -214,6 +228,12 @@ impl PassedTask {
     #[inline(always)]
     pub(crate) fn is_exiting(self) -> bool {
         self.field::<u32>(&TASK_FLAGS) & EXITING != 0
+    }
+
+    /// As [`Task::is_io_worker`].
+    #[inline(always)]
+    pub(crate) fn is_io_worker(self) -> bool {
+        self.field::<u32>(&TASK_FLAGS) & IO_WORKER != 0
     }
 
     /// Whether a CPU executes it.

@@ -5,9 +5,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::machine::machine;
+use crate::marks::Marks;
 use crate::recording::{Recording, record};
 use crate::target::Target;
 use crate::timeline::Timeline;
+use crate::wall::record_wall;
 
 #[test]
 fn shows_fifty_threads_by_name() {
@@ -43,6 +45,44 @@ fn shows_fifty_threads_by_name() {
             return Err(format!("there are others too: {names:?}"));
         }
         Ok(format!("{} threads", known.len()))
+    });
+}
+
+/// What the kernel makes in a process has a copy of the thread pointer of one of its
+/// threads, and no stack.
+#[test]
+fn shows_no_stack_of_a_thread_that_the_kernel_made() {
+    let Some(machine) = machine() else { return };
+    let marks = Marks::of("kernel_thread.py");
+    machine.with_each("a thread of the kernel's", |interpreter| {
+        let target = Target::start::<&str>(interpreter, "kernel_thread.py", &[]);
+        if let Some(reason) = target.ready["refused"].as_str() {
+            return Ok(format!("the kernel makes none: {reason}"));
+        }
+        let made = target.ready["made"].as_array().map_or(0, Vec::len);
+        if made != 1 {
+            return Err(format!("{} threads were made", target.ready["made"]));
+        }
+        let duration = Duration::from_millis(700);
+        let of_cpu = record(machine, target.pid(), 200, duration)?;
+        let of_wall = record_wall(machine, target.pid(), 100, duration)?;
+        for timeline in [&of_cpu, &of_wall] {
+            let tids = timeline.threads.iter().map(|it| it.tid);
+            if !tids.eq([target.pid()]) {
+                let names = timeline.threads.iter().map(|it| &it.name);
+                return Err(format!("threads {:?}", names.collect::<Vec<_>>()));
+            }
+            for row in timeline.stacks() {
+                marks.check(row, |_| false)?;
+            }
+        }
+        // It polls, so that ticks hit it, and they are counted.
+        let count = |timeline: &Timeline| timeline.count_if_any("no_thread_state");
+        let (on_cpu, in_all) = (count(&of_cpu), count(&of_wall));
+        if on_cpu < 10 || in_all == 0 {
+            return Err(format!("{:?}, {:?}", of_cpu.counts, of_wall.counts));
+        }
+        Ok(format!("{on_cpu} samples without a stack"))
     });
 }
 

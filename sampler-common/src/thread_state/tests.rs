@@ -244,15 +244,58 @@ fn the_search_is_bounded() {
 fn a_list_that_runs_in_a_circle_or_into_nothing_ends() {
     let runtime = config().layout.runtime;
     let next = config().layout.thread.next;
-    for target in [state(0), state(1), 8, u64::MAX] {
+    let ends = [
+        (state(0), StopReason::NoThreadState),
+        (state(1), StopReason::NoThreadState),
+        (8, StopReason::Fault),
+        (u64::MAX, StopReason::Fault),
+    ];
+    for (target, reason) in ends {
         let mut memory = process(2);
         memory.set(state(1), next, target);
-        assert_eq!(find(&memory, &config()), Err(StopReason::NoThreadState));
+        assert_eq!(find(&memory, &config()), Err(reason));
+    }
+    for (target, reason) in ends {
+        let mut memory = process(2);
         memory.set(INTERPRETER, runtime.interp_next, target);
-        assert_eq!(find(&memory, &config()), Err(StopReason::NoThreadState));
+        assert_eq!(find(&memory, &config()), Err(reason));
     }
     let mut memory = process(0);
     memory.set(INTERPRETER, runtime.interp_threads_head, 0);
     memory.set(INTERPRETER, runtime.interp_next, INTERPRETER);
     assert_eq!(find(&memory, &config()), Err(StopReason::NoThreadState));
+}
+
+#[test]
+fn a_slot_that_cannot_be_read_leaves_open_whether_there_is_a_state() {
+    let mut config = config();
+    config.tls_offset = i64::MIN;
+    let mut memory = process(2);
+    assert_eq!(find(&memory, &config), Err(StopReason::Fault));
+    // What cannot be read says nothing against a state that is found elsewhere.
+    own(&mut memory, 1);
+    assert_eq!(find(&memory, &config), Ok(state(1)));
+}
+
+#[test]
+fn what_could_not_be_read_is_forgotten_by_the_next_search() {
+    let (mut search, memory) = (Search::zeroed(), process(2));
+    let mut far = config();
+    far.tls_offset = i64::MIN;
+    for (config, reason) in [
+        (far, StopReason::Fault),
+        (config(), StopReason::NoThreadState),
+    ] {
+        let found = super::find(&memory, &config, POINTER, 0, &mut search);
+        assert_eq!(found, Err(reason));
+    }
+}
+
+#[test]
+fn a_thread_without_a_thread_pointer_has_no_state() {
+    let thread_id = config().layout.thread.thread_id;
+    let mut memory = process(1);
+    memory.set(state(0), thread_id, 0);
+    let found = super::find(&memory, &config(), 0, 0, &mut Search::zeroed());
+    assert_eq!(found, Err(StopReason::NoThreadState));
 }

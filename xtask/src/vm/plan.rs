@@ -24,6 +24,8 @@ struct Test {
 
 /// Every kernel that pyebpf runs on.
 const ANY: (u32, u32) = (5, 8);
+/// Threads that the kernel makes in a process for its `io_uring`.
+const KERNEL_THREADS: (u32, u32) = (5, 12);
 /// The task iterator of wall-clock mode; before, passes are made from user space.
 const ITERATOR: (u32, u32) = (5, 18);
 
@@ -36,7 +38,7 @@ const fn since(since: (u32, u32), name: &'static str) -> Test {
 }
 
 /// CPU mode.
-const CPU: [Test; 16] = [
+const CPU: [Test; 17] = [
     // Stacks, shallow and deep, by both ways from frame to frame.
     on_any("chain::shows_a_known_chain_with_exact_lines"),
     on_any("chain::shows_a_known_chain_without_bpf_loop"),
@@ -52,6 +54,10 @@ const CPU: [Test; 16] = [
     // The ways to a thread's state.
     on_any("released::shows_the_stack_of_a_thread_that_hashes"),
     on_any("threads::shows_fifty_threads_by_name"),
+    since(
+        KERNEL_THREADS,
+        "threads::shows_no_stack_of_a_thread_that_the_kernel_made",
+    ),
     on_any("subinterpreter::shows_code_in_a_subinterpreter"),
     // The lifecycle programs.
     on_any("children::follows_forked_workers"),
