@@ -15,7 +15,7 @@ pub mod doctor;
 pub mod dump;
 pub mod escape;
 pub mod launch;
-
+pub mod left_behind;
 pub mod outfile;
 pub mod output;
 pub mod patient;

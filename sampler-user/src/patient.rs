@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::left_behind;
 use crate::privileges::Role;
 
 /// Most threads of one kind that wait for an answer that does not come.
@@ -37,6 +38,12 @@ pub enum Unanswered {
     NobodyLeft,
 }
 
+/// The thread that answers.
+struct Answering<S> {
+    questions: Sender<Question<S>>,
+    thread: JoinHandle<()>,
+}
+
 type Question<S> = Box<dyn FnOnce(&mut S) + Send>;
 
 /// Someone to ask, in a thread with a role of its own. `S` is what it remembers
@@ -46,7 +53,7 @@ pub struct Patient<S> {
     name: &'static str,
     role: Role,
     patience: Patience,
-    thread: Option<Sender<Question<S>>>,
+    thread: Option<Answering<S>>,
     stuck: Arc<AtomicU32>,
 }
 
@@ -87,6 +94,7 @@ impl<S: Default + 'static> Patient<S> {
             }
         });
         self.thread()?
+            .questions
             .send(question)
             .map_err(|_| self.nobody_left())?;
         match answer.recv_timeout(self.patience.first) {
@@ -95,7 +103,9 @@ impl<S: Default + 'static> Patient<S> {
                 // Counted before the receiver goes, after which no answer is taken.
                 self.stuck.fetch_add(1, Ordering::Relaxed);
                 drop(answer);
-                self.thread = None;
+                if let Some(answering) = self.thread.take() {
+                    left_behind::leave(answering.thread);
+                }
                 let waited = self.patience.first;
                 self.patience.first = (waited / 2).max(self.patience.least);
                 Err(Unanswered::Late(waited))
@@ -115,7 +125,7 @@ impl<S: Default + 'static> Patient<S> {
         Unanswered::NobodyLeft
     }
 
-    fn thread(&mut self) -> Result<&Sender<Question<S>>, Unanswered> {
+    fn thread(&mut self) -> Result<&Answering<S>, Unanswered> {
         if self.thread.is_none() {
             if self.stuck.load(Ordering::Relaxed) >= MOST_STUCK {
                 return Err(Unanswered::NobodyLeft);
@@ -132,11 +142,14 @@ impl<S: Default + 'static> Patient<S> {
                     question(&mut state);
                 }
             };
-            thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(self.name.into())
                 .spawn(answering)
                 .map_err(|_| Unanswered::NobodyLeft)?;
-            self.thread = Some(sender);
+            self.thread = Some(Answering {
+                questions: sender,
+                thread,
+            });
         }
         self.thread.as_ref().ok_or(Unanswered::NobodyLeft)
     }

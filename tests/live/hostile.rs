@@ -236,6 +236,7 @@ fn a_file_system_that_hangs_costs_its_sources_and_no_more() {
     recording.wait_for_line("no answer in time");
     recording.wait_for_line("written: ");
     // The kernel does not let go of a thread before the file system answers.
+    recording.wait_for_line("for a file system that does not answer");
     disk.server.kill();
     let timeline = recording.finish().timeline().expect("a whole file");
     assert_eq!(sources(&timeline, 0), [TEXT]);
@@ -263,6 +264,7 @@ fn a_program_that_hangs_is_left_out() {
     until_busy(target.pid(), Duration::from_millis(300));
     recording.signal(Signal::SIGINT);
     recording.wait_for_line("written: ");
+    recording.wait_for_line("one thread still waits");
     disk.server.kill();
     let timeline = recording.finish().timeline().expect("a whole file");
     assert!(timeline.of_process(hanging.pid()).next().is_none());

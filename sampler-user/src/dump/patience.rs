@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::{Dump, DumpError, DumpedThread, StackQuality};
 use crate::cpython::refusal::Refusal;
+use crate::left_behind;
 use crate::process::container::CgroupPlace;
 
 /// How often another thread goes on.
@@ -78,7 +79,7 @@ where
         let (sender, findings) = mpsc::channel();
         let work = Arc::clone(&work);
         let of_thread = order.clone();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("dump".into())
             .spawn(move || work(of_thread, &sender))
             .map_err(DumpError::Thread)?;
@@ -100,6 +101,9 @@ where
                 }
             }
         };
+        if hangs {
+            left_behind::leave(thread);
+        }
         match assembly.looking_at.filter(|_| hangs) {
             Some(tid) => {
                 order.without.insert(tid);
