@@ -14,7 +14,7 @@ use super::kernels::Kernel;
 use crate::process::{self, say};
 
 /// How long a guest may take. One that hangs is ended.
-const PATIENCE: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_secs(3600);
 /// How often it is looked at whether it still may.
 const PAUSE: Duration = Duration::from_millis(500);
 

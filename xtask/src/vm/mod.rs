@@ -131,7 +131,7 @@ fn job(
     line("\"$PYEBPF_BIN\" doctor --json".to_owned());
     line(format!("echo '{TESTS}'"));
     let mut run = quoted(&tests.display().to_string());
-    run.push_str(" --test-threads=1 --color=never --exact");
+    run.push_str(" --test-threads=1 --nocapture --color=never --exact");
     for test in plan::tests(kernel.version) {
         run.push(' ');
         run.push_str(test);
