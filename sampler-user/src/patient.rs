@@ -4,12 +4,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::unistd::gettid;
+
 use crate::left_behind;
 use crate::privileges::Role;
+
+mod wait;
+use wait::{Progress, wait};
 
 /// Most threads of one kind that wait for an answer that does not come.
 const MOST_STUCK: u32 = 8;
@@ -17,7 +22,7 @@ const MOST_STUCK: u32 = 8;
 /// How long to wait for an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// At first.
+    /// At first. Several times as long where the thread that is asked goes on.
     pub first: Duration,
     /// At least: each answer that does not come in time halves what is waited
     /// for the next, since whoever makes us wait may do so again and again.
@@ -42,6 +47,8 @@ pub enum Unanswered {
 struct Answering<S> {
     questions: Sender<Question<S>>,
     thread: JoinHandle<()>,
+    /// Its number, 0 before it runs.
+    tid: Arc<AtomicU32>,
 }
 
 type Question<S> = Box<dyn FnOnce(&mut S) + Send>;
@@ -93,24 +100,26 @@ impl<S: Default + 'static> Patient<S> {
                 stuck.fetch_sub(1, Ordering::Relaxed);
             }
         });
-        self.thread()?
+        let answering = self.thread()?;
+        let progress = Progress::of(&answering.tid);
+        answering
             .questions
             .send(question)
             .map_err(|_| self.nobody_left())?;
-        match answer.recv_timeout(self.patience.first) {
+        match wait(&answer, self.patience.first, progress) {
             Ok(result) => Ok(result),
-            Err(RecvTimeoutError::Timeout) => {
+            Err(Some(waited)) => {
                 // Counted before the receiver goes, after which no answer is taken.
                 self.stuck.fetch_add(1, Ordering::Relaxed);
                 drop(answer);
                 if let Some(answering) = self.thread.take() {
                     left_behind::leave(answering.thread);
                 }
-                let waited = self.patience.first;
-                self.patience.first = (waited / 2).max(self.patience.least);
+                let shorter = self.patience.first / 2;
+                self.patience.first = shorter.max(self.patience.least);
                 Err(Unanswered::Late(waited))
             }
-            Err(RecvTimeoutError::Disconnected) => Err(self.nobody_left()),
+            Err(None) => Err(self.nobody_left()),
         }
     }
 
@@ -132,7 +141,10 @@ impl<S: Default + 'static> Patient<S> {
             }
             let (sender, questions) = mpsc::channel::<Question<S>>();
             let role = self.role;
+            let tid = Arc::new(AtomicU32::new(0));
+            let own = Arc::clone(&tid);
             let answering = move || {
+                own.store(gettid().as_raw().cast_unsigned(), Ordering::Relaxed);
                 // With rights that it should not have it must not answer.
                 if role.take_up().is_err() {
                     return;
@@ -149,6 +161,7 @@ impl<S: Default + 'static> Patient<S> {
             self.thread = Some(Answering {
                 questions: sender,
                 thread,
+                tid,
             });
         }
         self.thread.as_ref().ok_or(Unanswered::NobodyLeft)
@@ -157,6 +170,10 @@ impl<S: Default + 'static> Patient<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::TryRecvError;
+    use std::time::Instant;
+
+    use super::wait::MOST_PATIENCES;
     use super::*;
 
     const PATIENCE: Patience = Patience {
@@ -200,6 +217,26 @@ mod tests {
         }
         patient.patience.first = Duration::from_secs(60);
         assert_eq!(patient.ask(|()| ()), Ok(()));
+    }
+
+    #[test]
+    fn who_has_much_to_do_is_waited_for_and_not_for_ever() {
+        let patience = Duration::from_millis(200);
+        let mut patient = Patient::<()>::new(
+            "test",
+            Role::Writing,
+            Patience {
+                first: patience,
+                least: patience,
+            },
+        );
+        let begun = Instant::now();
+        let asked = patient.ask(move |()| while begun.elapsed() < patience * 2 {});
+        assert_eq!(asked, Ok(()));
+        let (go_on, wait) = mpsc::channel::<()>();
+        let asked = patient.ask(move |()| while wait.try_recv() == Err(TryRecvError::Empty) {});
+        assert_eq!(asked, Err(Unanswered::Late(patience * MOST_PATIENCES)));
+        drop(go_on);
     }
 
     #[test]
