@@ -58,7 +58,8 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
     // ended meanwhile it may turn into another's; then the sample's key and tgid
     // disagree, which user space checks.
     let config = unsafe { &*config };
-    if config.state == ProcessState::Sampled as u32 && !passed.is_exiting() {
+    let has_program = !passed.is_exiting() && !passed.is_io_worker();
+    if config.state == ProcessState::Sampled as u32 && has_program {
         look(passed, config, tgid);
     }
     0
@@ -106,7 +107,6 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         count_of(key, Fate::Unreadable);
         return count(Counter::TaskFault);
     };
-    let pointer = if task.is_io_worker() { 0 } else { pointer };
     let Some(mut scratch) = scratch_of_pass() else {
         count(Counter::Unreadable);
         count_of(key, Fate::Unreadable);
