@@ -74,9 +74,18 @@ fn every_route_shows_what_the_interpreter_said() {
 fn a_thread_without_python_is_told() {
     for case in Case::all() {
         let memory = FrozenMemory::new(&case.recorded, Damage::None);
-        for stranger in [0, 8, case.thread_pointer + 8, u64::MAX] {
+        let stop_of = |stranger| {
             let replay = replay(&memory, &case.config, case.line_tables, stranger);
-            assert_eq!(replay.stop, StopReason::NoThreadState, "{}", case.name);
+            assert!(replay.frames.is_empty(), "{}: {stranger:#x}", case.name);
+            replay.stop
+        };
+        assert_eq!(stop_of(0), StopReason::NoThreadState, "{}", case.name);
+        for stranger in [8, case.thread_pointer + 8, u64::MAX] {
+            // Where its slot would be is nothing that was recorded, so that it
+            // could hold a state.
+            let stop = stop_of(stranger);
+            let is_told = matches!(stop, StopReason::NoThreadState | StopReason::Fault);
+            assert!(is_told, "{}: {stop:?}", case.name);
         }
     }
 }
