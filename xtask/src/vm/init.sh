@@ -21,8 +21,8 @@ $b mount -t tmpfs none /root/dev/shm
 $b mount -t tmpfs none /root/run
 $b mount -t tmpfs none /root/tmp
 $b ifconfig lo up
-# khugepaged, of nice 19, starves beside recordings of nice -19 here, in the middle of
-# reading under RCU from 7.2 on, and what it has taken hold of no tick can read.
+# With huge pages, 7.2 came to no end: khugepaged has nice 19, the recordings of the
+# tests -19 (CONTRIBUTING.md).
 echo never > /sys/kernel/mm/transparent_hugepage/enabled
 $b cp /job /root/run/job
 $b stty -F /dev/ttyS1 raw
