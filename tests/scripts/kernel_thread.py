@@ -1,11 +1,13 @@
-"""The kernel makes a thread of its own in this process, which polls an io_uring all
-the time, while the only thread of Python computes. Says which threads are the
-kernel's, or why there is none. Marks are those of known_chain.py.
+"""The kernel makes a thread of its own in this process, for an io_uring, while the only
+thread of Python computes. By the argument that thread is "asleep", or "awake" and polls
+all the time. Says which threads are the kernel's, or why there is none. Marks are those
+of known_chain.py.
 """
 import ctypes
 import json
 import os
 import struct
+import sys
 
 # include/uapi/asm-generic/unistd.h and include/uapi/linux/io_uring.h.
 IO_URING_SETUP, IO_URING_ENTER = 425, 426
@@ -30,7 +32,8 @@ def sleeps(tid):
 # It goes to sleep at once, and polls from when it is woken.
 while not all(map(sleeps, made)):
     pass
-library.syscall(IO_URING_ENTER, ring, 0, 0, SQ_WAKEUP, None, 0)
+if sys.argv[1] == "awake":
+    library.syscall(IO_URING_ENTER, ring, 0, 0, SQ_WAKEUP, None, 0)
 print(json.dumps({"made": made}), flush=True)
 
 
