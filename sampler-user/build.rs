@@ -1,11 +1,13 @@
-//! Hands the kernel object to the crate, as `sampler.bpf.o` in `OUT_DIR`: an
-//! empty file where none was built yet. It refuses to know how the object is
-//! built; `cargo xtask build` does that.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Makes the compiled eBPF object available to the crate, as `sampler.bpf.o` in
+//! `OUT_DIR`: an empty file if none was built yet. `cargo xtask build` builds the object.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Names another object than the one in the target directory.
+/// An environment variable that names another object than the one in the target
+/// directory.
 const VARIABLE: &str = "PYEBPF_BPF_OBJECT";
 
 fn main() {
@@ -29,8 +31,9 @@ fn named_object(path: &Path) -> Vec<u8> {
     }
 }
 
-/// The object where `cargo xtask build` puts it. The directory is watched, not
-/// the file: cargo would run this script every time for a file that is absent.
+/// Reads the object from where `cargo xtask build` puts it. Watches the directory instead
+/// of the file, because cargo would run this script every time for a file that does not
+/// exist.
 fn built_object(out: &Path) -> Vec<u8> {
     let directory = target_directory(out).join("bpf");
     if !directory.is_dir()
@@ -42,7 +45,7 @@ fn built_object(out: &Path) -> Vec<u8> {
     fs::read(directory.join("sampler.bpf.o")).unwrap_or_default()
 }
 
-/// Creates the directory and makes it look as old as this script: cargo runs a
+/// Creates the directory and makes it look as old as this script, because cargo runs a
 /// script again when what it watches is newer than the script's last start.
 fn create_aged(directory: &Path) -> std::io::Result<()> {
     fs::create_dir_all(directory)?;
@@ -50,7 +53,7 @@ fn create_aged(directory: &Path) -> std::io::Result<()> {
     fs::File::open(directory)?.set_modified(started)
 }
 
-/// `OUT_DIR` is `<target>[/<triple>]/<profile>/build/…`.
+/// Returns the target directory: `OUT_DIR` is `<target>[/<triple>]/<profile>/build/…`.
 fn target_directory(out: &Path) -> &Path {
     let build = out.ancestors().skip(1).find(|path| path.ends_with("build"));
     let base = build

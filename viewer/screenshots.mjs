@@ -1,5 +1,7 @@
-// Takes the pictures of docs/, of a trace that was just recorded. Arguments: the
-// page with the trace, and where the pictures go.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Takes the screenshots in docs/ from a trace that was just recorded. Arguments: the page
+// with the trace, and the directory for the pictures.
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
@@ -19,7 +21,7 @@ async function picture(name, width, height, colorScheme, run) {
   await page.context().close();
 }
 
-/** Selects a sample with this function in it, by way of the search. */
+/** Searches for a function and selects the 40th sample that is found. */
 async function find(page, name) {
   await page.fill("#search", name);
   for (let hit = 0; hit < 40; hit++) await page.press("#search", "Enter");

@@ -1,9 +1,11 @@
-//! Any bytes inside blocks whose checksums are right: what the checksum keeps
-//! the target `container` from reaching.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads any bytes inside blocks whose checksums are right: reaches the code that
+//! checksums hide from the target `container`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sampler_user::trace::read_bytes;
+use sampler_trace::trace::read_bytes;
 
 const START: &[u8] = b"\x89pyebpf\n\x01\0\0\0";
 const HEADER: &[u8] = br#"{"hz":10,"mode":"cpu","host":"h","kernel":"k","start_ns":"5123000","unix_start_us":1352241181539376,"program":"pyebpf","command":[]}"#;
@@ -17,7 +19,7 @@ fuzz_target!(|blocks: Vec<(u8, Vec<u8>)>| {
     let _ = read_bytes(&file);
 });
 
-/// Appends a block that is stored as it is.
+/// Appends a block without compression.
 fn block(file: &mut Vec<u8>, kind: u8, data: &[u8]) {
     let length = u32::try_from(data.len())
         .expect("an input has less than 4 GiB")

@@ -1,11 +1,13 @@
-//! Any bytes as collapsed stacks: a trace, which goes through its own format
-//! unchanged from then on, or a refusal.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads any bytes as collapsed stacks: returns an error, or a trace that keeps its time
+//! when it is written in that format and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sampler_user::convert::write_view;
-use sampler_user::output::{Format, Shape, TraceView, read_folded_bytes};
-use sampler_user::trace::Trace;
+use sampler_trace::convert::write_view;
+use sampler_trace::output::{Format, Shape, TraceView, read_folded_bytes};
+use sampler_trace::trace::Trace;
 
 fuzz_target!(|file: &[u8]| {
     let Ok(trace) = read_folded_bytes(file) else {

@@ -1,11 +1,13 @@
-//! Any timeline, in every format and as a report: bytes of each, twice the
-//! same, and no panic whatever the names and times are.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes any timeline in every format and as a report: twice the same bytes and no
+//! panic, whatever the names and times are.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sampler_user::analysis::Analysis;
-use sampler_user::convert::write_view;
-use sampler_user::output::{Format, Shape, TraceView, projected_bytes, read_timeline_bytes};
+use sampler_trace::analysis::Analysis;
+use sampler_trace::convert::write_view;
+use sampler_trace::output::{Format, Shape, TraceView, projected_bytes, read_timeline_bytes};
 
 fuzz_target!(|file: &[u8]| {
     let Ok(trace) = read_timeline_bytes(file) else {

@@ -1,4 +1,6 @@
-//! Any bytes as a record from the kernel: a record or a refusal.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Decodes any bytes as a record from the kernel: returns a record or an error.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,24 +1,26 @@
-//! The wire record that describes one code object: its names, first line and
-//! line table. It refuses to know encodings of line tables, and keeps texts as
-//! the interpreter stores them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The wire record that describes one code object: its names, first line and line table.
+//! Texts and line table travel as the interpreter stores them; user space decodes both.
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::life::InterpreterLife;
 use crate::process::ProcessKey;
 use crate::sample::CodeKey;
 
-/// Most bytes of a file name that a description carries.
+/// The most bytes of a file name in a description.
 pub const MAX_FILE_NAME: usize = 512;
-/// Most bytes of a (qualified) name that a description carries.
+/// The most bytes of a (qualified) name in a description.
 pub const MAX_NAME: usize = 256;
-/// Most bytes of a line table that a description carries: more than 99.9 % of
-/// the standard library's and of popular packages' are shorter.
+/// The most bytes of a line table in a description. More than 99.9 % of the line tables
+/// of the standard library and of popular packages are shorter.
 pub const MAX_LINE_TABLE: usize = 4096;
-/// Room for all three, each starting at a multiple of eight.
+/// Bytes reserved for all three, each starting at a multiple of eight.
 pub const MAX_TEXT: usize = 8192;
 
-/// A part of a description that is cut short or missing. The user side then
-/// reads the code object from the process.
+/// A part of a description that is cut short or missing. User space then reads the code
+/// object from the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Missing {
@@ -40,32 +42,36 @@ pub struct RawText {
     pub width: u16,
 }
 
-/// What precedes the texts of a description. They follow in this order, each
-/// padded to a multiple of eight: file name, name, line table.
+/// The fixed part of a description. The texts follow in this order, each padded to a
+/// multiple of eight: file name, name, line table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct CodeHeader {
     /// [`crate::sample::RecordKind::Code`].
     pub kind: u32,
-    /// Bits of [`Missing`].
+    /// A set of bits of [`Missing`].
     pub missing: u32,
-    /// The code object.
+    /// The key of the code object.
     pub key: CodeKey,
-    /// The process it lives in.
+    /// The process that the code object lives in.
     pub process: ProcessKey,
-    /// Its address there.
+    /// The address of the code object in that process.
     pub code: u64,
+    /// Address of the `PyInterpreterState` of the thread that ran it.
+    pub interpreter: u64,
+    /// The life of that interpreter in which the thread ran it.
+    pub life: InterpreterLife,
     /// Thread group id of that process.
     pub tgid: u32,
     /// `co_firstlineno`.
     pub first_line: i32,
-    /// Number of code units (two bytes each); 0 when not known.
+    /// The number of code units (two bytes each); 0 when not known.
     pub unit_count: u32,
-    /// Bytes of line table on the wire.
+    /// Bytes of the line table on the wire.
     pub line_table_size: u32,
     /// `co_filename`.
     pub file_name: RawText,
-    /// `co_qualname`, or `co_name` where there is none (to 3.10).
+    /// `co_qualname`, or `co_name` where there is none (up to 3.10).
     pub name: RawText,
 }
 
@@ -74,11 +80,11 @@ pub struct CodeHeader {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct CodeRecord {
-    /// What precedes the texts.
+    /// The fixed part.
     pub header: CodeHeader,
-    /// The texts.
+    /// The texts, in the order that [`CodeHeader`] gives.
     pub text: [u8; MAX_TEXT],
 }
 
-const _: () = assert!(size_of::<CodeHeader>() == 56);
+const _: () = assert!(size_of::<CodeHeader>() == 72);
 const _: () = assert!(MAX_FILE_NAME + MAX_NAME + MAX_LINE_TABLE + 24 <= MAX_TEXT);

@@ -1,37 +1,41 @@
-//! What walks remember of the code objects that they have read: a small table
-//! that its walker has for itself. It refuses to trust an address: a code object
-//! is not read again only while the interpreter's own count says that no other
-//! can have taken its place.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Remembers the code objects that walks have read, in a small table that belongs to one
+//! walker. An address alone proves nothing: a code object is not read again only as long
+//! as the interpreter's own count shows that no other code object can have taken its
+//! place.
 //!
-//! From 3.12 there is such a count. Every new code object and some functions take
-//! a number from it (`init_code`, Objects/codeobject.c): the static
-//! `_Py_next_func_version` (3.12) or the interpreter's `func_state.next_version`
-//! (3.13). While it stands still no code object has been made. From 3.14 it is
-//! `_code_object_generation`, which counts those that were freed. Either way, a code object that a frame
-//! runs now, at an address that one was read from at the same count, is that one.
-//! The count is read before the code object; what changes later only makes the
-//! next walk forget.
+//! From 3.12 there is such a count. Every new code object and some functions take a
+//! number from it (`init_code`, Objects/codeobject.c): the static `_Py_next_func_version`
+//! (3.12) or the interpreter's `func_state.next_version` (3.13). While it does not
+//! change, no code object has been made. From 3.14 it is `_code_object_generation`, which
+//! counts the code objects that were freed. Either way, if a frame runs a code object
+//! now, and one was read from the same address at the same count, the two are the same.
+//! The count is read before the code object; a later change only makes the next walk
+//! forget. A new interpreter counts from the beginning, so a count is only valid within
+//! one life of an interpreter ([`crate::life`]).
 //!
-//! Where there is no such count (to 3.11), every code object is read again, and only
-//! that user space knows its key is remembered: the table of all keys is too large
-//! for a processor's cache.
+//! Where there is no such count (up to 3.11), every code object is read again, and the
+//! table remembers only that user space knows its key: the table of all keys
+//! ([`crate::known`]) is too large for a processor's cache.
 
 use crate::fingerprint::mix;
+use crate::life::InterpreterLife;
 use crate::memory::UserMemory;
 use crate::process::ProcessConfig;
 use crate::sample::CodeKey;
-use crate::window::Window;
 
-/// Pairs of places in a table; a power of two. A code object may stand in either
-/// place of its pair. So of a stack of 128 different functions all are found again,
-/// of one of 512 some 19 of 20.
-pub const PAIRS: usize = 1024;
+/// The number of pairs of places in a table; a power of two. A code object may be in
+/// either place of its pair, so that the functions of many processes and of deep stacks
+/// are found again.
+pub const PAIRS: usize = 4096;
 
 /// What is remembered of one code object.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Entry {
-    /// Mix of process, interpreter and count.
+    /// A hash of the interpreter, its life and the count; without a count, of the life
+    /// alone.
     epoch: u64,
     code: u64,
     key: CodeKey,
@@ -42,24 +46,29 @@ struct Entry {
 /// A code object as it was when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachedCode {
-    /// Its key, which user space knows; [`CodeKey::UNREAD`] for the helper under
+    /// Its key, which user space knows; [`CodeKey::UNREAD`] for the helper frame under
     /// `__init__` calls, which is not shown.
     pub key: CodeKey,
-    /// Its number of code units, where the layout has that.
+    /// Its number of code units; 0 where the layout does not have it.
     pub unit_count: u32,
-    /// Bytes of its frames on the data stack, where the layout says that.
+    /// Bytes of its frames on the data stack; meaningless where the layout does not say
+    /// that.
     pub frame_size: u32,
 }
 
-/// The table.
+/// The table of one walker.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct CodeCache {
-    /// The current walk's epoch.
+    /// The epoch of the current walk; see [`Entry::epoch`].
     epoch: u64,
-    /// 1 where a code object at a known address is the known one.
+    /// The life of the interpreter. It gives code objects at equal addresses of different
+    /// processes, such as forked siblings, different places.
+    life: InterpreterLife,
+    /// 1 where the interpreter has a count, so that a code object at a known address is
+    /// the known one.
     is_counted: u64,
-    /// The count, where `co_version` must be below it; else 0.
+    /// The count, where every `co_version` must be below it; else 0.
     versions_below: u64,
     pairs: [[Entry; 2]; PAIRS],
 }
@@ -69,6 +78,7 @@ impl CodeCache {
     pub const fn zeroed() -> Self {
         Self {
             epoch: 0,
+            life: InterpreterLife(0),
             is_counted: 0,
             versions_below: 0,
             pairs: [[Entry {
@@ -81,15 +91,21 @@ impl CodeCache {
         }
     }
 
-    /// Begins a walk of the thread whose state was copied to `state`: reads the
-    /// count of its interpreter, if there is one.
+    /// Begins a walk of a thread that runs in the interpreter at `interpreter`, in its
+    /// life `life`: reads the interpreter's count, if there is one.
     #[inline(always)]
-    pub fn begin<M: UserMemory>(&mut self, memory: &M, config: &ProcessConfig, state: &Window) {
+    pub fn begin<M: UserMemory>(
+        &mut self,
+        memory: &M,
+        config: &ProcessConfig,
+        interpreter: u64,
+        life: InterpreterLife,
+    ) {
         let place = &config.code_generation;
-        let interpreter = state.u64_at(config.layout.thread.interp);
         self.is_counted = 0;
         self.versions_below = 0;
-        self.epoch = config.key.0 | 1;
+        self.life = life;
+        self.epoch = life.0 | 1;
         let address = if place.address != 0 {
             place.address
         } else if place.offset != 0 {
@@ -106,17 +122,17 @@ impl CodeCache {
         } else {
             count
         };
-        // It overflows to 0 and stays there (3.12), or has not begun.
+        // A count of 0 has overflowed and stays there (3.12), or has not begun.
         if count != 0 {
             self.is_counted = 1;
-            self.epoch = mix(mix(config.key.0, interpreter), count) | 1;
+            self.epoch = mix(mix(life.0, interpreter), count) | 1;
         }
     }
 
-    /// The code object at `code`, if it has been read since the count last moved.
+    /// Returns the code object at `code`, if it was read since the count last changed.
     #[inline(always)]
     pub fn get(&self, code: u64) -> Option<CachedCode> {
-        // Where nothing is counted, the entry would be a cache miss for nothing.
+        // Without a count, reading the entry would cost a cache miss for nothing.
         if self.is_counted == 0 {
             return None;
         }
@@ -128,8 +144,8 @@ impl CodeCache {
         })
     }
 
-    /// Whether the code object at `code` had this key, which user space knows, when it
-    /// was read before.
+    /// Whether the code object at `code` had this key when it was last read, so that user
+    /// space knows it. For interpreters without a count; with one, always false.
     #[inline(always)]
     pub fn is_known(&self, code: u64, key: CodeKey) -> bool {
         self.is_counted == 0 && self.find(code).is_some_and(|entry| entry.key == key)
@@ -138,20 +154,27 @@ impl CodeCache {
     /// Remembers the code object at `code`, whose `co_version` is `version`.
     #[inline(always)]
     pub fn put(&mut self, code: u64, version: u32, cached: CachedCode) {
-        // Its number was taken from the count. If that does not hold, the place
-        // of the count is not what it was taken for.
+        // The version of a code object comes from the count. If it is not below the
+        // count, the address does not hold the count after all.
         let is_numbered =
             self.versions_below == 0 || version != 0 && u64::from(version) < self.versions_below;
         if !is_numbered {
             return;
         }
         let epoch = self.epoch;
-        // A place of this walk's epoch is in use, unless it is this code object's.
-        let is_taken = |entry: &Entry| entry.epoch == epoch && entry.code != code;
-        let [first, second] = &mut self.pairs[pair_of(code)];
-        let entry = if is_taken(first) && !is_taken(second) {
+        let is_own = |entry: &Entry| entry.epoch == epoch;
+        let [first, second] = &mut self.pairs[pair_of(self.life, code)];
+        // An earlier entry of the same code object is out of date.
+        let entry = if first.code == code {
+            first
+        } else if second.code == code || is_own(first) && !is_own(second) {
             second
         } else {
+            // Of two entries of other epochs the newer one stays: it may belong to
+            // another process.
+            if !is_own(first) && !is_own(second) {
+                *second = *first;
+            }
             first
         };
         *entry = Entry {
@@ -163,19 +186,19 @@ impl CodeCache {
         };
     }
 
-    /// The entry of this walk's epoch for `code`.
+    /// Returns the entry of this walk's epoch for `code`.
     #[inline(always)]
     fn find(&self, code: u64) -> Option<&Entry> {
         let fits = |entry: &&Entry| entry.code == code && entry.epoch == self.epoch;
-        let [first, second] = &self.pairs[pair_of(code)];
+        let [first, second] = &self.pairs[pair_of(self.life, code)];
         Some(first).filter(fits).or(Some(second).filter(fits))
     }
 }
 
 /// The number of the pair of places for a code object.
 #[inline(always)]
-fn pair_of(code: u64) -> usize {
-    (mix(0, code) >> (u64::BITS - PAIRS.trailing_zeros())) as usize % PAIRS
+fn pair_of(life: InterpreterLife, code: u64) -> usize {
+    (mix(life.0, code) >> (u64::BITS - PAIRS.trailing_zeros())) as usize % PAIRS
 }
 
 #[cfg(test)]

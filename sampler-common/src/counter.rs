@@ -1,65 +1,67 @@
-//! The statistics that the kernel side keeps per CPU: index and name of each. It
-//! refuses to know how they are stored or shown.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-/// One statistic of the kernel side.
+//! The statistics that the eBPF programs keep per CPU: the index and the name of each.
+
+/// A statistic of the eBPF programs.
 ///
-/// `Taken` equals the sum of `Sent`, `LostRing`, `WithoutInterpreter` and
-/// `Unreadable`. A record is sent also of a thread whose stack is refused; it
-/// names the reason.
+/// `Taken` equals the sum of `Sent`, `LostRing`, `WithoutInterpreter` and `Unreadable`. A
+/// thread whose stack is rejected still has a record, which names the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Counter {
-    /// Ticks that hit a thread of a followed process, and threads off CPU that a
-    /// pass looked into.
+    /// Ticks that hit a thread of a followed process, and off-CPU threads that a pass set
+    /// out to sample.
     Taken = 0,
     /// Sample records handed to the ring buffer.
     Sent = 1,
-    /// Sample records that found the ring buffer full.
+    /// Sample records dropped because the ring buffer was full.
     LostRing = 2,
     /// Code objects described.
     Described = 3,
-    /// Descriptions that found the ring buffer full.
+    /// Descriptions dropped because the ring buffer was full.
     LostDescription = 4,
-    /// Code objects left for a later sample: too many new ones at once.
+    /// Samples with too many new code objects at once, some of which were left for a
+    /// later sample.
     DescriptionDeferred = 5,
-    /// Code objects whose names could not be read here.
+    /// Code objects that could not be read again to describe them, or were no longer the
+    /// same.
     DescriptionFault = 6,
     /// Fork, exec and exit records handed to the ring buffer.
     Lifecycle = 7,
-    /// Fork, exec and exit records that found the ring buffer full.
+    /// Fork, exec and exit records dropped because the ring buffer was full.
     LostLifecycle = 8,
-    /// Forked children that found the process table full.
+    /// Forks and execs that found the process table full.
     ProcessTableFull = 9,
-    /// Ticks whose per-CPU memory was not there; cannot happen.
+    /// Samples whose memory was not there; cannot happen.
     NoScratch = 10,
-    /// The kernel's record of the task could not be read.
+    /// Times that the kernel's record of a task could not be read.
     TaskFault = 11,
-    /// Threads that a pass found as they were: off CPU ever since.
+    /// Threads that a pass found unchanged: off CPU since their last sample.
     Unchanged = 12,
     /// Threads that a pass found running; their CPU's own ticks sample them.
     PassedRunning = 13,
-    /// Threads whose last sample a pass could not remember: their table is full.
+    /// Threads whose sample a pass could not remember because the thread table was full.
     ThreadTableFull = 14,
-    /// Threads that a pass found off CPU, just after their sample of this tick.
+    /// Off-CPU threads that a pass skipped because this tick had already sampled them.
     AlreadySampled = 15,
-    /// Programs that were started and are known to have no Python in them.
+    /// Started programs that are known to have no Python in them.
     PlainPrograms = 16,
-    /// Ticks that hit a followed process of which no interpreter is known: it is
-    /// just starting, or its program is not a Python that can be sampled.
+    /// Ticks that hit a followed process without a known interpreter: it is just
+    /// starting, or its program is not a Python that can be sampled.
     WithoutInterpreter = 17,
-    /// Lives of processes that found the table of their accounts full.
+    /// Lives of processes that found the table of accounts full.
     AccountTableFull = 18,
-    /// Nanoseconds from the start to the end of all samples that ticks took.
+    /// Nanoseconds that all samples of ticks took, from start to end.
     RunTime = 19,
-    /// Ticks on CPUs that did not idle, whatever they hit.
+    /// Ticks on CPUs that were not idle, whatever they hit.
     Ticks = 20,
-    /// Samples that were begun, and not taken: the kernel's record of the thread could
-    /// not be read, or there was no memory.
+    /// Samples that were begun and given up: the kernel's record of the thread could not
+    /// be read, or there was no memory.
     Unreadable = 21,
 }
 
 impl Counter {
-    /// How many there are.
+    /// The number of counters.
     pub const COUNT: usize = Self::ALL.len();
 
     /// All counters, in index order.
@@ -88,7 +90,7 @@ impl Counter {
         Self::Unreadable,
     ];
 
-    /// The name it has in machine-readable output.
+    /// Returns its name in machine-readable output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Taken => "taken",
@@ -113,6 +115,35 @@ impl Counter {
             Self::RunTime => "run_time_ns",
             Self::Ticks => "ticks",
             Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// The values of all counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterValues([u64; Counter::COUNT]);
+
+impl CounterValues {
+    /// Returns the value of one counter.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize]
+    }
+
+    /// Sets a counter to a number that was counted elsewhere.
+    pub fn set(&mut self, counter: Counter, number: u64) {
+        self.0[counter as usize] = number;
+    }
+
+    /// Adds `number` to a counter.
+    pub fn add(&mut self, counter: Counter, number: u64) {
+        let value = &mut self.0[counter as usize];
+        *value = value.saturating_add(number);
+    }
+
+    /// Adds every counter of `other`.
+    pub fn add_all(&mut self, other: &Self) {
+        for counter in Counter::ALL {
+            self.add(counter, other.get(counter));
         }
     }
 }

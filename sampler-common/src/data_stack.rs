@@ -1,63 +1,66 @@
-//! Whether the innermost frames of a chain belong to it yet, told by where they
-//! lie on the thread's data stack. It refuses to know what a frame runs.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Checks whether the innermost frames of a chain belong to it yet, by where they lie on
+//! the thread's data stack.
 //!
-//! In 3.11 and 3.12 `_PyEval_EvalFrameDefault` (Python/ceval.c) points
-//! `tstate->cframe` to a structure on the C stack some instructions before it
-//! fills that; until then it holds what an earlier call left there. And a compiler
-//! may store `cframe.current_frame` before the `previous` of the frame that it
-//! points to (`CALL`). A thread that is interrupted there seems to run a frame that
-//! is gone, or one that was called by whoever called the last frame in its place:
-//! a chain that looks whole, of which no link is true.
+//! In 3.11 and 3.12 `_PyEval_EvalFrameDefault` (Python/ceval.c) points `tstate->cframe`
+//! to a structure on the C stack some instructions before it fills that structure; until
+//! then the structure holds what an earlier call left there. In addition, a compiler may
+//! store `cframe.current_frame` before the `previous` of the frame that it points to
+//! (`CALL`). A thread interrupted at such a point seems to run a frame that is gone, or a
+//! frame that was called by the caller of an earlier frame in the same place. Such a
+//! chain looks whole, but none of its links is true.
 //!
-//! Three properties of a true chain tell:
+//! A true chain has three properties:
 //! - The innermost frame on the data stack lies below `tstate->datastack_top`.
 //! - Its caller ends where it begins, since they were pushed one after the other.
-//! - The frame under which this evaluation began is the current one of the
-//!   evaluation around it, `cframe.previous->current_frame`.
+//! - The frame under which this evaluation began is the current frame of the evaluation
+//!   around it, `cframe.previous->current_frame`.
 //!
-//! The last two are asked of frames that have not run an instruction, and of those
-//! that do not lie on the data stack (generators): all others have been linked.
+//! The last two are checked only for frames that have not run an instruction, and for
+//! those that do not lie on the data stack (generators): all other frames have been
+//! linked.
 
 use crate::layout::{ABSENT, DataStackLayout, InterpreterLayout};
-use crate::memory::UserMemory;
+use crate::memory::{MemoryFault, UserMemory};
 use crate::window::Window;
 
-/// A chunk's first frame begins within so many bytes: behind the three words of
-/// `_PyStackChunk` and, in the first chunk, one that is left out
-/// (`push_chunk`, Python/pystate.c).
+/// A chunk's first frame begins within this many bytes: after the three words of
+/// `_PyStackChunk` and, in the first chunk, one word that is left out (`push_chunk`,
+/// Python/pystate.c).
 const FIRST_FRAME: u64 = 32;
 
 /// The state of these checks during one walk.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct DataStack {
-    /// `tstate->datastack_chunk`, where the current chunk begins,
+    /// `tstate->datastack_chunk`: where the current chunk begins.
     chunk: u64,
-    /// `datastack_top`, where the next frame would be pushed,
+    /// `tstate->datastack_top`: where the next frame would be pushed.
     top: u64,
-    /// `datastack_limit`, and where the chunk ends.
+    /// `tstate->datastack_limit`: where the chunk ends.
     limit: u64,
-    /// `cframe.previous`; 0 where there are no such structures.
+    /// `cframe.previous`; 0 where there is none, which turns the checks off.
     outer_cframe: u64,
-    /// Where the caller on the data stack has to end; 0 where that is no question.
+    /// Where the next caller on the data stack has to end; 0 where it may end anywhere.
     callee: u64,
-    /// 1 until the frame under which the evaluation began has been looked at.
+    /// 1 until the frame under which the evaluation began has been checked.
     entry_is_open: u64,
 }
 
-/// A frame, for [`DataStack::admits`].
+/// A frame as [`DataStack::admits`] checks it.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) address: u64,
-    /// Bytes; 0 where its code object could not be read.
+    /// Its size in bytes; 0 where its code object could not be read.
     pub(crate) size: u64,
-    /// Whether it has not run an instruction.
+    /// Whether it has not run an instruction yet.
     pub(crate) is_new: bool,
     pub(crate) is_innermost: bool,
 }
 
 impl DataStack {
-    /// Nothing to check.
+    /// Returns a state with nothing to check.
     pub const fn zeroed() -> Self {
         Self {
             chunk: 0,
@@ -69,8 +72,8 @@ impl DataStack {
         }
     }
 
-    /// Begins a walk of a thread whose current evaluation has been begun by another
-    /// one, that of `outer_cframe`; 0 for a layout without.
+    /// Begins a walk of a thread. `outer_cframe` is the structure of the evaluation that
+    /// began the thread's current one; 0 for a layout without such structures.
     #[inline(always)]
     pub(crate) fn begin(&mut self, layout: &DataStackLayout, state: &Window, outer_cframe: u64) {
         self.outer_cframe = outer_cframe;
@@ -84,7 +87,7 @@ impl DataStack {
         }
     }
 
-    /// Whether a frame can be where it is, being the next one of the chain.
+    /// Whether the next frame of the chain can be where it is.
     #[inline(always)]
     pub(crate) fn admits(&mut self, frame: Place) -> bool {
         let is_here = self.chunk <= frame.address && frame.address < self.limit;
@@ -115,7 +118,7 @@ impl DataStack {
         frame.size == 0 || end == callee
     }
 
-    /// Whether the innermost frame has not been shown to belong to the chain.
+    /// Whether the innermost frame has yet to be shown to belong to the chain.
     #[inline(always)]
     pub(crate) fn is_open(&self) -> bool {
         self.entry_is_open != 0
@@ -128,14 +131,15 @@ impl DataStack {
         memory: &M,
         layout: &InterpreterLayout,
         previous: u64,
-    ) -> bool {
+    ) -> Result<bool, MemoryFault> {
         self.entry_is_open = 0;
         let offset = u64::from(layout.thread.cframe_current_frame);
-        memory.read_u64(self.outer_cframe.wrapping_add(offset)) == Ok(previous)
+        let current = memory.read_u64(self.outer_cframe.wrapping_add(offset))?;
+        Ok(current == previous)
     }
 }
 
-/// Bytes of a frame of the code object in the window.
+/// Returns the size in bytes of a frame of the code object in the window.
 #[inline(always)]
 pub(crate) fn frame_size(layout: &DataStackLayout, code: &Window) -> u32 {
     let words = if layout.nlocalsplus == ABSENT {

@@ -1,17 +1,21 @@
-//! Describes a code object from the process it lives in: names, first line and
-//! line table, bounded. It refuses to know who needs the description.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Describes a code object from the process it lives in: names, first line and line
+//! table, each of bounded size.
 
 use crate::code::{
     CodeHeader, CodeRecord, MAX_FILE_NAME, MAX_LINE_TABLE, MAX_NAME, Missing, RawText,
 };
+use crate::fingerprint::code_key;
 use crate::layout::{ABSENT, InterpreterLayout};
+use crate::life::InterpreterLife;
 use crate::memory::UserMemory;
 use crate::process::{ProcessConfig, ProcessKey};
 use crate::sample::{CodeKey, RecordKind};
 use crate::text::copy_text;
 use crate::window::Window;
 
-/// The code object to describe, and whose it is.
+/// The code object to describe, and the interpreter that ran it.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
     /// The key it had when its frame was seen.
@@ -20,20 +24,24 @@ pub struct Subject {
     pub code: u64,
     /// Thread group id of its process.
     pub tgid: u32,
+    /// Address of the `PyInterpreterState` of the thread that ran it.
+    pub interpreter: u64,
+    /// The life of that interpreter.
+    pub life: InterpreterLife,
 }
 
-/// Buffers that do not fit a BPF stack.
+/// Buffers that are too large for a BPF stack.
 pub struct Windows {
-    /// The code object.
+    /// A copy of the code object.
     pub code: Window,
-    /// A string of it.
+    /// A copy of the header of one of its strings.
     pub text: Window,
 }
 
-/// Fills `record` and returns the number of bytes of it that are in use.
+/// Fills `record` and returns the number of its bytes that are in use.
 ///
-/// The code object is read again and its key compared: 0 is returned when it is
-/// not the same any more.
+/// Reads the code object again and compares its key. Returns 0 when it cannot be read or
+/// is not the same any more.
 #[inline(always)]
 pub fn describe<M: UserMemory>(
     memory: &M,
@@ -47,7 +55,7 @@ pub fn describe<M: UserMemory>(
     if code
         .load(memory, subject.code, layout.code.read_size)
         .is_err()
-        || crate::fingerprint::code_key(config.key, subject.code, code, &layout.code) != subject.key
+        || code_key(memory, subject.life, subject.code, code, layout) != Ok(subject.key)
     {
         return 0;
     }
@@ -55,7 +63,8 @@ pub fn describe<M: UserMemory>(
     if layout.code.unit_count == ABSENT {
         let bytecode = code.u64_at(layout.code.bytecode_object);
         let size = memory.read_u64(bytecode.wrapping_add(u64::from(layout.object.bytes_size)));
-        // Two bytes to a unit. Unreadable stays 0, which means not known.
+        // A code unit has two bytes. The number stays 0, not known, where the size is
+        // unreadable.
         record.header.unit_count = (size.unwrap_or(0) / 2) as u32;
     }
 
@@ -121,6 +130,8 @@ fn header(
         key: subject.key,
         process,
         code: subject.code,
+        interpreter: subject.interpreter,
+        life: subject.life,
         tgid: subject.tgid,
         first_line: code.u32_at(layout.code.firstlineno) as i32,
         unit_count,
@@ -130,7 +141,7 @@ fn header(
     }
 }
 
-/// Copies a whole `bytes` object, or nothing when it is too long or unreadable.
+/// Copies a whole `bytes` object; `None` when it is too long or unreadable.
 #[inline(always)]
 fn copy_bytes<M: UserMemory>(
     memory: &M,

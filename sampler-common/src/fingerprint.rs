@@ -1,23 +1,44 @@
-//! The key of a code object: a mix of its address with everything that tells it
-//! from another one that is later put at the same address. It refuses to read
-//! memory: it gets a copy of the code object.
-//!
-//! Address, first line, flags and argument count are not enough: in generated
-//! code they are equal for nearly every reuse. The pointers to file name, names
-//! and line table differ, and `co_version` (3.12 on) is unique by itself.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-use crate::layout::{ABSENT, CodeLayout};
+//! Computes the key of a code object: a hash of its address and of everything that tells
+//! it from another one that is later put at the same address. Works on a copy of the code
+//! object, and reads memory only for the hash of its name.
+//!
+//! Address, first line, flags and argument count are not enough: in generated code they
+//! are equal for nearly every reuse. `co_version` (from 3.12) is unique in one life of an
+//! interpreter. Before 3.12, the pointers to file name, names and line table usually
+//! differ, but code that is made and thrown away in a loop has even these at the same
+//! addresses again; then only the text of the name differs. A `str` stores its hash, and
+//! names are interned, so the hash has been computed.
+
+use crate::layout::{ABSENT, InterpreterLayout};
+use crate::life::InterpreterLife;
+use crate::memory::{MemoryFault, UserMemory};
 use crate::process::ProcessKey;
 use crate::sample::CodeKey;
 use crate::window::Window;
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The key of the code object at `address` of `process`, whose first
-/// `layout.read_size` bytes are in `code`. Never [`CodeKey::UNREAD`].
+/// Returns the key of the code object at `address` in the life `life` of its interpreter.
+/// `code` holds the first `layout.code.read_size` bytes of it. The key is never
+/// [`CodeKey::UNREAD`].
+///
+/// # Errors
+/// [`MemoryFault`] when its name cannot be read. The name is needed only where there is
+/// no `co_version`.
 #[inline(always)]
-pub fn code_key(process: ProcessKey, address: u64, code: &Window, layout: &CodeLayout) -> CodeKey {
-    let mut hash = mix(process.0, address);
+pub fn code_key<M: UserMemory>(
+    memory: &M,
+    life: InterpreterLife,
+    address: u64,
+    code: &Window,
+    layout: &InterpreterLayout,
+) -> Result<CodeKey, MemoryFault> {
+    // `PyASCIIObject.hash` follows `length` in every version.
+    let hash_of_text = u64::from(layout.object.str_length) + 8;
+    let layout = &layout.code;
+    let mut hash = mix(life.0, address);
     hash = mix(hash, code.u64_at(layout.filename));
     hash = mix(hash, code.u64_at(layout.name));
     if layout.qualname != ABSENT {
@@ -29,13 +50,17 @@ pub fn code_key(process: ProcessKey, address: u64, code: &Window, layout: &CodeL
         hash,
         first_line << 32 | u64::from(code.u32_at(layout.flags)),
     );
-    if layout.version != ABSENT {
-        hash = mix(hash, u64::from(code.u32_at(layout.version)));
-    }
-    CodeKey(hash | 1)
+    let number = if layout.version == ABSENT {
+        memory.read_u64(code.u64_at(layout.name).wrapping_add(hash_of_text))?
+    } else {
+        u64::from(code.u32_at(layout.version))
+    };
+    Ok(CodeKey(mix(hash, number) | 1))
 }
 
-/// The key of a process that `parent` forks: `child` is its thread group id.
+/// Returns the key of a new life that comes from `parent`: a forked child, or the same
+/// process after an exec. `child` is its thread group id, `time` when it began in
+/// nanoseconds.
 #[inline(always)]
 pub fn child_key(parent: ProcessKey, child: u32, time: u64) -> ProcessKey {
     ProcessKey(mix(mix(parent.0, u64::from(child)), time) | 1)

@@ -1,24 +1,25 @@
-//! The frames of a thread, copied several at a time where they lie side by side.
-//! It refuses to know their layout, and forgets what it copied with each walk.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Copies the frames of a thread, several at a time where they lie side by side. The
+//! copies are good for one walk.
 //!
-//! From 3.11 the frames of a thread are pushed one above the other on its data
-//! stack (`_PyThreadState_PushFrame`, `Python/pystate.c`), so that a block below
-//! one frame usually holds its callers. Between them a chain visits frames that
-//! lie elsewhere: entry frames on the C stack, those of generators on the heap.
-//! Around these there is nothing of use, so they are copied alone, to a place
-//! where they leave the block as it is.
+//! From 3.11 the frames of a thread are pushed one above the other on its data stack
+//! (`_PyThreadState_PushFrame`, `Python/pystate.c`), so that a block below one frame
+//! usually holds its callers. Between them a chain visits frames that lie elsewhere:
+//! entry frames on the C stack, those of generators on the heap. Nothing useful surrounds
+//! these, so they are copied alone, to a place where they do not overwrite the block.
 
 use crate::memory::{MemoryFault, UserMemory};
 
 const WORDS: usize = 512;
-/// Bytes of a block: some thirty frames of usual size.
+/// Bytes of a block: about thirty frames of usual size.
 const BLOCK: u64 = 3840;
-/// Where a frame that is copied alone begins in the copy: behind the block.
+/// Where in the copy a frame that is copied alone begins: after the block.
 const ALONE: u64 = BLOCK;
-/// A block does not reach below the page that its frame begins in: a chunk of
-/// the data stack begins at a page, and what is before it may not be mapped.
+/// Bytes of a page. A block does not reach below the page that its frame begins in: a
+/// chunk of the data stack begins at a page, and the memory before it may not be mapped.
 const PAGE: u64 = 4096;
-/// How far below a frame on the data stack its caller is looked for.
+/// How far below a frame on the data stack its caller is looked for, in bytes.
 const NEAR: u64 = 4096;
 
 /// A copy of one frame, and perhaps of others near it.
@@ -26,13 +27,13 @@ const NEAR: u64 = 4096;
 #[repr(C)]
 pub struct FrameWindow {
     words: [u64; WORDS],
-    /// The block: from here
+    /// Address of the first byte of the block.
     start: u64,
-    /// to here; 0 when there is none.
+    /// Address after the last byte of the block; 0 when there is none.
     end: u64,
-    /// Where the frame is that was copied alone last.
+    /// Address of the frame that was last copied alone.
     alone: u64,
-    /// Where the current frame begins in the copy, a multiple of eight.
+    /// Where the current frame begins in the copy, in bytes; a multiple of eight.
     base: u64,
 }
 
@@ -48,7 +49,7 @@ impl FrameWindow {
         }
     }
 
-    /// Forgets everything: the thread has run since.
+    /// Forgets everything, since the thread has run.
     #[inline(always)]
     pub fn clear(&mut self) {
         self.start = 0;
@@ -56,8 +57,8 @@ impl FrameWindow {
         self.alone = 0;
     }
 
-    /// Makes the frame at `address`, of which `size` bytes are looked at, the
-    /// current one; with `in_blocks`, together with what lies below it.
+    /// Makes the frame at `address`, of which `size` bytes are needed, the current one.
+    /// With `in_blocks`, copies it together with what lies below it.
     ///
     /// # Errors
     /// [`MemoryFault`] when the frame itself cannot be read.
@@ -90,15 +91,15 @@ impl FrameWindow {
         Ok(())
     }
 
-    /// Whether a frame is where the caller of one on the data stack would be: the
-    /// innermost frame is taken for such a one.
+    /// Whether a frame is where the caller of a frame on the data stack would be. The
+    /// innermost frame is assumed to be on the data stack.
     #[inline(always)]
     fn continues(&self, address: u64) -> bool {
         let below = |other: u64| other.wrapping_sub(address) <= NEAR;
         self.end == 0 || below(self.start) || below(self.alone)
     }
 
-    /// Copies the block that ends with the frame; false when it cannot be read.
+    /// Copies the block that ends with the frame. Returns false when it cannot be read.
     #[inline(always)]
     fn copy_block<M: UserMemory>(&mut self, memory: &M, address: u64, end: u64) -> bool {
         let page = address & !(PAGE - 1);
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
     use core::cell::Cell;
 
-    /// Every byte is its address; nothing is mapped below `first`.
+    /// Every byte is the low byte of its address; nothing is mapped below `first`.
     struct Mapped {
         first: u64,
         reads: Cell<u32>,
@@ -199,7 +200,7 @@ mod tests {
             assert_eq!(load(&mut window, &memory, address), address as u8 + 3);
         }
         assert_eq!(memory.reads.get(), 4, "the block and three frames alone");
-        // Another chunk of the data stack: its second frame brings the rest.
+        // In another chunk of the data stack, the second frame brings the rest.
         for address in [0x5_0800, 0x5_0700, 0x5_0600, 0x5_0000] {
             assert_eq!(load(&mut window, &memory, address), address as u8 + 3);
         }

@@ -1,21 +1,22 @@
-//! The table of code objects that user space can name: where a key is looked
-//! for in it. It refuses to know who stores the table.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The table of the code objects whose names user space has: where a key belongs in it.
 //!
-//! A plain array, because looking something up in an array costs a probe no
-//! call, and because one writer can change a word of it without a lock. A key
-//! may stand in any of the places of its bucket.
+//! The table is a plain array, because an array look-up costs an eBPF program no call,
+//! and because one writer can change a word of it without a lock. A key may be in any
+//! place of its bucket.
 
 use crate::sample::CodeKey;
 
-/// Places in a bucket.
+/// The number of places in a bucket.
 pub const PLACES: usize = 4;
-/// Buckets in the table; a power of two.
+/// The number of buckets in the table; a power of two.
 pub const BUCKET_COUNT: usize = 16384;
 
-/// The keys that fall to one number; [`CodeKey::UNREAD`] marks a free place.
+/// The keys of one bucket; [`CodeKey::UNREAD`] marks a free place.
 pub type Bucket = [u64; PLACES];
 
-/// The bucket of a key.
+/// Returns the number of a key's bucket.
 #[inline(always)]
 pub fn bucket_of(key: CodeKey) -> u32 {
     (key.0 >> (u64::BITS - BUCKET_COUNT.trailing_zeros())) as u32

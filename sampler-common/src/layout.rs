@@ -1,56 +1,59 @@
-//! The numbers the walker needs to find its way through one build of CPython.
-//! It refuses to know versions: where builds differ in kind, not in number, the
-//! kind is an enum here and the user side chooses it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The numbers that the walker needs to find its way through one build of CPython.
+//! Versions are not known here: where builds differ in kind and not in numbers, the kind
+//! is an enum, and user space chooses it.
 //!
-//! Field names keep CPython's own spelling. Offsets are bytes from the start of
-//! the structure. An offset of [`ABSENT`] means that this build has no such field.
+//! Field names keep CPython's own spelling. Offsets are bytes from the start of the
+//! structure. An offset of [`ABSENT`] means that this build has no such field.
 
 use bytemuck::{Pod, Zeroable};
 
 /// Marks a field that a build does not have.
 pub const ABSENT: u16 = u16::MAX;
 
-/// Largest accepted offset of a field the walker copies into a
-/// [`crate::window::Window`], plus the field's size.
+/// The largest accepted sum of offset and size of a field that the walker copies into a
+/// [`crate::window::Window`].
 pub const MAX_WINDOW_OFFSET: u16 = crate::window::WINDOW_SIZE as u16;
 
-/// Where the innermost frame of a thread hangs.
+/// Where a thread stores its innermost frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FrameHead {
-    /// `tstate->frame` (to 3.10) or `tstate->current_frame` (from 3.13).
+    /// `tstate->frame` (up to 3.10) or `tstate->current_frame` (from 3.13).
     ThreadState = 0,
     /// `tstate->cframe->current_frame` (3.11, 3.12).
     CFrame = 1,
 }
 
-/// What the current instruction of a frame is stored as.
+/// How a frame stores its current instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum InstructionKind {
-    /// `f_lasti`, in bytes (to 3.9).
+    /// `f_lasti`, in bytes (up to 3.9).
     LastiBytes = 0,
     /// `f_lasti`, in code units of two bytes (3.10).
     LastiUnits = 1,
-    /// A pointer into the code object's own bytecode (from 3.11).
+    /// A pointer into the bytecode in the code object itself (from 3.11).
     Pointer = 2,
-    /// A pointer into the thread's copy of the bytecode (free-threaded 3.14 on).
+    /// A pointer into the thread's copy of the bytecode (free-threaded builds from 3.14).
     PointerToThreadLocal = 3,
 }
 
-/// How a frame that is not Python code is recognised, before its code object is
-/// read, and what the outermost frame of a whole chain must look like.
+/// How a frame that is not Python code is recognised before its code object is read, and
+/// what the outermost frame of a whole chain must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum EntryKind {
-    /// Every frame is Python code; the chain just ends (to 3.10).
+    /// Every frame is Python code; the chain ends without a mark (up to 3.10).
     None = 0,
-    /// Every frame is Python code; the last has `is_entry` set (3.11).
+    /// Every frame is Python code; the last one has `is_entry` set (3.11).
     IsEntry = 1,
-    /// `owner >= 3` is an entry frame; the last one is such (3.12 to 3.14).
+    /// A frame with `owner >= 3` is an entry frame; the last one is an entry frame (3.12
+    /// to 3.14).
     Owner = 2,
-    /// As `Owner`. The last one of a thread's own stack is `tstate->base_frame`, but
-    /// not that of a greenlet (from 3.15).
+    /// As `Owner`. The last frame of a thread's own stack is `tstate->base_frame`; the
+    /// last one of a greenlet is not (from 3.15).
     BaseFrame = 3,
 }
 
@@ -80,7 +83,7 @@ pub struct RuntimeLayout {
     pub interpreters_head: u16,
     /// `_PyRuntime.gilstate.tstate_current` (3.7 to 3.11).
     pub tstate_current: u16,
-    /// `_PyRuntime…autoTSSkey`, the `{int is_initialized; pthread_key_t}` (to 3.14).
+    /// `_PyRuntime…autoTSSkey`, the `{int is_initialized; pthread_key_t}` (up to 3.14).
     pub tss_struct: u16,
     /// `PyInterpreterState.next`.
     pub interp_next: u16,
@@ -106,14 +109,17 @@ pub struct ThreadLayout {
     pub base_frame: u16,
     /// `tstate->thread_id`.
     pub thread_id: u16,
-    /// `tstate->_status` (from 3.12), for choosing among several candidates.
+    /// `tstate->_status` (from 3.12), to choose among several candidates.
     pub status: u16,
-    /// Bytes to copy to see all of the above.
+    /// `tstate->current_executor`, for builds whose JIT code does not store the
+    /// instruction in the frame that it runs (3.15).
+    pub executor: u16,
+    /// Bytes to copy so that all of the above are included.
     pub read_size: u16,
     /// A [`FrameHead`].
     pub head_kind: u8,
     /// Padding.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 5],
 }
 
 /// `PyFrameObject` or `_PyInterpreterFrame`.
@@ -130,36 +136,36 @@ pub struct FrameLayout {
     pub owner: u16,
     /// `tlbc_index`, for [`InstructionKind::PointerToThreadLocal`].
     pub tlbc_index: u16,
-    /// Bytes to copy to see all of the above; never past the end of a frame.
+    /// Bytes to copy so that all of the above are included; never past the end of a
+    /// frame.
     pub read_size: u16,
     /// An [`InstructionKind`].
     pub instruction_kind: u8,
     /// An [`EntryKind`].
     pub entry_kind: u8,
-    /// Bits of `executable` that are a tag and not address (3.14 on: 3).
+    /// Bits of `executable` that are a tag and not part of the address (3 from 3.14).
     pub tag_mask: u8,
-    /// Padding.
-    pub reserved: u8,
+    /// `frame_obj` (from 3.11); 0 where it is not used.
+    pub frame_obj: u8,
 }
 
-/// What tells whether a frame is part of the chain yet: see
-/// [`crate::data_stack`]. [`DataStackLayout::NONE`] where it is
-/// not asked (to 3.10, from 3.13).
+/// What tells whether a frame is part of the chain yet: see [`crate::data_stack`].
+/// [`DataStackLayout::NONE`] where that is not checked (up to 3.10, from 3.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct DataStackLayout {
     /// `tstate->datastack_chunk`; `datastack_top` and `datastack_limit` follow.
     pub datastack_chunk: u16,
-    /// `co_framesize` (3.12), or `co_stacksize` where that is only a part of it (3.11).
+    /// `co_framesize` (3.12), or `co_stacksize`, which is only a part of the size (3.11).
     pub framesize: u16,
     /// `co_nlocalsplus`, where the size of a frame is a sum (3.11); else [`ABSENT`].
     pub nlocalsplus: u16,
-    /// `FRAME_SPECIALS_SIZE`, the words of such a frame before its locals.
+    /// `FRAME_SPECIALS_SIZE`: the words of such a frame before its locals.
     pub specials: u16,
 }
 
 impl DataStackLayout {
-    /// That of builds which are not asked.
+    /// The layout of builds for which nothing is checked.
     pub const NONE: Self = Self {
         datastack_chunk: ABSENT,
         framesize: ABSENT,
@@ -178,7 +184,7 @@ pub struct CodeLayout {
     pub name: u16,
     /// `co_qualname` (from 3.11).
     pub qualname: u16,
-    /// `co_lnotab` (to 3.9) or `co_linetable`.
+    /// `co_lnotab` (up to 3.9) or `co_linetable`.
     pub linetable: u16,
     /// `co_firstlineno`.
     pub firstlineno: u16,
@@ -186,7 +192,7 @@ pub struct CodeLayout {
     pub flags: u16,
     /// `co_version` (from 3.12).
     pub version: u16,
-    /// `co_code` (to 3.10), a `bytes` object.
+    /// `co_code` (up to 3.10), a `bytes` object.
     pub bytecode_object: u16,
     /// `ob_size`: the number of code units (from 3.11).
     pub unit_count: u16,
@@ -194,10 +200,11 @@ pub struct CodeLayout {
     pub adaptive: u16,
     /// `co_tlbc`, for [`InstructionKind::PointerToThreadLocal`].
     pub tlbc: u16,
-    /// Bytes to copy to see all of the above but `adaptive` and `tlbc`.
+    /// Bytes to copy so that all of the above except `adaptive` and `tlbc` are included.
     pub read_size: u16,
-    /// 1 where `__init__` calls push a helper frame (3.13 on), recognised by one
-    /// string that is both file name and name and by a first line of 0.
+    /// 1 where `__init__` calls push a helper frame (from 3.13). Its code object is
+    /// recognised by one string that is both file name and name, and by a first line of
+    /// 0.
     pub has_init_cleanup: u8,
     /// Padding.
     pub reserved: [u8; 7],
@@ -221,7 +228,7 @@ pub struct ObjectLayout {
     pub bytes_size: u16,
     /// `PyBytesObject.ob_sval`.
     pub bytes_data: u16,
-    /// Lowest bit of the three that hold `state.kind`.
+    /// The lowest of the three bits that hold `state.kind`.
     pub str_kind_shift: u8,
     /// Padding.
     pub reserved: u8,

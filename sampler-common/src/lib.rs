@@ -1,10 +1,12 @@
-//! What the kernel side and the user side share: the records on the wire, the
-//! numbers that describe an interpreter, and the one walker over its frames.
-//! It knows no aya, no /proc, no version of CPython, and allocates nothing.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the eBPF programs and user space share: the records on the wire, the numbers that
+//! describe an interpreter, and the one walker of its frames. The crate knows neither aya
+//! nor /proc nor any version of CPython, and allocates nothing.
 //!
-//! Every module here is compiled twice, for the host and for BPF. So there is
-//! no slicing that could panic on a value that came from outside: the BPF
-//! verifier refuses a program that can reach a panic.
+//! Every module is compiled twice, for the host and for BPF. Slicing must therefore not
+//! panic on a value that came from outside: the BPF verifier rejects a program that can
+//! reach a panic.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,11 +21,14 @@ pub mod counter;
 pub mod data_stack;
 pub mod describe;
 pub mod fingerprint;
+pub mod frame_object;
 pub mod frame_window;
 pub mod known;
 pub mod layout;
+pub mod life;
 pub mod lifecycle;
 pub mod memory;
+pub mod pass;
 pub mod process;
 pub mod sample;
 pub mod stop;

@@ -1,5 +1,7 @@
-//! The wire record of a process that begins, changes its program, or ends. It
-//! refuses to know what the user side does about it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The wire record of a process that forks, runs a new program or ends, and of a thread
+//! that ends.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -11,18 +13,17 @@ use crate::process::ProcessKey;
 pub enum LifecycleKind {
     /// A followed process forked; `key` is the child's, `parent_key` its parent's.
     Fork = 1,
-    /// A process runs a new program. If it was followed it still is: `key` is its
-    /// new life, `parent_key` the old one. Otherwise both are 0.
+    /// A process runs a new program. If it was followed it still is: `key` is its new
+    /// life, `parent_key` the old one. Otherwise both are 0.
     Exec = 2,
     /// A followed process ended.
     Exit = 3,
-    /// A thread of a followed process ended, and others go on; told only where
-    /// waiting threads are sampled.
+    /// A thread of a followed process ended while others go on.
     ThreadExit = 4,
 }
 
 impl LifecycleKind {
-    /// Reads a kind off the wire; `None` for a number no kind has.
+    /// Reads a kind off the wire; `None` for a number that no kind has.
     pub fn from_wire(number: u32) -> Option<Self> {
         match number {
             1 => Some(Self::Fork),
@@ -34,17 +35,49 @@ impl LifecycleKind {
     }
 }
 
-/// The file that a program was started from, as the kernel tells files apart.
+/// The file that a program was started from, and the state of its content at that time: a
+/// file system may give an inode to another file, and a file can be rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct ProgramId {
     /// `inode.i_ino`.
     pub inode: u64,
-    /// `super_block.s_dev`: not always what `stat` says of the same file.
+    /// `super_block.s_dev`; not always what `stat` reports for the same file.
     pub device: u32,
-    /// `inode.i_generation`: another one when a file system gives an inode to
-    /// another file, where it counts that.
+    /// `inode.i_generation`: changes when a file system that counts it gives the inode to
+    /// another file.
     pub generation: u32,
+    /// `inode.i_size`, in bytes.
+    pub size: u64,
+    /// `inode.i_ctime`, in nanoseconds since 1970. The kernel sets it when the file's
+    /// content or its inode changes; nobody else can.
+    pub changed: u64,
+}
+
+impl ProgramId {
+    /// A program whose file could not be determined, or that started unobserved.
+    pub const UNKNOWN: Self = Self {
+        inode: 0,
+        device: 0,
+        generation: 0,
+        size: 0,
+        changed: 0,
+    };
+}
+
+/// CPU time as the kernel counts it, in nanoseconds. Zeros where it cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct TaskTimes {
+    /// `task_struct.se.sum_exec_runtime`, or `signal_struct.sum_sched_runtime`: all of
+    /// the CPU time. The kernel updates a thread's at its own ticks and when the thread
+    /// leaves its CPU, so some milliseconds may be missing while it runs.
+    pub runtime: u64,
+    /// `utime`: in user mode. Most kernels estimate it by sampling, so only its ratio to
+    /// `system` means something (`cputime_adjust`, kernel/sched/cputime.c).
+    pub user: u64,
+    /// `stime`: in the kernel.
+    pub system: u64,
 }
 
 /// One event in the life of a process.
@@ -57,20 +90,24 @@ pub struct LifecycleRecord {
     pub event: u32,
     /// `CLOCK_MONOTONIC`, in nanoseconds.
     pub time: u64,
-    /// The process.
+    /// This life of the process; of an exec, the new one.
     pub key: ProcessKey,
-    /// Of a fork, the process it came from; of an exec, what it was; else 0.
+    /// For a fork, the parent; for an exec, the life before it; else 0.
     pub parent_key: ProcessKey,
     /// Thread group id of the process.
     pub tgid: u32,
-    /// Of a fork, the parent's thread group id; else 0.
+    /// For a fork, the parent's thread group id; else 0.
     pub parent_tgid: u32,
-    /// Of a thread that ended, its id; else 0.
+    /// The id of the thread that ended, which may be the last one of a process; else 0.
     pub tid: u32,
-    /// 1 for an exec of a program that was found to have no Python in it before.
+    /// 1 for an exec of a program that is known to have no Python in it.
     pub is_plain: u32,
-    /// Of an exec, the program; else zeros.
+    /// For an exec, the program; else zeros.
     pub program: ProgramId,
+    /// For an exec and for an end, the CPU time of the thread; else zeros.
+    pub times: TaskTimes,
+    /// For the same events, the CPU time of all threads of the process that ended before.
+    pub ended: TaskTimes,
 }
 
-const _: () = assert!(size_of::<LifecycleRecord>() == 64);
+const _: () = assert!(size_of::<LifecycleRecord>() == 128);

@@ -1,12 +1,15 @@
-//! What the kernel side keeps of one process it samples. It refuses to know how
-//! the process was found.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the eBPF programs know about a process that they follow: how to find its thread
+//! states, and what to do with it.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::layout::InterpreterLayout;
+use crate::life::LifePlace;
 
-/// Names one life of one process: unlike a tgid it is never reused, and a
-/// forked child has its own from the first instruction.
+/// Names one life of one process. Unlike a tgid it is never reused, and a forked child
+/// has its own from its first instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct ProcessKey(pub u64);
@@ -21,19 +24,22 @@ pub struct ProcessConfig {
     pub runtime: u64,
     /// Address of `PyCode_Type`.
     pub code_type: u64,
-    /// Added to the thread pointer: the thread-local slot that always holds the
-    /// thread's own state (`_Py_tss_gilstate`, 3.15). 0 = not known.
+    /// Offset from the thread pointer to the thread-local slot that always holds the
+    /// thread's own state (`_Py_tss_gilstate`, 3.15); 0 when not known. See `tls_module`.
     pub tls_offset: i64,
-    /// The C library's thread-specific data.
+    /// Where the C library keeps thread-specific data.
     pub thread_specific: ThreadSpecificData,
-    /// The interpreter's count of code objects.
+    /// Where the interpreter counts its code objects.
     pub code_generation: CodeGeneration,
-    /// The interpreter's GIL.
+    /// Where the interpreter's GIL is.
     pub gil: GilPlace,
+    /// What tells one life of an interpreter from the next.
+    pub life: LifePlace,
     /// A [`ProcessState`].
     pub state: u32,
-    /// Padding.
-    pub reserved: u32,
+    /// The number of a library that was loaded late among the thread-local blocks of each
+    /// thread; `tls_offset` is then an offset into that block. 0 for any other library.
+    pub tls_module: u32,
     /// The interpreter's layout.
     pub layout: InterpreterLayout,
 }
@@ -55,7 +61,7 @@ pub struct ThreadSpecificData {
 }
 
 impl ThreadSpecificData {
-    /// Nobody knows where.
+    /// For a C library whose layout is not known.
     pub const UNKNOWN: Self = Self {
         offset: 0,
         stride: 0,
@@ -68,19 +74,19 @@ impl ThreadSpecificData {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct CodeGeneration {
-    /// The count of all interpreters; 0 where each has its own.
+    /// Address of the count that all interpreters share; 0 where each has its own.
     pub address: u64,
-    /// Offset of an interpreter's own count in `PyInterpreterState`. With 0 for
-    /// both there is none, or none is known.
+    /// Offset of an interpreter's own count in `PyInterpreterState`. With 0 for both,
+    /// there is no count, or none is known.
     pub offset: u32,
-    /// 1 where the count is the 32-bit number that the next code object gets as
-    /// its `co_version` (to 3.13); 0 where it is 64 bits wide and counts those
-    /// that were freed (from 3.14).
+    /// 1 where the count is the 32-bit number that the next code object gets as its
+    /// `co_version` (up to 3.13); 0 where it is 64 bits wide and counts code objects that
+    /// were freed (from 3.14).
     pub counts_versions: u32,
 }
 
 impl CodeGeneration {
-    /// No count.
+    /// No count, or none that is known.
     pub const NONE: Self = Self {
         address: 0,
         offset: 0,
@@ -92,27 +98,29 @@ impl CodeGeneration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct GilPlace {
-    /// `_PyRuntime.ceval.gil` itself (3.7 to 3.11), or the pointer
-    /// `PyInterpreterState.ceval.gil` (from 3.12).
+    /// Offset of `_PyRuntime.ceval.gil` itself in `_PyRuntime` (3.7 to 3.11), or of the
+    /// pointer `PyInterpreterState.ceval.gil` in the interpreter (from 3.12).
     pub offset: u32,
     /// 1 where `offset` is that of the pointer.
     pub is_pointer: u32,
 }
 
 impl GilPlace {
-    /// None, or not known.
+    /// No GIL, or none that is known.
     pub const NONE: Self = Self {
         offset: 0,
         is_pointer: 0,
     };
 }
 
-/// What the kernel side does with a process.
+/// What the eBPF programs do with a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum ProcessState {
-    /// Follow its forks and execs; it has no interpreter that is known yet.
+    /// Follow its forks and execs; no interpreter is known yet.
     Followed = 0,
     /// Sample it.
     Sampled = 1,
+    /// Follow its forks and execs; user space has looked at it and found no interpreter.
+    Plain = 2,
 }

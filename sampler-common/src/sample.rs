@@ -1,12 +1,15 @@
-//! The wire record of one sample: who was running, and the frames that were
-//! found. It refuses to know names: a frame is a key and a position.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The wire record of one sample: which thread was sampled, and the frames that were
+//! found. Names travel separately, in [`crate::code`]: a frame is a key and a position.
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::life::InterpreterLife;
 use crate::process::ProcessKey;
 use crate::wait::WaitFacts;
 
-/// Most Python frames one sample carries; the innermost are kept.
+/// The most Python frames that one sample carries; of a deeper stack, the innermost ones.
 pub const MAX_FRAMES: usize = 1024;
 
 /// The first word of every record in the ring buffer.
@@ -22,7 +25,7 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    /// Reads a kind off the wire; `None` for a number no kind has.
+    /// Reads a kind off the wire; `None` for a number that no kind has.
     pub fn from_wire(number: u32) -> Option<Self> {
         match number {
             1 => Some(Self::Sample),
@@ -39,8 +42,8 @@ impl RecordKind {
 pub struct CodeKey(pub u64);
 
 impl CodeKey {
-    /// The code object itself could not be read where the sample was taken; its
-    /// address can still be read later, from user space.
+    /// For a code object that could not be read where the sample was taken; user space
+    /// may still read it at its address.
     pub const UNREAD: Self = Self(0);
 }
 
@@ -50,18 +53,23 @@ impl CodeKey {
 pub struct RawFrame {
     /// Which code object, or [`CodeKey::UNREAD`].
     pub key: CodeKey,
-    /// Its address in the process.
+    /// The address of the code object in the process.
     pub code: u64,
     /// Index of the current code unit (two bytes each); -1 before the first.
     pub instruction: i32,
-    /// Padding.
-    pub reserved: u32,
+    /// The line that the frame itself stores (see [`crate::frame_object`]), 0 where the
+    /// instruction determines the line, or [`LINE_NOT_STORED`].
+    pub line: u32,
 }
+
+/// Marks a frame that runs code of the JIT, which stores its position only now and then:
+/// the instruction is an earlier one.
+pub const LINE_NOT_STORED: u32 = u32::MAX;
 
 /// The kernel's name of a thread, padded with zeros.
 pub type Comm = [u8; 16];
 
-/// What precedes the frames of a sample.
+/// The fixed part of a sample, before its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct SampleHeader {
@@ -71,7 +79,7 @@ pub struct SampleHeader {
     pub stop: u32,
     /// `CLOCK_MONOTONIC`, in nanoseconds.
     pub time: u64,
-    /// The process.
+    /// This life of the process.
     pub process: ProcessKey,
     /// Thread group id, in the pid namespace of user space.
     pub tgid: u32,
@@ -81,15 +89,20 @@ pub struct SampleHeader {
     pub thread_id: u64,
     /// Address of the `PyThreadState`; 0 when none was found.
     pub thread_state: u64,
-    /// Where a read failed, for [`crate::stop::StopReason::Fault`].
+    /// Address of the thread's `PyInterpreterState`; 0 when no frame was looked at.
+    pub interpreter: u64,
+    /// The life of that interpreter; the keys of the frames belong to it.
+    pub life: InterpreterLife,
+    /// The address of a failed read, for [`crate::stop::StopReason::Fault`] and
+    /// `Unlinked`; 0 where it is not known, or no read failed.
     pub stop_address: u64,
-    /// Kernel's name of the thread, padded with zeros.
+    /// The kernel's name of the thread, padded with zeros.
     pub comm: Comm,
-    /// CPU the sample was taken on.
+    /// The CPU that took the sample.
     pub cpu: u32,
-    /// Number of frames that follow, innermost first.
+    /// The number of frames that follow, innermost first.
     pub frame_count: u32,
-    /// How it was taken, and why the thread waits.
+    /// How the sample was taken, and why the thread waits.
     pub wait: WaitFacts,
 }
 
@@ -98,11 +111,11 @@ pub struct SampleHeader {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct SampleRecord {
-    /// What precedes the frames.
+    /// The fixed part.
     pub header: SampleHeader,
     /// The frames, innermost first.
     pub frames: [RawFrame; MAX_FRAMES],
 }
 
 const _: () = assert!(size_of::<RawFrame>() == 24);
-const _: () = assert!(size_of::<SampleHeader>() == 112);
+const _: () = assert!(size_of::<SampleHeader>() == 144);

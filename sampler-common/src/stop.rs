@@ -1,40 +1,52 @@
-//! Why a walk ended: the reason that travels with every sample. It refuses to
-//! know who counts or prints it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-/// Why a walk ended where it ended.
+//! The reason why a walk ended, which travels with every sample.
+
+/// Why a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum StopReason {
     /// The chain was followed to its end, and the end looks as it must.
     Complete = 0,
-    /// More frames than [`crate::sample::MAX_FRAMES`]; the innermost are here.
+    /// There are more frames than [`crate::sample::MAX_FRAMES`]; the sample has the
+    /// innermost ones.
     Truncated = 1,
-    /// A frame or code object could not be read; what is inside of it is here.
+    /// A frame or code object could not be read; the sample has the inner frames up to
+    /// there.
     Fault = 2,
-    /// The thread has no Python thread state: a thread of native code.
+    /// The thread has no Python thread state: it runs native code only.
     NoThreadState = 3,
-    /// A thread state, but no Python frame: starting, ending, or between calls.
+    /// The thread state has no Python frame: the thread is starting, ending, or between
+    /// calls.
     NoFrame = 4,
-    /// What a frame executes is not a code object: caught in mid-push.
+    /// What a frame executes is not a code object: the thread was interrupted while
+    /// pushing a frame.
     NotCode = 5,
     /// A frame's instruction lies outside its code object.
     InstructionOutOfRange = 6,
-    /// The chain ended without the mark of an outermost frame: caught in mid-push.
+    /// The chain ended without the mark of an outermost frame: the thread was interrupted
+    /// while pushing a frame.
     BrokenChain = 7,
-    /// The chain runs in a circle.
+    /// The chain of frames is a circle.
     Circular = 8,
     /// The interpreter is not initialised yet, or no longer.
     NotInitialised = 9,
-    /// The thread was off CPU and ran while it was walked.
+    /// The thread was off CPU, but ran while it was walked.
     Moved = 10,
-    /// The innermost frame is not, or no longer, part of the chain: caught in
-    /// mid-push.
+    /// The innermost frame is not part of the chain yet, or no longer: the thread was
+    /// interrupted while pushing a frame.
     Unlinked = 11,
+    /// The list of all threads is longer than the search goes, and nothing else leads to
+    /// the thread state.
+    TooManyThreads = 12,
+    /// The chain ended with a frame that is true, but that nothing shows to be the
+    /// outermost one; the sample has the frames up to it.
+    OpenEnd = 13,
 }
 
 impl StopReason {
     /// All reasons, in wire order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Complete,
         Self::Truncated,
         Self::Fault,
@@ -47,9 +59,11 @@ impl StopReason {
         Self::NotInitialised,
         Self::Moved,
         Self::Unlinked,
+        Self::TooManyThreads,
+        Self::OpenEnd,
     ];
 
-    /// Reads a reason off the wire; `None` for a number no reason has.
+    /// Reads a reason off the wire; `None` for a number that no reason has.
     pub fn from_wire(number: u32) -> Option<Self> {
         Self::ALL.get(number as usize).copied()
     }
@@ -57,7 +71,10 @@ impl StopReason {
     /// Whether the frames that came with it may be shown: all of them are true,
     /// even if outer ones are missing.
     pub fn is_trustworthy(self) -> bool {
-        matches!(self, Self::Complete | Self::Truncated | Self::Fault)
+        matches!(
+            self,
+            Self::Complete | Self::Truncated | Self::Fault | Self::OpenEnd
+        )
     }
 }
 
@@ -79,7 +96,8 @@ mod tests {
         assert!(shown.eq([
             StopReason::Complete,
             StopReason::Truncated,
-            StopReason::Fault
+            StopReason::Fault,
+            StopReason::OpenEnd
         ]));
         assert_eq!(StopReason::from_wire(u32::MAX), None);
     }

@@ -1,5 +1,7 @@
-//! A memory and a layout for the tests beside the code. It refuses to resemble
-//! any version of CPython.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A memory and a layout for the unit tests. The layout resembles that of no version of
+//! CPython.
 
 use std::vec::Vec;
 
@@ -53,6 +55,7 @@ pub(crate) fn layout() -> InterpreterLayout {
     layout.thread.frame_head = 16;
     layout.thread.thread_id = 24;
     layout.thread.status = ABSENT;
+    layout.thread.executor = ABSENT;
     layout.thread.read_size = 40;
     layout.code.flags = 16;
     layout.code.firstlineno = 20;
@@ -71,7 +74,8 @@ pub(crate) fn layout() -> InterpreterLayout {
     layout
 }
 
-/// A process at [`BASE`], of which only the list of threads is known.
+/// A process whose runtime is at [`BASE`], and of which only the list of threads is
+/// known.
 pub(crate) fn config() -> ProcessConfig {
     let mut config = ProcessConfig::zeroed();
     config.key = ProcessKey(1);

@@ -1,5 +1,7 @@
-//! Copies the characters of a `str` of the target, as they are stored. It
-//! refuses to decode them: that is the user side's work.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Copies the characters of a `str` of the target as they are stored; user space decodes
+//! them.
 
 use crate::code::RawText;
 use crate::layout::ObjectLayout;
@@ -9,12 +11,12 @@ use crate::window::Window;
 const COMPACT: u32 = 1 << 3;
 const ASCII: u32 = 1 << 4;
 
-/// A `str` that was or was not copied whole.
+/// The result of copying a `str`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopiedText {
-    /// What is in the destination.
+    /// What the destination holds.
     pub text: RawText,
-    /// False when it was cut, or could not be read at all.
+    /// Whether it was copied whole: false when it was cut, or could not be read at all.
     pub whole: bool,
 }
 

@@ -1,35 +1,46 @@
-//! Finds the `PyThreadState` of one thread, given its thread pointer. It refuses
-//! to trust any route: a candidate counts only if its own `thread_id` is that
-//! thread pointer.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Finds the `PyThreadState` of one thread, given its thread pointer. No route to it is
+//! trusted: a candidate counts only if its own `thread_id` is that thread pointer.
 //!
-//! On x86_64, `PyThreadState.thread_id` is `pthread_self()`, which is the thread
-//! pointer (`fsbase`) with glibc and with musl.
+//! On x86_64, `PyThreadState.thread_id` is `pthread_self()`, which is the thread pointer
+//! (`fsbase`) with glibc and with musl.
 
 use crate::layout::{ABSENT, InterpreterLayout};
-use crate::memory::{Next, Step, UserMemory};
+use crate::memory::{MemoryFault, Next, Step, UserMemory};
 use crate::process::ProcessConfig;
 use crate::stop::StopReason;
 use crate::window::Window;
 
-/// Most thread states that the search through all of them looks at.
+/// The most steps of the search through all thread states. One step looks at one state,
+/// or enters the next interpreter.
 pub const MAX_SEARCHED: u32 = 512;
 
-/// `_status.bound_gilstate` (3.12 on): the state that this thread's slot holds.
-const BOUND_GILSTATE: u32 = 8;
-/// Keys that glibc keeps inside `struct pthread`; others are behind a pointer.
-pub const INLINE_KEYS: u32 = 32;
+/// Offset from a thread's thread pointer to the pointer to its `dtv` (glibc x86_64:
+/// `tcbhead_t.dtv`).
+pub const DTV: u64 = 8;
+/// Bytes of an entry of a `dtv` (glibc x86_64: `dtv_t`).
+pub const DTV_ENTRY: u64 = 16;
 
-/// Memory of a search that does not fit a BPF stack.
+/// `_status.bound_gilstate` (from 3.12): set in the state that the thread's slot holds.
+const BOUND_GILSTATE: u32 = 8;
+/// The number of keys whose values glibc keeps inside `struct pthread`. The values of
+/// other keys are in blocks of the same size, behind pointers.
+pub const INLINE_KEYS: u32 = 32;
+/// `PTHREAD_KEYS_MAX` of glibc; musl has fewer.
+const MAX_KEYS: u32 = 1024;
+
+/// Memory of a search, which is too large for a BPF stack.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Search {
-    /// The thread state that was found.
+    /// A copy of the thread state that was found.
     pub state: Window,
     interpreter: u64,
     candidate: u64,
     found: u64,
-    /// Not 0 when a place that may hold the state could not be read.
-    unread: u64,
+    /// The address of a place that may hold the state but could not be read, or 0.
+    pub unread: u64,
 }
 
 impl Search {
@@ -45,14 +56,15 @@ impl Search {
     }
 }
 
-/// The address of the thread state, whose copy is then in `search.state`. `hint`
-/// is where it was the last time, or 0.
+/// Returns the address of the thread state, and leaves its copy in `search.state`. `hint`
+/// is its address at the last sample, or 0. `thread_pointer` is 0 for a thread that has
+/// none, and hence no Python.
 ///
 /// # Errors
 /// [`StopReason::NoThreadState`] for a thread that never ran Python,
-/// [`StopReason::NotInitialised`] or [`StopReason::Fault`] when the runtime
-/// cannot tell, the latter also when a place that may hold the state is not in
-/// memory. `thread_pointer` is 0 for a thread that has none, and no Python.
+/// [`StopReason::TooManyThreads`] when that could not be found out,
+/// [`StopReason::NotInitialised`] or [`StopReason::Fault`] when the runtime cannot tell.
+/// The latter is returned as well when a place that may hold the state could not be read.
 #[inline(always)]
 pub fn find<M: UserMemory>(
     memory: &M,
@@ -77,9 +89,9 @@ pub fn find<M: UserMemory>(
     end(memory, layout, thread_pointer, search)
 }
 
-/// What [`find`] does before it steps through the list of all thread states.
-/// `None` when the list has to be gone through: by at most [`MAX_SEARCHED`]
-/// [`SearchStep`]s and then [`end`].
+/// Does what [`find`] does before it steps through the list of all thread states. Returns
+/// `None` when the list has to be searched: by at most [`MAX_SEARCHED`] [`SearchStep`]s
+/// and then [`end`].
 ///
 /// # Errors
 /// As [`find`].
@@ -96,9 +108,9 @@ pub fn begin<M: UserMemory>(
     if thread_pointer == 0 {
         return Err(StopReason::NoThreadState);
     }
-    // A state that is freed, or that its thread has left for another
-    // interpreter's, loses this mark first (`unbind_gilstate_tstate`,
-    // Python/pystate.c of 3.12 and later).
+    // A state that is freed, or that its thread has left for one of another interpreter,
+    // loses this mark first (`unbind_gilstate_tstate`, Python/pystate.c of 3.12 and
+    // later).
     if hint != 0
         && layout.thread.status != ABSENT
         && let Some(found) = load(memory, layout, Ok(hint), thread_pointer, search)
@@ -106,8 +118,8 @@ pub fn begin<M: UserMemory>(
     {
         return Ok(Some(found));
     }
-    // To 3.11 the slot keeps the thread's first state, also while it runs in a
-    // subinterpreter. The holder of the GIL is right there too.
+    // Up to 3.11 the slot keeps the thread's first state even while the thread runs in a
+    // subinterpreter. The holder of the GIL is right even then.
     if layout.runtime.tstate_current != ABSENT {
         let at = config
             .runtime
@@ -117,11 +129,13 @@ pub fn begin<M: UserMemory>(
         }
     }
     if config.tls_offset != 0 {
-        let slot = memory.read_u64(thread_pointer.wrapping_add_signed(config.tls_offset));
+        let slot = local_slot(memory, config, thread_pointer);
         if let Some(found) = load(memory, layout, slot, thread_pointer, search) {
             return Ok(Some(found));
         }
-        search.unread |= u64::from(slot.is_err());
+        if let Err(fault) = slot {
+            search.unread = fault.address.max(1);
+        }
     }
     if layout.runtime.tss_struct != ABSENT {
         match specific_slot(memory, config, thread_pointer)? {
@@ -138,10 +152,32 @@ pub fn begin<M: UserMemory>(
     Ok(None)
 }
 
-/// The value of the thread's slot of `autoTSSkey`; `None` when that slot cannot
-/// be found, because its key is large or the C library is not known.
+/// Returns the value of the thread-local slot. The slot of a library that was loaded late
+/// is in memory that each thread has for that library: `dtv[module]` (glibc,
+/// sysdeps/generic/dl-dtv.h).
 #[inline(always)]
-fn specific_slot<M: UserMemory>(
+fn local_slot<M: UserMemory>(
+    memory: &M,
+    config: &ProcessConfig,
+    thread_pointer: u64,
+) -> Result<u64, MemoryFault> {
+    let mut block = thread_pointer;
+    if config.tls_module != 0 {
+        let vector = memory.read_u64(thread_pointer.wrapping_add(DTV))?;
+        let entry = u64::from(config.tls_module) * DTV_ENTRY;
+        block = memory.read_u64(vector.wrapping_add(entry))?;
+    }
+    memory.read_u64(block.wrapping_add_signed(config.tls_offset))
+}
+
+/// Returns the value of the thread's slot for `autoTSSkey`; `None` when the slot cannot
+/// be found, because the C library is not known, or cannot be read.
+///
+/// # Errors
+/// [`StopReason::NotInitialised`] when there is no key yet, or no longer;
+/// [`StopReason::Fault`] when the way to the slot cannot be read.
+#[inline(always)]
+pub fn specific_slot<M: UserMemory>(
     memory: &M,
     config: &ProcessConfig,
     thread_pointer: u64,
@@ -156,25 +192,38 @@ fn specific_slot<M: UserMemory>(
         return Err(StopReason::NotInitialised);
     }
     let place = &config.thread_specific;
-    if key >= INLINE_KEYS || place.stride == 0 {
+    if key >= MAX_KEYS || place.stride == 0 {
         return Ok(None);
     }
+    let stride = u64::from(place.stride);
     let mut array = thread_pointer.wrapping_add(u64::from(place.offset));
+    let mut index = u64::from(key);
     if place.indirect != 0 {
         array = memory.read_u64(array).map_err(|_| StopReason::Fault)?;
+    } else if key >= INLINE_KEYS {
+        // struct pthread: `specific_1stblock`, then `specific`, an array of pointers to
+        // blocks, the first of which points to `specific_1stblock`.
+        let inline = u64::from(INLINE_KEYS);
+        let block = array.wrapping_add(inline * stride + 8 * (index / inline));
+        array = memory.read_u64(block).map_err(|_| StopReason::Fault)?;
+        if array == 0 {
+            return Ok(Some(0));
+        }
+        index %= inline;
     }
-    let entry = array.wrapping_add(u64::from(key) * u64::from(place.stride));
+    let entry = array.wrapping_add(index * stride);
     Ok(memory
         .read_u64(entry.wrapping_add(u64::from(place.value)))
         .ok())
 }
 
-/// Copies the thread state `candidate` and returns it if it is this thread's.
+/// Copies the thread state at `candidate`, and returns its address if it belongs to this
+/// thread.
 #[inline(always)]
 fn load<M: UserMemory>(
     memory: &M,
     layout: &InterpreterLayout,
-    candidate: Result<u64, crate::memory::MemoryFault>,
+    candidate: Result<u64, MemoryFault>,
     thread_pointer: u64,
     search: &mut Search,
 ) -> Option<u64> {
@@ -188,8 +237,8 @@ fn load<M: UserMemory>(
     belongs.then_some(candidate)
 }
 
-/// Begins to look at every thread state of every interpreter. Other threads may
-/// change the list meanwhile, so this is the last resort.
+/// Begins the search through every thread state of every interpreter. Other threads may
+/// change the list during the search, so this is the last resort.
 #[inline(always)]
 fn begin_list<M: UserMemory>(
     memory: &M,
@@ -208,11 +257,12 @@ fn begin_list<M: UserMemory>(
     Ok(())
 }
 
-/// What was found in the list of all thread states, as [`find`] gives it.
+/// Returns what the search through the list of all thread states found, as [`find`] does.
 ///
 /// # Errors
-/// [`StopReason::NoThreadState`], or [`StopReason::Fault`] when something could
-/// not be read on the way, so that there may be one.
+/// [`StopReason::NoThreadState`]; where there may be a state nevertheless,
+/// [`StopReason::Fault`] when something could not be read on the way,
+/// [`StopReason::TooManyThreads`] when the search did not reach the end of the list.
 #[inline(always)]
 pub fn end<M: UserMemory>(
     memory: &M,
@@ -224,22 +274,27 @@ pub fn end<M: UserMemory>(
     if let Some(found) = load(memory, layout, Ok(found), thread_pointer, search) {
         return Ok(found);
     }
-    Err(match search.unread {
-        0 => StopReason::NoThreadState,
-        _ => StopReason::Fault,
+    if search.unread != 0 {
+        return Err(StopReason::Fault);
+    }
+    let is_at_its_end = search.candidate == 0 && search.interpreter == 0;
+    // A state that was found does not belong to the thread after all.
+    Err(match is_at_its_end || found != 0 {
+        true => StopReason::NoThreadState,
+        false => StopReason::TooManyThreads,
     })
 }
 
-/// One look at one thread state of the list of all. What changes from step to
-/// step is in `search`.
+/// One step of the search through the list of all thread states. What changes from step
+/// to step is in `search`.
 pub struct SearchStep<'a, M> {
     /// The memory of the process.
     pub memory: &'a M,
     /// Its interpreter's layout.
     pub layout: &'a InterpreterLayout,
-    /// The thread that is looked for.
+    /// The thread pointer of the thread whose state is searched for.
     pub thread_pointer: u64,
-    /// The search.
+    /// The state of the search.
     pub search: &'a mut Search,
 }
 
@@ -259,7 +314,7 @@ impl<M: UserMemory> Step for SearchStep<'_, M> {
             let (Ok(threads), Ok(next)) =
                 (self.memory.read_u64(threads), self.memory.read_u64(next))
             else {
-                search.unread = 1;
+                search.unread = threads.max(1);
                 return Next::Stop;
             };
             search.candidate = threads;
@@ -273,7 +328,7 @@ impl<M: UserMemory> Step for SearchStep<'_, M> {
             .load(self.memory, candidate, thread.read_size)
             .is_err()
         {
-            search.unread = 1;
+            search.unread = candidate.max(1);
             return Next::Stop;
         }
         search.candidate = search.state.u64_at(thread.next);

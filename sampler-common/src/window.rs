@@ -1,6 +1,8 @@
-//! A small buffer that a structure of the target is copied into and read from
-//! by offset. It refuses to know which structure; offsets outside it wrap
-//! around instead of failing, since layouts are checked before they get here.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A small buffer that a structure of the target is copied into and read from by offset.
+//! Offsets outside it wrap around instead of failing, since layouts are checked before
+//! they get here.
 
 use crate::memory::{MemoryFault, UserMemory};
 

@@ -1,11 +1,14 @@
-//! Takes one sample of one thread: finds its thread state, walks its frames,
-//! describes what is new, sends it. It refuses to know how the thread was chosen
-//! and where its memory is read from.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! Takes one sample of one thread: finds its thread state, walks its frames, describes
+//! what is new, and sends the sample. The caller chooses the thread and the way its
+//! memory is read.
 
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use sampler_common::counter::Counter;
 use sampler_common::describe::{Subject, describe};
 use sampler_common::known::{bucket_of, holds};
+use sampler_common::life::InterpreterLife;
 use sampler_common::memory::{Next, Step, UserMemory};
 use sampler_common::process::ProcessConfig;
 use sampler_common::sample::{CodeKey, Comm, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
@@ -23,11 +26,11 @@ pub(crate) struct Thread {
     pub(crate) tid: u32,
     pub(crate) pointer: u64,
     pub(crate) comm: Comm,
-    /// Where its thread state was the last time, or 0.
+    /// The address of its thread state at its last sample, or 0.
     pub(crate) thread_state: u64,
 }
 
-/// The code objects that user space has the names of.
+/// The code objects that user space has the names of, as the map `KNOWN` holds them.
 pub(crate) struct KnownTable;
 
 impl KnownCode for KnownTable {
@@ -39,7 +42,7 @@ impl KnownCode for KnownTable {
     }
 }
 
-/// Begins a sample of `thread`, now.
+/// Begins a sample of `thread` at this moment.
 #[inline(always)]
 pub(crate) fn begin(
     sampling: &mut Sampling,
@@ -57,6 +60,8 @@ pub(crate) fn begin(
         tid: thread.tid,
         thread_id: thread.pointer,
         thread_state: 0,
+        interpreter: 0,
+        life: InterpreterLife(0),
         stop_address: 0,
         comm: thread.comm,
         // SAFETY: as above.
@@ -80,6 +85,7 @@ pub(crate) fn walk<M: UserMemory>(
         sample,
         walk,
         search,
+        ..
     } = &mut *scratch.sampling;
     match thread_state::find(memory, config, thread.pointer, thread.thread_state, search) {
         Ok(state) => {
@@ -96,28 +102,33 @@ pub(crate) fn walk<M: UserMemory>(
             );
             note_walk(&mut sample.header, walk);
         }
-        Err(reason) => sample.header.stop = reason as u32,
+        Err(reason) => {
+            sample.header.stop = reason as u32;
+            sample.header.stop_address = search.unread;
+        }
     }
 }
 
-/// Writes down how a walk went.
+/// Writes the outcome of a walk to the header.
 #[inline(always)]
 pub(crate) fn note_walk(header: &mut SampleHeader, walk: &Walk) {
     header.stop = walk.stop;
     header.stop_address = walk.stop_address;
+    header.interpreter = walk.interpreter;
+    header.life = walk.life;
     if is_trustworthy(walk.stop) {
         header.frame_count = walk.depth;
     }
 }
 
-/// [`StopReason::is_trustworthy`], for a number.
+/// As [`StopReason::is_trustworthy`], for a number on the wire.
 #[inline(always)]
 fn is_trustworthy(stop: u32) -> bool {
-    stop <= StopReason::Fault as u32
+    stop <= StopReason::Fault as u32 || stop == StopReason::OpenEnd as u32
 }
 
-/// Describes what the sample saw first and sends the sample. Whether user space
-/// will get it.
+/// Describes the code objects that are new in the sample, then sends the sample. Returns
+/// whether user space will get it.
 #[inline(always)]
 pub(crate) fn finish<M: UserMemory>(
     memory: &M,
@@ -138,7 +149,7 @@ pub(crate) fn finish<M: UserMemory>(
     deliver(scratch)
 }
 
-/// Whether the sample saw code that user space has no names of; then at most
+/// Whether user space lacks the names of code in the sample. If so, at most
 /// [`MAX_UNKNOWN`] [`DescribeStep`]s have to follow.
 #[inline(always)]
 pub(crate) fn begin_describing(scratch: &mut Scratch) -> bool {
@@ -153,7 +164,7 @@ pub(crate) fn begin_describing(scratch: &mut Scratch) -> bool {
     true
 }
 
-/// Sends the sample. Whether user space will get it.
+/// Sends the sample. Returns whether user space will get it.
 #[inline(always)]
 pub(crate) fn deliver(scratch: &Scratch) -> bool {
     let Sampling { sample, walk, .. } = &*scratch.sampling;
@@ -170,7 +181,8 @@ pub(crate) fn deliver(scratch: &Scratch) -> bool {
     };
     let size = size_of::<SampleHeader>() + frames * size_of::<RawFrame>();
     let sample = &raw const *sample;
-    // SAFETY: header and frames are contiguous plain data, `size` is within.
+    // SAFETY: the header and the frames are contiguous plain data, and `size` is within
+    // them.
     let bytes = unsafe { core::slice::from_raw_parts(sample.cast(), size) };
     let is_sent = send(bytes, urgency);
     if is_sent {
@@ -182,8 +194,8 @@ pub(crate) fn deliver(scratch: &Scratch) -> bool {
     is_sent
 }
 
-/// Sends the names of one code object that this sample saw first. What changes
-/// from step to step is in `describing`.
+/// Sends the names of one code object that is new in the sample. What changes from step
+/// to step is in `describing`.
 pub(crate) struct DescribeStep<'a, M> {
     pub(crate) memory: &'a M,
     pub(crate) config: &'a ProcessConfig,
@@ -208,10 +220,13 @@ impl<M: UserMemory> Step for DescribeStep<'_, M> {
             return Next::Stop;
         };
         let frame = &self.sampling.sample.frames[usize::from(*depth) % MAX_FRAMES];
+        let header = &self.sampling.sample.header;
         let subject = Subject {
             key: frame.key,
             code: frame.code,
-            tgid: self.sampling.sample.header.tgid,
+            tgid: header.tgid,
+            interpreter: header.interpreter,
+            life: header.life,
         };
         let size = describe(self.memory, self.config, subject, windows, record);
         if size == 0 || size > size_of_val(record) {

@@ -1,6 +1,8 @@
-//! Follows processes as they fork, run new programs and end, so that a forked
-//! worker is sampled from its first tick. It refuses to look at interpreters: a
-//! child has its parent's layout and addresses until it runs a new program.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! Follows processes as they fork, run new programs and end, so that a forked worker is
+//! sampled from its first tick. No interpreter is looked at here: a child has its
+//! parent's layout and addresses until it runs a new program.
 //!
 //! These programs run in process context, where writing a shared map is safe.
 
@@ -10,29 +12,31 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use sampler_common::counter::Counter;
 use sampler_common::fingerprint::child_key;
-use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord, ProgramId};
+use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord, ProgramId, TaskTimes};
 use sampler_common::process::{ProcessKey, ProcessState};
 use sampler_common::sample::RecordKind;
 
-use crate::maps::{PLAIN_PROGRAMS, PROCESSES, THREADS, Urgency, count, open_account, send};
+use crate::maps::{PLAIN_PROGRAMS, PROCESSES, Urgency, count, open_account, send};
 use crate::task::{Task, program_id};
+use crate::unchanged;
 
-/// 1 when forked children are followed too. Set before loading.
+/// 1 when forked children are followed as well. Set before loading.
 #[unsafe(no_mangle)]
 static FOLLOW_CHILDREN: u32 = 1;
 
-/// 1 when programs that start in processes not followed so far are reported.
+/// 1 when programs that start in processes not followed yet are reported. Set before
+/// loading.
 #[unsafe(no_mangle)]
 static REPORT_ALL_EXECS: u32 = 1;
 
-/// 1 when a followed process that starts a program without Python is left alone.
+/// 1 when a followed process that starts a program without Python is followed no longer.
+/// Set before loading.
 #[unsafe(no_mangle)]
 static LEAVE_PLAIN_PROGRAMS: u32 = 0;
 
-/// 1 when the ends of single threads are reported: their last rows would go on
-/// for ever where waiting threads are sampled. Set before loading.
+/// 1 when passes look at waiting threads. Set before loading.
 #[unsafe(no_mangle)]
-static REPORT_THREAD_EXITS: u32 = 0;
+static HAS_PASSES: u32 = 0;
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -49,8 +53,8 @@ fn process_fork(context: RawTracePointContext) -> i32 {
     let Some(config) = PROCESSES.get_ptr(parent) else {
         return 0;
     };
-    // SAFETY: an element of a preallocated map stays readable; the parent is
-    // here, in its own system call, so the element is still its own.
+    // SAFETY: an element of a preallocated map stays readable; the parent is in its own
+    // system call here, so the element is still its own.
     let mut config = unsafe { *config };
     let parent_key = config.key;
     // SAFETY: the helper has no preconditions.
@@ -60,8 +64,11 @@ fn process_fork(context: RawTracePointContext) -> i32 {
         count(Counter::ProcessTableFull);
         return 0;
     }
-    // The child is sampled already. Only passes wait for user space to know it.
-    let urgency = if is_set(&REPORT_THREAD_EXITS) {
+    // The ticks of a child of a sampled process are sampled from now on: only passes wait
+    // until user space knows the child. A child of a process that is not ready has a copy
+    // of its parent's entry, and user space may just have written the parent's only.
+    let is_unready = config.state == ProcessState::Followed as u32;
+    let urgency = if is_unready || is_set(&HAS_PASSES) {
         Urgency::Now
     } else {
         Urgency::Whenever
@@ -76,17 +83,17 @@ fn process_fork(context: RawTracePointContext) -> i32 {
 
 /// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`.
 ///
-/// A followed process goes on being followed, as a new life that has no known
-/// interpreter yet; so what it forks before user space has looked at it is
-/// followed as well. On a whole host, a program that never had Python in it is
-/// left alone at once: hosts start hundreds of those a second.
+/// A followed process stays followed, as a new life without a known interpreter, so that
+/// what it forks before user space has looked at it is followed as well. When a whole
+/// host is recorded, a program that is known to have no Python in it is dropped at once:
+/// hosts start hundreds of those a second.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn process_exec(context: RawTracePointContext) -> i32 {
     let Some((_, tgid)) = task(&context, 0).ids() else {
         count(Counter::TaskFault);
         return 0;
     };
-    // In a pid namespace that is not user space's and not below it.
+    // The process is in a pid namespace that is neither user space's nor below it.
     if tgid == 0 {
         return 0;
     }
@@ -95,11 +102,12 @@ fn process_exec(context: RawTracePointContext) -> i32 {
     if is_plain {
         count(Counter::PlainPrograms);
         if is_set(&LEAVE_PLAIN_PROGRAMS) {
-            return leave(tgid);
+            return leave(tgid, 0, None);
         }
     }
     let mut record = event(LifecycleKind::Exec, ProcessKey(0), tgid);
     record.program = program;
+    set_times(&mut record, task(&context, 0));
     record.is_plain = u32::from(is_plain);
     let Some(config) = PROCESSES.get_ptr(tgid) else {
         return if is_set(&REPORT_ALL_EXECS) && !is_plain {
@@ -108,13 +116,17 @@ fn process_exec(context: RawTracePointContext) -> i32 {
             0
         };
     };
-    // SAFETY: an element of a preallocated map stays readable; the process is
-    // here, in its own system call, so the element is still its own.
+    // SAFETY: an element of a preallocated map stays readable; the process is in its own
+    // system call here, so the element is still its own.
     let mut config = unsafe { *config };
     record.parent_key = config.key;
     record.key = child_key(config.key, tgid, record.time);
     config.key = record.key;
-    config.state = ProcessState::Followed as u32;
+    config.state = if is_plain {
+        ProcessState::Plain as u32
+    } else {
+        ProcessState::Followed as u32
+    };
     open_account(config.key);
     if PROCESSES.insert(tgid, config, 0).is_err() {
         count(Counter::ProcessTableFull);
@@ -136,41 +148,51 @@ fn process_exit(context: RawTracePointContext) -> i32 {
         count(Counter::TaskFault);
         return 0;
     };
-    if is_set(&REPORT_THREAD_EXITS) {
-        // An error means that no pass has seen it.
-        let _ = THREADS.remove(tid);
+    if is_set(&HAS_PASSES) {
+        unchanged::forget(task, tgid, tid);
     }
     // `live` is counted down before the tracepoint (`kernel/exit.c`, do_exit).
     if task.live_threads().is_none_or(|live| live != 0) {
-        return thread_exit(tid, tgid);
+        return thread_exit(task, tid, tgid);
     }
-    leave(tgid)
+    leave(tgid, tid, Some(task))
 }
 
-/// Follows a process no longer, and says so if it was followed.
+/// Stops following a process, and reports its end if it was followed. `last` is its last
+/// thread, if that has ended.
 #[inline(always)]
-fn leave(tgid: u32) -> i32 {
+fn leave(tgid: u32, tid: u32, last: Option<Task>) -> i32 {
     let key = forget(tgid);
     if key == ProcessKey(0) {
         return 0;
     }
-    report_with(event(LifecycleKind::Exit, key, tgid), Urgency::Whenever)
+    let mut record = event(LifecycleKind::Exit, key, tgid);
+    record.tid = tid;
+    if let Some(task) = last {
+        set_times(&mut record, task);
+    }
+    report_with(record, Urgency::Whenever)
 }
 
-/// A thread ended while others of its process go on.
+/// Sets the CPU time of a thread, and that of the threads of its process that have ended.
 #[inline(always)]
-fn thread_exit(tid: u32, tgid: u32) -> i32 {
-    if !is_set(&REPORT_THREAD_EXITS) {
-        return 0;
-    }
+fn set_times(record: &mut LifecycleRecord, task: Task) {
+    record.times = task.times();
+    record.ended = task.times_of_ended();
+}
+
+/// Reports that a thread ended while others of its process go on.
+#[inline(always)]
+fn thread_exit(task: Task, tid: u32, tgid: u32) -> i32 {
     let Some(config) = PROCESSES.get_ptr(tgid) else {
         return 0;
     };
-    // SAFETY: an element of a preallocated map stays readable; its process is
-    // here, in one of its threads.
+    // SAFETY: an element of a preallocated map stays readable; one of the process's
+    // threads is running here, so the element is still its own.
     let key = unsafe { (*config).key };
     let mut record = event(LifecycleKind::ThreadExit, key, tgid);
     record.tid = tid;
+    set_times(&mut record, task);
     report_with(record, Urgency::Whenever)
 }
 
@@ -186,7 +208,7 @@ fn argument(context: &RawTracePointContext, index: usize) -> u64 {
     unsafe { *context.as_ptr().cast::<u64>().add(index) }
 }
 
-/// Takes a process out of the table; its key, or 0 when it was not there.
+/// Removes a process from the table. Returns its key, or 0 when it was not there.
 #[inline(always)]
 fn forget(tgid: u32) -> ProcessKey {
     let Some(config) = PROCESSES.get_ptr(tgid) else {
@@ -194,7 +216,7 @@ fn forget(tgid: u32) -> ProcessKey {
     };
     // SAFETY: an element of a preallocated map stays readable.
     let key = unsafe { (*config).key };
-    // An error means that user space was faster; either way it is gone.
+    // An error means that user space was faster; the process is gone either way.
     let _ = PROCESSES.remove(tgid);
     key
 }
@@ -212,11 +234,9 @@ fn event(event: LifecycleKind, key: ProcessKey, tgid: u32) -> LifecycleRecord {
         parent_tgid: 0,
         tid: 0,
         is_plain: 0,
-        program: ProgramId {
-            inode: 0,
-            device: 0,
-            generation: 0,
-        },
+        program: ProgramId::UNKNOWN,
+        times: TaskTimes::default(),
+        ended: TaskTimes::default(),
     }
 }
 
@@ -233,6 +253,12 @@ fn report_with(record: LifecycleRecord, urgency: Urgency) -> i32 {
         count(Counter::LostLifecycle);
     }
     0
+}
+
+/// Whether there are passes over waiting threads.
+#[inline(always)]
+pub(crate) fn has_passes() -> bool {
+    is_set(&HAS_PASSES)
 }
 
 #[inline(always)]

@@ -1,6 +1,8 @@
-//! The kernel side of pyebpf: entry points only. What a program does when it
-//! has found its target is in `capture`, and how a stack is walked in
-//! `sampler_common::walk`.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! The kernel side of pyebpf. The entry points are in `on_cpu`, `on_cpu_by_calls`,
+//! `off_cpu` and `lifecycle`; `capture` takes a sample, and `sampler_common::walk` walks
+//! a stack.
 
 #![no_std]
 #![no_main]
@@ -15,6 +17,7 @@ mod off_cpu;
 mod on_cpu;
 mod on_cpu_by_calls;
 mod task;
+mod unchanged;
 
 /// Programs that use GPL-only helpers must say so (`kernel/bpf/verifier.c`).
 #[unsafe(link_section = "license")]
@@ -23,6 +26,6 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {
-    // The verifier refuses a program that could get here.
+    // The verifier rejects a program that could get here.
     loop {}
 }

@@ -1,10 +1,12 @@
-//! The maps that both sides share, and the memory a program has for itself. It
-//! refuses to know what is written there.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! The maps that the eBPF programs share with user space, and the memory that the
+//! programs have for themselves.
 //!
-//! A program in interrupt context writes to per-CPU memory, to the ring buffer,
-//! and by atomic additions to counts that are there. Taking the lock of a shared
-//! hash map there has hung whole machines; entries of such maps come and go by
-//! user space and, in process context, by the lifecycle programs.
+//! A program in interrupt context writes only to per-CPU memory, to the ring buffer, and
+//! by atomic additions to counts that exist already. Taking the lock of a shared hash map
+//! there has hung whole machines. Therefore only user space and programs in process
+//! context, those of `lifecycle` and the passes, add and remove entries of such maps.
 
 use core::arch::asm;
 
@@ -19,14 +21,15 @@ use sampler_common::counter::Counter;
 use sampler_common::describe::Windows;
 use sampler_common::known::{BUCKET_COUNT, Bucket};
 use sampler_common::lifecycle::ProgramId;
+use sampler_common::pass::PassOrder;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::SampleRecord;
 use sampler_common::thread_state::Search;
 use sampler_common::wait::KnownGil;
 use sampler_common::walk::Walk;
 
-/// Bytes in the ring buffer above which user space is woken; below, it comes by
-/// itself soon enough. Set before loading.
+/// The number of unread bytes in the ring buffer above which user space is woken; below,
+/// it reads soon enough by itself. Set before loading.
 #[unsafe(no_mangle)]
 static RING_WAKE_AT: u32 = 1 << 20;
 /// Flags of `bpf_ringbuf_output` (`include/uapi/linux/bpf.h`).
@@ -44,8 +47,8 @@ pub(crate) static PROCESSES: HashMap<u32, ProcessConfig> = HashMap::with_max_ent
 /// Programs that were found to have no Python in them. Only user space writes.
 #[map(name = "PLAIN_PROGRAMS")]
 pub(crate) static PLAIN_PROGRAMS: HashMap<ProgramId, u8> = HashMap::with_max_entries(8192, 0);
-/// What is counted of each process that is followed, by the key of this life of
-/// it. There is room for those that have ended and are not added up yet.
+/// The counts of each process that is followed, by the key of this life of it. There is
+/// room for processes that have ended and whose counts are not added up yet.
 #[map(name = "ACCOUNTS")]
 static ACCOUNTS: HashMap<u64, KernelAccount> = HashMap::with_max_entries(32768, 0);
 
@@ -62,17 +65,18 @@ static SAMPLING: PerCpuArray<Sampling> = PerCpuArray::with_max_entries(1, 0);
 #[map(name = "DESCRIBING")]
 static DESCRIBING: PerCpuArray<Describing> = PerCpuArray::with_max_entries(1, 0);
 
-/// For ticks without `bpf_loop` only.
+/// Only for ticks without `bpf_loop`.
 #[map(name = "STEPPING")]
 static STEPPING: PerCpuArray<Stepping> = PerCpuArray::with_max_entries(1, 0);
 
-/// One for each CPU, by its number. Not a per-CPU map, since a value of it would have
-/// at most 32 KiB. User space sets how many there are before loading.
+/// One table for each CPU, by its number. Not a per-CPU map, whose values have at most 32
+/// KiB. User space sets the number of CPUs before loading.
 #[map(name = "CODE_CACHES")]
 static CODE_CACHES: Array<CodeCache> = Array::with_max_entries(1, 0);
 
-/// The threads off CPU that were sampled, by thread id. Only passes and the ends
-/// of threads write it, in process context.
+/// The off-CPU threads that passes have sampled, by thread id. Only passes and the ends
+/// of threads add and remove elements, in process context; a tick writes to an existing
+/// one.
 #[map(name = "THREADS")]
 pub(crate) static THREADS: HashMap<u32, SeenThread> = HashMap::with_max_entries(32768, 0);
 
@@ -85,57 +89,71 @@ static PASS_DESCRIBING: Array<Describing> = Array::with_max_entries(1, 0);
 #[map(name = "PASS_CODE_CACHE")]
 static PASS_CODE_CACHE: Array<CodeCache> = Array::with_max_entries(1, 0);
 
+/// The orders for the current pass. Only user space writes them.
+#[map(name = "PASS_ORDER")]
+static PASS_ORDER: Array<PassOrder> = Array::with_max_entries(1, 0);
+
 #[map(name = "PASS_GIL")]
 static PASS_GIL: Array<KnownGil> = Array::with_max_entries(1, 0);
 
-/// Which thread each CPU sampled last, by the CPU's number. A CPU writes its own
-/// place only; a pass reads that of the CPU that a thread was on.
+/// Which thread each CPU sampled last, by the CPU's number. A CPU writes only its own
+/// place; a pass reads the place of the CPU that a thread was on.
 #[map(name = "LAST_ON_CPU")]
 static LAST_ON_CPU: Array<LastOnCpu> = Array::with_max_entries(CPUS, 0);
 
-/// Places for CPUs; with more of them, two share one.
+/// The number of places for CPUs; on a host with more CPUs, two share one.
 const CPUS: u32 = 512;
 
-/// The sample that a CPU took last; a cache line for each CPU.
+/// The last sample that a CPU took. Every CPU has a cache line of its own.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct LastOnCpu {
-    /// When.
+    /// When it was taken: `CLOCK_MONOTONIC` in nanoseconds.
     pub(crate) time: u64,
-    /// Of which thread.
+    /// The thread that was sampled.
     pub(crate) tid: u32,
 }
 
-/// The place of a CPU.
+/// Returns the place of a CPU.
 #[inline(always)]
 pub(crate) fn last_on_cpu(cpu: u32) -> Option<*mut LastOnCpu> {
     LAST_ON_CPU.get_ptr_mut(cpu % CPUS)
 }
 
 /// A thread as it was when a pass sampled it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct SeenThread {
-    /// When it started, which tells it from a later one with its number.
+    /// When it started, which tells it from a later thread with the same id.
     pub(crate) start_time: u64,
-    /// How often it had left its CPU.
+    /// How often it had left a CPU.
     pub(crate) switches: u64,
     /// Its `__state`.
     pub(crate) task_state: u64,
     /// The address of its `PyThreadState`.
     pub(crate) thread_state: u64,
+    /// How many ticks have sampled it since the last pass.
+    pub(crate) ticks: u64,
+    /// By how much its ticks represent more time than there was between passes, in
+    /// nanoseconds; later looks represent that much less.
+    pub(crate) ahead: u64,
+    /// The time for which passes have found it unchanged since then, and that no record
+    /// has reported yet, in nanoseconds.
+    pub(crate) unchanged: u64,
 }
 
-/// Memory of one tick: too large for the 512 bytes of a BPF stack.
+/// Memory of one sample, which is too large for the 512 bytes of a BPF stack.
 #[repr(C)]
 pub(crate) struct Sampling {
     pub(crate) sample: SampleRecord,
     pub(crate) walk: Walk,
     pub(crate) search: Search,
+    /// What a pass will remember of the thread.
+    pub(crate) seen: SeenThread,
 }
 
-/// Memory for describing code objects; a map of its own, since a per-CPU value
-/// has at most 32 KiB.
+/// Memory for describing code objects. It has a map of its own, since a per-CPU value has
+/// at most 32 KiB.
 #[repr(C)]
 pub(crate) struct Describing {
     pub(crate) record: CodeRecord,
@@ -143,7 +161,7 @@ pub(crate) struct Describing {
     pub(crate) position: u32,
 }
 
-/// What the steps of one tick have in common, where they get no pointers.
+/// What the steps of one tick share, where they get no pointers.
 #[repr(C)]
 pub(crate) struct Stepping {
     /// The process, as it was when the sample began.
@@ -152,14 +170,14 @@ pub(crate) struct Stepping {
     pub(crate) thread_pointer: u64,
 }
 
-/// All the memory that taking a sample needs.
+/// All the memory that a sample needs.
 pub(crate) struct Scratch {
     pub(crate) sampling: &'static mut Sampling,
     pub(crate) describing: &'static mut Describing,
     pub(crate) cache: &'static mut CodeCache,
 }
 
-/// This CPU's memory for one tick.
+/// Returns this CPU's memory for one tick.
 #[inline(always)]
 pub(crate) fn scratch_of_tick() -> Option<Scratch> {
     // SAFETY: the values are zeroed plain data, valid for the life of the program;
@@ -174,14 +192,15 @@ pub(crate) fn scratch_of_tick() -> Option<Scratch> {
     }
 }
 
-/// What the steps of this CPU's tick have in common.
+/// Returns what the steps of this CPU's tick share.
 #[inline(always)]
 pub(crate) fn stepping_of_tick() -> Option<&'static mut Stepping> {
     // SAFETY: as for `scratch_of_tick`.
     unsafe { Some(&mut *STEPPING.get_ptr_mut(0)?) }
 }
 
-/// The memory of a pass: one for all CPUs, since it may wait and go on elsewhere.
+/// Returns the memory of a pass. There is one for all CPUs, since a pass may sleep and go
+/// on elsewhere.
 #[inline(always)]
 pub(crate) fn scratch_of_pass() -> Option<Scratch> {
     // SAFETY: the values are zeroed plain data, valid for the life of the program;
@@ -195,14 +214,20 @@ pub(crate) fn scratch_of_pass() -> Option<Scratch> {
     }
 }
 
-/// What a pass knows of the GIL.
+/// Returns the orders for the current pass.
+#[inline(always)]
+pub(crate) fn order_of_pass() -> Option<&'static PassOrder> {
+    PASS_ORDER.get(0)
+}
+
+/// Returns what a pass remembers of the GIL.
 #[inline(always)]
 pub(crate) fn gil_of_pass() -> Option<&'static mut KnownGil> {
     // SAFETY: as for `scratch_of_pass`.
     unsafe { Some(&mut *PASS_GIL.get_ptr_mut(0)?) }
 }
 
-/// Adds one to a statistic of this CPU.
+/// Adds one to a counter of this CPU.
 #[inline(always)]
 pub(crate) fn count(counter: Counter) {
     if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
@@ -211,7 +236,7 @@ pub(crate) fn count(counter: Counter) {
     }
 }
 
-/// Adds to a statistic of this CPU.
+/// Adds to a counter of this CPU.
 #[inline(always)]
 pub(crate) fn add(counter: Counter, number: u64) {
     if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
@@ -235,9 +260,9 @@ pub(crate) fn count_of(process: ProcessKey, fate: Fate) {
     let Some(account) = ACCOUNTS.get_ptr_mut(process.0) else {
         return;
     };
-    // SAFETY: an element of a preallocated map stays readable and writable, and
-    // everyone writes it atomically. User space takes one out long after its
-    // process has ended.
+    // SAFETY: an element of a preallocated map stays readable and writable, and everyone
+    // writes it atomically. User space removes an element long after its process has
+    // ended.
     unsafe {
         add_one(match fate {
             Fate::Taken => &raw mut (*account).taken,
@@ -248,25 +273,35 @@ pub(crate) fn count_of(process: ProcessKey, fate: Fate) {
     }
 }
 
-/// Adds one to a count that other CPUs add to as well. rustc has no atomic
-/// additions for BPF; this one is as old as BPF itself (`BPF_XADD`).
+/// Adds one to a count that other CPUs add to as well.
 ///
 /// # Safety
 /// The place must be valid for writes, and aligned.
 #[inline(always)]
 unsafe fn add_one(place: *mut u64) {
+    // SAFETY: as the caller grants.
+    unsafe { add_to(place, 1) };
+}
+
+/// Adds to a number that other CPUs add to as well. rustc has no atomic additions for
+/// BPF; this one is as old as BPF itself (`BPF_XADD`).
+///
+/// # Safety
+/// The place must be valid for writes, and aligned.
+#[inline(always)]
+pub(crate) unsafe fn add_to(place: *mut u64, number: u64) {
     // SAFETY: it writes to the place only, as the caller grants.
     unsafe {
         asm!(
-            "lock *(u64 *)({place} + 0) += {one}",
+            "lock *(u64 *)({place} + 0) += {number}",
             place = in(reg) place,
-            one = in(reg) 1_u64,
+            number = in(reg) number,
             options(nostack),
         );
     }
 }
 
-/// Opens the account of a new life of a process. In process context only.
+/// Opens the account of a new life of a process. Only for programs in process context.
 #[inline(always)]
 pub(crate) fn open_account(process: ProcessKey) {
     if ACCOUNTS.insert(process.0, KernelAccount::ZERO, 0).is_err() {
@@ -283,7 +318,7 @@ pub(crate) enum Urgency {
     Now,
 }
 
-/// Hands a record to user space; false when the ring buffer is full.
+/// Hands a record to user space. Returns false when the ring buffer is full.
 #[inline(always)]
 pub(crate) fn send(record: &[u8], urgency: Urgency) -> bool {
     let flags = if urgency == Urgency::Now || RECORDS.query(BPF_RB_AVAIL_DATA.into()) > wake_at() {

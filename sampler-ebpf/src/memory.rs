@@ -1,5 +1,6 @@
-//! The memory of a task: of the one that a program interrupted, or of another
-//! one. It refuses to know what is read.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! Reads the memory of a task: of the one that a program interrupted, or of another one.
 
 use core::ffi::c_void;
 
@@ -7,8 +8,8 @@ use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::{bpf_copy_from_user_task, bpf_loop, bpf_probe_read_user_buf};
 use sampler_common::memory::{MemoryFault, Next, Step, UserMemory};
 
-/// Memory of the current task. It does not wait: what is not in memory at this
-/// moment is a fault. Through `bpf_probe_read_user` (Linux 5.5).
+/// The memory of the current task, through `bpf_probe_read_user` (Linux 5.5). A read
+/// never waits: what is not in memory at this moment is a fault.
 pub(crate) struct CurrentTask;
 
 impl UserMemory for CurrentTask {
@@ -25,8 +26,8 @@ impl UserMemory for CurrentTask {
     }
 }
 
-/// Memory of another task, whose pages are fetched where they are not in memory:
-/// through `bpf_copy_from_user_task` (Linux 5.18), in programs that may wait.
+/// The memory of another task, through `bpf_copy_from_user_task` (Linux 5.18), for
+/// programs that may sleep. The kernel fetches pages that are not in memory.
 pub(crate) struct RemoteTask(pub(crate) *mut task_struct);
 
 impl UserMemory for RemoteTask {
@@ -66,7 +67,7 @@ fn repeat<S: Step>(limit: u32, step: &mut S) {
     }
 }
 
-/// What `bpf_loop` (Linux 5.17) calls: 0 to go on, 1 to stop.
+/// The callback of `bpf_loop` (Linux 5.17): returns 0 to go on, 1 to stop.
 #[inline(never)]
 unsafe extern "C" fn one_step<S: Step>(_index: u32, context: *mut c_void) -> i64 {
     // SAFETY: `repeat` passes an exclusive reference to an `S` as context.

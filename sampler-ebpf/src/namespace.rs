@@ -1,9 +1,11 @@
-//! The numbers of a task in the pid namespace that user space lives in: outside of
-//! the initial one they differ from those in `task_struct`. It refuses to know
-//! which namespace that is: user space says so before loading.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! Finds the ids of a task in the pid namespace of user space: outside the initial
+//! namespace they differ from those in `task_struct`. User space says before loading
+//! which namespace that is.
 //!
-//! Like the kernel's own `pid_nr_ns` (`kernel/pid.c`), 0 is the number of a task
-//! that cannot be seen from there. No process of the table has that.
+//! Like the kernel's own `pid_nr_ns` (`kernel/pid.c`), 0 is the id of a task that is not
+//! visible in that namespace. No process in the table has this id.
 
 use crate::task::{Task, offset, offsets};
 
@@ -16,7 +18,7 @@ offsets! {
     SIGNAL_PROCESS_PID
     /// `pid.level`: how many namespaces enclose its innermost one.
     PID_LEVEL
-    /// `pid.numbers`, one for each of these, from the outermost.
+    /// `pid.numbers`: one for each namespace, from the outermost inwards.
     PID_NUMBERS
     /// `pid_namespace.ns.inum`.
     NAMESPACE_INODE
@@ -37,20 +39,21 @@ struct NumberThere {
     namespace: u64,
 }
 
-/// Whether numbers have to be looked up. A constant for the verifier, which takes
-/// the code out where it does not hold.
+/// Whether ids have to be looked up. The verifier sees a constant, and removes the code
+/// where it is false.
 #[inline(always)]
 pub(crate) fn is_needed() -> bool {
     offset(&PID_NAMESPACE) != 0
 }
 
-/// Thread id.
+/// Returns the thread id of a task; `None` where the kernel's memory could not be read.
 #[inline(always)]
 pub(crate) fn tid(task: Task) -> Option<u32> {
     known(task.pointer_at(&TASK_THREAD_PID)?)
 }
 
-/// Thread group id.
+/// Returns the thread group id of a task; `None` where the kernel's memory could not be
+/// read.
 #[inline(always)]
 pub(crate) fn tgid(task: Task) -> Option<u32> {
     known(task.signal_pointer_at(&SIGNAL_PROCESS_PID)?)
@@ -66,9 +69,10 @@ fn known(pid: u64) -> Option<u32> {
     }
 }
 
-/// The number of a `struct pid`. Most are at home in the namespace that is asked
-/// for, or in the initial one, so the search goes from the innermost outwards. Not a
-/// function of its own: before Linux 5.10 no program has both these and tail calls.
+/// Returns the id that a `struct pid` has in user space's namespace. Most tasks live in
+/// that namespace or in the initial one, so the search goes from the innermost outwards.
+/// Not a function of its own: before Linux 5.10 no program can have both such functions
+/// and tail calls.
 #[inline(always)]
 fn number(pid: u64) -> u64 {
     let Some(level) = Task::read::<u32>(pid.wrapping_add(offset(&PID_LEVEL))) else {
@@ -77,7 +81,7 @@ fn number(pid: u64) -> u64 {
     let own = offset(&PID_NAMESPACE) as u32;
     let numbers = pid.wrapping_add(offset(&PID_NUMBERS));
     for above in 0..DEEPEST {
-        // The outermost, at level 0, is the initial one.
+        // Level 0 is the initial namespace, which is not the one looked for.
         if above >= level {
             return 0;
         }

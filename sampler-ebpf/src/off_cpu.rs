@@ -1,9 +1,14 @@
-//! The entry point of a pass over the threads that are off CPU. It refuses to
-//! walk one that runs: its stack changes meanwhile, and its own CPU's ticks
-//! sample it.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! The entry point of a pass over the off-CPU threads. A pass never walks a running
+//! thread: its stack changes during the walk, and the ticks of its own CPU sample it.
 //!
-//! A thread's count of switches moves whenever it leaves a CPU. If it is the same
-//! before and after a walk, and the thread is off CPU both times, it has not run
+//! A tick comes on all CPUs, and then the pass. At the moment of the tick a thread either
+//! ran, and has its sample, or it did not, and is looked at here. Each thread is thus
+//! counted once per tick.
+//!
+//! A thread's count of context switches changes whenever it leaves a CPU. If the count is
+//! the same before and after a walk, and the thread is off CPU both times, it has not run
 //! in between and the stack is whole.
 
 use core::ffi::c_void;
@@ -12,17 +17,19 @@ use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_task_pt_regs};
 use sampler_common::counter::Counter;
 use sampler_common::layout::ABSENT;
+use sampler_common::pass::PassOrder;
 use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::stop::StopReason;
-use sampler_common::wait::{Origin, WaitFacts};
+use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts, telling_argument};
 
 use crate::capture::{self, Thread};
 use crate::maps::{
-    Fate, PROCESSES, Scratch, SeenThread, THREADS, count, count_of, gil_of_pass, last_on_cpu,
-    scratch_of_pass,
+    Fate, PROCESSES, Scratch, SeenThread, THREADS, add_to, count, count_of, gil_of_pass,
+    last_on_cpu, order_of_pass, scratch_of_pass,
 };
 use crate::memory::RemoteTask;
 use crate::task::PassedTask;
+use crate::unchanged;
 
 /// `struct bpf_iter__task` (`kernel/bpf/task_iter.c`).
 #[repr(C)]
@@ -35,9 +42,11 @@ struct IteratorContext {
 const FUTEX: i32 = 202;
 /// Offsets in `struct pt_regs` of x86_64 (`arch/x86/include/asm/ptrace.h`).
 const FIRST_ARGUMENT: usize = 112;
+const SECOND_ARGUMENT: usize = 104;
 const SYSTEM_CALL: usize = 120;
 
-/// Looks at one thread of the host, once for each of a pass (Linux 5.18).
+/// Looks at one thread of the host; in a pass the kernel calls it once for each (Linux
+/// 5.18).
 #[unsafe(link_section = "iter.s/task")]
 #[unsafe(no_mangle)]
 extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
@@ -54,48 +63,90 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
     let Some(config) = PROCESSES.get_ptr(tgid) else {
         return 0;
     };
-    // SAFETY: an element of a preallocated map stays readable. If its process
-    // ended meanwhile it may turn into another's; then the sample's key and tgid
-    // disagree, which user space checks.
+    // SAFETY: an element of a preallocated map stays readable. If its process has ended,
+    // the element may by now belong to another; then the sample's key and tgid disagree,
+    // which user space checks.
     let config = unsafe { &*config };
     let has_program = !passed.is_exiting() && !passed.is_io_worker();
-    if config.state == ProcessState::Sampled as u32 && has_program {
-        look(passed, config, tgid);
+    if config.state == ProcessState::Sampled as u32
+        && has_program
+        && let Some(order) = order_of_pass()
+    {
+        look(passed, config, tgid, order);
     }
     0
 }
 
 #[inline(always)]
-fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
-    if task.is_running() {
-        return count(Counter::PassedRunning);
-    }
+fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) {
     let Some(tid) = task.tid() else {
         return count(Counter::TaskFault);
     };
     let mut now = SeenThread {
         start_time: task.start_time(),
         switches: task.switches(),
-        task_state: u64::from(task.state()),
+        task_state: u64::from(state_at_tick(task)),
         thread_state: 0,
+        ticks: 0,
+        ahead: 0,
+        unchanged: 0,
     };
+    let place = THREADS.get_ptr_mut(tid);
     let mut origin = Origin::OffCpu;
-    let seen = THREADS.get_ptr_mut(tid);
-    if let Some(before) = seen {
-        // SAFETY: an element of a preallocated map stays readable; only passes
-        // change it.
-        let before = unsafe { *before };
+    let mut seen = None;
+    if let Some(place) = place {
+        // SAFETY: an element of a preallocated map stays readable.
+        let before = unsafe { &*place };
         if before.start_time == now.start_time {
+            (now.ticks, now.ahead) = (before.ticks, before.ahead);
+            now.unchanged = before.unchanged;
             now.thread_state = before.thread_state;
-            if before == now {
-                return count(Counter::Unchanged);
-            }
+            seen = Some(place);
             if before.switches == now.switches {
-                origin = Origin::OffCpuSameStack;
+                origin = if before.task_state == now.task_state {
+                    Origin::Unchanged
+                } else {
+                    Origin::OffCpuSameStack
+                };
             }
         }
     }
-    if was_sampled_by_tick(task, tid) {
+    let is_running = task.is_running();
+    if order.is_last != 0 {
+        if let Some(seen) = seen
+            && now.unchanged != 0
+            && unchanged::tell(task.as_task(), config.key, tgid, tid, now.unchanged)
+        {
+            // SAFETY: as below.
+            unsafe { (*seen).unchanged = 0 };
+        }
+        return;
+    }
+    let weight = match seen {
+        Some(seen) => left_by_ticks(seen, &mut now, order),
+        None if was_sampled_by_tick(task, tid, order.since) => 0,
+        None => order.weight,
+    };
+    let has_sample = weight == 0 && order.weight != 0;
+    if is_running || origin == Origin::Unchanged {
+        // A running thread without a sample of this tick has begun to run since the tick.
+        // When the tick came it waited, as far as is known with the stack that it was
+        // seen with before.
+        if let Some(seen) = seen
+            && weight != 0
+        {
+            // SAFETY: an element of a preallocated map stays writable. If the thread has
+            // ended, the element may by now belong to another, which then counts one look
+            // too many.
+            unsafe { add_to(&raw mut (*seen).unchanged, weight) };
+        }
+        return count(if is_running {
+            Counter::PassedRunning
+        } else {
+            Counter::Unchanged
+        });
+    }
+    if has_sample {
         return count(Counter::AlreadySampled);
     }
     let key = config.key;
@@ -124,13 +175,21 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         scratch.sampling,
         config,
         &thread,
-        facts(task, now.task_state as u32, origin),
+        WaitFacts {
+            weight,
+            unchanged: now.unchanged,
+            ..facts(task, now.task_state as u32, origin)
+        },
     );
+    // The sample reports it. `now` moves to the scratch memory, since the stack has no
+    // room for it during the walk.
+    now.unchanged = 0;
+    scratch.sampling.seen = now;
     if origin == Origin::OffCpu {
         capture::walk(&memory, config, &thread, &mut scratch);
-        now.thread_state = scratch.sampling.sample.header.thread_state;
+        scratch.sampling.seen.thread_state = scratch.sampling.sample.header.thread_state;
         add_gil(&memory, config, &mut scratch);
-        if task.is_running() || task.switches() != now.switches {
+        if task.is_running() || task.switches() != scratch.sampling.seen.switches {
             let header = &mut scratch.sampling.sample.header;
             header.stop = StopReason::Moved as u32;
             header.frame_count = 0;
@@ -138,21 +197,27 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
         // SAFETY: the helper has no preconditions.
         scratch.sampling.sample.header.time = unsafe { bpf_ktime_get_ns() };
     }
-    // Not worth remembering: what comes of the next look is another thing.
+    // Not worth remembering: the next look may have another outcome.
     let stop = scratch.sampling.sample.header.stop;
     let is_open = stop == StopReason::Moved as u32
         || stop == StopReason::NoThreadState as u32 && lacks_slot(config);
     let is_sent = capture::finish(&memory, config, &mut scratch);
-    if !is_sent || is_open {
+    if !is_sent {
         return;
     }
-    match seen {
-        // SAFETY: an element of a preallocated map stays writable; only passes
-        // write it. The thread may have ended and its element be another's by
-        // now: then that one's start time differs, and it is looked at anew.
-        Some(seen) => unsafe { *seen = now },
+    let now = &scratch.sampling.seen;
+    match seen.or(place) {
+        // SAFETY: an element of a preallocated map stays writable; only passes write it,
+        // except for ticks of a running thread. If the thread has ended, the element may
+        // by now belong to another, whose start time differs, and which is looked at
+        // anew.
+        Some(place) if is_open => unsafe { (*place).unchanged = 0 },
+        // SAFETY: as above.
+        Some(place) => unsafe { *place = *now },
+        None if is_open => {}
         None if THREADS.insert(tid, now, 0).is_err() => count(Counter::ThreadTableFull),
-        // Its end takes it out of the table, and may just have done so.
+        // The end of the thread removes it from the table, and may have come just before
+        // the insertion.
         None if task.is_exiting() => {
             let _ = THREADS.remove(tid);
         }
@@ -160,62 +225,93 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32) {
     }
 }
 
-/// Whether the way to a thread's state is not known yet (3.15), so that one may
-/// have been missed in a long list.
+/// Returns the time that this look at a thread represents: the time since the last pass
+/// without the time that ticks represent. Looks and ticks together thus represent all of
+/// a thread's time and no more, even if a CPU ticks late, or two ticks come before one
+/// pass.
+#[inline(always)]
+fn left_by_ticks(seen: *mut SeenThread, now: &mut SeenThread, order: &PassOrder) -> u64 {
+    let ticks = now.ticks;
+    let by_ticks = ticks.wrapping_mul(order.period).wrapping_add(now.ahead);
+    now.ahead = by_ticks.saturating_sub(order.weight);
+    now.ticks = 0;
+    // SAFETY: an element of a preallocated map stays writable; a tick may count itself at
+    // the same time. If the thread has ended, the element may by now belong to another,
+    // whose first looks then represent a little more or less.
+    unsafe {
+        add_to(&raw mut (*seen).ticks, ticks.wrapping_neg());
+        (*seen).ahead = now.ahead;
+    }
+    order.weight.saturating_sub(by_ticks)
+}
+
+/// Whether the slot that leads to a thread's state is not known yet (3.15), so that the
+/// state may have been missed in a long list.
 #[inline(always)]
 fn lacks_slot(config: &ProcessConfig) -> bool {
     config.tls_offset == 0 && config.layout.runtime.tss_struct == ABSENT
 }
 
-/// Whether the thread ran when this tick came, and has its sample: it has left
-/// its CPU since, perhaps because this very pass wanted it.
+/// Whether the thread ran when this tick came, and has its sample. It has left its CPU
+/// since, perhaps because this very pass needed the CPU. For threads that no pass has
+/// seen yet.
 #[inline(always)]
-fn was_sampled_by_tick(task: PassedTask, tid: u32) -> bool {
+fn was_sampled_by_tick(task: PassedTask, tid: u32, since: u64) -> bool {
     let Some(last) = last_on_cpu(task.cpu()) else {
         return false;
     };
-    // SAFETY: an element of an array stays readable. Its CPU may write it just
-    // now; then the thread is another one, or is sampled twice.
+    // SAFETY: an element of an array stays readable. Its CPU may be writing it; then the
+    // thread is another one, or is sampled twice.
     let last = unsafe { core::ptr::read_volatile(last) };
-    // SAFETY: the helper has no preconditions.
-    let age = unsafe { bpf_ktime_get_ns() }.wrapping_sub(last.time);
-    last.tid == tid && age < half_period()
+    last.tid == tid && last.time >= since
 }
 
-/// Half of the time between two ticks, in nanoseconds. Set before loading.
-#[unsafe(no_mangle)]
-static HALF_PERIOD: u32 = 0;
+/// `__state` of a thread that waits for a CPU, and of one that waits for an event.
+const RUNNABLE: u32 = 0;
+const INTERRUPTIBLE: u32 = 1;
 
+/// Returns the `__state` that the thread had when the tick came. A thread that was woken
+/// since then waits for a CPU only because this pass occupies it, or because the thread
+/// was not looked at immediately.
 #[inline(always)]
-fn half_period() -> u64 {
-    // SAFETY: a reference is valid to read; volatile, since the loader replaces
-    // the value that the compiler sees.
-    u64::from(unsafe { core::ptr::read_volatile(&raw const HALF_PERIOD) })
+fn state_at_tick(task: PassedTask) -> u32 {
+    let state = task.state();
+    if state == RUNNABLE && task.is_queued_since_pass() {
+        INTERRUPTIBLE
+    } else {
+        state
+    }
 }
 
-/// Why the thread waits, as far as the kernel knows.
+/// Returns why the thread waits, as far as the kernel knows.
 #[inline(always)]
 fn facts(task: PassedTask, task_state: u32, origin: Origin) -> WaitFacts {
     // SAFETY: the helper takes the task of the iterator, and what it returns may
     // be read as the registers at the thread's entry into the kernel.
-    let (syscall, argument) = unsafe {
+    let (syscall, first, second) = unsafe {
         let registers = bpf_task_pt_regs(task.0) as *const u8;
         (
-            *registers.add(SYSTEM_CALL).cast::<u64>(),
+            *registers.add(SYSTEM_CALL).cast::<u64>() as i32,
             *registers.add(FIRST_ARGUMENT).cast::<u64>(),
+            *registers.add(SECOND_ARGUMENT).cast::<u64>(),
         )
+    };
+    // A thread outside a system call was not woken: it has lost its CPU.
+    let task_state = if syscall == NO_SYSCALL && task.state() == RUNNABLE {
+        RUNNABLE
+    } else {
+        task_state
     };
     WaitFacts {
         origin: origin as u32,
         task_state,
-        syscall: syscall as i32,
-        reserved: 0,
-        argument,
-        gil: 0,
+        syscall,
+        argument: telling_argument(syscall, first, second),
+        ..WaitFacts::RUNNING
     }
 }
 
-/// Adds where the GIL is, for a thread that waits for a futex.
+/// Adds the address of the GIL, for a thread that waits for a futex.
 #[inline(always)]
 fn add_gil(memory: &RemoteTask, config: &ProcessConfig, scratch: &mut Scratch) {
     let header = &mut scratch.sampling.sample.header;
@@ -224,6 +320,6 @@ fn add_gil(memory: &RemoteTask, config: &ProcessConfig, scratch: &mut Scratch) {
         && let Some(known) = gil_of_pass()
     {
         let state = &scratch.sampling.search.state;
-        header.wait.gil = known.address(memory, config, state, header.time);
+        header.wait.gil = known.address(memory, config, state, header.life, header.time);
     }
 }

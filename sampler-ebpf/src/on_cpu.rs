@@ -1,5 +1,7 @@
-//! The entry point of every tick of every CPU. It refuses to do more than to
-//! find out whose tick it is.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! The entry point of every tick of every CPU: finds out which thread the tick
+//! interrupted, and samples it if its process is followed.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::bpf_perf_event_data;
@@ -11,15 +13,17 @@ use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::wait::WaitFacts;
 
 use crate::capture::{self, Thread};
+use crate::lifecycle;
 use crate::maps::{
     Fate, LastOnCpu, PROCESSES, Scratch, add, count, count_of, last_on_cpu, scratch_of_tick,
 };
 use crate::memory::CurrentTask;
 use crate::namespace;
 use crate::task::Task;
+use crate::unchanged;
 
-/// Samples the interrupted thread if its process is followed: one map look-up
-/// for every other.
+/// Samples the interrupted thread if its process is followed. For any other thread it
+/// costs one map look-up.
 #[perf_event]
 fn on_cpu(context: PerfEventContext) -> u32 {
     let Some((config, thread)) = interrupted(&context) else {
@@ -29,14 +33,14 @@ fn on_cpu(context: PerfEventContext) -> u32 {
         no_memory(config);
         return 0;
     };
-    begin(&mut scratch, config, &thread);
+    begin(&mut scratch, config, &thread, &context);
     capture::walk(&CurrentTask, config, &thread, &mut scratch);
     capture::finish(&CurrentTask, config, &mut scratch);
     end(&scratch);
     0
 }
 
-/// The interrupted thread and its process, if that is sampled.
+/// Returns the interrupted thread and its process, if that is sampled.
 #[inline(always)]
 pub(crate) fn interrupted(context: &PerfEventContext) -> Option<(&'static ProcessConfig, Thread)> {
     count(Counter::Ticks);
@@ -45,9 +49,9 @@ pub(crate) fn interrupted(context: &PerfEventContext) -> Option<(&'static Proces
         return None;
     };
     let config = PROCESSES.get_ptr(tgid)?;
-    // SAFETY: an element of a preallocated map stays readable. If its process
-    // ended meanwhile it may turn into another's; then the sample's key and tgid
-    // disagree, which user space checks.
+    // SAFETY: an element of a preallocated map stays readable. If its process has ended,
+    // the element may by now belong to another; then the sample's key and tgid disagree,
+    // which user space checks.
     let config = unsafe { &*config };
     let key = config.key;
     count(Counter::Taken);
@@ -76,11 +80,12 @@ pub(crate) fn interrupted(context: &PerfEventContext) -> Option<(&'static Proces
     Some((config, thread))
 }
 
-/// The thread pointer of the interrupted thread, 0 if it is one of the kernel's.
+/// Returns the thread pointer of the interrupted thread; 0 if it is a thread of the
+/// kernel.
 #[inline(always)]
 fn thread_pointer(task: Task, context: &PerfEventContext) -> Option<u64> {
-    // What the kernel made in a process never leaves the kernel: most ticks need
-    // not look.
+    // A thread that the kernel made in a process never leaves the kernel, so most ticks
+    // need not look.
     if is_in_kernel(context) && task.is_io_worker()? {
         return Some(0);
     }
@@ -92,20 +97,32 @@ fn thread_pointer(task: Task, context: &PerfEventContext) -> Option<u64> {
 #[inline(always)]
 fn is_in_kernel(context: &PerfEventContext) -> bool {
     let data = context.as_ptr().cast::<bpf_perf_event_data>();
-    // SAFETY: what a program of this type is given; the verifier checks the access.
+    // SAFETY: a program of this type gets such a context; the verifier checks the access.
     let segment = unsafe { (*data).regs.cs };
     segment & 3 == 0
 }
 
 /// Begins the sample.
 #[inline(always)]
-pub(crate) fn begin(scratch: &mut Scratch, config: &ProcessConfig, thread: &Thread) {
-    capture::begin(scratch.sampling, config, thread, WaitFacts::RUNNING);
-    let header = &scratch.sampling.sample.header;
+pub(crate) fn begin(
+    scratch: &mut Scratch,
+    config: &ProcessConfig,
+    thread: &Thread,
+    context: &PerfEventContext,
+) {
+    let running = WaitFacts {
+        in_kernel: u32::from(is_in_kernel(context)),
+        ..WaitFacts::RUNNING
+    };
+    capture::begin(scratch.sampling, config, thread, running);
+    let header = &mut scratch.sampling.sample.header;
     note(header.time, thread.tid, header.cpu);
+    if lifecycle::has_passes() {
+        header.wait.unchanged = unchanged::take(thread.tid);
+    }
 }
 
-/// There is no memory for the sample.
+/// Counts a sample for which there is no memory.
 #[inline(always)]
 pub(crate) fn no_memory(config: &ProcessConfig) {
     count(Counter::NoScratch);
@@ -113,7 +130,7 @@ pub(crate) fn no_memory(config: &ProcessConfig) {
     count_of(config.key, Fate::Unreadable);
 }
 
-/// The sample is over: counts the time it took.
+/// Ends the sample: counts the time that it took.
 #[inline(always)]
 pub(crate) fn end(scratch: &Scratch) {
     // SAFETY: the helper has no preconditions.
@@ -122,16 +139,18 @@ pub(crate) fn end(scratch: &Scratch) {
     add(Counter::RunTime, now.wrapping_sub(began));
 }
 
-/// Tells the passes over waiting threads that this one had its sample.
+/// Notes for the passes over waiting threads that this thread had its sample.
 #[inline(always)]
 fn note(time: u64, tid: u32, cpu: u32) {
     if let Some(place) = last_on_cpu(cpu) {
-        // SAFETY: an element of an array stays, and only this CPU writes it.
+        // SAFETY: an element of an array stays writable, and only this CPU writes this
+        // one.
         unsafe { *place = LastOnCpu { time, tid } };
     }
 }
 
-/// Its thread group id: the helper is cheaper, and knows the initial namespace only.
+/// Returns the thread group id of the current task. The helper is cheaper, but knows only
+/// the initial namespace.
 #[inline(always)]
 fn current_tgid() -> Option<u32> {
     if namespace::is_needed() {
@@ -140,7 +159,7 @@ fn current_tgid() -> Option<u32> {
     Some((bpf_get_current_pid_tgid() >> 32) as u32)
 }
 
-/// Its thread id.
+/// Returns the thread id of the current task.
 #[inline(always)]
 fn current_tid() -> Option<u32> {
     if namespace::is_needed() {

@@ -1,13 +1,13 @@
-//! The tick on kernels without `bpf_loop` (before Linux 5.17): the same sample by
-//! the same steps, each of them a function that the verifier checks by itself. It
-//! refuses to know what a step does.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! The tick on kernels without `bpf_loop` (before Linux 5.17): takes the same sample by
+//! the same steps, each of them a function that the verifier checks by itself.
 //!
-//! The verifier follows a plain loop round after round, and a walk has up to two
-//! thousand rounds of some hundred instructions. A function of global linkage
-//! (Linux 5.6) is checked once, for anything that memory may hold; a call of it
-//! is then a single instruction. Such a function gets no pointers (before 5.12),
-//! so that each looks up the memory of this tick, and none holds a reference into
-//! it while it calls another.
+//! The verifier follows a plain loop iteration by iteration, and a walk has up to two
+//! thousand iterations of about a hundred instructions. A function of global linkage
+//! (Linux 5.6) is checked once, for any content of memory; a call of it is then a single
+//! instruction. Such a function gets no pointers (before 5.12), so each looks up the
+//! memory of this tick, and none holds a reference into it while it calls another.
 
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
@@ -20,7 +20,7 @@ use crate::maps::{Sampling, Scratch, Stepping, scratch_of_tick, stepping_of_tick
 use crate::memory::CurrentTask;
 use crate::on_cpu::{begin, end, interrupted, no_memory};
 
-/// What functions here give back: whether another step is wanted.
+/// What the functions here return: whether another step is wanted.
 const CONTINUE: u64 = 1;
 const STOP: u64 = 0;
 
@@ -34,9 +34,9 @@ fn on_cpu_by_calls(context: PerfEventContext) -> u32 {
         no_memory(config);
         return 0;
     };
-    begin(&mut scratch, config, &thread);
-    // SAFETY: elements of two maps. An assignment would be a copy of bytes that
-    // may overlap, which is a call.
+    begin(&mut scratch, config, &thread, &context);
+    // SAFETY: the two are elements of different maps. An assignment would copy bytes that
+    // may overlap, which is compiled to a call.
     unsafe { core::ptr::copy_nonoverlapping(config, &raw mut stepping.config, 1) };
     stepping.thread_pointer = thread.pointer;
     if find_thread_state() == CONTINUE {
@@ -52,7 +52,7 @@ fn memory_of_tick() -> Option<(Scratch, &'static mut Stepping)> {
     Some((scratch_of_tick()?, stepping_of_tick()?))
 }
 
-/// Whether the thread's state was found.
+/// Finds the thread's state. Returns whether there is one.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn find_thread_state() -> u64 {
@@ -68,7 +68,7 @@ extern "C" fn find_thread_state() -> u64 {
     end_search()
 }
 
-/// The thread's state, if there is one, is in the list of all.
+/// The thread's state, if it has one, is in the list of all.
 const LISTED: u64 = 2;
 
 #[unsafe(no_mangle)]
@@ -90,6 +90,7 @@ extern "C" fn begin_search() -> u64 {
         Ok(None) => LISTED,
         Err(reason) => {
             sample.header.stop = reason as u32;
+            sample.header.stop_address = search.unread;
             STOP
         }
     }
@@ -125,6 +126,7 @@ extern "C" fn end_search() -> u64 {
         }
         Err(reason) => {
             sample.header.stop = reason as u32;
+            sample.header.stop_address = search.unread;
             STOP
         }
     }
@@ -187,7 +189,7 @@ extern "C" fn end_walk() -> u64 {
     STOP
 }
 
-/// Sends the names of the code objects that this sample saw first.
+/// Sends the names of the code objects that are new in this sample.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn describe_new_code() -> u64 {

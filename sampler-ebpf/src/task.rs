@@ -1,10 +1,12 @@
-//! Fields of the kernel's `task_struct` and of the file of a program. It refuses to know their offsets: user
-//! space reads them from the kernel's own BTF and sets them before loading,
-//! since rustc emits no relocations for them.
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+
+//! Reads fields of the kernel's `task_struct` and of the file of a program. User space
+//! takes their offsets from the kernel's own BTF and sets them before loading, since
+//! rustc emits no relocations for them.
 
 use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
-use sampler_common::lifecycle::ProgramId;
+use sampler_common::lifecycle::{ProgramId, TaskTimes};
 use sampler_common::sample::Comm;
 
 use crate::namespace;
@@ -41,11 +43,30 @@ offsets! {
     TASK_INVOLUNTARY_SWITCHES
     /// `task_struct.start_boottime`.
     TASK_START_TIME
+    /// `task_struct.sched_info.last_arrival`: when it last got a CPU, by the clock of the
+    /// run queues in nanoseconds. The offset is 0 where the kernel has no
+    /// `CONFIG_SCHED_INFO`.
+    TASK_LAST_ARRIVAL
+    /// `task_struct.sched_info.last_queued`: when it began to wait for a CPU; 0 unless it
+    /// waits for one.
+    TASK_LAST_QUEUED
+    /// `task_struct.se.sum_exec_runtime`.
+    TASK_RUNTIME
+    /// `task_struct.utime`.
+    TASK_USER_TIME
+    /// `task_struct.stime`.
+    TASK_SYSTEM_TIME
     /// `task_struct.signal`.
     TASK_SIGNAL
     /// `signal_struct.live`: threads that have not exited.
     SIGNAL_LIVE
-    /// `linux_binprm.file`: of the program that is started.
+    /// `signal_struct.sum_sched_runtime`: of the threads that have ended.
+    SIGNAL_RUNTIME
+    /// `signal_struct.utime`.
+    SIGNAL_USER_TIME
+    /// `signal_struct.stime`.
+    SIGNAL_SYSTEM_TIME
+    /// `linux_binprm.file`: the file of the program that is started.
     PROGRAM_FILE
     /// `file.f_inode`.
     FILE_INODE
@@ -53,6 +74,12 @@ offsets! {
     INODE_NUMBER
     /// `inode.i_generation`.
     INODE_GENERATION
+    /// `inode.i_size`.
+    INODE_SIZE
+    /// The seconds of `inode.i_ctime`.
+    INODE_CHANGED_SECONDS
+    /// The nanoseconds of `inode.i_ctime`.
+    INODE_CHANGED_NANOSECONDS
     /// `inode.i_sb`.
     INODE_FILE_SYSTEM
     /// `super_block.s_dev`.
@@ -66,8 +93,8 @@ pub(crate) fn offset(of: &'static u32) -> u64 {
     u64::from(unsafe { core::ptr::read_volatile(of) })
 }
 
-/// The file that `program`, a `struct linux_binprm`, is started from. Zeros where
-/// that cannot be read.
+/// Returns the identity of the file that `program`, a `struct linux_binprm`, is started
+/// from. Zeros where it cannot be read.
 #[inline(always)]
 pub(crate) fn program_id(program: u64) -> ProgramId {
     let read = || {
@@ -79,28 +106,38 @@ pub(crate) fn program_id(program: u64) -> ProgramId {
             inode: pointer(inode, &INODE_NUMBER)?,
             device: Task::read(file_system.wrapping_add(offset(&FILE_SYSTEM_DEVICE)))?,
             generation: Task::read(inode.wrapping_add(offset(&INODE_GENERATION)))?,
+            size: pointer(inode, &INODE_SIZE)?,
+            changed: {
+                let seconds = pointer(inode, &INODE_CHANGED_SECONDS)?;
+                let at = inode.wrapping_add(offset(&INODE_CHANGED_NANOSECONDS));
+                let nanoseconds = Task::read::<u32>(at)? & NANOSECONDS;
+                seconds
+                    .wrapping_mul(1_000_000_000)
+                    .wrapping_add(nanoseconds.into())
+            },
         })
     };
-    read().unwrap_or(ProgramId {
-        inode: 0,
-        device: 0,
-        generation: 0,
-    })
+    read().unwrap_or(ProgramId::UNKNOWN)
 }
 
-/// A kernel pointer to a task.
+/// The bits of a number of nanoseconds. In a bit above them, Linux notes since 6.13 that
+/// someone has asked for the time (`I_CTIME_QUERIED`, `include/linux/fs.h`).
+const NANOSECONDS: u32 = (1 << 30) - 1;
+
+/// The kernel's pointer to a task.
 #[derive(Clone, Copy)]
 pub(crate) struct Task(u64);
 
 impl Task {
-    /// The task that was interrupted.
+    /// Returns the current task: in a tick, the one that was interrupted.
     #[inline(always)]
     pub(crate) fn current() -> Self {
         // SAFETY: the helper has no preconditions.
         Self(unsafe { bpf_get_current_task() })
     }
 
-    /// The task a raw tracepoint was given.
+    /// Returns the task that a pointer of the kernel leads to, such as an argument of a
+    /// raw tracepoint.
     #[inline(always)]
     pub(crate) fn from_pointer(pointer: u64) -> Self {
         Self(pointer)
@@ -112,30 +149,30 @@ impl Task {
         unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
     }
 
-    /// The thread pointer of its user side, the base of its thread-local data.
-    /// Of a thread that has no user side, one that was copied: see
+    /// Returns the thread pointer that it has in user mode, the base of its thread-local
+    /// storage. A thread that never runs in user mode has a copied one: see
     /// [`Self::is_io_worker`].
     #[inline(always)]
     pub(crate) fn thread_pointer(self) -> Option<u64> {
         Self::read(self.0.wrapping_add(offset(&TASK_THREAD_POINTER)))
     }
 
-    /// Whether the kernel made it in its process, for an `io_uring`. It has never
-    /// run code of the program, and has a copy of the thread pointer of the thread
-    /// that it was made for (`copy_thread`, arch/x86/kernel/process.c of 5.12 on).
+    /// Whether the kernel made it in its process, for an `io_uring`. Such a thread has
+    /// never run code of the program, and has a copy of the thread pointer of the thread
+    /// that it was made for (`copy_thread`, arch/x86/kernel/process.c from 5.12).
     #[inline(always)]
     pub(crate) fn is_io_worker(self) -> Option<bool> {
         let flags: u32 = Self::read(self.0.wrapping_add(offset(&TASK_FLAGS)))?;
         Some(flags & IO_WORKER != 0)
     }
 
-    /// The kernel's name of the thread.
+    /// Returns the kernel's name of the thread.
     #[inline(always)]
     pub(crate) fn comm(self) -> Option<Comm> {
         Self::read(self.0.wrapping_add(offset(&TASK_COMM)))
     }
 
-    /// Thread id, in the pid namespace of user space.
+    /// Returns the thread id, in the pid namespace of user space.
     #[inline(always)]
     pub(crate) fn tid(self) -> Option<u32> {
         if namespace::is_needed() {
@@ -144,7 +181,7 @@ impl Task {
         Self::read(self.0.wrapping_add(offset(&TASK_PID)))
     }
 
-    /// Thread group id, in the pid namespace of user space.
+    /// Returns the thread group id, in the pid namespace of user space.
     #[inline(always)]
     pub(crate) fn tgid(self) -> Option<u32> {
         if namespace::is_needed() {
@@ -153,26 +190,48 @@ impl Task {
         Self::read(self.0.wrapping_add(offset(&TASK_TGID)))
     }
 
-    /// Thread id and thread group id, in the pid namespace of user space.
+    /// Returns the thread id and the thread group id, in the pid namespace of user space.
     #[inline(always)]
     pub(crate) fn ids(self) -> Option<(u32, u32)> {
         Some((self.tid()?, self.tgid()?))
     }
 
-    /// A pointer in its record.
+    /// Reads 64 bits of its `task_struct`: a pointer, or a number of this size.
     #[inline(always)]
     pub(crate) fn pointer_at(self, of: &'static u32) -> Option<u64> {
         Self::read(self.0.wrapping_add(offset(of)))
     }
 
-    /// A pointer in what its process shares, `signal_struct`.
+    /// Reads 64 bits of the `signal_struct` that all threads of its process share.
     #[inline(always)]
     pub(crate) fn signal_pointer_at(self, of: &'static u32) -> Option<u64> {
         let signal = self.pointer_at(&TASK_SIGNAL)?;
         Self::read(signal.wrapping_add(offset(of)))
     }
 
-    /// Threads of its process that have not exited.
+    /// Returns its CPU time so far.
+    #[inline(always)]
+    pub(crate) fn times(self) -> TaskTimes {
+        let at = |of| self.pointer_at(of).unwrap_or(0);
+        TaskTimes {
+            runtime: at(&TASK_RUNTIME),
+            user: at(&TASK_USER_TIME),
+            system: at(&TASK_SYSTEM_TIME),
+        }
+    }
+
+    /// Returns the CPU time of all threads of its process that have ended and are gone.
+    #[inline(always)]
+    pub(crate) fn times_of_ended(self) -> TaskTimes {
+        let at = |of| self.signal_pointer_at(of).unwrap_or(0);
+        TaskTimes {
+            runtime: at(&SIGNAL_RUNTIME),
+            user: at(&SIGNAL_USER_TIME),
+            system: at(&SIGNAL_SYSTEM_TIME),
+        }
+    }
+
+    /// Returns the number of threads of its process that have not exited.
     #[inline(always)]
     pub(crate) fn live_threads(self) -> Option<u32> {
         let signal = self.pointer_at(&TASK_SIGNAL)?;
@@ -180,27 +239,28 @@ impl Task {
     }
 }
 
-/// The task that an iterator is at. Its fields are read directly: the verifier
-/// knows what it points to, and that the offsets are constants.
+/// The task that an iterator is at. Its fields are read directly: the verifier knows the
+/// type of the pointer, and that the offsets are constants.
 #[derive(Clone, Copy)]
 pub(crate) struct PassedTask(pub(crate) *mut task_struct);
 
 /// `PF_EXITING` (`include/linux/sched.h`).
 const EXITING: u32 = 4;
-/// `PF_IO_WORKER` of 5.12 on. Before, such threads were no part of a process, and
-/// the bit was that of a thread that executes a virtual machine.
+/// `PF_IO_WORKER`, from 5.12. Before, such threads were not part of a process, and the
+/// bit marked a thread that executes a virtual machine.
 const IO_WORKER: u32 = 0x10;
 
 impl PassedTask {
     #[inline(always)]
     fn field<T: Copy>(self, of: &'static u32) -> T {
-        // SAFETY: the task is the iterator's, and the offset one of its fields'.
+        // SAFETY: the task is the iterator's, and the offset is that of one of its
+        // fields.
         unsafe {
             core::ptr::read_volatile(self.0.cast::<u8>().add(offset(of) as usize).cast::<T>())
         }
     }
 
-    /// Its thread id, in the pid namespace of user space.
+    /// Returns its thread id, in the pid namespace of user space.
     #[inline(always)]
     pub(crate) fn tid(self) -> Option<u32> {
         if namespace::is_needed() {
@@ -209,7 +269,7 @@ impl PassedTask {
         Some(self.field(&TASK_PID))
     }
 
-    /// Its thread group id, in the pid namespace of user space.
+    /// Returns its thread group id, in the pid namespace of user space.
     #[inline(always)]
     pub(crate) fn tgid(self) -> Option<u32> {
         if namespace::is_needed() {
@@ -218,13 +278,13 @@ impl PassedTask {
         Some(self.field(&TASK_TGID))
     }
 
-    /// The same, as any other task.
+    /// Returns the same task, read like any other.
     #[inline(always)]
     pub(crate) fn as_task(self) -> Task {
         Task::from_pointer(self.0 as u64)
     }
 
-    /// Whether it is on its way out and has no memory any more, or soon.
+    /// Whether it is exiting, and has no memory any more, or soon will have none.
     #[inline(always)]
     pub(crate) fn is_exiting(self) -> bool {
         self.field::<u32>(&TASK_FLAGS) & EXITING != 0
@@ -236,33 +296,45 @@ impl PassedTask {
         self.field::<u32>(&TASK_FLAGS) & IO_WORKER != 0
     }
 
-    /// Whether a CPU executes it.
+    /// Whether it is running on a CPU.
     #[inline(always)]
     pub(crate) fn is_running(self) -> bool {
         // An `int`, or a byte since Linux 7: its lowest byte in any case.
         self.field::<u8>(&TASK_ON_CPU) != 0
     }
 
-    /// The CPU that it is on or was on last.
+    /// Returns the CPU that it is on or was on last.
     #[inline(always)]
     pub(crate) fn cpu(self) -> u32 {
         self.field(&TASK_CPU)
     }
 
-    /// What it waits for, in the kernel's terms.
+    /// Returns its `__state`: what it waits for, in the kernel's terms.
     #[inline(always)]
     pub(crate) fn state(self) -> u32 {
         self.field(&TASK_STATE)
     }
 
-    /// How often it has left a CPU.
+    /// Whether it began to wait for a CPU after the current task, which makes the pass,
+    /// got its own. False where the kernel does not say.
+    #[inline(always)]
+    pub(crate) fn is_queued_since_pass(self) -> bool {
+        if offset(&TASK_LAST_QUEUED) == 0 {
+            return false;
+        }
+        let pass = Task::current().pointer_at(&TASK_LAST_ARRIVAL);
+        let pass = pass.unwrap_or(u64::MAX);
+        self.field::<u64>(&TASK_LAST_QUEUED) > pass
+    }
+
+    /// Returns how often it has left a CPU.
     #[inline(always)]
     pub(crate) fn switches(self) -> u64 {
         self.field::<u64>(&TASK_VOLUNTARY_SWITCHES)
             .wrapping_add(self.field::<u64>(&TASK_INVOLUNTARY_SWITCHES))
     }
 
-    /// When it started.
+    /// Returns when it started, in nanoseconds since boot.
     #[inline(always)]
     pub(crate) fn start_time(self) -> u64 {
         self.field(&TASK_START_TIME)

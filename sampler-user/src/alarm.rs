@@ -1,10 +1,11 @@
-//! A moment to wait for, as a file that becomes readable. It refuses to know what is
-//! due then.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A timer to wait for, as a file that becomes readable.
 //!
-//! The runtime's own timers would do, but not cheaply: they lie in wheels of 64
-//! places, so that a wait of half a second wakes the thread two or three times, and
-//! each new one writes to the runtime's own descriptor first. Between two samples at
-//! 10 Hz nothing costs more than waking up.
+//! The timers of the tokio runtime would do, but not cheaply: they lie in wheels of 64
+//! slots, so that a wait of half a second wakes the thread two or three times, and each
+//! new one first writes to a descriptor of the runtime. Between two samples at 10 Hz
+//! nothing costs more than waking up.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::io::unix::AsyncFd;
 
-/// One alarm, used again and again.
+/// One timer, used again and again.
 pub struct Alarm {
     timer: AsyncFd<Timer>,
 }
@@ -27,30 +28,30 @@ impl AsRawFd for Timer {
 }
 
 impl Alarm {
-    /// An alarm of the runtime that the caller is in.
+    /// Creates an alarm in the runtime that the caller is in.
     ///
     /// # Errors
-    /// No descriptor is left.
+    /// When no descriptor is left.
     pub fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
-        // SAFETY: the timer owns its file descriptor, always answers with that one,
-        // and keeps it open until the `AsyncFd` gives it up.
+        // SAFETY: the timer owns its file descriptor, always returns that one, and keeps
+        // it open until the `AsyncFd` gives it up.
         let timer = unsafe { AsyncFd::register(Timer(timer))? };
         Ok(Self { timer })
     }
 
-    /// Waits for `time`, or less: an earlier wait that was given up may end this one.
+    /// Waits for `time`, or less: an earlier wait that was cancelled may end this one.
     pub async fn after(&mut self, time: Duration) {
-        // A timer of no time at all is one that is switched off.
+        // A time of zero would switch the timer off.
         let once = Expiration::OneShot(time.max(Duration::from_nanos(1)).into());
         let timer = &self.timer.get_ref().0;
-        // It fails for times that the kernel cannot hold; then nothing is waited for.
+        // Fails for times that the kernel cannot hold; then there is no wait.
         if timer.set(once, TimerSetTimeFlags::empty()).is_err() {
             return tokio::task::yield_now().await;
         }
         if let Ok(mut guard) = self.timer.readable_mut().await {
-            // Setting it again takes back that it has expired, so nobody reads it.
+            // Setting the timer again clears its expiration, so nobody reads it.
             guard.clear_ready();
         }
     }

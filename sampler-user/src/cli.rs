@@ -1,5 +1,8 @@
-//! What can be typed on the command line, word for word. It refuses to know
-//! what it means: `config` checks it and gives it a meaning.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Defines what can be typed on the command line; [`config`](crate::config) checks it and
+//! gives it a meaning. Doc comments of verbs, arguments and options are the text of
+//! `--help`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -104,7 +107,7 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// The verb that was typed, or `record` with its arguments.
+    /// Returns the verb that was typed, or `record` with its arguments.
     pub fn into_verb(self) -> Verb {
         self.verb.unwrap_or(Verb::Record(self.record))
     }

@@ -1,5 +1,7 @@
-//! What the typed arguments mean: checked, and with every default filled in.
-//! It refuses to do any of it, and to look at the host: it is told what it needs.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Turns typed arguments into checked configurations, with every default filled in. Does
+//! not look at the host: [`Surroundings`] is all that the defaults depend on.
 
 mod choice;
 mod error;
@@ -18,19 +20,19 @@ use crate::cli::{
     ConvertArguments, DumpArguments, ModeArgument, PsArguments, RecordArguments, ReportArguments,
     SelectionArguments, ViewArguments,
 };
-use crate::convert::{FrameSelection, Privacy, Selection};
-use crate::trace::Mode;
 pub use choice::ChoiceConfig;
 pub use error::UsageError;
 pub use exit::ExitStatus;
 pub use output::{Destination, OutputConfig, OutputTarget};
+use sampler_trace::convert::{FrameSelection, Privacy, Selection};
+use sampler_trace::trace::Mode;
 pub use time::{parse_duration, parse_time_point};
 
 /// The highest rate, in samples a second on each CPU.
 pub const HIGHEST_RATE: u32 = 10_000;
 
-/// The longest duration that can be asked for. No limit is needed for more: a
-/// recording without a duration goes on until it is stopped.
+/// The longest duration that can be asked for. A longer one is never needed: without a
+/// duration, a recording goes on until it is stopped.
 pub const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The largest process id of Linux (`PID_MAX_LIMIT` in `include/linux/threads.h`).
@@ -39,9 +41,9 @@ pub const LARGEST_PROCESS_ID: u32 = 4_194_304;
 /// What is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Every Python process of the host, those that start later too.
+    /// Every Python process of the host, including those that start later.
     Host,
-    /// Those of them that are chosen.
+    /// The Python processes of the host that match.
     Chosen(ChoiceConfig),
     /// These processes (thread group ids), sorted, each once.
     Processes(Vec<u32>),
@@ -56,11 +58,11 @@ pub enum Verbosity {
     Quiet,
     /// The progress line on a terminal, and the closing summary.
     Normal,
-    /// Also what is done, at this level: 1 for `-v`, 2 for `-vv`, and so on.
+    /// In addition what pyebpf does, at this level: 1 for `-v`, 2 for `-vv`, and so on.
     Verbose(u8),
 }
 
-/// What the meaning of arguments depends on, apart from the arguments.
+/// What the meaning of arguments depends on besides the arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
     /// The name of the host, for the default file name.
@@ -69,30 +71,32 @@ pub struct Surroundings<'a> {
     pub now: SystemTime,
 }
 
-/// A recording, as it is meant.
+/// The checked arguments of `record`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordConfig {
-    /// Whether what runs is sampled, or what waits too.
+    /// Whether only running threads are sampled, or waiting ones as well.
     pub mode: Mode,
-    /// What is recorded.
+    /// The processes to record.
     pub target: Target,
-    /// Whether children of the target are recorded too.
+    /// Whether processes that the target starts are recorded as well.
     pub children: bool,
     /// Samples a second on each CPU, 1 to [`HIGHEST_RATE`].
     pub hz: u32,
-    /// The share of one CPU that sampling may take; `None` is as much as it takes.
+    /// The share of one CPU that sampling may use, where 1.0 is a whole CPU; `None` for
+    /// no limit.
     pub max_cpu: Option<f64>,
-    /// Bytes of the ring buffer: a power of two.
+    /// The size of the ring buffer in bytes, a power of two.
     pub buffer: u32,
-    /// How long at most; `None` is until the targets end or Ctrl-C.
+    /// The longest time to record; `None` to record until the targets end or Ctrl-C.
     pub duration: Option<Duration>,
-    /// What is written and where; at least one output.
+    /// What is written and where, with at least one output.
     pub output: OutputConfig,
     /// Whether the text of source lines goes into the trace.
     pub source: bool,
     /// Whether command lines of processes go into the trace.
     pub command_lines: bool,
-    /// Whether rights are shed and system calls restricted once it runs.
+    /// Whether privileges are dropped and system calls restricted once the recording
+    /// runs.
     pub sandbox: bool,
     /// How much is printed.
     pub verbosity: Verbosity,
@@ -102,7 +106,7 @@ impl RecordConfig {
     /// Checks the arguments of `record`.
     ///
     /// # Errors
-    /// The first argument that cannot be meant.
+    /// The first argument that is invalid.
     pub fn from_arguments(
         typed: &RecordArguments,
         surroundings: Surroundings<'_>,
@@ -144,18 +148,18 @@ impl RecordConfig {
     }
 }
 
-/// A conversion, as it is meant.
+/// The checked arguments of `convert`.
 #[derive(Clone, Debug)]
 pub struct ConvertConfig {
     /// The trace to read.
     pub input: PathBuf,
-    /// What is written and where; at least one output.
+    /// What is written and where, with at least one output.
     pub output: OutputConfig,
-    /// The part to keep.
+    /// The part of the trace to write.
     pub selection: Selection,
-    /// Whether formats that add up add the threads of a process together.
+    /// Whether formats without a time axis merge the threads of a process.
     pub merge_threads: bool,
-    /// What is left out.
+    /// What is left out of the result.
     pub privacy: Privacy,
 }
 
@@ -163,7 +167,7 @@ impl ConvertConfig {
     /// Checks the arguments of `convert`.
     ///
     /// # Errors
-    /// The first argument that cannot be meant.
+    /// The first argument that is invalid.
     pub fn from_arguments(typed: &ConvertArguments) -> Result<Self, UsageError> {
         Ok(Self {
             input: typed.input.clone(),
@@ -178,18 +182,18 @@ impl ConvertConfig {
     }
 }
 
-/// A report, as it is meant.
+/// The checked arguments of `report`.
 #[derive(Clone, Debug)]
 pub struct ReportConfig {
     /// The trace to read.
     pub input: PathBuf,
-    /// The one to compare it with, if any.
+    /// The trace to compare it with, if any.
     pub other: Option<PathBuf>,
-    /// How many entries each list has at most.
+    /// The greatest number of entries in each list.
     pub top: usize,
     /// Whether JSON is printed.
     pub json: bool,
-    /// The part that is added up, of both.
+    /// The part of the trace, or of both traces, that is added up.
     pub selection: Selection,
 }
 
@@ -197,7 +201,7 @@ impl ReportConfig {
     /// Checks the arguments of `report`.
     ///
     /// # Errors
-    /// The first argument that cannot be meant.
+    /// The first argument that is invalid.
     pub fn from_arguments(typed: &ReportArguments) -> Result<Self, UsageError> {
         let standard_input = Path::new("-");
         if typed.input == standard_input && typed.other.as_deref() == Some(standard_input) {
@@ -240,17 +244,17 @@ fn selection(typed: &SelectionArguments) -> Result<Selection, UsageError> {
     })
 }
 
-/// A trace to be shown, as it is meant.
+/// The checked arguments of `view`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewConfig {
     /// The trace, or a page.
     pub input: PathBuf,
-    /// Whether a browser is started.
+    /// Whether a browser is started to show it.
     pub open: bool,
 }
 
 impl ViewConfig {
-    /// Nothing of `view` can be wrong.
+    /// Takes over the arguments of `view`, none of which can be invalid.
     #[must_use]
     pub fn from_arguments(typed: &ViewArguments) -> Self {
         Self {
@@ -260,10 +264,10 @@ impl ViewConfig {
     }
 }
 
-/// A list of processes, as it is meant.
+/// The checked arguments of `ps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PsConfig {
-    /// Which processes.
+    /// The processes to list.
     pub choice: ChoiceConfig,
     /// Whether JSON is printed.
     pub json: bool,
@@ -273,7 +277,7 @@ impl PsConfig {
     /// Checks the arguments of `ps`.
     ///
     /// # Errors
-    /// The first argument that cannot be meant.
+    /// The first argument that is invalid.
     pub fn from_arguments(typed: &PsArguments) -> Result<Self, UsageError> {
         Ok(Self {
             choice: ChoiceConfig::from_arguments(&typed.choice)?,
@@ -282,10 +286,10 @@ impl PsConfig {
     }
 }
 
-/// A dump, as it is meant.
+/// The checked arguments of `dump`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DumpConfig {
-    /// The process (a thread group id).
+    /// The process to dump (a thread group id).
     pub pid: u32,
 }
 
@@ -300,12 +304,12 @@ impl DumpConfig {
     }
 }
 
-/// One expression that matches where any of those typed does.
+/// Joins the typed expressions into one that matches where any of them does.
 fn pattern(option: &'static str, typed: &[String]) -> Result<Option<Regex>, UsageError> {
     if typed.iter().any(String::is_empty) {
         return Err(UsageError::Empty { option });
     }
-    // Each by itself first, so that no parenthesis of one closes another's.
+    // Each is compiled by itself first, so that no parenthesis of one closes another's.
     for value in typed {
         Regex::new(value).map_err(|error| UsageError::Pattern {
             option,
@@ -345,7 +349,7 @@ fn target(typed: &RecordArguments) -> Result<Target, UsageError> {
     }
 }
 
-/// `cpu`, `wall`, or both in any order.
+/// Reads `cpu`, `wall`, or both in any order.
 fn mode(value: &str) -> Result<Mode, UsageError> {
     match value {
         "cpu" => Ok(Mode::Cpu),
@@ -373,7 +377,7 @@ fn rate(value: &str) -> Result<u32, UsageError> {
         })
 }
 
-/// A number of decimal digits only: `u32::from_str` would take a sign.
+/// Reads a number of decimal digits only: `u32::from_str` would accept a sign.
 fn digits(value: &str) -> Option<u32> {
     value
         .bytes()

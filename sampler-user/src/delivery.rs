@@ -1,5 +1,7 @@
-//! Takes a trace to the files that were asked for: joins what convert writes
-//! with where outfile puts it. It refuses to know a format's bytes.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes a trace to the outputs that were asked for: connects the formats of
+//! `sampler_trace` with the files of [`outfile`](crate::outfile).
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -8,47 +10,62 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::{ConvertConfig, Destination as Place, ExitStatus, OutputConfig};
-use crate::convert::{
-    ConvertError, ConvertOptions, Destination, DestinationError, Output, Privacy, Selection,
+use crate::outfile::{OutfileError, OutputFile, Stream};
+use crate::privileges::{Owner, PrivilegeError};
+use sampler_trace::convert::{
+    ConvertError, ConvertOptions, Destination, DestinationError, Output, Privacy, Selection, Split,
     Written, read_trace, write_trace,
 };
-use crate::escape::escape_for_terminal;
-use crate::outfile::OutputFile;
-use crate::output::{FileFormat, Format, FormatError, Shape};
-use crate::privileges::{Owner, PrivilegeError};
-use crate::trace::Trace;
+use sampler_trace::escape::escape_for_terminal;
+use sampler_trace::output::{FileFormat, Format, FormatError, Shape};
+use sampler_trace::trace::Trace;
 
-/// What stands for standard output where a path is wanted.
+/// The path that means standard output.
 const STANDARD_OUTPUT: &str = "-";
-/// And standard input.
+/// The path that means standard input.
 const STANDARD_INPUT: &str = "-";
 
 /// Why a trace was not delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// A format that is not written.
+    /// The format is not known, or cannot be written as asked for.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// Threads together in a format that shows them one beside the other.
+    /// `--merge-threads` is given with a format that shows each thread by itself.
     #[error(
         "--merge-threads: a .{ending} shows each thread by itself; it is for .folded, .svg and .pb.gz"
     )]
     MergedTimeline {
-        /// The ending of the format.
+        /// The extension of the format.
         ending: &'static str,
     },
+    /// `--split` is given with an output that is not a file.
+    #[error("--split writes several files, and {path:?} is none: name a file with -o")]
+    SplitStream {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Two outputs go to the same place.
+    #[error("{path:?} is written to already")]
+    SameStream {
+        /// The second one.
+        path: PathBuf,
+    },
+    /// An output cannot be written.
+    #[error(transparent)]
+    Outfile(#[from] OutfileError),
     /// The input cannot be opened.
     #[error("cannot open {path}: {source}", path = path.display())]
     Open {
         /// The input.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// Reading or writing failed.
     #[error(transparent)]
     Convert(#[from] ConvertError),
-    /// The caller of sudo cannot be found out.
+    /// The caller of sudo cannot be determined.
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
 }
@@ -56,37 +73,44 @@ pub enum DeliveryError {
 impl DeliveryError {
     /// The exit status of the program.
     pub fn exit_status(&self) -> ExitStatus {
-        if matches!(self, Self::Format(_) | Self::MergedTimeline { .. }) {
-            ExitStatus::USAGE
-        } else {
-            ExitStatus::ERROR
+        match self {
+            Self::Format(_)
+            | Self::MergedTimeline { .. }
+            | Self::SplitStream { .. }
+            | Self::SameStream { .. } => ExitStatus::USAGE,
+            Self::Outfile(_) | Self::Open { .. } | Self::Convert(_) | Self::Privilege(_) => {
+                ExitStatus::ERROR
+            }
         }
     }
 }
 
-/// Where a trace goes, and how.
+/// Where a trace is written, and how.
 #[derive(Clone)]
 pub struct Delivery {
     /// The files and their formats.
     pub outputs: Vec<Output>,
-    /// What of the trace, in which order.
+    /// Which part of the trace is written, in which order.
     pub options: ConvertOptions,
     owner: Owner,
-    /// Set to give up in the middle of writing.
+    /// The outputs that are not files, opened.
+    streams: Vec<(PathBuf, Arc<File>)>,
+    /// When set, further writes fail.
     pub cancelled: Arc<AtomicBool>,
 }
 
 impl Delivery {
-    /// Decides the formats.
+    /// Decides the formats, and opens the outputs that are not files to be created.
     ///
     /// # Errors
-    /// [`DeliveryError::Format`].
+    /// [`DeliveryError`].
     pub fn plan(
         config: &OutputConfig,
         options: ConvertOptions,
         owner: Owner,
     ) -> Result<Self, DeliveryError> {
-        let mut outputs = Vec::new();
+        let mut outputs: Vec<Output> = Vec::new();
+        let mut streams = Vec::new();
         for target in &config.targets {
             let named = target
                 .format
@@ -104,11 +128,30 @@ impl Delivery {
                     let path = target.path(&found.extension()).unwrap_or_default();
                     (path.into_owned(), found)
                 }
-                Place::File(path) => (
-                    path.clone(),
-                    named.map_or_else(|| FileFormat::from_path(path), Ok)?,
-                ),
+                Place::File(path) => {
+                    let of_path = FileFormat::from_path(path);
+                    let stream = Stream::at(path, &owner)?;
+                    if stream.is_some() && options.split != Split::No {
+                        return Err(DeliveryError::SplitStream { path: path.clone() });
+                    }
+                    match stream {
+                        Some(Stream::Standard) => {
+                            (STANDARD_OUTPUT.into(), named.unwrap_or(unnamed))
+                        }
+                        Some(Stream::Open(file)) => {
+                            streams.push((path.clone(), Arc::new(file)));
+                            let found = named.or(of_path.ok()).unwrap_or(unnamed);
+                            (path.clone(), found)
+                        }
+                        None => (path.clone(), named.map_or(of_path, Ok)?),
+                    }
+                }
             };
+            let is_stream =
+                path == Path::new(STANDARD_OUTPUT) || streams.iter().any(|(it, _)| *it == path);
+            if is_stream && outputs.iter().any(|output| output.path == path) {
+                return Err(DeliveryError::SameStream { path });
+            }
             let FileFormat { format, gzip } = found;
             if options.shape.merge_threads && format.is_timeline() {
                 return Err(DeliveryError::MergedTimeline {
@@ -121,19 +164,30 @@ impl Delivery {
             outputs,
             options,
             owner,
+            streams,
             cancelled: Arc::default(),
         })
     }
 
-    /// Reads a trace and writes it everywhere.
+    /// Whether this output is not a file: nothing is created in its place or beside it.
+    pub fn is_stream(&self, path: &Path) -> bool {
+        path == Path::new(STANDARD_OUTPUT) || self.stream(path).is_some()
+    }
+
+    fn stream(&self, path: &Path) -> Option<&Arc<File>> {
+        let mut streams = self.streams.iter();
+        streams.find_map(|(it, file)| (it == path).then_some(file))
+    }
+
+    /// Reads a trace and writes it to all outputs.
     ///
     /// # Errors
-    /// [`ConvertError`]; outputs that are complete stay.
+    /// [`ConvertError`]; outputs that are complete by then stay.
     pub fn deliver(&self, input: impl Read) -> Result<Vec<Written>, ConvertError> {
         self.deliver_trace(&mut read_trace(BufReader::new(input))?)
     }
 
-    /// Writes a trace everywhere, without what is to be left out.
+    /// Writes a trace to all outputs, without what is to be left out.
     fn deliver_trace(&self, trace: &mut Trace) -> Result<Vec<Written>, ConvertError> {
         self.options.privacy.apply(trace);
         write_trace(trace, &self.outputs, &self.options, |path| {
@@ -145,6 +199,8 @@ impl Delivery {
         let cancelled = self.cancelled.clone();
         let target = if path == Path::new(STANDARD_OUTPUT) {
             Target::Standard(BufWriter::new(io::stdout()))
+        } else if let Some(file) = self.stream(path) {
+            Target::Stream(BufWriter::with_capacity(1 << 16, Arc::clone(file)))
         } else {
             Target::of_file(path, &self.owner)?
         };
@@ -152,7 +208,7 @@ impl Delivery {
     }
 }
 
-/// A file of `owner`'s that takes the bytes of one output.
+/// Creates a file that belongs to `owner`, to take the bytes of one output.
 ///
 /// # Errors
 /// As [`OutputFile::create`].
@@ -165,6 +221,7 @@ pub fn destination(path: &Path, owner: &Owner) -> Result<Box<dyn Destination>, D
 
 enum Target {
     Standard(BufWriter<io::Stdout>),
+    Stream(BufWriter<Arc<File>>),
     File(BufWriter<OutputFile>),
 }
 
@@ -175,7 +232,7 @@ impl Target {
     }
 }
 
-/// A destination that stops taking bytes when it is told to.
+/// A destination whose writes fail once it is cancelled.
 struct Cancellable {
     target: Target,
     cancelled: Arc<AtomicBool>,
@@ -185,6 +242,7 @@ impl Cancellable {
     fn writer(&mut self) -> &mut dyn Write {
         match &mut self.target {
             Target::Standard(output) => output,
+            Target::Stream(output) => output,
             Target::File(file) => file,
         }
     }
@@ -207,6 +265,7 @@ impl Destination for Cancellable {
     fn commit(self: Box<Self>) -> Result<(), DestinationError> {
         match self.target {
             Target::Standard(mut output) => Ok(output.flush()?),
+            Target::Stream(mut output) => Ok(output.flush()?),
             Target::File(file) => Ok(file
                 .into_inner()
                 .map_err(io::IntoInnerError::into_error)?
@@ -215,7 +274,7 @@ impl Destination for Cancellable {
     }
 }
 
-/// How a part of a trace is written to these outputs.
+/// Returns the options that write a part of a trace to these outputs.
 pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions {
     ConvertOptions {
         selection,
@@ -229,7 +288,7 @@ pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions
     }
 }
 
-/// The verb convert.
+/// Runs the verb `convert`.
 ///
 /// # Errors
 /// [`DeliveryError`].
@@ -248,7 +307,7 @@ pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
     Ok(())
 }
 
-/// A trace to read; `-` is standard input.
+/// Opens a trace for reading; `-` is standard input.
 ///
 /// # Errors
 /// [`DeliveryError::Open`].
@@ -263,7 +322,7 @@ pub fn open_input(path: &Path) -> Result<Box<dyn Read>, DeliveryError> {
     Ok(Box::new(input))
 }
 
-/// A path in a message; `-` is the stream that it stands for.
+/// Returns a path for a message; for `-`, the name of the stream that it means.
 fn named(path: &Path, stream: &str) -> String {
     if path == Path::new(STANDARD_OUTPUT) {
         stream.to_owned()
@@ -272,7 +331,7 @@ fn named(path: &Path, stream: &str) -> String {
     }
 }
 
-/// Says which files are too large to be opened comfortably.
+/// Warns about files that are too large to be opened comfortably.
 pub fn warn_of_large(files: &[Written]) {
     for file in files {
         if let Some(bytes) = file.large {

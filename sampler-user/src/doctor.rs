@@ -1,5 +1,8 @@
-//! The verb doctor: what this kernel and these rights allow, and what to do
-//! about the rest. It refuses to change anything, and to load a program.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The verb `doctor`: what this kernel and these rights allow, and what to do about the
+//! rest. The checks here only read files; the caller loads the sampling program and adds
+//! the result.
 
 mod kernel;
 mod probe;
@@ -12,30 +15,30 @@ use serde::Serialize;
 use crate::config::ExitStatus;
 pub use probe::Probe;
 
-/// How a check came out, from good to bad.
+/// The result of a check, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckResult {
-    /// Nothing stands in the way.
+    /// Nothing is in the way of recording.
     Ok,
-    /// It cannot be told.
+    /// The check could not find out.
     Unknown,
-    /// Recording works in part, or perhaps.
+    /// Recording works only in part, or may not work.
     Limited,
     /// Recording does not work.
     Missing,
 }
 
-/// One check.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// A name that stays the same from version to version.
     pub id: &'static str,
-    /// How it came out.
+    /// The result.
     pub result: CheckResult,
     /// What was found, and where.
     pub evidence: String,
-    /// What to do about it; `None` when nothing need be done.
+    /// What to do about it; `None` when there is nothing to do.
     pub remedy: Option<String>,
 }
 
@@ -72,7 +75,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Looks at everything that can be read without changing anything.
+    /// Runs every check that only reads.
     pub fn examine(probe: &Probe<'_>) -> Self {
         let rights = rights::Rights::of(probe);
         let release = kernel::Release::of(probe);
@@ -96,8 +99,8 @@ impl Diagnosis {
         Self { checks }
     }
 
-    /// Adds what came of loading and attaching the sampling program: the proof
-    /// of what the other checks only suggest. `Err` is what the kernel said.
+    /// Adds the result of loading and attaching the sampling program, which proves what
+    /// the other checks only suggest. `Err` is the kernel's error.
     #[must_use]
     pub fn with_load_result(mut self, result: Result<(), String>) -> Self {
         const ID: &str = "program-load";
@@ -113,7 +116,8 @@ impl Diagnosis {
         self
     }
 
-    /// Adds how stacks are walked; with a reason where that is not by `bpf_loop`.
+    /// Adds how stacks are walked; `without_loop` is the reason why that is not by
+    /// `bpf_loop`.
     #[must_use]
     pub fn with_stepping(mut self, without_loop: Option<&str>) -> Self {
         let evidence = match without_loop {
@@ -124,7 +128,7 @@ impl Diagnosis {
         self
     }
 
-    /// Adds what came of loading and attaching what looks at waiting threads.
+    /// Adds the result of loading and attaching the iterator over waiting threads.
     #[must_use]
     pub fn with_pass_result(mut self, result: Result<(), String>) -> Self {
         const ID: &str = "task-iterator";
@@ -140,7 +144,7 @@ impl Diagnosis {
         self
     }
 
-    /// Adds what came of trying the filters of system calls out.
+    /// Adds the result of trying out the system call filters.
     #[must_use]
     pub fn with_sandbox_result(mut self, result: Result<(), String>) -> Self {
         const ID: &str = "sandbox";
@@ -160,12 +164,12 @@ impl Diagnosis {
         self
     }
 
-    /// The checks, in the order they are shown.
+    /// The checks, in the order in which they are shown.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// The worst result of all.
+    /// The worst result of all checks.
     pub fn verdict(&self) -> CheckResult {
         self.checks
             .iter()
@@ -174,7 +178,7 @@ impl Diagnosis {
             .unwrap_or(CheckResult::Unknown)
     }
 
-    /// What the program ends with: 3 when recording does not work, else 0.
+    /// The exit status of `doctor`: 3 when recording does not work, else 0.
     pub fn exit_status(&self) -> ExitStatus {
         match self.verdict() {
             CheckResult::Missing => ExitStatus::NOT_ALLOWED,

@@ -1,5 +1,7 @@
-//! Starts a command as the caller of sudo, held back before its first
-//! instruction until it is released. It refuses to know why it waits.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Starts a command as the caller of sudo, held back before its first instruction until
+//! it is released.
 
 mod child;
 mod error;
@@ -17,7 +19,8 @@ use crate::config::ExitStatus;
 use crate::privileges::{Owner, Role};
 pub use error::LaunchError;
 
-/// A command that has its process and waits in it. Dropped, it never runs.
+/// A command that has its process and waits in it. If this is dropped, the command never
+/// runs.
 #[derive(Debug)]
 pub struct HeldCommand {
     pid: u32,
@@ -27,28 +30,28 @@ pub struct HeldCommand {
     ended: oneshot::Receiver<ExitStatus>,
 }
 
-/// A command that runs. Dropped, it runs on.
+/// A command that runs. If this is dropped, it runs on.
 #[derive(Debug)]
 pub struct RunningCommand {
-    /// Its process id, in our pid namespace.
+    /// Its process id, in pyebpf's own pid namespace.
     pub pid: u32,
-    /// Gives its exit status once it has ended: 128 + N when signal N ended it.
+    /// Receives its exit status once it has ended, which is 128 + N if signal N ended it.
     /// Wait with `.await` or `blocking_recv`.
     pub ended: oneshot::Receiver<ExitStatus>,
 }
 
-/// Makes a process for `command` (a program and its arguments) and holds it
-/// back before the program is loaded.
+/// Creates a process for `command` (a program and its arguments), and holds it back
+/// before the program is loaded.
 ///
-/// It runs as `owner`, with all of the owner's groups, and with `HOME`, `USER`
-/// and `LOGNAME` of the owner; the rest of the environment, the directory, the
-/// standard streams and the process group are ours, so Ctrl-C reaches it as it
-/// reaches us. Raise no resource limit of our own before: it would inherit it.
-/// The rights that we shed and the system calls that we forbid ourselves later
-/// are its own affair: it has what it would have without us.
+/// It runs as `owner`, with all of the owner's groups, and with `HOME`, `USER` and
+/// `LOGNAME` of the owner. The rest of the environment, the working directory, the
+/// standard streams and the process group are those of pyebpf, so Ctrl-C reaches both.
+/// Raise no resource limit before: the command would inherit it. What pyebpf does to
+/// itself later, dropping privileges and restricting system calls, does not affect the
+/// command.
 ///
 /// # Errors
-/// When no process can be made, or it cannot become `owner`.
+/// When no process can be created, or it cannot become `owner`.
 pub fn spawn(command: &[OsString], owner: &Owner) -> Result<HeldCommand, LaunchError> {
     let program = command.first().ok_or(LaunchError::NoProgram)?.clone();
     let failed = |source| LaunchError::Process {
@@ -58,16 +61,16 @@ pub fn spawn(command: &[OsString], owner: &Owner) -> Result<HeldCommand, LaunchE
     let (mut ready, release, prepared) = child::prepare(command, owner).map_err(failed)?;
     let (started_sender, started) = mpsc::sync_channel(1);
     let (ended_sender, ended) = oneshot::channel();
-    // `Command::spawn` returns only when the program is loaded or has failed
-    // to, so it gets a thread, which then waits for the end as well.
+    // `Command::spawn` returns only when the program is loaded or has failed to, so it
+    // gets a thread, which then waits for the end of the command as well.
     let spawning = move || {
         let mut prepared = prepared;
         let spawned = prepared.spawn();
-        // Closes our copies of the child's pipe ends.
+        // Closes pyebpf's copies of the child's pipe ends.
         drop(prepared);
         match spawned {
             Ok(child) => {
-                // Waiting for it needs none. What cannot be given up is kept.
+                // Waiting needs no capabilities. Those that cannot be dropped are kept.
                 Role::Waiting.take_up().ok();
                 started_sender.send(Ok(())).ok();
                 ended_sender.send(wait(child)).ok();
@@ -83,7 +86,7 @@ pub fn spawn(command: &[OsString], owner: &Owner) -> Result<HeldCommand, LaunchE
         .map_err(failed)?;
     let mut pid = [0; 4];
     if ready.read_exact(&mut pid).is_err() {
-        // The child has ended before it was ready, or there never was one.
+        // The child ended before it was ready, or there never was one.
         return Err(match started.recv() {
             Ok(Err(source)) => error::classify(program, owner, source),
             Ok(Ok(())) | Err(_) => LaunchError::Vanished { program },
@@ -99,17 +102,17 @@ pub fn spawn(command: &[OsString], owner: &Owner) -> Result<HeldCommand, LaunchE
 }
 
 impl HeldCommand {
-    /// Its process id, in our pid namespace.
+    /// Its process id, in pyebpf's own pid namespace.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Lets it go; returns when the program is loaded.
+    /// Lets the command run; returns when its program is loaded.
     ///
     /// # Errors
     /// When the program is not found or cannot be executed.
     pub fn release(mut self) -> Result<RunningCommand, LaunchError> {
-        // A child that was killed meanwhile does not read: its end tells more.
+        // Ignored: a child that was killed does not read, and `started` tells more.
         self.release.write_all(&[1]).ok();
         drop(self.release);
         match self.started.recv() {

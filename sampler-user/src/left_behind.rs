@@ -1,6 +1,8 @@
-//! Threads that nobody waits for any more, since what they asked for does not come.
-//! It refuses to end them: where they wait for a file system that does not answer,
-//! the kernel does not let go of the program before it does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Threads that nobody waits for any more, because what they asked for does not come.
+//! They cannot be ended: while one waits for a file system that does not answer, the
+//! kernel keeps the whole process alive.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +10,7 @@ use std::thread::JoinHandle;
 
 static THREADS: Mutex<Threads> = Mutex::new(Threads(Vec::new()));
 
-/// Leaves a thread behind. It may come to its end later, or never.
+/// Leaves a thread behind, which may end later or never.
 pub fn leave(thread: JoinHandle<()>) {
     let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     threads.leave(thread);
@@ -27,13 +29,13 @@ impl Threads {
     }
 }
 
-/// The threads that were left behind and have not ended, where there are any. It
-/// says so in words.
+/// How many threads were left behind and have not ended, at least one; displayed as a
+/// sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeftBehind(usize);
 
 impl LeftBehind {
-    /// Those of now.
+    /// Counts the threads that have not ended yet; `None` if there are none.
     pub fn now() -> Option<Self> {
         let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
         Some(threads.count()).filter(|it| *it > 0).map(Self)
@@ -66,7 +68,7 @@ mod tests {
         let (go_on, wait) = mpsc::channel::<()>();
         let mut threads = Threads(Vec::new());
         threads.leave(thread::spawn(move || {
-            // It ends when there is nobody who could send.
+            // Ends when the sender is dropped.
             let _ = wait.recv();
         }));
         assert_eq!(threads.count(), 1);

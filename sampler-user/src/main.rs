@@ -1,14 +1,19 @@
-//! The program `pyebpf`: parse, run, print the error.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The program `pyebpf`: parses the command line, runs it, and prints any error.
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use sampler_trace::escape::escape_lines_for_terminal;
 use sampler_user::cli::CommandLine;
-use sampler_user::escape::escape_lines_for_terminal;
 use sampler_user::left_behind::LeftBehind;
+use sampler_user::outfile::outlive_the_limit_of_size;
 use sampler_user::verbs::run;
 
 fn main() -> ExitCode {
+    // Threads inherit the signal mask, so this comes before the first one starts.
+    outlive_the_limit_of_size();
     let status = match run(CommandLine::parse().into_verb()) {
         Ok(status) => status,
         Err(error) => {

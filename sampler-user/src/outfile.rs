@@ -1,9 +1,12 @@
-//! Writes files that appear whole, belong to the caller of sudo and lie where
-//! they were asked for, never behind a symbolic link. It refuses to know their content.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes output files. They belong to the caller of sudo and are never written through a
+//! symbolic link; an [`OutputFile`] appears under its name only when it is complete.
 
 mod directory;
 mod error;
 mod part;
+mod stream;
 mod visible;
 
 use std::ffi::OsString;
@@ -11,14 +14,18 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{SigSet, Signal};
+
 use crate::privileges::Owner;
 use directory::Directory;
 pub use error::OutfileError;
 pub use part::part_path;
+pub use stream::Stream;
 pub use visible::VisibleFile;
 
-/// A file that appears under its name, whole and synced, when it is committed;
-/// until then it has another name beside it. Dropped before that, it is removed.
+/// A file that appears under its name, complete and synced, only when it is committed.
+/// Until then it is a temporary file in the same directory; dropping it before the commit
+/// removes it.
 #[derive(Debug)]
 pub struct OutputFile {
     file: File,
@@ -29,12 +36,12 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Opens a temporary file beside `path`, mode 0600, owned by `owner`. What
-    /// is at `path` stays untouched until [`commit`](Self::commit).
+    /// Opens a temporary file in the directory of `path`, with mode 0600 and owned by
+    /// `owner`. A file at `path` stays untouched until [`commit`](Self::commit).
     ///
     /// # Errors
-    /// When `path` is a directory, a device or a symbolic link, or when `owner`
-    /// may not write there.
+    /// When `path` exists and is not an ordinary file, or when `owner` may not write
+    /// there.
     pub fn create(path: &Path, owner: Owner) -> Result<Self, OutfileError> {
         let (directory, name) = Directory::of(path, owner)?;
         directory.check_replaceable(&name, path)?;
@@ -49,17 +56,25 @@ impl OutputFile {
         })
     }
 
-    /// The path the file will have.
+    /// Checks that a file can be created at `path`, and leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn check(path: &Path, owner: Owner) -> Result<(), OutfileError> {
+        Self::create(path, owner).map(drop)
+    }
+
+    /// The path that the file has once it is committed.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Syncs the content, gives the file its name in place of what had it, and
-    /// syncs the directory: after this the file survives a power cut.
+    /// Syncs the content, renames the file over whatever has its name, and syncs the
+    /// directory. After this the file survives a power failure.
     ///
     /// # Errors
-    /// When the disk is full or broken, or the directory has gone; the temporary
-    /// file is then removed.
+    /// When the disk is full or broken, or the directory is gone. The temporary file is
+    /// then removed.
     pub fn commit(mut self) -> Result<(), OutfileError> {
         let lost = |source| OutfileError::write(&self.path, source);
         self.file.sync_all().map_err(lost)?;
@@ -71,6 +86,14 @@ impl OutputFile {
             .sync()
             .map_err(|source| OutfileError::write(&self.path, source))
     }
+}
+
+/// Blocks `SIGXFSZ`, so that a write beyond the file size limit of this process
+/// (`RLIMIT_FSIZE`, setrlimit(2)) fails instead of killing it. A command that pyebpf
+/// starts has the signal unblocked again (`launch/child.rs`).
+pub fn outlive_the_limit_of_size() {
+    // Cannot fail for a signal that exists.
+    SigSet::from(Signal::SIGXFSZ).thread_block().ok();
 }
 
 impl Write for OutputFile {
@@ -94,7 +117,7 @@ impl Seek for OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            // It may be gone already, with its directory: then it is removed.
+            // Ignored: the file may be gone already, with its directory.
             self.directory.remove(temporary).ok();
         }
     }

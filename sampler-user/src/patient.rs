@@ -1,6 +1,7 @@
-//! Asks questions that may never be answered, and stops waiting: reading what a
-//! process names or has mapped can hang as long as the process likes. It refuses
-//! to know what is asked.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Asks another thread questions that may never be answered, and stops waiting: reading
+//! what a process names or has mapped can hang for as long as the process likes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,29 +17,30 @@ use crate::privileges::Role;
 mod wait;
 use wait::{Progress, wait};
 
-/// Most threads of one kind that wait for an answer that does not come.
+/// The most threads of one [`Patient`] that wait for an answer that does not come.
 const MOST_STUCK: u32 = 8;
 
 /// How long to wait for an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// At first. Several times as long where the thread that is asked goes on.
+    /// At first; up to four times as long while the thread that is asked makes progress.
     pub first: Duration,
-    /// At least: each answer that does not come in time halves what is waited
-    /// for the next, since whoever makes us wait may do so again and again.
+    /// The lower bound: each answer that does not come in time halves the wait for the
+    /// next one, because a process may make its caller wait again and again.
     pub least: Duration,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// It did not come in time.
+    /// It did not come within this time.
     #[error("no answer within {} ms", .0.as_millis())]
     Late(Duration),
-    /// Nobody was asked, after what happened before.
+    /// Nobody was asked, because an earlier answer did not come in time.
     #[error("it gave no answer before")]
     Before,
-    /// Nobody is left to ask: too many threads wait already, or none can be had.
+    /// There is no thread to ask: too many hang already, or it broke down or cannot be
+    /// started.
     #[error("too much hangs already")]
     NobodyLeft,
 }
@@ -47,15 +49,15 @@ pub enum Unanswered {
 struct Answering<S> {
     questions: Sender<Question<S>>,
     thread: JoinHandle<()>,
-    /// Its number, 0 before it runs.
+    /// Its thread id; 0 before it runs.
     tid: Arc<AtomicU32>,
 }
 
 type Question<S> = Box<dyn FnOnce(&mut S) + Send>;
 
-/// Someone to ask, in a thread with a role of its own. `S` is what it remembers
-/// from one question to the next; after an answer that did not come, another
-/// thread goes on with nothing remembered.
+/// Answers questions in a thread with a role of its own. `S` is the state that the thread
+/// keeps from one question to the next; after an answer that did not come, a new thread
+/// goes on with a new state.
 pub struct Patient<S> {
     name: &'static str,
     role: Role,
@@ -71,7 +73,7 @@ impl<S> std::fmt::Debug for Patient<S> {
 }
 
 impl<S: Default + 'static> Patient<S> {
-    /// Nobody is there before the first question.
+    /// Starts no thread before the first question.
     pub fn new(name: &'static str, role: Role, patience: Patience) -> Self {
         Self {
             name,
@@ -82,21 +84,22 @@ impl<S: Default + 'static> Patient<S> {
         }
     }
 
-    /// Asks, and waits for the answer as long as the patience lasts.
+    /// Asks a question, and waits for the answer as long as the patience lasts.
     ///
     /// # Errors
-    /// [`Unanswered`]. What was asked may still go on, and come to nothing.
+    /// [`Unanswered`]. The question may still be worked on; its answer is dropped.
     pub fn ask<R: Send + 'static>(
         &mut self,
         question: impl FnOnce(&mut S) -> R + Send + 'static,
     ) -> Result<R, Unanswered> {
-        // Without room in between: an answer is taken, or it is known to be late.
+        // A channel without a buffer: an answer is either received, or its sender learns
+        // that it is late.
         let (reply, answer) = mpsc::sync_channel(0);
         let stuck = Arc::clone(&self.stuck);
         let question: Question<S> = Box::new(move |state| {
             let result = question(state);
             if reply.send(result).is_err() {
-                // It came too late, but it came.
+                // Too late, but the thread no longer hangs.
                 stuck.fetch_sub(1, Ordering::Relaxed);
             }
         });
@@ -109,7 +112,8 @@ impl<S: Default + 'static> Patient<S> {
         match wait(&answer, self.patience.first, progress) {
             Ok(result) => Ok(result),
             Err(Some(waited)) => {
-                // Counted before the receiver goes, after which no answer is taken.
+                // Counted before the receiver is dropped, from when on a late answer
+                // counts it down again.
                 self.stuck.fetch_add(1, Ordering::Relaxed);
                 drop(answer);
                 if let Some(answering) = self.thread.take() {
@@ -123,8 +127,8 @@ impl<S: Default + 'static> Patient<S> {
         }
     }
 
-    /// The next question is asked of a new thread, which has nothing remembered
-    /// and what rights this thread can hand on then.
+    /// Asks the next question of a new thread, with a new state and the capabilities that
+    /// the calling thread can hand on by then.
     pub fn begin_anew(&mut self) {
         self.thread = None;
     }
@@ -145,7 +149,7 @@ impl<S: Default + 'static> Patient<S> {
             let own = Arc::clone(&tid);
             let answering = move || {
                 own.store(gettid().as_raw().cast_unsigned(), Ordering::Relaxed);
-                // With rights that it should not have it must not answer.
+                // It must not answer with capabilities that it should not have.
                 if role.take_up().is_err() {
                     return;
                 }

@@ -1,7 +1,8 @@
-//! Who owns what this program makes: the caller of sudo, or nobody else. It
-//! refuses to know what is made: it lends the caller's file rights for a while.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-mod borrowed;
+//! Decides who owns what pyebpf creates: the caller of sudo, or the user that pyebpf runs
+//! as. Lends a thread the caller's rights to files for a while.
+
 mod role;
 mod shed;
 
@@ -10,30 +11,30 @@ use std::fmt;
 use std::path::PathBuf;
 
 use nix::unistd::{Gid, Uid, User};
+use sampler_cpython::process::borrowed_rights::{BorrowedRights, FileUser};
 use thiserror::Error;
 
-pub(crate) use borrowed::{BorrowedRights, FileUser};
 pub use role::{Role, give_up_what_was_lent};
 pub use shed::{Kept, shed};
 
 /// Why the caller of sudo cannot be known or acted for.
 #[derive(Debug, Error)]
 pub enum PrivilegeError {
-    /// A variable that sudo sets holds no number.
+    /// A variable that sudo sets does not hold an id.
     #[error("{variable} is {value:?}, which is no id: run this through sudo, or unset it")]
     NoId {
         /// `SUDO_UID` or `SUDO_GID`.
         variable: &'static str,
-        /// What it holds.
+        /// Its value.
         value: String,
     },
-    /// The account's group is not known.
+    /// The group of the caller of sudo is not known.
     #[error("user {uid} called sudo, but SUDO_GID is not set and the user has no account")]
     NoGroup {
         /// The user.
         uid: Uid,
     },
-    /// The kernel did not let us take on the caller's rights.
+    /// The kernel did not let pyebpf take on the caller's rights.
     #[error(
         "cannot act as user {uid}, who called sudo: CAP_SETUID and CAP_SETGID are needed; \
          unset SUDO_UID to write files as root"
@@ -51,7 +52,7 @@ pub struct Account {
     pub uid: Uid,
     /// The user's group when sudo was called.
     pub gid: Gid,
-    /// All groups of the user, that one among them.
+    /// All groups of the user, including that one.
     pub groups: Vec<Gid>,
     /// The login name; `None` for a user without an account on this host.
     pub name: Option<String>,
@@ -65,33 +66,34 @@ impl fmt::Debug for Account {
     }
 }
 
-/// Who owns the files we write and the command we start: the caller of sudo, or
-/// whoever we run as.
+/// Who owns the files that pyebpf writes and the command that it starts: the caller of
+/// sudo, or the user that pyebpf runs as.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
     account: Option<Account>,
 }
 
 impl Owner {
-    /// Whoever we run as.
+    /// The user that pyebpf runs as.
     pub fn ourselves() -> Self {
         Self::default()
     }
 
-    /// This account. Only root can act for another one.
+    /// The given account. Only root can act for another one.
     pub fn account_of(account: Account) -> Self {
         Self {
             account: Some(account),
         }
     }
 
-    /// The caller of sudo when we are root through sudo, else ourselves.
+    /// Returns the caller of sudo if pyebpf runs as root through sudo, else the user that
+    /// it runs as.
     ///
     /// `SUDO_UID` and `SUDO_GID` count only with an effective user id of 0:
     /// for anyone else they are just text from the environment.
     ///
     /// # Errors
-    /// When we are root and the variables make no sense.
+    /// When pyebpf runs as root and the variables make no sense.
     pub fn of_this_process() -> Result<Self, PrivilegeError> {
         Self::from_variables(Uid::effective(), |name| std::env::var_os(name))
     }
@@ -142,13 +144,13 @@ impl Owner {
         }))
     }
 
-    /// The account to act for; `None` when that is whoever we run as.
+    /// The account to act for; `None` for the user that pyebpf runs as.
     pub fn account(&self) -> Option<&Account> {
         self.account.as_ref()
     }
 
-    /// Makes this thread touch files with the owner's rights only, until the
-    /// guard is dropped. Nothing changes where it runs as the owner already.
+    /// Restricts this thread to the owner's rights to files until the guard is dropped.
+    /// Changes nothing, and returns `None`, if it already runs as the owner.
     ///
     /// # Errors
     /// When the kernel does not allow it.
@@ -159,7 +161,7 @@ impl Owner {
     }
 }
 
-/// This thread acts for an account while this lives.
+/// Makes this thread act for an account until it is dropped.
 #[derive(Debug)]
 pub struct ActingAs {
     _rights: BorrowedRights,

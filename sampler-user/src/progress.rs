@@ -1,41 +1,42 @@
-//! One line on the terminal that says how a recording goes, and is gone when it
-//! ends. It refuses to count: it is given the counts.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A line on the terminal that shows how a recording goes, and disappears when it ends.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crate::timeline::KernelTime;
-use crate::trace::RateChange;
+use sampler_trace::timeline::KernelTime;
+use sampler_trace::trace::RateChange;
 
-/// What the line says.
+/// What the line shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProgressFacts {
-    /// Since the recording began.
+    /// The time since the recording began.
     pub elapsed: Duration,
-    /// Python processes followed now.
+    /// Python processes that are followed now.
     pub processes: usize,
-    /// Threads that have a row.
+    /// Threads that have a row in the timeline.
     pub threads: usize,
     /// Samples received since the recording began.
     pub samples: u64,
     /// Samples lost since the recording began.
     pub lost: u64,
-    /// The time between two samples, where it is longer than was asked for.
+    /// The time between two samples, if it is longer than was asked for.
     pub lowered: Option<Duration>,
 }
 
 /// How the terminal may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Style {
-    /// Not at all: no terminal, a dumb one, or `--quiet`.
+    /// Not at all: it is no terminal, or a dumb one, or `--quiet` was given.
     Silent,
     /// The line, without colour.
     Plain,
-    /// The line; losses in yellow.
+    /// The line, with losses in yellow.
     Coloured,
 }
 
-/// The progress line. Dropped, it clears itself.
+/// The progress line. Dropping it clears it.
 #[derive(Debug)]
 pub struct ProgressLine<W: Write> {
     terminal: W,
@@ -45,9 +46,9 @@ pub struct ProgressLine<W: Write> {
 }
 
 impl ProgressLine<io::Stderr> {
-    /// The line on standard error, when that is a terminal that can rewrite a
-    /// line (`TERM` is not `dumb`) and `quiet` is false. `NO_COLOR`, when set to
-    /// anything, takes the colour away.
+    /// Returns the line on standard error. It is shown if that is a terminal that can
+    /// rewrite a line (`TERM` is not `dumb`) and `quiet` is false. `NO_COLOR`, when set
+    /// to anything, turns colour off.
     pub fn on_standard_error(quiet: bool) -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_none_or(|term| term == "dumb");
@@ -78,12 +79,13 @@ impl<W: Write> ProgressLine<W> {
         }
     }
 
-    /// Whether anything is ever shown; where not, nobody needs to gather facts.
+    /// Whether anything is ever shown; if not, nobody needs to gather facts.
     pub fn is_shown(&self) -> bool {
         self.style != Style::Silent
     }
 
-    /// Rewrites the line. A terminal that is gone is no error: the recording matters.
+    /// Rewrites the line. A terminal that is gone is no error, because the recording
+    /// matters more.
     pub fn update(&mut self, facts: ProgressFacts) {
         if self.is_shown() {
             let line = render(&facts, &self.previous, self.style);
@@ -93,7 +95,7 @@ impl<W: Write> ProgressLine<W> {
         self.previous = facts;
     }
 
-    /// Takes the line away, for something else to be printed.
+    /// Removes the line, so that something else can be printed.
     pub fn clear(&mut self) {
         if self.shown {
             self.write("\r\x1b[K");
@@ -115,8 +117,8 @@ impl<W: Write> Drop for ProgressLine<W> {
     }
 }
 
-/// The line: under 80 columns for any counts that occur, since a line that
-/// wraps cannot be rewritten.
+/// Renders the line, in under 80 columns for any counts that occur: a line that wraps
+/// cannot be rewritten.
 fn render(now: &ProgressFacts, before: &ProgressFacts, style: Style) -> String {
     let seconds = now.elapsed.as_secs();
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);

@@ -1,48 +1,62 @@
-//! The verb ps: which Python processes there are, and why some cannot be
-//! sampled. It refuses to sample.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The verb `ps`: lists the Python processes, and says why some cannot be sampled.
 //!
 //! The JSON document (`--json`, schema 1):
-//! `{"schema":1, "processes":[{"pid":1, "namespace_pid":1, "name":"…",
-//! "program":"…", "cmdline":"…", "container":"docker:4f1c5a0de6b7", "unit":null,
-//! "cgroup":"/docker/4f1c5a0de6b7…", "python":"3.12.1", "problem":null}]}`.
-//! `program` is the script or module of a Python, else the file name of the
-//! program. `python` is null when the version is not known; `problem` is null when
-//! the process can be sampled; `container` and `unit` (of systemd) are null for a
-//! process in none, and `cgroup` is empty for one in the root.
+//!
+//! ```json
+//! {
+//!   "schema": 1,
+//!   "processes": [
+//!     { "pid": 1, "namespace_pid": 1, "name": "…", "program": "…", "cmdline": "…",
+//!       "container": "docker:4f1c5a0de6b7", "unit": null,
+//!       "cgroup": "/docker/4f1c5a0de6b7…", "python": "3.12.1", "others": [],
+//!       "problem": null }
+//!   ]
+//! }
+//! ```
+//!
+//! `program` is the script or module of a Python process, else the file name of its
+//! program. `python` is null when the version is not known; `problem` is null when the
+//! process can be sampled; `container` and `unit` (of systemd) are null for a process
+//! that is in none, and `cgroup` is empty for one in the root cgroup. `others` are the
+//! versions of further interpreters in the process, which are not sampled.
 
 use std::fmt;
 use std::io;
 
 use serde::Serialize;
 
-use crate::cpython::refusal::Refusal;
-use crate::escape::escape_for_terminal;
-use crate::process::identity::{ProcessIdentity, running_pids};
 use crate::scout::Scout;
 use crate::targets::Choice;
+use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::process::identity::{ProcessIdentity, running_pids};
+use sampler_trace::escape::escape_for_terminal;
 
-/// A process that has Python in it, or something like it.
+/// A process that runs Python, or that could not be looked into.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ListedProcess {
-    /// Its number, as seen from here.
+    /// Its pid, in pyebpf's own pid namespace.
     pub pid: u32,
-    /// Its number in its own pid namespace.
+    /// Its pid, in its own pid namespace.
     pub namespace_pid: u32,
-    /// The kernel's name of it.
+    /// Its name in the kernel.
     pub name: String,
     /// Its script, module or program.
     pub program: String,
     /// Its command line.
     pub cmdline: String,
-    /// Its container.
+    /// Its container, if it is in one.
     pub container: Option<String>,
-    /// Its systemd unit.
+    /// Its systemd unit, if it is in one.
     pub unit: Option<String>,
-    /// The path of its cgroup.
+    /// The path of its cgroup; empty for the root.
     pub cgroup: String,
-    /// Its version of CPython.
+    /// Its version of CPython, if known.
     pub python: Option<String>,
-    /// Why it cannot be sampled.
+    /// The versions of further interpreters in it, which are not sampled.
+    pub others: Vec<String>,
+    /// Why it cannot be sampled, if so.
     pub problem: Option<String>,
 }
 
@@ -50,12 +64,12 @@ pub struct ListedProcess {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listing {
     schema: u32,
-    /// By pid.
+    /// In the order of their pids.
     pub processes: Vec<ListedProcess>,
 }
 
 impl Listing {
-    /// Looks at every process that is chosen.
+    /// Lists the Python processes that are chosen, except pyebpf itself.
     ///
     /// # Errors
     /// When `/proc` cannot be listed.
@@ -74,7 +88,7 @@ impl Listing {
         })
     }
 
-    /// The JSON document.
+    /// Returns the JSON document.
     ///
     /// # Errors
     /// Never for these types; the writer's signature allows it.
@@ -85,12 +99,16 @@ impl Listing {
 
 fn look(scout: &Scout, pid: u32) -> Option<ListedProcess> {
     let found = scout.inspect(pid);
+    let mut others = Vec::new();
     let (python, problem) = match found {
-        Ok(instance) => (Some(instance.runtime.version.to_string()), None),
+        Ok(instance) => {
+            others.extend(instance.others.iter().map(ToString::to_string));
+            (Some(instance.runtime.version.to_string()), None)
+        }
         Err(Refusal::NotPython { .. } | Refusal::Gone { .. }) => return None,
         Err(refusal) => (None, Some(refusal.to_string())),
     };
-    // One that does not answer is known by its number alone.
+    // Of a process that does not answer, only the pid is known.
     let identity = scout.identity(pid);
     if identity.is_none() && problem.is_none() {
         return None;
@@ -107,6 +125,7 @@ fn look(scout: &Scout, pid: u32) -> Option<ListedProcess> {
         unit: place.unit,
         cgroup: place.path,
         python,
+        others,
         problem,
     })
 }
@@ -118,9 +137,9 @@ impl ListedProcess {
     }
 }
 
-/// Columns of the text, apart from the command line, which ends a line.
+/// The columns of the text, apart from the command line, which ends a line.
 const HEADS: [&str; 5] = ["PID", "NSPID", "PYTHON", "NAME", "CGROUP"];
-/// The widest that a column is made; what is longer moves the rest of its line.
+/// The greatest width of a column; longer cells shift the rest of their line.
 const WIDEST: usize = 45;
 
 impl fmt::Display for Listing {
@@ -129,7 +148,7 @@ impl fmt::Display for Listing {
             return writeln!(out, "no Python process is running");
         }
         let cells: Vec<[String; 5]> = self.processes.iter().map(cells).collect();
-        // A column without anything in it is left out.
+        // Empty columns are left out.
         let widths: Vec<Option<usize>> = (0..HEADS.len())
             .map(|column| {
                 let widths = cells.iter().map(|cells| cells[column].chars().count());
@@ -141,7 +160,7 @@ impl fmt::Display for Listing {
             let mut text = String::new();
             for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
                 let Some(width) = *width else { continue };
-                // Numbers to the right.
+                // Numbers are right-aligned.
                 if column < 2 {
                     text.push_str(&format!("{cell:>width$}  "));
                 } else {
@@ -158,6 +177,13 @@ impl fmt::Display for Listing {
             if let Some(problem) = &process.problem {
                 let problem = escape_for_terminal(problem);
                 line(&[""; 2], &format!("cannot be sampled: {problem}"))?;
+            }
+            if !process.others.is_empty() {
+                let others = process.others.join(" and ");
+                line(
+                    &[""; 2],
+                    &format!("also runs {others}, which is not sampled"),
+                )?;
             }
         }
         Ok(())
@@ -229,12 +255,18 @@ PID  PYTHON  NAME    COMMAND
             problem: Some("it is too old".into()),
             ..on_the_host()
         };
+        let two = ListedProcess {
+            others: vec!["3.13.0".into()],
+            ..on_the_host()
+        };
         let expected = "\x20PID  NSPID  PYTHON  NAME    CGROUP               COMMAND
  812         3.12.1  app.py                       python3 app.py
 4711      7  3.12.1  app.py  docker:4f1c5a0de6b7  python3 app.py
   99         ?       app.py  web\\u{1b}.service    python3 app.py
              cannot be sampled: it is too old
+ 812         3.12.1  app.py                       python3 app.py
+             also runs 3.13.0, which is not sampled
 ";
-        assert_eq!(text(vec![on_the_host(), inside, unit]), expected);
+        assert_eq!(text(vec![on_the_host(), inside, unit, two]), expected);
     }
 }

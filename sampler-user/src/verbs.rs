@@ -1,41 +1,44 @@
-//! From a verb that was typed to the module that does it. It refuses to do any
-//! of it, and to print an error.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Runs a typed verb: calls the module that does it, and prints what that returns. Errors
+//! are returned to the caller, which prints them.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::analysis::{Analysis, Comparison};
 use crate::bpf::kernel::{Kernel, KernelError, KernelOptions};
+use crate::bpf::rhythm::Rhythm;
 use crate::bpf::stepping::SteppingChoice;
 use crate::cli::{DumpArguments, ListingArguments, PsArguments, Verb};
 use crate::config::{
     ConvertConfig, DumpConfig, ExitStatus, PsConfig, RecordConfig, ReportConfig, Surroundings,
     UsageError, ViewConfig,
 };
-use crate::convert::{ConvertError, read_trace};
 use crate::delivery::{DeliveryError, convert_file, open_input};
 use crate::doctor::{Diagnosis, Probe};
 use crate::dump::{Dump, DumpError};
 use crate::privileges::give_up_what_was_lent;
-use crate::process::cgroup_selector::NoSuchCgroup;
-use crate::process::namespace::{NamespaceError, PidNamespace};
 use crate::ps::Listing;
 use crate::recorder::{RecordError, record};
 use crate::sandbox;
 use crate::targets::Choice;
 use crate::view::{ViewError, view};
+use sampler_cpython::process::cgroup_selector::NoSuchCgroup;
+use sampler_cpython::process::namespace::{NamespaceError, PidNamespace};
+use sampler_trace::analysis::{Analysis, Comparison};
+use sampler_trace::convert::{ConvertError, read_trace};
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerbError {
-    /// What was typed cannot be meant.
+    /// The arguments are invalid.
     #[error(transparent)]
     Usage(#[from] UsageError),
-    /// The recording.
+    /// The recording failed.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The conversion.
+    /// The conversion failed.
     #[error(transparent)]
     Convert(#[from] DeliveryError),
     /// The trace of a report cannot be read.
@@ -46,25 +49,25 @@ pub enum VerbError {
         /// What is wrong with it.
         source: ConvertError,
     },
-    /// The page.
+    /// The page could not be made.
     #[error(transparent)]
     View(#[from] ViewError),
-    /// The dump.
+    /// The dump failed.
     #[error(transparent)]
     Dump(#[from] DumpError),
-    /// Capabilities of the program that it must not use here.
+    /// Capabilities that this verb must not use could not be given up.
     #[error("cannot give up rights that are not needed: {0}")]
     Rights(io::Error),
-    /// Numbers of processes cannot be relied on.
+    /// Process ids cannot be relied on.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
-    /// A cgroup that was asked for is not there.
+    /// A cgroup that was asked for does not exist.
     #[error(transparent)]
     Cgroup(#[from] NoSuchCgroup),
-    /// The list of processes.
+    /// The processes could not be listed.
     #[error("cannot list the processes: {0}")]
     List(io::Error),
-    /// Standard output.
+    /// Standard output could not be written to.
     #[error("cannot write to standard output: {0}")]
     Print(io::Error),
 }
@@ -88,10 +91,10 @@ impl VerbError {
     }
 }
 
-/// Does what was typed.
+/// Runs a verb.
 ///
 /// # Errors
-/// [`VerbError`], to be printed with its exit status.
+/// [`VerbError`], to be printed; it has the exit status.
 pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
     if matches!(verb, Verb::Convert(_) | Verb::Report(_) | Verb::View(_)) {
         give_up_what_was_lent().map_err(VerbError::Rights)?;
@@ -190,9 +193,9 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
         report_all_execs: true,
         leave_plain_programs: true,
         ring_bytes: 1 << 16,
-        passes: Some(10),
+        passes: true,
         stepping: SteppingChoice::of_environment(),
-        // What is wrong with it is a check of its own.
+        // What is wrong with the namespace is a check of its own.
         pid_namespace: PidNamespace::ours().ok().and_then(PidNamespace::own_inode),
     };
     let in_words = |error: KernelError| error.to_string();
@@ -200,10 +203,10 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
     let sandbox = sandbox::try_out().map_err(|error| error.to_string());
     let diagnosis = match Kernel::load(options) {
         Ok(mut kernel) => {
-            let ticks = kernel.start_ticks(Duration::from_secs(1));
+            let ticks = kernel.start_ticks(Rhythm::drawn(Duration::from_secs(1)));
             let passes = kernel.prepare_passes();
             diagnosis
-                .with_load_result(ticks.map_err(in_words))
+                .with_load_result(ticks.map(drop).map_err(in_words))
                 .with_stepping(kernel.stepping().without_loop())
                 .with_pass_result(passes.map(drop).map_err(|error| error.in_one_line()))
         }
@@ -219,7 +222,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, VerbError> {
     Ok(diagnosis.exit_status())
 }
 
-/// Prints; a reader that has gone away, as `head` does, is no error.
+/// Prints to standard output. A reader that is gone, as with `head`, is no error.
 fn print(text: &str) -> Result<(), VerbError> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(VerbError::Print(error)),

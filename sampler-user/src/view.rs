@@ -1,5 +1,7 @@
-//! The verb view: makes a page of any trace, readable by the caller alone, and
-//! has the caller's desktop open it. It refuses to know what is in a page.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The verb `view`: makes an HTML page of any trace, which only the caller can read, and
+//! lets the caller's desktop open it.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -9,17 +11,17 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::{ExitStatus, ViewConfig};
-use crate::convert::{ConvertError, ConvertOptions, Output, convert};
 use crate::delivery::destination;
 use crate::launch::spawn;
-use crate::output::Format;
 use crate::privileges::{Owner, PrivilegeError};
+use sampler_trace::convert::{ConvertError, ConvertOptions, Output, convert};
+use sampler_trace::output::Format;
 
-/// How a page of ours begins; another one is no trace.
+/// The first bytes of the pages that pyebpf writes.
 const PAGE: &[u8] = b"<!doctype html>";
-/// The program of a desktop that opens a file as its user wants it opened.
+/// The desktop's program that opens a file as the user has configured.
 const OPENER: &str = "xdg-open";
-/// Without one of these there is no desktop to open anything.
+/// Environment variables; without one of them there is no desktop to open a page.
 const DISPLAYS: [&str; 2] = ["DISPLAY", "WAYLAND_DISPLAY"];
 
 /// Why a trace was not shown.
@@ -30,27 +32,27 @@ pub enum ViewError {
     Open {
         /// The trace.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// It cannot be read, or the page cannot be written.
+    /// The trace cannot be read, or the page cannot be written.
     #[error(transparent)]
     Convert(#[from] ConvertError),
-    /// The caller of sudo cannot be found out.
+    /// The caller of sudo cannot be determined.
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
-    /// Standard output.
+    /// Standard output cannot be written to.
     #[error("cannot write to standard output: {source}")]
     Print {
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }
 
-/// Makes the page, prints where it is, and has it opened if it can be.
+/// Makes the page, prints its path, and opens it if that is possible.
 ///
 /// # Errors
-/// [`ViewError`]. That no browser could be started is none: the page is there.
+/// [`ViewError`]. A browser that cannot be started is no error: the page is there.
 pub fn view(config: &ViewConfig) -> Result<ExitStatus, ViewError> {
     let owner = Owner::of_this_process()?;
     let page = page_of(&config.input, &owner)?;
@@ -82,7 +84,7 @@ fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
-/// The trace itself if it is a page, else a new page of it.
+/// Returns the path of the trace itself if it is a page, else makes a page of it.
 fn page_of(input: &Path, owner: &Owner) -> Result<PathBuf, ViewError> {
     let open = |source| ViewError::Open {
         path: input.to_owned(),
@@ -109,7 +111,7 @@ fn page_of(input: &Path, owner: &Owner) -> Result<PathBuf, ViewError> {
     Ok(page.path)
 }
 
-/// A new name among the temporary files, after that of the trace.
+/// Returns a new path in the directory for temporary files, named after the trace.
 fn page_path(input: &Path) -> PathBuf {
     let stem: String = input
         .file_stem()

@@ -1,27 +1,30 @@
-//! Tells what a thread that is off CPU waits for, from what the kernel knows of
-//! it. It refuses to guess: what cannot be told is `waiting`.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Tells what a thread that is off CPU waits for, from what the kernel knows of it. What
+//! cannot be told is `waiting`.
 //!
 //! | state | how it is told | its limits |
 //! |---|---|---|
 //! | runnable | `task_struct.__state` is 0, no CPU | |
-//! | stopped | `__state` has the bit stopped or traced | |
+//! | stopped | `__state` has the stopped or the traced bit | |
 //! | page fault | in no system call, and asleep | |
 //! | waiting for GIL | in `futex`, at an address inside `_gil_runtime_state` | hardly on musl, whose condition variables wait on the stack; not in 3.6 |
-//! | lock | in `futex`, anywhere else | not where the GIL is not known, nor on musl; joins of threads count as locks, `flock` too |
-//! | I/O | in a call that reads, writes, polls, connects, syncs | an event loop at rest is I/O |
-//! | sleeping | in `nanosleep`, `clock_nanosleep`, or `select`, `poll` without a descriptor | |
+//! | lock | in `futex`, anywhere else; in `flock`, `fcntl`, `semop` | not where the GIL is not known, nor on musl; joins of threads count as locks |
+//! | I/O | in a call that reads, writes, polls, connects, syncs | an idle event loop is I/O |
+//! | sleeping | in `nanosleep`, `clock_nanosleep`, `select` or `poll` without a descriptor, or a read of a timer | |
 //! | waiting | all others: child processes, signals, unknown calls | |
 //!
 //! CPython's `take_gil` waits on `gil->cond` and `gil->mutex`, which are parts of
-//! `struct _gil_runtime_state` (Include/internal/pycore_gil.h), 208 bytes in
-//! 3.7 to 3.15 with glibc; 8 more in free-threaded builds, where nobody waits at the
-//! last ones, or at any while the GIL is off. `time.sleep` is `select` without descriptors to 3.10
-//! and `clock_nanosleep` from 3.11 (Modules/timemodule.c, `pysleep`).
+//! `_gil_runtime_state` (Include/internal/pycore_gil.h). With glibc this struct has 208
+//! bytes in 3.7 to 3.15; free-threaded builds have 8 more, where no thread waits at the
+//! last ones, nor at any while the GIL is off. `time.sleep` is `select` without
+//! descriptors up to 3.10, and `clock_nanosleep` from 3.11 (Modules/timemodule.c,
+//! `pysleep`).
 
 use sampler_common::wait::{NO_SYSCALL, WaitFacts};
 
-use crate::cpython::instance::CLibrary;
-use crate::timeline::State;
+use sampler_cpython::cpython::instance::CLibrary;
+use sampler_trace::timeline::State;
 
 /// Bits of `task_struct.__state` (`include/linux/sched.h`).
 const INTERRUPTIBLE: u32 = 0x1;
@@ -29,10 +32,10 @@ const UNINTERRUPTIBLE: u32 = 0x2;
 const STOPPED: u32 = 0x4;
 const TRACED: u32 = 0x8;
 
-/// Bytes of `_gil_runtime_state`.
+/// The size of `_gil_runtime_state`, in bytes.
 const GIL_SIZE: u64 = 208;
 
-/// What the thread waits for.
+/// Returns what the thread waits for.
 pub fn state(wait: &WaitFacts, c_library: CLibrary) -> State {
     let task = wait.task_state;
     if task == 0 {
@@ -54,8 +57,13 @@ fn of_call(wait: &WaitFacts, c_library: CLibrary) -> State {
     match i64::from(wait.syscall) {
         libc::SYS_futex => of_futex(wait, c_library),
         libc::SYS_nanosleep | libc::SYS_clock_nanosleep => State::Sleeping,
-        libc::SYS_select | libc::SYS_pselect6 if wait.argument == 0 => State::Sleeping,
-        libc::SYS_flock => State::Lock,
+        libc::SYS_select | libc::SYS_pselect6 | libc::SYS_poll | libc::SYS_ppoll
+            if wait.argument == 0 =>
+        {
+            State::Sleeping
+        }
+        // Of the commands of fcntl, only those for locks wait.
+        libc::SYS_flock | libc::SYS_fcntl | libc::SYS_semop | libc::SYS_semtimedop => State::Lock,
         call if IO.contains(&call) => State::Io,
         _ => State::Waiting,
     }
@@ -63,7 +71,8 @@ fn of_call(wait: &WaitFacts, c_library: CLibrary) -> State {
 
 fn of_futex(wait: &WaitFacts, c_library: CLibrary) -> State {
     if wait.gil == 0 {
-        // 3.6, or one that could not be read: this could be the GIL or another lock.
+        // 3.6, or a GIL whose address could not be read: this could be the GIL or another
+        // lock.
         return State::Waiting;
     }
     if wait.argument.wrapping_sub(wait.gil) < GIL_SIZE {
@@ -75,7 +84,15 @@ fn of_futex(wait: &WaitFacts, c_library: CLibrary) -> State {
     }
 }
 
-/// Calls that wait for input or output.
+/// Returns the descriptor that a thread waits to read from, whose kind tells whether the
+/// thread sleeps; `None` if it runs or waits for something else.
+pub fn read_descriptor(wait: &WaitFacts) -> Option<u32> {
+    let is_read = [libc::SYS_read, libc::SYS_readv].contains(&i64::from(wait.syscall));
+    let waits = wait.task_state & (INTERRUPTIBLE | UNINTERRUPTIBLE) != 0;
+    (is_read && waits).then_some(wait.argument as u32)
+}
+
+/// System calls that wait for input or output.
 const IO: [i64; 44] = [
     libc::SYS_select,
     libc::SYS_pselect6,
@@ -179,6 +196,32 @@ mod tests {
     }
 
     #[test]
+    fn locks_of_files_and_of_semaphores_are_locks() {
+        for call in [
+            libc::SYS_flock,
+            libc::SYS_fcntl,
+            libc::SYS_semop,
+            libc::SYS_semtimedop,
+        ] {
+            assert_eq!(told(INTERRUPTIBLE, call, 3), State::Lock, "{call}");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_is_asked_for_where_a_thread_waits_to_read() {
+        let wait = |task_state, call: i64| WaitFacts {
+            task_state,
+            syscall: call as i32,
+            argument: 1 << 32 | 7,
+            ..WaitFacts::RUNNING
+        };
+        let found = read_descriptor(&wait(INTERRUPTIBLE, libc::SYS_read));
+        assert_eq!(found, Some(7));
+        assert_eq!(read_descriptor(&wait(0, libc::SYS_read)), None);
+        assert_eq!(read_descriptor(&wait(INTERRUPTIBLE, libc::SYS_futex)), None);
+    }
+
+    #[test]
     fn a_select_without_descriptors_is_a_sleep() {
         assert_eq!(told(INTERRUPTIBLE, libc::SYS_select, 0), State::Sleeping);
         assert_eq!(told(INTERRUPTIBLE, libc::SYS_select, 4), State::Io);
@@ -186,6 +229,8 @@ mod tests {
             told(INTERRUPTIBLE, libc::SYS_clock_nanosleep, 1),
             State::Sleeping
         );
+        assert_eq!(told(INTERRUPTIBLE, libc::SYS_poll, 0), State::Sleeping);
+        assert_eq!(told(INTERRUPTIBLE, libc::SYS_ppoll, 2), State::Io);
         assert_eq!(told(INTERRUPTIBLE, libc::SYS_wait4, 1), State::Waiting);
         assert_eq!(told(INTERRUPTIBLE, 100_000, 1), State::Waiting);
     }

@@ -1,16 +1,21 @@
-//! Reads code objects out of every interpreter found, and compares them with
-//! what that interpreter says.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
+//! Reads code objects from every interpreter found, and compares them with what
+//! that interpreter itself reports.
+
+use sampler_common::life::InterpreterLife;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::CodeKey;
-use sampler_user::cpython::code_object::{CodeObjectError, RawCodeObject, read_code_object};
-use sampler_user::cpython::discovery::Discovery;
-use sampler_user::process::memory::ProcessMemory;
+use sampler_cpython::cpython::code_object::{CodeObjectError, RawCodeObject, read_code_object};
+use sampler_cpython::cpython::discovery::Discovery;
+use sampler_cpython::process::memory::ProcessMemory;
 use tests::interpreters::{Interpreter, interpreters};
 use tests::script::{Script, unhex, unhex_text};
 
+/// Any life will do: the key is not compared.
+const LIFE: InterpreterLife = InterpreterLife(1);
 const SOURCE: &str = include_str!("../scripts/code_objects.py");
-/// Most characters of a name that are read.
+/// The maximum number of characters of a name that are read.
 const MAX_NAME: usize = 4096;
 
 #[test]
@@ -21,7 +26,7 @@ fn every_code_object_is_read_as_it_is_and_nothing_else() {
         let mut compared = 0;
         for line in script.lines.iter().skip(1) {
             let (address, expected) = said(line);
-            let found = read_code_object(&memory, &config, address);
+            let found = read_code_object(&memory, &config, LIFE, address);
             let found = found.unwrap_or_else(|error| panic!("{interpreter:?}: {error}"));
             let expected = RawCodeObject {
                 key: found.key,
@@ -35,10 +40,10 @@ fn every_code_object_is_read_as_it_is_and_nothing_else() {
             interpreter.minor, interpreter.patch
         );
         assert!(compared > 300, "{interpreter:?}: {compared}");
-        // The type of code objects is an object itself, of another type.
-        let refused = read_code_object(&memory, &config, config.code_type);
+        // The type of code objects is an object too, but of another type.
+        let refused = read_code_object(&memory, &config, LIFE, config.code_type);
         assert!(matches!(refused, Err(CodeObjectError::NotCode { .. })));
-        let absent = read_code_object(&memory, &config, 8);
+        let absent = read_code_object(&memory, &config, LIFE, 8);
         assert!(matches!(absent, Err(CodeObjectError::Unreadable { .. })));
     }
 }
@@ -54,7 +59,7 @@ fn process(script: &Script, interpreter: &Interpreter) -> (ProcessMemory, Proces
     (ProcessMemory::new(pid), instance.config(ProcessKey(7)))
 }
 
-/// What one line says: the address, and all but the key.
+/// Parses a line of the script: the address of a code object, and all of it but the key.
 fn said(line: &str) -> (u64, RawCodeObject) {
     let words: Vec<&str> = line.split(' ').collect();
     let &["code", address, first_line, units, table, file_name, name] = words.as_slice() else {
@@ -67,7 +72,7 @@ fn said(line: &str) -> (u64, RawCodeObject) {
         file_name: text(file_name),
         name: text(name),
         first_line: first_line.parse().expect("a number"),
-        line_table: unhex(&hex(table)),
+        line_table: Some(unhex(&hex(table))),
         unit_count: units.parse().expect("a number"),
     };
     (address.parse().expect("a number"), code)

@@ -1,22 +1,23 @@
-//! Where the parts of one frozen thread are: its frames and their code objects,
-//! found by plain reads. It refuses to judge a sample.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Where the parts of one frozen thread are: its frames and their code objects, found
+//! by plain reads instead of the walker.
 
 use sampler_common::layout::{EntryKind, FrameHead};
 use sampler_common::memory::UserMemory;
 use sampler_common::process::ProcessConfig;
 use sampler_common::window::Window;
 
-/// Owners from here on mark entry frames.
+/// Owners from this value on mark entry frames.
 const FIRST_ENTRY_OWNER: u8 = 3;
 
-/// One frame, entry frames included.
+/// A frame of the chain, which may be an entry frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FramePlace {
     pub(crate) address: u64,
-    /// What it executes.
+    /// The code object that it runs.
     pub(crate) code: u64,
-    /// Its position among the frames that are shown, unless it is an entry frame
-    /// or a helper.
+    /// Its index among the frames that are shown; `None` for an entry frame or a helper.
     pub(crate) shown: Option<usize>,
     /// Whether the chain may end with it.
     pub(crate) has_end_mark: bool,
@@ -30,7 +31,7 @@ pub(crate) struct Anatomy {
 }
 
 impl Anatomy {
-    /// Follows the chain of a thread state that is known to be whole.
+    /// Follows the frame chain of a thread state whose memory is intact.
     pub(crate) fn of(memory: &impl UserMemory, config: &ProcessConfig, thread_state: u64) -> Self {
         let layout = &config.layout;
         let word = |base: u64, offset: u16| {
@@ -74,7 +75,7 @@ impl Anatomy {
         }
     }
 
-    /// The code objects of the frames that are shown.
+    /// Returns the code objects of the frames that are shown, each once.
     pub(crate) fn codes(&self) -> Vec<u64> {
         let shown = self.frames.iter().filter(|frame| frame.shown.is_some());
         let mut codes: Vec<u64> = shown.map(|frame| frame.code).collect();

@@ -1,5 +1,6 @@
-//! One thread of one frozen process, ready to be walked. It refuses to judge the
-//! outcome.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One thread of one frozen process, ready to be walked.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -8,20 +9,20 @@ use sampler_common::memory::{MemoryFault, UserMemory};
 use sampler_common::process::ProcessConfig;
 use sampler_common::thread_state::MAX_SEARCHED;
 use sampler_common::walk::{MAX_STEPS, MAX_UNKNOWN};
-use sampler_user::cpython::line_table::LineTableKind;
+use sampler_cpython::cpython::line_table::LineTableKind;
 use tests::frozen::file::{self, ExpectedFrame, FrozenRead};
 use tests::frozen::memory::{Damage, FrozenMemory, Recorded};
 use tests::frozen::replay::{Replay, replay};
 
 use crate::anatomy::Anatomy;
 
-/// More reads than any sample may need: per frame its head, its code object and
-/// two words of the thread's bytecode; per searched thread state one; per
-/// description eight; and a few to begin with.
+/// An upper bound for the reads of a sample: for each frame its head, its code object
+/// and two words of the thread's bytecode; two for each step of the search for the
+/// thread state; eight for each description; and a few to begin with.
 pub(crate) const MAX_READS: u64 =
     4 * MAX_STEPS as u64 + 2 * MAX_SEARCHED as u64 + 8 * MAX_UNKNOWN as u64 + 16;
 
-/// A memory that notes what is read of it, by address and size.
+/// Memory that records the address and size of each read.
 struct Noting<'memory>(
     RefCell<BTreeSet<(u64, u64)>>,
     &'memory FrozenMemory<'memory>,
@@ -41,22 +42,22 @@ impl UserMemory for Noting<'_> {
     }
 }
 
-/// One thread.
+/// One thread of a frozen process.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) config: ProcessConfig,
     pub(crate) line_tables: LineTableKind,
     pub(crate) thread_pointer: u64,
-    /// What the interpreter said, innermost first.
+    /// The frames that the interpreter reported, innermost first.
     pub(crate) truth: Vec<ExpectedFrame>,
-    /// What its walk reads.
+    /// The recorded reads that a walk of the thread needs.
     pub(crate) reads: Vec<FrozenRead>,
     pub(crate) recorded: Recorded,
     pub(crate) anatomy: Anatomy,
 }
 
 impl Case {
-    /// Every thread of every frozen process.
+    /// Returns every thread of every frozen process.
     pub(crate) fn all() -> Vec<Self> {
         let mut cases = Vec::new();
         for process in file::all() {
@@ -85,7 +86,7 @@ impl Case {
         cases
     }
 
-    /// Walks the thread with `damage`, by the ways of `config`.
+    /// Walks the thread with `damage`, by another configuration.
     pub(crate) fn replay_with(&self, config: &ProcessConfig, damage: Damage) -> Replay {
         let memory = FrozenMemory::new(&self.recorded, damage);
         let replay = replay(&memory, config, self.line_tables, self.thread_pointer);
@@ -98,7 +99,7 @@ impl Case {
         self.replay_with(&self.config, damage)
     }
 
-    /// Walks the thread with another word at `address`.
+    /// Walks the thread with `value` in place of the word at `address`.
     pub(crate) fn with_word(&self, address: u64, value: u64) -> Replay {
         self.replay(Damage::Changed {
             address,

@@ -1,5 +1,7 @@
-//! Every read and every word of every frozen process, damaged one at a time. A
-//! damage may cost frames, never show a wrong one; see [`crate::judge`].
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Damages every read and every word of every frozen process, one at a time. Damage may
+//! cost frames but must never show a wrong one; see [`crate::judge`].
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -15,10 +17,10 @@ use crate::case::Case;
 use crate::judge::{Excuses, Kind};
 use crate::parts::Parts;
 
-/// In the zero page, which no process has.
+/// In the zero page, which no process maps.
 const UNMAPPED: u64 = 0x10;
 
-/// Runs `check` on every case, on all processors.
+/// Runs `check` on every case, on all CPUs.
 fn for_every_case(check: impl Fn(&Case) + Sync) {
     let waiting = Mutex::new(Case::all());
     let workers = thread::available_parallelism().map_or(1, usize::from);
@@ -35,7 +37,7 @@ fn for_every_case(check: impl Fn(&Case) + Sync) {
     });
 }
 
-/// Judges one thread under many damages.
+/// Tries many kinds of damage on one thread, and judges the outcomes.
 struct Court<'case> {
     case: &'case Case,
     parts: Parts,
@@ -94,7 +96,7 @@ fn an_unreadable_part_never_shows_a_wrong_frame() {
             let hole = read.address..read.address + read.size;
             stops.insert(court.try_damage(Damage::Unreadable(hole)).stop);
         }
-        // Without a name the rest is shown; without a frame only what is inside.
+        // Without a name the rest is shown; without a frame only the frames inside it.
         assert!(stops.contains(&StopReason::Complete), "{}", case.name);
         assert!(stops.contains(&StopReason::Fault), "{}", case.name);
     });
@@ -184,7 +186,7 @@ fn a_garbage_kind_of_text_never_shows_a_wrong_frame() {
         let court = Court::new(case);
         let object = &case.config.layout.object;
         for name in text_fields(case).names {
-            // The byte with kind, compact and ascii, whatever else is in it.
+            // The byte that has kind, compact and ascii; its other bits do not matter.
             let state = name + u64::from(object.str_state + u16::from(object.str_kind_shift) / 8);
             for kind in 0..32 {
                 court.try_bytes(state, &[kind << (object.str_kind_shift % 8)]);
@@ -193,7 +195,7 @@ fn a_garbage_kind_of_text_never_shows_a_wrong_frame() {
     });
 }
 
-/// Where the texts and tables of all code objects of a thread are.
+/// The addresses of the strings and line tables of a thread's code objects.
 struct TextFields {
     names: BTreeSet<u64>,
     tables: BTreeSet<u64>,

@@ -1,11 +1,13 @@
-//! Whether what is shown of a damaged process may be shown. It refuses to trust
-//! the walker: it compares with what the interpreter said before.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Decides whether what is shown of a damaged process may be shown, by comparing it
+//! with what the interpreter reported.
 //!
-//! The rule: whatever is shown is the truth. A whole stack is the true one; a
-//! stack with a marker for missing outer frames is an inner part of it. Nothing
-//! shown at all is always right. The exceptions are those of [`Excuses`]: where
-//! the damage hits the very bytes that say something, nobody can know better,
-//! and exactly what those bytes say may differ.
+//! The rule: whatever is shown is the truth. A whole stack is the true one; a stack
+//! with a marker for missing outer frames is an inner part of it. Showing nothing is
+//! always right. The exceptions are those of [`Excuses`]: if damage hits the very bytes
+//! that hold some information, nothing can detect it, and exactly that information may
+//! differ.
 
 use sampler_common::layout::{EntryKind, InstructionKind};
 use sampler_common::process::ProcessConfig;
@@ -19,16 +21,16 @@ use crate::parts::Part;
 /// Shown in place of a frame whose code object could not be read.
 const UNKNOWN: &str = "<unknown code>";
 
-/// What a damage did to the bytes it hit.
+/// What the damage did to the bytes that it hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// They cannot be read.
     Unreadable,
-    /// They are others; `is_zero` if all of them are zero.
+    /// They have other values; `is_zero` if all of them are zero.
     Changed { is_zero: bool },
 }
 
-/// In what one frame may differ from the truth.
+/// How one frame may differ from the truth.
 #[derive(Clone, Copy, Debug, Default)]
 struct Excuse {
     unknown: bool,
@@ -47,22 +49,22 @@ impl Excuse {
     }
 }
 
-/// In what a stack may differ from the truth.
+/// How a stack may differ from the truth.
 #[derive(Clone, Debug)]
 pub(crate) struct Excuses {
     frames: Vec<Excuse>,
-    /// A frame that may look like an entry frame.
+    /// The shown frame that may look like an entry frame, and so be missing.
     hidden: Option<usize>,
-    /// An entry frame that may look like one of Python, in front of this one.
+    /// The index at which an entry frame may appear as a Python frame.
     revealed: Option<usize>,
-    /// The frames after which the chain may end for good.
+    /// The number of frames after which the chain may end for good.
     ends_after: Option<usize>,
-    /// Whether it may do so behind frames that nobody knows.
+    /// Whether unknown frames may come before that end.
     ends_astray: bool,
 }
 
 impl Excuses {
-    /// What a damage to `parts` excuses.
+    /// Returns what damage to `parts` excuses.
     pub(crate) fn of(
         config: &ProcessConfig,
         anatomy: &Anatomy,
@@ -104,13 +106,13 @@ impl Excuses {
                 excuse.unknown = true;
                 excuse.line = is_changed;
             }),
-            // What cannot be read of a frame ends the walk.
+            // A frame that cannot be read ends the walk.
             _ if !is_changed => {}
             Part::Executable(index) => {
-                // An address without a code object might be one that is paged
-                // out. Where a bare number says how far the frame has come, any
-                // other code object that is long enough fits it; a pointer into
-                // the code object fits only that one.
+                // An address without a code object might be one that is paged out. If
+                // the frame's position is a bare index, any other code object that is
+                // long enough fits it; a pointer into the code object fits only that
+                // one.
                 let fits_others = layout.instruction_kind < InstructionKind::Pointer as u8;
                 if let Some(excuse) = self.of_frame(anatomy, index) {
                     excuse.unknown = true;
@@ -132,10 +134,10 @@ impl Excuses {
                     None => self.revealed = Some(inner),
                 }
             }
-            // The mark alone tells the outermost frame, and any frame called
-            // from C has it (3.11 to 3.14). To 3.10 there is none: the chain may
-            // also end in memory that only looks like a last frame, whose code
-            // object is unknown.
+            // Only the mark identifies the outermost frame, and any frame called from C
+            // has it (3.11 to 3.14). Up to 3.10 there is none: the chain may even end
+            // in memory that only looks like a last frame, whose code object is
+            // unknown.
             Part::Previous(index) => {
                 let is_unmarked = layout.entry_kind == EntryKind::None as u8;
                 let is_zero = kind == Kind::Changed { is_zero: true };
@@ -180,12 +182,12 @@ impl Excuses {
                 whole.iter().any(|chain| is(chain, shown))
                     || cut.iter().flatten().any(|chain| is(chain, inner))
             }
-            StopReason::Truncated | StopReason::Fault => {
+            StopReason::Truncated | StopReason::Fault | StopReason::OpenEnd => {
                 let Some((marker, shown)) = shown.split_last() else {
                     return false;
                 };
-                // What the walk took for frames when it was already astray, and
-                // what names nothing, is no wrong name.
+                // Frames that the walk found when it was already astray, and that have
+                // no name, are not wrong names.
                 let shown = without_unknown_end(shown);
                 marker.0.starts_with("<outer frames")
                     && self
@@ -197,8 +199,8 @@ impl Excuses {
         }
     }
 
-    /// The chains that may be seen: positions of true frames; `None` for a frame
-    /// that may be anything.
+    /// Returns the chains that may be seen, as indexes of true frames; `None` for a
+    /// frame that may be anything.
     fn chains(&self, end: usize) -> Vec<Vec<Option<usize>>> {
         let whole: Vec<Option<usize>> = (0..end).map(Some).collect();
         let mut chains = vec![whole.clone()];

@@ -1,6 +1,8 @@
-//! Walks frozen processes of every version, whole and damaged, without a process
-//! and in milliseconds. A stack must be what the interpreter itself said it is,
-//! or not be shown.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Walks frozen processes of every version, intact and damaged, in milliseconds and
+//! without a live process. A stack must be what the interpreter itself reported, or not
+//! be shown.
 
 mod anatomy;
 mod case;

@@ -1,28 +1,39 @@
-//! Damages whose outcome is known exactly: the reason that travels with the
-//! sample.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Damage whose outcome is known exactly: the stop reason that the sample carries.
 
 use sampler_common::layout::{ABSENT, EntryKind, InstructionKind};
 use sampler_common::stop::StopReason;
 
 use crate::case::Case;
 
-/// In the zero page, which no process has.
+/// In the zero page, which no process maps.
 const UNMAPPED: u64 = 0x10;
 
 #[test]
-fn a_chain_that_ends_without_the_mark_of_an_end_is_broken() {
+fn a_chain_that_ends_without_the_mark_of_an_end_is_broken_or_marked() {
     for case in Case::all() {
         let layout = &case.config.layout.frame;
         let mut broken = 0;
-        for frame in &case.anatomy.frames {
+        for (index, frame) in case.anatomy.frames.iter().enumerate() {
             let replay = case.with_word(frame.address + u64::from(layout.previous), 0);
             let expected = match frame.has_end_mark {
-                false => StopReason::BrokenChain,
+                // Only the innermost frame can be one that is not linked yet.
+                false if index == 0 => StopReason::BrokenChain,
+                false => StopReason::OpenEnd,
                 true if replay.frames.is_empty() => StopReason::NoFrame,
                 true => StopReason::Complete,
             };
             assert_eq!(replay.stop, expected, "{} at {frame:x?}", case.name);
             broken += u32::from(!frame.has_end_mark);
+            let marker = replay.shown.iter().flat_map(|shown| shown.last()).next();
+            let is_marked = marker.is_some_and(|frame| frame.0 == "<outer frames not known>");
+            assert_eq!(
+                is_marked,
+                replay.stop == StopReason::OpenEnd,
+                "{}",
+                case.name
+            );
         }
         assert_eq!(broken == 0, layout.entry_kind == EntryKind::None as u8);
     }
@@ -36,14 +47,14 @@ fn a_chain_that_comes_back_is_circular() {
         let previous = u64::from(layout.previous);
         for (index, frame) in frames.iter().enumerate() {
             if frame.has_end_mark && layout.entry_kind == EntryKind::BaseFrame as u8 {
-                // The chain has ended when it gets there, whatever that points at.
+                // The walk ends at this frame, whatever the frame points to.
                 continue;
             }
             for back in &frames[..=index] {
                 let replay = case.with_word(frame.address + previous, back.address);
                 assert_eq!(replay.stop, StopReason::Circular, "{}", case.name);
                 assert_eq!(replay.shown, Err(StopReason::Circular), "{}", case.name);
-                // Brent's test notices within three times the circle's length.
+                // Brent's algorithm detects a circle within three times its length.
                 assert!(replay.frames.len() <= 3 * frames.len(), "{}", case.name);
             }
         }
@@ -77,21 +88,22 @@ fn an_instruction_outside_its_code_object_is_refused() {
         for frame in case.anatomy.frames.iter().filter(|it| it.shown.is_some()) {
             let instruction = (frame.address + u64::from(layout.frame.instruction)) & !7;
             let outside = match is_pointer {
-                // One byte more than -1 unit before, and everything far away.
+                // Two units before the first (one is allowed), and far away.
                 true => vec![
                     0,
                     u64::MAX,
                     frame.code + u64::from(layout.code.adaptive) - 4,
                     frame.code + 0x10_0000,
                 ],
-                // Both halves of the word: one of them is the index.
+                // Both halves of the word, since one of them is the index.
                 false => vec![0x7fff_ffff_7fff_ffff, 0x8000_0000_8000_0000],
             };
             for value in outside {
                 let replay = case.with_word(instruction, value);
                 let expected = Err(StopReason::InstructionOutOfRange);
                 assert_eq!(replay.shown, expected, "{} {value:#x}", case.name);
-                // The walker itself knows; of a bare number only the user side.
+                // The walker itself checks a pointer; a bare index only the user side
+                // can check.
                 if is_pointer {
                     assert_eq!(replay.stop, StopReason::InstructionOutOfRange);
                 }

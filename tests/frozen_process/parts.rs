@@ -1,5 +1,7 @@
-//! Which bytes of a frozen thread say what: the only reason for which a damage
-//! may change what is shown. It refuses to know what the damage is.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which bytes of a frozen thread hold which information. Only damage to these
+//! bytes may change what is shown.
 
 use std::ops::Range;
 
@@ -9,10 +11,10 @@ use sampler_common::process::ProcessConfig;
 
 use crate::anatomy::Anatomy;
 
-/// `PyASCIIObject.state`: the characters follow the ASCII header.
+/// A bit of `PyASCIIObject.state`: the characters follow the ASCII header.
 const ASCII: u64 = 1 << 4;
 
-/// What some bytes say. Frames are given by their position in the [`Anatomy`],
+/// What some bytes say. Frames are given by their index in the [`Anatomy`],
 /// code objects by their address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -20,19 +22,19 @@ pub(crate) enum Part {
     Previous(usize),
     /// Which code object the frame runs.
     Executable(usize),
-    /// Where in it the frame is.
+    /// Where in the code object the frame is.
     Instruction(usize),
-    /// Whether it is an entry frame.
+    /// Whether the frame is an entry frame.
     Owner(usize),
     /// A code object's name.
     Function(u64),
     /// A code object's file name.
     File(u64),
-    /// A code object's lines.
+    /// A code object's first line and line table.
     Lines(u64),
 }
 
-/// The parts of a thread that are data of the target itself.
+/// The parts of a thread, with the bytes of each.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts(Vec<(Range<u64>, Part)>);
 
@@ -57,6 +59,13 @@ impl Parts {
             if layout.entry_kind != EntryKind::None as u8 {
                 add(layout.owner, 1, Part::Owner(index));
             }
+        }
+        // Tells whether the innermost line is stored at all: code of the JIT stores none.
+        let executor = config.layout.thread.executor;
+        let innermost = anatomy.frames.iter().position(|it| it.shown.is_some());
+        if let Some(innermost) = innermost.filter(|_| executor != ABSENT) {
+            let state = anatomy.thread_state;
+            parts.add(state, executor, 8, Part::Instruction(innermost));
         }
         for code in anatomy.codes() {
             parts.add_code(memory, config, code);
@@ -95,6 +104,12 @@ impl Parts {
             let characters = word(text, object.str_length) * (state & 7);
             self.add(text, 0, u64::from(data) + characters, part);
         }
+        if layout.version == ABSENT {
+            // The hash in the bare name tells code objects apart.
+            self.add(code, layout.name, 8, Part::Function(code));
+            let name = word(code, layout.name);
+            self.add(name, object.str_length + 8, 8, Part::Function(code));
+        }
         self.add(code, layout.firstlineno, 4, Part::Lines(code));
         self.add(code, layout.linetable, 8, Part::Lines(code));
         let table = word(code, layout.linetable);
@@ -103,7 +118,7 @@ impl Parts {
         self.add(table, object.bytes_data, size, Part::Lines(code));
     }
 
-    /// What the bytes in `range` say.
+    /// Returns the parts that overlap `range`.
     pub(crate) fn touched(&self, range: &Range<u64>) -> Vec<Part> {
         let parts = self.0.iter();
         parts

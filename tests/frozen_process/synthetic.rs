@@ -1,15 +1,18 @@
-//! Chains that no frozen process has, made by hand: deeper than a sample holds,
-//! without a single Python frame, and circular at any place.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Chains that no frozen process has, made by hand: deeper than a sample holds, without
+//! a single Python frame, circular at any place, or with frames of compiled code.
 
 use sampler_common::layout::{ABSENT, EntryKind, FrameHead, InstructionKind};
+use sampler_common::life::LifePlace;
 use sampler_common::memory::{MemoryFault, UserMemory};
 use sampler_common::process::{
     CodeGeneration, GilPlace, ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData,
 };
 use sampler_common::sample::MAX_FRAMES;
 use sampler_common::stop::StopReason;
-use sampler_user::cpython::layout_table::{LayoutRow, row};
-use sampler_user::cpython::version::PythonVersion;
+use sampler_cpython::cpython::layout_table::{LayoutRow, row};
+use sampler_cpython::cpython::version::PythonVersion;
 use tests::frozen::replay::{Replay, replay};
 
 use crate::case::MAX_READS;
@@ -23,23 +26,29 @@ const CODE: u64 = BASE + 0x8000;
 const NAME: u64 = BASE + 0x9000;
 const TABLE: u64 = BASE + 0xa000;
 const FRAMES: u64 = BASE + 0xb000;
-/// From one frame to the next.
+/// The distance from one frame to the next.
 const STRIDE: u64 = 512;
 const CODE_TYPE: u64 = 0x5000;
 const THREAD_POINTER: u64 = 0x7f00_0000_0740;
-/// Code units of the only code object: every frame is at another one.
+/// The distance from a frame back to its own frame object.
+const OBJECT: u64 = 104;
+/// The line of the innermost compiled frame; the frames outside it have the next ones.
+const LINE: u64 = 7000;
+/// The number of code units of the only code object: every frame is at another one.
 const UNITS: u64 = 1 << 16;
 /// `PyUnicode_1BYTE_KIND`, compact, ASCII, as in `PyASCIIObject.state`.
 const ASCII_STATE: u64 = (1 | 1 << 3 | 1 << 4) << 2;
 
-/// What a frame of a made chain is.
+/// The kind of a frame in a made chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Made {
     Python,
     Entry,
+    /// A Python frame inside its own frame object, as compiled code has it.
+    Compiled,
 }
 
-/// A process with one thread.
+/// The memory of a process with one thread.
 struct Synthetic {
     bytes: Vec<u8>,
     row: LayoutRow,
@@ -60,7 +69,8 @@ impl UserMemory for Synthetic {
 }
 
 impl Synthetic {
-    /// A thread with these frames, innermost first, in Python 3.`minor`.
+    /// Returns a process with one thread of Python 3.`minor`, with these frames,
+    /// innermost first.
     fn new(minor: u8, chain: &[Made]) -> Self {
         let row = *row(PythonVersion::minor_only(3, minor)).expect("it is supported");
         let size = FRAMES - BASE + STRIDE * (chain.len() as u64 + 1);
@@ -128,9 +138,26 @@ impl Synthetic {
             false => index,
         };
         self.set(address, layout.frame.instruction, instruction);
-        if made == Made::Python {
+        if made != Made::Entry {
             self.set(address, layout.frame.executable, CODE);
-        } else {
+        }
+        if made == Made::Compiled {
+            let object = address - OBJECT;
+            self.set(address, layout.frame.frame_obj.into(), object);
+            let f_frame = layout.object.ob_type + 16;
+            self.set(object, f_frame, address);
+            self.set(object, f_frame + 16, LINE + index);
+            let in_3_11 = layout.frame.entry_kind == EntryKind::IsEntry as u8;
+            let at = layout.frame.owner + u16::from(in_3_11);
+            // The owner is a generator, as Nuitka has it; `is_entry` may be anything.
+            let anything = if in_3_11 {
+                1 << (8 * (layout.frame.owner & 7))
+            } else {
+                0
+            };
+            self.set(address, at & !7, 1 << (8 * (at & 7)) | anything);
+        }
+        if made == Made::Entry {
             let word = layout.frame.owner & !7;
             let owner = 3 << (8 * (layout.frame.owner & 7));
             self.set(address, word, owner);
@@ -143,7 +170,7 @@ impl Synthetic {
             runtime: RUNTIME,
             code_type: CODE_TYPE,
             tls_offset: 0,
-            // A C library that is not known: the list of threads is used.
+            // The C library is unknown, so the list of threads is searched.
             thread_specific: ThreadSpecificData {
                 offset: 0,
                 stride: 0,
@@ -152,8 +179,9 @@ impl Synthetic {
             },
             code_generation: CodeGeneration::NONE,
             gil: GilPlace::NONE,
+            life: LifePlace::NONE,
             state: ProcessState::Sampled as u32,
-            reserved: 0,
+            tls_module: 0,
             layout: self.row.layout,
         };
         config.layout.runtime.tss_struct = ABSENT;
@@ -163,7 +191,7 @@ impl Synthetic {
         replay
     }
 
-    /// What the outermost frame of a whole chain is.
+    /// The kind of the outermost frame of a whole chain.
     fn end(&self) -> Made {
         match self.row.layout.frame.entry_kind >= EntryKind::Owner as u8 {
             true => Made::Entry,
@@ -172,7 +200,7 @@ impl Synthetic {
     }
 }
 
-/// `depth` Python frames and the end that a whole chain has.
+/// Returns `depth` Python frames and the end of a whole chain.
 fn chain(minor: u8, depth: usize) -> Vec<Made> {
     let mut chain = vec![Made::Python; depth];
     if Synthetic::new(minor, &[]).end() == Made::Entry {
@@ -227,7 +255,7 @@ fn entry_frames_between_the_others_do_not_shorten_a_stack() {
 #[test]
 fn an_evaluation_that_began_elsewhere_is_not_shown() {
     let outer_cframe = CFRAME + 0x100;
-    // The frames are not on a data stack, as those of generators are not.
+    // These frames are not on a data stack; those of generators are not either.
     for (current_frame, stop) in [
         (0, StopReason::Complete),
         (FRAMES, StopReason::Unlinked),
@@ -270,10 +298,105 @@ fn any_circle_ends_and_is_never_a_whole_stack() {
             FRAMES + back * STRIDE,
         );
         let replay = process.replay();
-        // A circle that is not closed within a sample is a stack too deep for it.
+        // A circle too long to close within a sample counts as a stack that is too deep.
         let is_short = 3 * depth < MAX_FRAMES as u64;
         let is_circular = replay.stop == StopReason::Circular;
         assert!(is_circular || !is_short && replay.stop == StopReason::Truncated);
         assert_eq!(is_circular, replay.shown.is_err());
+    }
+}
+
+/// Minor versions whose frames are not objects.
+const WITH_FRAMES: std::ops::RangeInclusive<u8> = 11..=15;
+
+fn lines(replay: &Replay) -> Vec<u32> {
+    let shown = replay.shown.as_ref().expect("they are true");
+    shown.iter().map(|frame| frame.2).collect()
+}
+
+fn is_marked(replay: &Replay) -> bool {
+    let shown = replay.shown.as_ref().expect("they are true");
+    let outermost = shown.last().expect("there is one");
+    outermost.0 == "<outer frames not known>"
+}
+
+#[test]
+fn frames_in_their_own_objects_end_a_chain_and_have_their_own_lines() {
+    use Made::{Compiled, Entry, Python};
+    for minor in WITH_FRAMES {
+        let process = Synthetic::new(minor, &[Compiled; 3]);
+        let replay = process.replay();
+        assert_eq!(replay.stop, StopReason::Complete, "3.{minor}");
+        assert_eq!(lines(&replay), [7000, 7001, 7002], "3.{minor}");
+        if process.end() == Entry {
+            let replay = Synthetic::new(minor, &[Python, Entry, Compiled]).replay();
+            assert_eq!(replay.stop, StopReason::Complete, "3.{minor}");
+            assert_eq!(lines(&replay)[1], 7002, "3.{minor}");
+        }
+    }
+}
+
+#[test]
+fn what_nothing_shows_to_be_outermost_is_shown_with_a_mark() {
+    for minor in WITH_FRAMES {
+        for made in [Made::Compiled, Made::Python] {
+            // A lone innermost frame may be one that is not linked yet.
+            let replay = Synthetic::new(minor, &[made]).replay();
+            if made == Made::Python {
+                assert_eq!(replay.shown, Err(StopReason::BrokenChain), "3.{minor}");
+            } else {
+                assert_eq!(replay.stop, StopReason::OpenEnd, "3.{minor}");
+                assert!(is_marked(&replay) && lines(&replay) == [7000, 0]);
+            }
+        }
+        let replay = Synthetic::new(minor, &[Made::Python; 2]).replay();
+        assert_eq!(replay.stop, StopReason::OpenEnd, "3.{minor}");
+        assert!(is_marked(&replay), "3.{minor}");
+    }
+}
+
+#[test]
+fn a_frame_object_counts_only_if_it_is_that_of_the_frame() {
+    for minor in WITH_FRAMES {
+        let last = FRAMES + STRIDE;
+        let object = last - OBJECT;
+        let layout = Synthetic::new(minor, &[]).row.layout;
+        let f_frame = layout.object.ob_type + 16;
+        let frame_obj = u16::from(layout.frame.frame_obj);
+        for (base, offset, value) in [
+            (object, f_frame, last + 8),
+            (object, f_frame, 0),
+            (last, frame_obj, 0),
+            (last, frame_obj, last),
+            (last, frame_obj, last + 8),
+            (last, frame_obj, FRAMES - OBJECT),
+            (last, frame_obj, u64::MAX),
+        ] {
+            let mut process = Synthetic::new(minor, &[Made::Compiled; 2]);
+            process.set(base, offset, value);
+            if layout.frame.entry_kind == EntryKind::IsEntry as u8 {
+                // The owner is a generator, without `is_entry`: nothing else marks an
+                // end.
+                let owner = layout.frame.owner + 1;
+                process.set(last, owner & !7, 1 << (8 * (owner & 7)));
+            }
+            let replay = process.replay();
+            assert_eq!(replay.stop, StopReason::OpenEnd, "3.{minor} {value:x}");
+            assert_eq!(lines(&replay)[0], 7000, "3.{minor}");
+            assert!(lines(&replay)[1] < 7000, "3.{minor}: {:?}", lines(&replay));
+        }
+    }
+}
+
+#[test]
+fn frame_objects_that_run_no_instruction_have_their_own_lines() {
+    for minor in 6..=10 {
+        let mut process = Synthetic::new(minor, &[Made::Python; 3]);
+        let at = process.row.layout.frame.instruction;
+        process.set(FRAMES + STRIDE, at & !7, u64::from(u32::MAX) | LINE << 32);
+        let replay = process.replay();
+        assert_eq!(replay.stop, StopReason::Complete, "3.{minor}");
+        assert_eq!(lines(&replay)[1], 7000, "3.{minor}");
+        assert!(lines(&replay)[0] < 7000 && lines(&replay)[2] < 7000);
     }
 }

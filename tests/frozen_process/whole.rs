@@ -1,18 +1,20 @@
-//! Undamaged processes: every route, every name, every line.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Undamaged processes: every way to find a thread, every name, every line.
 
 use sampler_common::layout::ABSENT;
 use sampler_common::stop::StopReason;
-use sampler_user::cpython::code_object::read_code_object;
+use sampler_cpython::cpython::code_object::read_code_object;
 use tests::frozen::file;
 use tests::frozen::memory::{Damage, FrozenMemory};
 use tests::frozen::replay::replay;
 
 use crate::case::Case;
 
-/// The main thread's chain in `scripts/frozen_chain.py`.
+/// The stack of the main thread in `scripts/frozen_chain.py`, innermost frame first.
 const MAIN: &str = "wait_for_input < 𐌰𐌱 < кадр < größe < descend < descend < descend < generator \
     < Holder.__init__ < coroutine.<locals>.<lambda> < coroutine < outer < <module> < <module>";
-/// The other thread's.
+/// The stack of its other thread.
 const WORKER: &str = "worker < worker < worker < worker";
 
 #[test]
@@ -81,8 +83,8 @@ fn a_thread_without_python_is_told() {
         };
         assert_eq!(stop_of(0), StopReason::NoThreadState, "{}", case.name);
         for stranger in [8, case.thread_pointer + 8, u64::MAX] {
-            // Where its slot would be is nothing that was recorded, so that it
-            // could hold a state.
+            // Its thread-local slot would lie outside the recorded memory. It
+            // could hold a state, so a fault is right too.
             let stop = stop_of(stranger);
             let is_told = matches!(stop, StopReason::NoThreadState | StopReason::Fault);
             assert!(is_told, "{}: {stop:?}", case.name);
@@ -96,8 +98,10 @@ fn reading_a_code_object_agrees_with_its_description() {
         let memory = FrozenMemory::new(&case.recorded, Damage::None);
         let replay = case.replay(Damage::None);
         assert_eq!(replay.frames.len(), case.truth.len());
+        let life = replay.life;
         for (frame, truth) in replay.frames.iter().zip(&case.truth) {
-            let code = read_code_object(&memory, &case.config, frame.code).expect("it is whole");
+            let code =
+                read_code_object(&memory, &case.config, life, frame.code).expect("it is whole");
             assert_eq!(
                 (&code.name, &code.file_name),
                 (&truth.0, &truth.1),

@@ -1,8 +1,10 @@
-//! The container: what comes back of a whole file, of every cut one, and of
-//! damaged ones.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-use sampler_user::timeline::{KernelTime, StackId, State, TimelineRow, TrackId};
-use sampler_user::trace::{Mode, Torn, Trace, TraceError, TraceReader, read_bytes, read_index};
+//! The container: what the reader returns for a whole file, for every truncated
+//! one, and for damaged ones.
+
+use sampler_trace::timeline::{KernelTime, StackId, State, TimelineRow, TrackId, Weight};
+use sampler_trace::trace::{Mode, Torn, Trace, TraceError, TraceReader, read_bytes, read_index};
 
 use crate::sample_trace::{at, container, info};
 
@@ -58,7 +60,8 @@ fn everything_comes_back() {
     );
 }
 
-/// Where each segment ends, from the index.
+/// Returns where each segment ends, and the time until which it is complete,
+/// from the index.
 fn segment_ends(bytes: &[u8]) -> Vec<(usize, KernelTime)> {
     let info = info(Mode::Cpu);
     let index = read_index(&mut std::io::Cursor::new(bytes), &info)
@@ -95,13 +98,19 @@ fn a_file_cut_at_any_byte_yields_exactly_its_complete_segments() {
         } else {
             assert_eq!(trace.summary, whole.summary);
         }
-        // Every row of a complete segment, cut to what is known, and no other.
+        // Every row of a complete segment, cut off at the end of what is known,
+        // and no other.
         let expected: Vec<_> = rows(&whole)
             .into_iter()
             .filter(|row| row.start < until)
-            .map(|row| TimelineRow {
-                end: row.end.min(trace.summary.end),
-                ..row
+            .map(|row| {
+                let end = row.end.min(trace.summary.end);
+                let length = end.since(row.start).as_micros() as u64;
+                let weight = match row.stack {
+                    StackId::EMPTY => Weight::ZERO,
+                    _ => Weight::of_length(length),
+                };
+                TimelineRow { end, weight, ..row }
             })
             .collect();
         assert_eq!(rows(&trace), expected, "{cut} bytes");

@@ -1,23 +1,25 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 //! What holds for every format, and traces at the edges: without threads,
-//! without ids, packed, in part.
+//! without ids, compressed, in part.
 
 use std::collections::HashSet;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
-use sampler_user::convert::{ConvertOptions, Privacy, Selection, read_trace};
-use sampler_user::output::{
+use sampler_trace::convert::{ConvertOptions, Privacy, Selection, read_trace};
+use sampler_trace::output::{
     FoldedError, Format, Shape, TraceView, read_folded_bytes, read_timeline_bytes,
 };
-use sampler_user::timeline::State;
-use sampler_user::trace::{Mode, Trace};
+use sampler_trace::timeline::State;
+use sampler_trace::trace::{Mode, Trace};
 use serde_json::Value;
 
 use crate::golden::written;
 use crate::round_trip::converted;
 use crate::sample_trace::{container, trace};
 
-/// Three threads of the 2012 profiler, which wrote no process and no tid; two
+/// Three threads as the 2012 profiler wrote them, without pid and tid; two
 /// share their ident and differ in name.
 const ORIGINAL: &str = r#"[[100.0, 7, "a", [["x.py", 1, "f", ""]]], [100.5, 7, "b", [["x.py", 2, "g", ""]]],
 [101.0, 8, "a", [["x.py", 1, "f", ""]]], [103.0, null, null, []]]"#;
@@ -156,7 +158,7 @@ fn what_others_should_not_see_is_left_out() {
     assert!(text.contains("step") && !text.contains("(job)") && !text.contains("--bind"));
 }
 
-/// Microseconds by process, thread and state.
+/// Returns the microseconds of each thread in each state.
 fn times(trace: &Trace) -> Vec<(String, State, u64)> {
     let view = TraceView::whole(trace);
     let mut times: Vec<_> = view
@@ -184,7 +186,7 @@ fn collapsed_stacks_keep_names_states_and_times() {
     let again = read_trace(text.as_slice()).unwrap();
     assert_eq!(again.info.mode, Mode::Wall);
     let plain = |times: Vec<(String, State, u64)>| -> Vec<_> {
-        // What parts lines is written out.
+        // The format writes line breaks in names as escapes.
         let named = times.into_iter();
         named
             .map(|(label, state, time)| (label.replace('\n', "\\n"), state, time))
@@ -206,7 +208,7 @@ fn hostile_collapsed_stacks_are_refused_or_bounded() {
         .rows(deep.rows.tracks()[0], deep.summary.end)
         .next();
     let depth = deep.symbols.depth(row.unwrap().stack);
-    assert_eq!(depth, sampler_user::timeline::MAXIMUM_DEPTH);
+    assert_eq!(depth, sampler_trace::timeline::MAXIMUM_DEPTH);
     let huge = u64::MAX.to_string();
     let error = |text: &str| read_folded_bytes(text.as_bytes()).unwrap_err();
     assert!(matches!(

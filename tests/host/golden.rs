@@ -1,13 +1,15 @@
-//! Each format's bytes against a file that a person has looked at. Run with
-//! `PYEBPF_BLESS=1` to accept what comes out, and read the difference.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Compares each format's bytes with a file that a person has looked at. Run with
+//! `PYEBPF_BLESS=1` to accept the new bytes, and read the difference.
 
 use std::io::Read;
 use std::path::PathBuf;
 
 use flate2::read::MultiGzDecoder;
-use sampler_user::convert::write_view;
-use sampler_user::output::{Format, Order, Shape, TraceView};
-use sampler_user::trace::{Mode, Trace};
+use sampler_trace::convert::write_view;
+use sampler_trace::output::{Format, Order, Shape, TraceView};
+use sampler_trace::trace::{Mode, Trace};
 
 use crate::sample_trace;
 
@@ -19,14 +21,20 @@ pub(crate) fn check(name: &str, bytes: &[u8]) {
         std::fs::write(&path, bytes).unwrap();
     }
     let golden = std::fs::read(&path).unwrap_or_default();
+    if let (Ok(golden), Ok(text)) = (str::from_utf8(&golden), str::from_utf8(bytes)) {
+        similar_asserts::assert_eq!(golden: golden, written: text, "{name}");
+        return;
+    }
+    let same = golden.iter().zip(bytes).take_while(|(a, b)| a == b).count();
     assert!(
         golden == bytes,
-        "{name} differs from its golden file; what came out:\n{}",
-        String::from_utf8_lossy(bytes)
+        "{name} has {} bytes, its golden file {}; the first {same} are the same",
+        bytes.len(),
+        golden.len()
     );
 }
 
-/// A trace in a format.
+/// Returns the bytes of a trace in a format.
 pub(crate) fn written(trace: &Trace, format: Format, shape: Shape) -> Vec<u8> {
     let mut out = Vec::new();
     write_view(&TraceView::whole(trace), format, shape, &mut out).unwrap();
@@ -65,7 +73,8 @@ fn timeline_json_with_states() {
     );
 }
 
-/// For readers in other languages: ours and the page's are not all there may be.
+/// The file also serves readers in other languages: ours and the page's may not be the
+/// only ones.
 #[test]
 fn container_with_states() {
     check("wall.pyebpf", &sample_trace::container(Mode::Wall));
@@ -115,7 +124,8 @@ fn chrome() {
     check("wall.chrome.json", &wall(Format::Chrome));
 }
 
-/// The bytes inside of gzip, whose own depend on the version of the packer.
+/// Compares the bytes inside gzip, since the compressed ones depend on the version of
+/// the compressor.
 #[test]
 fn pprof() {
     let mut unpacked = Vec::new();

@@ -1,14 +1,17 @@
-//! Files that were made to harm, and files of the 2012 profiler.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-use sampler_user::convert::{ConvertError, read_trace};
-use sampler_user::output::{JsonError, Order, read_timeline_bytes};
-use sampler_user::timeline::{KernelTime, StackId, TrackId};
-use sampler_user::trace::{Mode, Trace};
+//! Malicious and damaged files, and files of the 2012 profiler.
+
+use sampler_trace::convert::{ConvertError, read_trace};
+use sampler_trace::output::{JsonError, Order, read_timeline_bytes};
+use sampler_trace::timeline::{KernelTime, StackId, TrackId};
+use sampler_trace::trace::{Mode, Trace};
 
 use crate::golden::json;
 use crate::sample_trace::trace;
 
-/// As the 2012 profiler wrote it: Python's `json.dump`, no word on itself.
+/// A file as the 2012 profiler wrote it, by Python's `json.dump`: nothing in it
+/// names the writer.
 const ORIGINAL: &str = r#"[[1352241181.539376, 140007464703744, "MainThread", [["/srv/a.py", 4, "<module>", "main()"], ["/srv/a.py", 31, "main", null]]], [1352241181.64, 140007464703744, "MainThread", []],
 [1352241182.0, 140007464703744, "MainThread", [["/srv/\ud83d\udc0d\udce4.py", 4, "<module>", "main()"]]], [1352241199.120001, null, null, []]]"#;
 
@@ -138,7 +141,7 @@ fn a_stack_without_end_is_cut() {
     assert!(row.stack != StackId::EMPTY);
     assert_eq!(
         trace.symbols.depth(row.stack),
-        sampler_user::timeline::MAXIMUM_DEPTH
+        sampler_trace::timeline::MAXIMUM_DEPTH
     );
 }
 

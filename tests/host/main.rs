@@ -1,4 +1,6 @@
-//! Tests that need no rights and no Python.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Tests that need neither privileges nor Python.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,3 +18,4 @@ mod round_trip;
 mod sample_trace;
 mod speed;
 mod synthetic;
+mod weights;

@@ -1,20 +1,21 @@
-//! What the 2012 viewer page makes of a file: its rules, as they were read in
-//! its source, played through.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Loads files by the rules of the 2012 viewer page, as read from its source.
 
 use std::collections::BTreeMap;
 
-use sampler_user::output::Order;
-use sampler_user::trace::Mode;
+use sampler_trace::output::Order;
+use sampler_trace::trace::Mode;
 use serde_json::Value;
 
 use crate::golden::json;
 use crate::sample_trace::trace;
 
-/// The page's load: a row lasts until the next of any thread, the last row only
-/// gives its time, and a first row without a stack throws. Seconds of visible
-/// stacks for each (ident, name).
+/// Loads a file as the page does: a row lasts until the next row of any thread,
+/// the last row only gives its time, and a first row without a stack is an
+/// error. Returns the seconds of visible stacks for each (ident, name).
 fn load(bytes: &[u8]) -> Result<BTreeMap<(String, String), f64>, String> {
-    // The page takes bytes for characters.
+    // The page treats each byte as a character.
     let text: String = bytes.iter().map(|&byte| char::from(byte)).collect();
     let file: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let rows = file.as_array().ok_or("not an array")?;

@@ -1,10 +1,13 @@
-//! What `pyebpf report` says, by the sample trace and by cases made for it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-use sampler_user::analysis::{Analysis, Comparison};
-use sampler_user::convert::{FrameSelection, Selection};
-use sampler_user::output::{TraceView, read_folded_bytes};
-use sampler_user::timeline::State;
-use sampler_user::trace::{Mode, Trace};
+//! What `pyebpf report` prints for the sample trace, and for traces made for
+//! one case each.
+
+use sampler_trace::analysis::{Analysis, Comparison};
+use sampler_trace::convert::{FrameSelection, Selection};
+use sampler_trace::output::{TraceView, read_folded_bytes};
+use sampler_trace::timeline::State;
+use sampler_trace::trace::{Mode, Trace};
 
 use crate::golden::check;
 use crate::sample_trace::trace;
@@ -17,7 +20,8 @@ fn folded(text: &str) -> Analysis {
     analysis(&read_folded_bytes(text.as_bytes()).unwrap())
 }
 
-/// Own, total, and total with the base, in microseconds.
+/// Returns the own time, the total time, and the total time with the base, in
+/// microseconds.
 fn times(analysis: &Analysis, function: &str) -> (u64, u64, u64) {
     let mut found = analysis.functions.iter();
     let found = found.find(|of| of.place.function == function).unwrap();
@@ -69,7 +73,7 @@ fn the_common_base_is_folded_away() {
     let names: Vec<_> = base.iter().map(|place| place.function.as_str()).collect();
     assert_eq!(names, ["boot", "run"]);
     assert_eq!(times(&analysis, "boot"), (0, 0, 100));
-    // Once in the base, and once above it.
+    // It is in the base, and again above the base.
     assert_eq!(times(&analysis, "run"), (48, 48, 98));
     assert_eq!(times(&analysis, "other"), (2, 2, 2));
 }

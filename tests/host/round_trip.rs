@@ -1,4 +1,6 @@
-//! From one format to the other and back: nothing may change.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Conversions from one format to another and back: nothing may change.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,19 +9,19 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use sampler_user::convert::{
+use sampler_trace::convert::{
     ConvertError, ConvertOptions, Destination, DestinationError, Output, Selection, Split,
     TimePoint, convert, read_trace,
 };
-use sampler_user::output::{FileFormat, Order, Shape};
-use sampler_user::trace::Mode;
+use sampler_trace::output::{FileFormat, Order, Shape};
+use sampler_trace::trace::Mode;
 
 use crate::golden::json;
 use crate::sample_trace::{container, trace};
 
 type Files = Rc<RefCell<BTreeMap<PathBuf, Vec<u8>>>>;
 
-/// A file that is there only once it is committed.
+/// A file that exists only once it is committed.
 struct InMemory {
     path: PathBuf,
     bytes: Vec<u8>,

@@ -1,17 +1,21 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 //! A trace with everything in it that a format can get wrong: two processes
 //! whose threads share an ident, a gap, a thread that ends early and one that
-//! begins late, names that need escapes, states that change within a stack.
+//! begins late, names that need escapes, states that change within one stack.
 
-use sampler_user::timeline::{
+use sampler_trace::timeline::{
     Frame, KernelTime, ProcessInfo, ProcessPlace, RowChange, StackId, State, SymbolInterner, Track,
-    Tracks,
+    Tracks, Weight,
 };
-use sampler_user::trace::{Mode, ProcessSummary, Summary, Trace, TraceInfo, TraceWriter};
+use sampler_trace::trace::{
+    Counts, Mode, ProcessSummary, Summary, ThreadCpuTime, Trace, TraceInfo, TraceWriter,
+};
 
-/// Time zero of the trace: a clock that has run for four months.
+/// The start of the trace, in nanoseconds of a clock that has run for four months.
 pub(crate) const START: u64 = 10_368_000_000_000_000;
 
-/// The header of the trace.
+/// Returns the header of the trace.
 pub(crate) fn info(mode: Mode) -> TraceInfo {
     TraceInfo {
         hz: 10,
@@ -25,12 +29,12 @@ pub(crate) fn info(mode: Mode) -> TraceInfo {
     }
 }
 
-/// `milliseconds` after the start.
+/// Returns the time that is `milliseconds` after the start.
 pub(crate) fn at(milliseconds: u64) -> KernelTime {
     KernelTime(START + milliseconds * 1_000_000)
 }
 
-/// A recording in the making, as the recorder has it.
+/// A recording in progress, as the recorder has it.
 #[derive(Default)]
 pub(crate) struct Recording {
     pub(crate) interner: SymbolInterner,
@@ -38,7 +42,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// A stack of functions of `app.py`, each at its line, outermost first.
+    /// Interns a stack of functions of `app.py`, each at its line, outermost first.
     pub(crate) fn stack(&mut self, functions: &[(&str, u32)]) -> StackId {
         let file = self.interner.string("/srv/app.py");
         let frames: Vec<_> = functions
@@ -60,7 +64,7 @@ impl Recording {
     }
 }
 
-/// The container, flushed each second and ended in order.
+/// Returns the container, flushed every second and properly ended.
 pub(crate) fn container(mode: Mode) -> Vec<u8> {
     let mut recording = Recording::default();
     let mut writer = TraceWriter::create(Vec::new(), &info(mode)).unwrap();
@@ -106,6 +110,7 @@ pub(crate) fn container(mode: Mode) -> Vec<u8> {
             time: at(time),
             stack,
             state,
+            weight: Weight::ZERO,
         });
     };
     change(&mut writer, main, 0, StackId::EMPTY, State::None);
@@ -142,15 +147,30 @@ pub(crate) fn container(mode: Mode) -> Vec<u8> {
             &mut recording.tracks,
         )
         .unwrap();
+    let mut of_web: Counts = [("samples".to_owned(), 14), ("lost".to_owned(), 1)].into();
+    for (name, count) in [
+        ("kernel_cpu_us", 1_150_000),
+        ("kernel_user_us", 1_000_000),
+        ("kernel_system_us", 150_000),
+        ("ticked_us", 1_200_000),
+        ("seen_us", 1_100_000),
+    ] {
+        of_web.insert(name.into(), count);
+    }
     let counts = |samples| [("samples".to_owned(), samples), ("lost".to_owned(), 1)].into();
     let summary = Summary {
         end: at(3250),
         counts: counts(30),
         processes: vec![ProcessSummary {
             process: web,
-            counts: counts(14),
+            counts: of_web,
         }],
-        rates: Vec::new(),
+        threads: vec![ThreadCpuTime {
+            track: main,
+            user_us: 1_000_000,
+            system_us: 150_000,
+        }],
+        ..Summary::default()
     };
     writer
         .finish(
@@ -161,7 +181,7 @@ pub(crate) fn container(mode: Mode) -> Vec<u8> {
         .unwrap()
 }
 
-/// The same, read back.
+/// Returns the same trace, read back.
 pub(crate) fn trace(mode: Mode) -> Trace {
     Trace::read(container(mode).as_slice()).unwrap()
 }

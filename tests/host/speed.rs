@@ -1,5 +1,7 @@
-//! How fast and how small. The figures mean something in a release build only:
-//! `cargo xtask build`, then
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Measures how fast conversions are and how small their output is. The figures mean
+//! something in a release build only: `cargo xtask build`, then
 //! `cargo test --release -p tests --test host ten_million -- --ignored --nocapture`.
 
 use std::fs::File;
@@ -10,37 +12,37 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use sampler_user::convert::write_view;
-use sampler_user::output::{Format, Shape, TraceView, projected_bytes};
-use sampler_user::trace::read_bytes;
+use sampler_trace::convert::write_view;
+use sampler_trace::output::{Format, Shape, TraceView, projected_bytes};
+use sampler_trace::trace::read_bytes;
 
 use crate::synthetic;
 
-/// Rows of the large trace.
+/// The number of rows of the large trace.
 const ROWS: u64 = 10_000_000;
-/// What every format has to reach, in rows a second.
+/// The minimum speed of every format, in rows per second of CPU time.
 const SLOWEST: f64 = 1e6;
-/// The most memory a conversion may have resident, in KiB.
+/// The maximum resident memory of a conversion, in KiB.
 const MEMORY: i64 = 300 * 1000 * 1000 / 1024;
-/// The longest that a report may take.
+/// The maximum CPU time of a report.
 const REPORT: Duration = Duration::from_secs(3);
 
-/// Where the large files go.
+/// Returns where a large file goes.
 fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// The program under test.
+/// Returns the path of the program under test.
 fn program() -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/pyebpf");
     std::env::var_os("PYEBPF_BIN").map_or(built, PathBuf::from)
 }
 
-/// What a run of the program took.
+/// The time that a run of the program took.
 struct Took {
-    /// By the clock.
+    /// Wall-clock time.
     elapsed: Duration,
-    /// Of a CPU: what does not depend on what else the machine does.
+    /// CPU time, which does not depend on what else the machine does.
     cpu: Duration,
 }
 
@@ -63,7 +65,7 @@ fn run(arguments: &[&str], output: Stdio) -> Took {
     }
 }
 
-/// The most memory that any child had resident so far, in KiB.
+/// Returns the most memory that any child had resident so far, in KiB.
 fn peak() -> i64 {
     getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss()
 }
@@ -117,7 +119,7 @@ fn ten_million_rows() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// Counts what is written.
+/// Counts the bytes that are written.
 struct Count(u64);
 
 impl Write for Count {

@@ -1,29 +1,32 @@
-//! A large trace of a plausible program, for measuring: the same bytes each
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A large trace of a plausible program, for measurements: the same bytes each
 //! time. Threads wander through one tree of calls, a few frames at a time, as
-//! the samples of a busy service do.
+//! in samples of a busy service.
 
 use std::io::Write;
 
-use sampler_user::timeline::{
-    Frame, FrameId, ProcessInfo, RowChange, StackId, State, Track, TrackId,
+use sampler_trace::timeline::{
+    Frame, FrameId, ProcessInfo, RowChange, StackId, State, Track, TrackId, Weight,
 };
-use sampler_user::trace::{Mode, Summary, TraceWriter};
+use sampler_trace::trace::{Mode, Summary, TraceWriter};
 
 use crate::sample_trace::{Recording, at, info};
 
-/// Threads of the trace, eight in each process.
+/// The number of threads of the trace, eight in each process.
 pub(crate) const THREADS: u64 = 64;
-/// Distinct stacks, and functions in them.
+/// The number of distinct stacks; below, of the functions and files in them.
 const STACKS: u64 = 50_000;
 const FUNCTIONS: u64 = 3000;
 const FILES: u64 = 200;
-/// The frames that all stacks have in common, and the deepest stack.
+/// The number of frames that all stacks have in common; below, the most frames
+/// of any stack.
 const BASE: usize = 12;
 const DEEPEST: u16 = 50;
 /// Milliseconds between two samples.
 const PERIOD: u64 = 10;
 
-/// A small generator of numbers that are the same in each run.
+/// A small pseudorandom generator, which gives the same numbers in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -60,7 +63,7 @@ impl CallTree {
             children: vec![Vec::new()],
         };
         while (tree.stacks.len() as u64) < STACKS {
-            // Mostly below what was just called, sometimes anywhere.
+            // Mostly below a recent call, sometimes anywhere.
             let known = tree.stacks.len() as u64;
             let near = known - 1 - numbers.below(known.min(400));
             let parent = if numbers.below(20) == 0 {
@@ -82,7 +85,7 @@ impl CallTree {
         tree
     }
 
-    /// A few frames out, and then a few in.
+    /// Goes a few frames outwards, and then a few inwards.
     fn wander(&self, mut node: usize, numbers: &mut Numbers) -> usize {
         for _ in 0..=numbers.below(4) {
             node = self.parents[node];
@@ -153,7 +156,7 @@ fn threads(recording: &mut Recording) -> Vec<TrackId> {
     tracks
 }
 
-/// What the thread is seen at, after `before`.
+/// Returns the state that a tick sees a thread in.
 fn next_state(numbers: &mut Numbers) -> State {
     match numbers.below(20) {
         0 | 1 => State::None,
@@ -164,7 +167,7 @@ fn next_state(numbers: &mut Numbers) -> State {
     }
 }
 
-/// Writes a container with so many rows.
+/// Writes a container with up to `rows` rows.
 pub(crate) fn write(output: impl Write, rows: u64) {
     let mut numbers = Numbers(42);
     let mut recording = Recording::default();
@@ -197,6 +200,7 @@ pub(crate) fn write(output: impl Write, rows: u64) {
                 time,
                 stack,
                 state,
+                weight: weight(state),
             });
         }
         if writer.wants_flush() || tick % 200 == 0 {
@@ -217,4 +221,12 @@ pub(crate) fn write(output: impl Write, rows: u64) {
             &mut recording.tracks,
         )
         .unwrap();
+}
+
+/// The weight of a row at one tick: a tick samples only running threads.
+fn weight(state: State) -> Weight {
+    match state {
+        State::Running => Weight::of_samples(PERIOD * 1_000_000, 1),
+        _ => Weight::ZERO,
+    }
 }

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 //! Decodes the line tables of the whole standard library of every interpreter
 //! found, and compares the line of every code unit with what that interpreter
-//! says itself. `PYEBPF_LINE_TABLES=full` takes every file, otherwise every
-//! eighth.
+//! itself reports. `PYEBPF_LINE_TABLES=full` compares every file; the default
+//! is every eighth.
 
 mod records;
 
@@ -11,14 +13,14 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
-use sampler_user::cpython::line_table::{BEFORE_FIRST, line_at};
+use sampler_cpython::cpython::line_table::{BEFORE_FIRST, line_at};
 use tests::interpreters::{Interpreter, interpreters};
 
 use crate::records::{CodeLines, Records};
 
-/// Interpreters that are compared at a time.
+/// The number of interpreters that are compared at the same time.
 const WORKERS: usize = 2;
-/// Mismatches that are shown, of all that are counted.
+/// The number of mismatches shown for each interpreter; all are counted.
 const SHOWN: usize = 5;
 
 #[derive(Default)]
@@ -52,11 +54,11 @@ fn every_code_unit_of_the_standard_library_has_its_line() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// Compares one interpreter's standard library; returns what is wrong.
+/// Compares the standard library of one interpreter; returns the first mismatches.
 fn compare(interpreter: &Interpreter, stride: u32) -> Vec<String> {
     let started = Instant::now();
     let mut child = Command::new(&interpreter.path)
-        // From standard input, since a private root does not hold the script.
+        // From standard input, since a private root does not contain the script.
         .args(["-", &stride.to_string()])
         .stdin(script())
         .stdout(Stdio::piped())

@@ -1,16 +1,17 @@
-//! Reads what `scripts/line_tables.py` writes, one code object at a time. It
-//! refuses to decode line tables.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads what `scripts/line_tables.py` writes, one code object at a time.
 
 use std::io::{BufReader, Read};
 
-use sampler_user::cpython::line_table::LineTableKind;
+use sampler_cpython::cpython::line_table::LineTableKind;
 
-/// The line of code units that have none.
+/// Marks code units that have no line.
 const NO_LINE: i32 = i32::MIN;
-/// Kind of the record that ends the stream.
+/// The kind of the record that ends the stream.
 const LAST: u8 = 255;
 
-/// One code object: its line table, and its lines as the interpreter says.
+/// A code object's line table, and its lines as the interpreter reports them.
 pub(crate) struct CodeLines {
     /// How the table is encoded.
     pub(crate) kind: LineTableKind,
@@ -23,7 +24,7 @@ pub(crate) struct CodeLines {
 }
 
 impl CodeLines {
-    /// Every code unit with its line.
+    /// Returns every code unit with its line.
     pub(crate) fn expected(&self) -> impl Iterator<Item = (i32, Option<i32>)> {
         let ends = self.runs.iter().skip(1).map(|run| run.0);
         let ends = ends.chain([self.unit_count]);
@@ -39,9 +40,9 @@ impl CodeLines {
 /// The records of one interpreter.
 pub(crate) struct Records<Source> {
     source: BufReader<Source>,
-    /// Files compiled, once the last record was read.
+    /// The number of files compiled; known once the last record was read.
     pub(crate) files: u32,
-    /// Code objects in them, likewise.
+    /// The number of code objects in them; known at the same time.
     pub(crate) code_objects: u32,
 }
 
@@ -54,8 +55,8 @@ impl<Source: Read> Records<Source> {
         }
     }
 
-    /// The next code object. `None` after the last record; a stream that ends
-    /// without one is a failure.
+    /// Reads the next code object. Returns `None` after the last record; panics
+    /// if the stream ends without that record.
     pub(crate) fn next_code(&mut self) -> Option<CodeLines> {
         let [kind] = self.take();
         let kind = match kind {

@@ -1,4 +1,6 @@
-//! What cannot be recorded or written gets a message and its own exit status.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What cannot be recorded or written: each case has a message and its own exit status.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,11 +8,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::machine::machine;
-use crate::recording::{Finished, Recording, TIMELINE};
-use crate::scratch::Scratch;
-use crate::target::Target;
-use crate::timeline::Timeline;
+use crate::support::machine::machine;
+use crate::support::recording::{Finished, Recording, TIMELINE};
+use crate::support::scratch::Scratch;
+use crate::support::target::Target;
+use crate::support::timeline::Timeline;
 
 fn assert_refused(finished: &Finished, status: i32, said: &str) {
     assert_eq!(finished.status.code(), Some(status), "{}", finished.errors);
@@ -22,8 +24,9 @@ fn assert_refused(finished: &Finished, status: i32, said: &str) {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_process_that_is_not_there_is_4() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let mut child = Command::new("true").spawn().expect("every Linux has it");
     child.wait().expect("it is our child");
     let pid = child.id().to_string();
@@ -33,9 +36,11 @@ fn a_process_that_is_not_there_is_4() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_process_without_python_is_4() {
-    let Some(machine) = machine() else { return };
-    let pid = std::process::id().to_string();
+    let machine = machine();
+    let other = Target::run_silent(Command::new("sleep").arg("60"));
+    let pid = other.pid().to_string();
     let finished = Recording::start(machine, &["--pid", &pid]).finish();
     assert_refused(&finished, 4, &pid);
     assert!(finished.errors.contains("Python"), "{}", finished.errors);
@@ -43,8 +48,9 @@ fn a_process_without_python_is_4() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn what_cannot_be_meant_is_2() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     for arguments in [
         ["--hz", "0"],
         ["--hz", "10001"],
@@ -59,8 +65,9 @@ fn what_cannot_be_meant_is_2() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn an_output_that_cannot_be_written_is_1() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let pid = target.pid().to_string();
     for path in [
@@ -78,8 +85,9 @@ fn an_output_that_cannot_be_written_is_1() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn an_output_behind_a_link_is_refused() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let directory = Scratch::new();
     let file = directory.path().join("precious");
@@ -105,11 +113,12 @@ fn an_output_behind_a_link_is_refused() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn without_rights_it_is_3() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let directory = Scratch::new();
-    // The account may not be allowed where the program lies.
+    // The ordinary user may not be allowed into the program's directory.
     let program = directory.path().join("pyebpf");
     fs::copy(&machine.pyebpf, &program).expect("our directory");
     let mut command = Command::new(program);
@@ -147,14 +156,15 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // What cannot be unmounted is a small loss.
+        // A mount that stays does little harm.
         let _ = Command::new("umount").arg(self.path()).status();
     }
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_disk_too_small_for_the_timeline_keeps_the_recording() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let target = Target::start::<&str>(machine.interpreter(), "chains.py", &[]);
     let disk = SmallDisk::new();
     let output = disk.path().join(TIMELINE);
@@ -170,7 +180,7 @@ fn a_disk_too_small_for_the_timeline_keeps_the_recording() {
     let mut convert = Command::new(&machine.pyebpf);
     convert
         .arg("convert")
-        // Who called sudo may not write in the directories of the tests.
+        // The caller of sudo may not write to the directories of the tests.
         .env_remove("SUDO_UID")
         .env_remove("SUDO_GID")
         .arg(container)
@@ -182,8 +192,9 @@ fn a_disk_too_small_for_the_timeline_keeps_the_recording() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_full_disk_ends_the_recording() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let target = Target::start::<&str>(machine.interpreter(), "chains.py", &[]);
     let disk = SmallDisk::new();
     fs::write(disk.path().join("filler"), vec![0; 60 << 10]).expect("it fits");

@@ -1,39 +1,43 @@
-//! A chain of calls that is known: module, f, g, h.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A known chain of calls: module, f, g, h.
 
 use std::process::Command;
 use std::time::Duration;
 
 use tests::interpreters::Interpreter;
 
-use crate::machine::machine;
-use crate::marks::{Marks, names};
-use crate::recording::{Walk, record, record_walking};
-use crate::scratch::Scratch;
-use crate::target::Target;
-use crate::timeline::Timeline;
+use crate::support::machine::machine;
+use crate::support::marks::{Marks, names};
+use crate::support::recording::{Walk, record, record_walking};
+use crate::support::scratch::Scratch;
+use crate::support::target::Target;
+use crate::support::timeline::Timeline;
 
 /// The share of rows that must show the whole chain.
 const RIGHT: f64 = 0.99;
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_a_known_chain_with_exact_lines() {
     shows_a_known_chain("known chain", Walk::OfThisKernel);
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_a_known_chain_without_bpf_loop() {
     shows_a_known_chain("known chain by calls", Walk::ByCalls);
 }
 
 fn shows_a_known_chain(title: &str, walk: Walk) {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("known_chain.py");
     machine.with_each_build(title, |interpreter| {
         let target = Target::start::<&str>(interpreter, "known_chain.py", &[]);
         let duration = Duration::from_millis(1000);
         let timeline = record_walking(machine, target.pid(), 500, duration, walk)?;
         let shown = timeline.count("shown");
-        // What the kernel had moved at that moment is for no walk to read.
+        // No walk can read a page that the kernel is moving at that moment.
         let faults = timeline.counts.get("fault").copied().unwrap_or(0);
         let delivered = shown + timeline.count("refused") - faults.min(shown / 20);
         if (shown as f64) < RIGHT * delivered as f64 {
@@ -45,8 +49,9 @@ fn shows_a_known_chain(title: &str, walk: Walk) {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_a_virtual_environment() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("known_chain.py");
     let directory = Scratch::new();
     let place = directory.path().join("environment");
@@ -62,8 +67,8 @@ fn shows_a_virtual_environment() {
     check_known_chain(&timeline.expect("a timeline"), target.pid(), &marks).expect("the chain");
 }
 
-/// Whether a timeline shows the process `pid` in the chain of `known_chain.py`,
-/// in one thread, and no other process.
+/// Checks that a timeline shows the process `pid` in the chain of
+/// `known_chain.py`, in one thread, and no other process.
 pub(crate) fn check_known_chain(
     timeline: &Timeline,
     pid: u32,

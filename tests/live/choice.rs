@@ -1,5 +1,7 @@
-//! `--cgroup` and `--name`: which processes of the host are recorded, those that
-//! start later too.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `--cgroup` and `--name`: which processes of the host are recorded, including those
+//! that start later.
 
 use std::fs;
 use std::process::Command;
@@ -7,17 +9,17 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::container::{Cgroup, children};
 use crate::containers::json_of;
-use crate::machine::{Machine, machine};
-use crate::recording::{Recording, until_busy};
-use crate::scratch::Scratch;
-use crate::target::{Target, command, scripts};
-use crate::timeline::Timeline;
+use crate::support::container::{Cgroup, children};
+use crate::support::machine::{Machine, machine};
+use crate::support::recording::{Recording, until_busy};
+use crate::support::scratch::Scratch;
+use crate::support::target::{Target, command, scripts};
+use crate::support::timeline::Timeline;
 
 const BUSY: Duration = Duration::from_millis(200);
 
-/// A busy script, in this cgroup or where the test is.
+/// Starts a busy script, in this cgroup or in the test's own.
 fn start(machine: &Machine, script: &str, cgroup: Option<&Cgroup>) -> Target {
     let inner = command::<&str>(&scripts(), machine.interpreter(), script, &[]);
     let Some(cgroup) = cgroup else {
@@ -28,8 +30,8 @@ fn start(machine: &Machine, script: &str, cgroup: Option<&Cgroup>) -> Target {
     Target::spawn(&mut outer)
 }
 
-/// Records by `choice` while there is one target inside and one outside of it from
-/// before, and one each that starts later.
+/// Records with `choice`. One target inside it and one outside it run before, and one
+/// more of each starts later.
 fn assert_chosen(
     machine: &Machine,
     choice: &[&str],
@@ -55,8 +57,9 @@ fn assert_chosen(
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_cgroup_chooses_what_runs_in_it() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let cgroup = Cgroup::make("web.service/workers");
     let above = cgroup.path.strip_suffix("/workers").expect("it was made");
     let directory = cgroup.directory.to_str().expect("UTF-8");
@@ -68,8 +71,9 @@ fn a_cgroup_chooses_what_runs_in_it() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_name_chooses_by_the_script() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     for pattern in ["^inside[.]py$", "scripts/inside"] {
         assert_chosen(machine, &["--name", pattern], |inside| {
             let script = if inside {
@@ -83,8 +87,9 @@ fn a_name_chooses_by_the_script() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn both_conditions_must_hold() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let cgroup = Cgroup::make("both");
     let elsewhere = start(machine, "inside.py", None);
     let choice = ["--cgroup", &cgroup.path, "--name", "inside"];
@@ -99,13 +104,15 @@ fn both_conditions_must_hold() {
     assert!(timeline.of_process(elsewhere.pid()).next().is_none());
 }
 
-/// What a chosen process becomes or starts is recorded, whatever its name.
+/// Whatever a chosen process becomes or starts is recorded, under any name.
 #[test]
+#[ignore = "needs root and BPF"]
 fn kin_of_the_chosen_are_recorded() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let script = scripts().join("known_chain.py");
     let python = machine.interpreter().path.clone();
-    // Not one that is Python itself: what it starts is its child all the same.
+    // The target becomes a shell, which is not Python; the Python that it starts is
+    // still its child.
     let shell = format!("{} {}; exit 0", python.display(), script.display());
     let arguments = ["/bin/sh", "-c", &shell];
     let mut target = Target::start(machine.interpreter(), "changes_program.py", &arguments);
@@ -113,7 +120,7 @@ fn kin_of_the_chosen_are_recorded() {
     let mut recording = Recording::start(machine, &choice);
     recording.wait_until_it_samples();
     target.say("go");
-    // The chain says that it is ready.
+    // The script of the chain reports that it is ready.
     target.next_line();
     let child = children(target.pid())[0];
     until_busy(child, BUSY);
@@ -132,8 +139,9 @@ fn kill(pid: u32) {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn ps_lists_the_chosen() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let cgroup = Cgroup::make("listed");
     let inside = start(machine, "inside.py", Some(&cgroup));
     let other = start(machine, "known_chain.py", Some(&cgroup));
@@ -156,8 +164,9 @@ fn ps_lists_the_chosen() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn nothing_chosen_is_waited_for() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let choice = ["--name", "^nobody has this name$", "-d", "300ms"];
     let finished = Recording::start(machine, &choice).finish();
     assert_eq!(finished.status.code(), Some(4), "{}", finished.errors);
@@ -168,8 +177,9 @@ fn nothing_chosen_is_waited_for() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn what_cannot_be_chosen_is_refused() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     for (arguments, status, said) in [
         (&["--cgroup", "/no/such/cgroup"][..], 4, "/no/such/cgroup"),
         (&["--cgroup", "no-such.service"], 4, "no-such.service"),

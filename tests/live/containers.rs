@@ -1,4 +1,6 @@
-//! Targets in containers: with a root, pids, users and cgroups of their own.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Targets in containers, which have their own root, pids, users and cgroups.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,29 +10,30 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::interpreters::Interpreter;
 
-use crate::container::{Cgroup, Container};
-use crate::machine::{Machine, machine, name, say};
-use crate::marks::Marks;
-use crate::recording::{Recording, until_busy};
-use crate::states::{seconds, share};
-use crate::target::{Target, scripts};
-use crate::timeline::{Frame, Timeline};
+use crate::support::container::{Cgroup, Container};
+use crate::support::machine::{Machine, is_required, machine, name, tried};
+use crate::support::marks::Marks;
+use crate::support::not_run::not_run;
+use crate::support::recording::{Recording, until_busy};
+use crate::support::states::{seconds, share};
+use crate::support::target::{Target, scripts};
+use crate::support::timeline::{Frame, Timeline};
 use crate::wall::{named, record_wall};
 
 const SCRIPT: &str = "inside.py";
 
-/// Where a private root has the scripts too, and the host has not.
+/// A path that private roots have for the script, and the host does not.
 const INSIDE: &str = "/mnt/inside.py";
 
-/// As Docker gives them.
+/// A container's ID as Docker gives it; below, what pyebpf shows of it.
 const ID: &str = "4f1c5a0de6b7984f1c5a0de6b7984f1c5a0de6b7984f1c5a0de6b7984f1c5a0d";
 const LABEL: &str = "docker:4f1c5a0de6b7";
 
 /// A target in a container.
 struct Contained {
-    /// Its number here.
+    /// Its pid on the host.
     pid: u32,
-    /// Its number inside.
+    /// Its pid inside.
     inner: u64,
     marks: Marks,
     _target: Target,
@@ -39,8 +42,8 @@ struct Contained {
 }
 
 impl Contained {
-    /// The script in a private root, in namespaces of its own and in a cgroup such
-    /// as Docker makes.
+    /// Starts the script in a private root, in new namespaces and in a cgroup such as
+    /// Docker creates.
     fn start(interpreter: &Interpreter, options: &[&str]) -> Self {
         let cgroup = Cgroup::make(&format!("docker/{ID}"));
         let container = Container::start(options);
@@ -61,7 +64,8 @@ impl Contained {
         }
     }
 
-    /// Whether a timeline shows it, named and placed as it should be.
+    /// Checks that a timeline shows it in its container and with its stacks. Returns
+    /// the number of rows.
     fn check(&self, timeline: &Timeline) -> Result<usize, String> {
         let mut rows = 0;
         for thread in timeline.of_process(self.pid) {
@@ -80,33 +84,33 @@ impl Contained {
     }
 }
 
-/// The interpreters in private roots.
+/// Returns the interpreters in private roots.
 fn in_roots(machine: &Machine) -> Vec<&Interpreter> {
     let in_root = |it: &&Interpreter| it.path.to_string_lossy().contains("/inside/");
     let found: Vec<_> = machine.interpreters.iter().filter(in_root).collect();
     assert!(!Path::new(INSIDE).exists(), "the host has {INSIDE}");
     if found.is_empty() {
-        let is_required = std::env::var_os("PYEBPF_REQUIRE_BPF").is_some_and(|it| it == "1");
         assert!(
-            !is_required,
+            !is_required(),
             "there is no private root to make a container of"
         );
-        say("live test not run: there is no private root (`cargo xtask roots`)");
+        not_run("", "there is no private root (`cargo xtask roots`)");
     }
     found
 }
 
 fn in_every_root(title: &str, test: impl Fn(&Machine, &Interpreter) -> Result<String, String>) {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     for interpreter in in_roots(machine) {
         match test(machine, interpreter) {
-            Ok(result) => say(format!("  {title}, {}: {result}", name(interpreter))),
+            Ok(result) => tried(title, interpreter, &result),
             Err(error) => panic!("{title}, {}: {error}", name(interpreter)),
         }
     }
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_container_is_sampled_and_named() {
     in_every_root("in a container", |machine, interpreter| {
         let target = Contained::start(interpreter, &["--mount-proc", "--cgroup", "--uts"]);
@@ -124,12 +128,16 @@ fn a_container_is_sampled_and_named() {
                 finished.errors
             ));
         }
-        reported(machine, &finished.path(crate::recording::TIMELINE), &target)?;
+        reported(
+            machine,
+            &finished.path(crate::support::recording::TIMELINE),
+            &target,
+        )?;
         Ok(format!("{rows} rows, {inside}"))
     });
 }
 
-/// A report finds the process by its container, and names it.
+/// Checks that a report finds the process by its container, and shows where it runs.
 fn reported(machine: &Machine, trace: &Path, target: &Contained) -> Result<(), String> {
     let run = |arguments: &[&str]| {
         let mut command = Command::new(&machine.pyebpf);
@@ -155,6 +163,7 @@ fn reported(machine: &Machine, trace: &Path, target: &Contained) -> Result<(), S
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_container_shows_what_waits() {
     in_every_root("waiting in a container", |machine, interpreter| {
         let target = Contained::start(interpreter, &["--mount-proc"]);
@@ -169,6 +178,7 @@ fn a_container_shows_what_waits() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_user_namespace_is_no_obstacle() {
     in_every_root("in a user namespace", |machine, interpreter| {
         let options = ["--map-root-user", "--mount-proc", "--cgroup"];
@@ -179,6 +189,7 @@ fn a_user_namespace_is_no_obstacle() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_container_is_dumped_and_listed() {
     in_every_root("dump of a container", |machine, interpreter| {
         let target = Contained::start(interpreter, &["--mount-proc"]);
@@ -188,7 +199,7 @@ fn a_container_is_dumped_and_listed() {
         if !text.starts_with(&head) {
             return Err(format!("no {head:?}: {text}"));
         }
-        let dump = crate::dumped::dump(machine, target.pid)?;
+        let dump = crate::support::dumped::dump(machine, target.pid)?;
         for thread in &dump.threads {
             target.marks.check(&thread.row, Frame::is_library)?;
         }
@@ -218,19 +229,20 @@ fn is_placed(document: &Value, target: &Contained) -> Result<(), String> {
     }
 }
 
-/// pyebpf itself in a container that has the host's processes, as with `docker run
-/// --pid=host`, and with the rights that it has there.
+/// Runs pyebpf itself in a container that sees the host's processes, as with
+/// `docker run --pid=host`, with the capabilities that it has there.
 #[test]
+#[ignore = "needs root and BPF"]
 fn runs_inside_a_container_with_the_hosts_pids() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let roots = in_roots(machine);
     let Some(interpreter) = roots.first() else {
-        return;
+        return not_run("", "there is no root with a Python in it");
     };
     let root: PathBuf = interpreter.path.ancestors().skip(2).take(1).collect();
     let root = root.join("root");
     let target = Target::start::<&str>(machine.interpreter(), SCRIPT, &[]);
-    let directory = crate::scratch::Scratch::new();
+    let directory = crate::support::scratch::Scratch::new();
     let mut command = Command::new("unshare");
     command.args(["--mount", "--uts", "--cgroup", "sh", "-ec", CHROOT, "sh"]);
     command
@@ -252,7 +264,7 @@ fn runs_inside_a_container_with_the_hosts_pids() {
     assert_eq!(timeline.of_process(target.pid()).count(), 2);
 }
 
-/// Root, scratch directory, program and its arguments.
+/// The arguments: root, scratch directory, program and its arguments.
 const CHROOT: &str = r#"
 root=$1 scratch=$2 program=$3
 shift 3
@@ -265,7 +277,8 @@ mount --bind "$(dirname "$program")" "$root/mnt"
 exec setpriv --bounding-set="-all,$RIGHTS" chroot "$root" "/mnt/$(basename "$program")" "$@"
 "#;
 
-/// What Docker lets root have, and what the README has added with `--cap-add`.
+/// The capabilities that Docker lets root have, and those that the README adds with
+/// `--cap-add`.
 const RIGHTS: &str = "+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,\
     +net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap,\
     +bpf,+perfmon,+sys_ptrace,+dac_read_search";
@@ -276,7 +289,7 @@ fn pyebpf(machine: &Machine) -> Command {
     command
 }
 
-/// What a program prints that must succeed.
+/// Returns what a program prints, which must succeed.
 pub(crate) fn text_of(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -291,7 +304,7 @@ pub(crate) fn text_of(command: &mut Command) -> Result<String, String> {
     Ok(text(&output.stdout))
 }
 
-/// The same, of JSON.
+/// Returns what a program prints, parsed as JSON.
 pub(crate) fn json_of(command: &mut Command) -> Result<Value, String> {
     serde_json::from_str(&text_of(command)?).map_err(|error| error.to_string())
 }

@@ -1,27 +1,32 @@
-//! Deep recursion: up to 1024 frames are shown, what is deeper is cut and marked.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Deep recursion: up to 1024 frames are shown; a deeper stack is cut and marked.
 
 use std::time::Duration;
 
-use crate::machine::machine;
-use crate::marks::Marks;
-use crate::recording::{Walk, record_walking};
-use crate::target::Target;
-use crate::timeline::{Frame, Row};
+use crate::support::machine::machine;
+use crate::support::marks::Marks;
+use crate::support::recording::{Walk, record_walking};
+use crate::support::target::Target;
+use crate::support::timeline::{Frame, Row};
 
-/// The most frames a sample has.
+/// The maximum number of frames in a sample.
 const MOST: usize = 1024;
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_a_recursion_of_1000_frames_whole() {
     recursion(998, Walk::OfThisKernel, is_whole);
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn cuts_a_recursion_of_1500_frames_and_says_so() {
     recursion(1498, Walk::OfThisKernel, is_cut);
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_and_cuts_recursions_without_bpf_loop() {
     recursion(998, Walk::ByCalls, is_whole);
     recursion(1498, Walk::ByCalls, is_cut);
@@ -29,7 +34,7 @@ fn shows_and_cuts_recursions_without_bpf_loop() {
 
 fn is_whole(row: &Row, marks: &Marks) -> Result<(), String> {
     marks.check(row, |_| false)?;
-    // The module and the function at the end are two more.
+    // The module and the innermost function are two more.
     (row.frames.len() == 1000)
         .then_some(())
         .ok_or_else(|| format!("a row has {} frames", row.frames.len()))
@@ -48,7 +53,7 @@ fn is_cut(row: &Row, marks: &Marks) -> Result<(), String> {
 }
 
 fn recursion(depth: usize, walk: Walk, check: impl Fn(&Row, &Marks) -> Result<(), String>) {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("recursion.py");
     let title = match walk {
         Walk::OfThisKernel => format!("recursion of {depth}"),

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 //! `pyebpf dump`: every thread once, with its state and its whole stack.
 
 use std::fs;
@@ -8,15 +10,14 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tests::interpreters::Interpreter;
 
-use crate::dumped::{Dumped, DumpedThread, dump, run};
-use crate::machine::{Machine, machine};
-use crate::marks::{Marks, names};
-use crate::scratch::Scratch;
-use crate::target::{Target, scripts};
-use crate::timeline::{Frame, Row};
+use crate::support::dumped::{Dumped, DumpedThread, dump, run};
+use crate::support::machine::{Machine, machine};
+use crate::support::marks::{Marks, names};
+use crate::support::scratch::Scratch;
+use crate::support::target::{Target, scripts};
+use crate::support::timeline::{Frame, Row};
 
-/// The threads of `dump_states.py`, and the state of each once all are where they
-/// stay.
+/// The threads of `dump_states.py`, and the state that each of them reaches.
 pub(crate) const THREADS: [(&str, &str); 10] = [
     ("MainThread", "lock"),
     ("sleeper", "sleeping"),
@@ -30,15 +31,15 @@ pub(crate) const THREADS: [(&str, &str); 10] = [
     ("holder", "running"),
 ];
 
-/// How often a target is looked at until it is where it is going. A look takes
-/// some milliseconds, and so do the ways.
+/// The maximum number of looks at a target until it is as expected. A look needs some
+/// milliseconds, about as long as a thread needs to get to its state.
 const LOOKS: usize = 200;
 
 fn pid(target: &Target) -> Pid {
     Pid::from_raw(i32::try_from(target.pid()).expect("pids are small"))
 }
 
-/// Looks at a target until it is as it should be; the last reason why not.
+/// Looks at a target until it is as expected. Returns the last error if it never is.
 fn until<T>(mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let mut last = look();
     for _ in 1..LOOKS {
@@ -50,7 +51,7 @@ fn until<T>(mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     last
 }
 
-/// A target all whose threads are in their states, and a dump of it.
+/// Returns a target whose threads are all in their states, and a dump of it.
 pub(crate) fn target_in_all_states(
     machine: &Machine,
     interpreter: &Interpreter,
@@ -77,7 +78,7 @@ pub(crate) fn target_in_all_states(
     Ok((target, dump))
 }
 
-/// Whether each thread is in the state of the list, or in one of `instead`.
+/// Checks that each thread is in the state of [`THREADS`], or in one of `instead`.
 fn expect_states(
     dump: &Dumped,
     instead: impl Fn(&str) -> &'static [&'static str],
@@ -95,7 +96,7 @@ fn expect_states(
     Ok(())
 }
 
-/// Whether a thread of `dump_states.py` has exactly the stack that it must have.
+/// Checks that a thread of `dump_states.py` has exactly the stack that it must have.
 fn check_stack(thread: &DumpedThread, marks: &Marks) -> Result<(), String> {
     check_row(&thread.name, &thread.row, marks)?;
     if thread.stack == "whole" && thread.problem.is_none() {
@@ -105,7 +106,7 @@ fn check_stack(thread: &DumpedThread, marks: &Marks) -> Result<(), String> {
     }
 }
 
-/// Whether the thread `name` of `dump_states.py` can have this stack.
+/// Checks that the thread `name` of `dump_states.py` can have this stack.
 pub(crate) fn check_row(name: &str, row: &Row, marks: &Marks) -> Result<(), String> {
     if !THREADS.iter().any(|(known, _)| *known == name) {
         return Err(format!("a thread too many: {name}"));
@@ -123,12 +124,13 @@ pub(crate) fn check_row(name: &str, row: &Row, marks: &Marks) -> Result<(), Stri
         .ok_or_else(|| format!("{name} is not in {expected:?} but in {found:?}"))
 }
 
-/// What `threading` calls a thread's target through.
+/// The functions through which `threading` calls a thread's target.
 const THREAD: [&str; 3] = ["_bootstrap", "_bootstrap_inner", "run"];
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_what_every_thread_does() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("dump_states.py");
     machine.with_each("dump", |interpreter| {
         let (target, dump) = target_in_all_states(machine, interpreter)?;
@@ -158,13 +160,14 @@ fn shows_what_every_thread_does() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_a_process_that_is_stopped() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("dump_states.py");
     machine.with_each("dump of a stopped process", |interpreter| {
         let (target, _) = target_in_all_states(machine, interpreter)?;
         kill(pid(&target), Signal::SIGSTOP).expect("it is our child");
-        // The signal is on its way until the last thread has seen it.
+        // The threads do not all stop at the same moment.
         let dump = until(|| {
             let dump = dump(machine, target.pid())?;
             match dump.threads.iter().find(|thread| thread.state != "stopped") {
@@ -183,8 +186,9 @@ fn shows_a_process_that_is_stopped() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_a_process_that_hangs_uninterruptibly() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("dump_stuck.py");
     machine.with_each("dump of a hanging process", |interpreter| {
         let target = Target::start::<&str>(interpreter, "dump_stuck.py", &[]);
@@ -204,15 +208,16 @@ fn shows_a_process_that_hangs_uninterruptibly() {
                 .then_some(dump.threads.len())
                 .ok_or_else(|| format!("{stuck:?}"))
         });
-        // Its child too.
+        // Its child must end too.
         killpg(pid(&target), Signal::SIGKILL).expect("it made a group");
         result.map(|threads| format!("{threads} threads"))
     });
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn no_stack_of_a_busy_thread_is_impossible() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("chains.py");
     machine.with_each("dumps of alternating chains", |interpreter| {
         let target = Target::start::<&str>(interpreter, "chains.py", &[]);
@@ -232,8 +237,9 @@ fn no_stack_of_a_busy_thread_is_impossible() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_fifty_threads_that_take_turns() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     machine.with_each("dump of fifty threads", |interpreter| {
         let target = Target::start::<&str>(interpreter, "named_threads.py", &[]);
         let dump = dump(machine, target.pid())?;
@@ -258,8 +264,9 @@ fn shows_fifty_threads_that_take_turns() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_process_may_end_meanwhile() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     for _ in 0..30 {
         let mut child = Command::new(&machine.interpreter().path)
             .args(["-S", "-c", "sum(range(300000))"])
@@ -277,8 +284,9 @@ fn a_process_may_end_meanwhile() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn what_cannot_be_dumped_is_said() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
     let own = run(&machine.pyebpf, std::process::id(), &[]);
     assert_eq!(own.status.code(), Some(4), "{}", said(&own));
@@ -293,7 +301,7 @@ fn what_cannot_be_dumped_is_said() {
     assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
     let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let directory = Scratch::new();
-    // The account may not be allowed where the program lies.
+    // The ordinary user may not be allowed into the program's directory.
     let program = directory.path().join("pyebpf");
     fs::copy(&machine.pyebpf, &program).expect("our directory");
     let mut command = Command::new(&program);
@@ -304,8 +312,9 @@ fn what_cannot_be_dumped_is_said() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn needs_no_bpf_for_a_process_of_ones_own() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("known_chain.py");
     let directory = Scratch::new();
     let program = directory.path().join("pyebpf");
@@ -329,7 +338,7 @@ fn needs_no_bpf_for_a_process_of_ones_own() {
     child.kill().expect("it is our child");
     child.wait().expect("it is our child");
     let said = String::from_utf8_lossy(&output.stderr);
-    // Yama may keep even the owner from it (admin-guide/LSM/Yama.rst).
+    // Yama may deny this even to the owner (admin-guide/LSM/Yama.rst).
     let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     if !matches!(scope.trim(), "" | "0") {
         assert_eq!(output.status.code(), Some(3), "{said}");

@@ -1,5 +1,7 @@
-//! Programs that have Python in them: by a shared library, as a part of their own
-//! file, from the start or long after it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Programs that embed Python: in a shared library or as a part of their own file, from
+//! the start or long after it.
 
 use std::cell::Cell;
 use std::fs;
@@ -10,21 +12,23 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::chain::check_known_chain;
-use crate::machine::{Machine, machine, name, say};
-use crate::marks::Marks;
-use crate::programs::{Development, program};
-use crate::recording::Recording;
-use crate::scratch::Scratch;
-use crate::target::{Target, program_command, scripts};
-use crate::timeline::Timeline;
+use crate::support::machine::{Machine, machine, name, tried, version};
+use crate::support::marks::Marks;
+use crate::support::not_run::not_run;
+use crate::support::programs::{Development, NO_HEADERS, program};
+use crate::support::recording::Recording;
+use crate::support::scratch::Scratch;
+use crate::support::target::{Target, program_command, scripts};
+use crate::support::timeline::Timeline;
 
 const SCRIPT: &str = "known_chain.py";
 const LATE: &str = "embed.c";
 
-/// Seconds after which nobody looks at a new program closely any more.
+/// Seconds after which pyebpf no longer looks at a new program closely.
 const LONG: &str = "3";
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_python_in_a_shared_library() {
     with_some(
         usize::MAX,
@@ -41,6 +45,7 @@ fn shows_python_in_a_shared_library() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_python_in_a_tree_that_can_be_moved() {
     with_some(2, "tree", |machine, directory, development| {
         let Some(library) = development.shared() else {
@@ -61,6 +66,7 @@ fn shows_python_in_a_tree_that_can_be_moved() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_python_that_is_part_of_a_program() {
     with_some(
         usize::MAX,
@@ -74,7 +80,7 @@ fn shows_python_that_is_part_of_a_program() {
                 ("stripped", &["-no-pie", "-s"]),
             ] {
                 if kind == "stripped" && development.minor < 10 {
-                    // Nothing in such a file tells that there is Python in it.
+                    // Nothing in such a file shows that it contains Python.
                     continue;
                 }
                 let Some(archive) = development.archive(options[0] == "-pie") else {
@@ -91,15 +97,17 @@ fn shows_python_that_is_part_of_a_program() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn finds_python_that_a_process_long_followed_loads() {
-    // Each takes as long as nobody looks; how it is found is the same for all.
+    // Each interpreter costs [`LONG`] seconds, and how Python is found is the same for
+    // all.
     with_some(2, "late library", |machine, directory, development| {
         let Some(library) = development.shared() else {
             return Ok("not run: it has none".to_owned());
         };
         let marks = Marks::of(SCRIPT);
         let program = program(directory, "late_library.c");
-        // One of the whole host, which was there before.
+        // First, a process that was there before the whole host is recorded.
         let mut command = command(&program, development);
         command.arg(&library).arg(scripts().join(SCRIPT));
         let mut target = Target::run(command);
@@ -115,7 +123,7 @@ fn finds_python_that_a_process_long_followed_loads() {
         let timeline = only(recording.finish().timeline()?, pid);
         let of_host = check_known_chain(&timeline, pid, &marks)?;
         drop(target);
-        // A command, which loads it when the first looks at it are over.
+        // Then a command, which loads Python when the first looks at it are over.
         let mut arguments: Vec<PathBuf> = vec!["--hz".into(), "500".into(), "--".into()];
         arguments.extend(["env".into(), home(development).into(), program]);
         arguments.extend([library, scripts().join(SCRIPT), LONG.into()]);
@@ -125,7 +133,7 @@ fn finds_python_that_a_process_long_followed_loads() {
             pid.set(timeline.threads.first().map_or(0, |thread| thread.pid));
             timeline.stacks().count() > 50
         });
-        // The command goes on without, and shares pyebpf's standard error.
+        // The command continues without pyebpf, and shares its standard error.
         recording.signal(Signal::SIGINT);
         recording.wait_for_line("written:");
         let pid = pid.get();
@@ -138,19 +146,20 @@ fn finds_python_that_a_process_long_followed_loads() {
     });
 }
 
-/// Does `test` with interpreters that this host can build programs for, as many as
-/// that.
+/// Runs `test` with the newest interpreters that this host can build programs for,
+/// `most` of them at most.
 fn with_some(
     most: usize,
     title: &str,
     test: impl Fn(&'static Machine, &Scratch, &Development) -> Result<String, String>,
 ) {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let mut built = 0;
     let mut failed = Vec::new();
     // The newest first.
     for interpreter in machine.interpreters.iter().rev() {
         let Some(development) = Development::of(interpreter) else {
+            not_run(&version(interpreter), NO_HEADERS);
             continue;
         };
         if built == most {
@@ -158,7 +167,7 @@ fn with_some(
         }
         built += 1;
         match test(machine, &Scratch::new(), &development) {
-            Ok(said) => say(format!("  {title}, {}: {said}", name(interpreter))),
+            Ok(said) => tried(title, interpreter, &said),
             Err(error) => failed.push(format!("{}: {error}", name(interpreter))),
         }
     }
@@ -169,7 +178,7 @@ fn with_some(
     );
 }
 
-/// Records a program whose interpreter runs, and one that starts it later.
+/// Records a program whose interpreter runs, and then one that starts it later.
 fn check_both(
     machine: &Machine,
     program: &Path,
@@ -195,12 +204,12 @@ fn check_both(
     target.say("go");
     target.next_line();
     recording.wait_until_it_shows(|timeline| {
-        let in_chain = |row: &&crate::timeline::Row| row.frames.len() == 4;
+        let in_chain = |row: &&crate::support::timeline::Row| row.frames.len() == 4;
         timeline.stacks().filter(in_chain).count() > 50
     });
     recording.signal(Signal::SIGINT);
     let mut timeline = recording.finish().timeline()?;
-    // The start of the interpreter runs the standard library.
+    // The interpreter runs code of the standard library when it starts.
     for thread in &mut timeline.threads {
         thread
             .rows

@@ -1,41 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 //! Python that is called from C: by a compiled extension module, and in threads
-//! that Python did not make.
+//! that Python did not create.
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::machine::{machine, name, say};
-use crate::marks::{Marks, names};
-use crate::packages::packages;
-use crate::programs::{Development, library};
-use crate::recording::record;
-use crate::scratch::Scratch;
-use crate::target::{Target, scripts};
-use crate::timeline::Frame;
+use tests::interpreters::Interpreter;
+
+use crate::support::machine::{machine, name, say, version};
+use crate::support::marks::{Marks, names};
+use crate::support::not_run::not_run;
+use crate::support::packages::packages;
+use crate::support::programs::{Development, NO_HEADERS, library};
+use crate::support::recording::record;
+use crate::support::scratch::Scratch;
+use crate::support::target::{Target, program_command, scripts};
+use crate::support::timeline::Frame;
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_what_compiled_code_calls() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("compiled_callbacks.py");
+    let directory = Scratch::new();
+    let source = directory.path().join("callbacks.pyx");
+    fs::copy(scripts().join("callbacks.pyx"), &source).expect("our directory");
     let mut ran = 0;
     for interpreter in &machine.interpreters {
         let Some(development) = Development::of(interpreter) else {
+            not_run(&version(interpreter), NO_HEADERS);
             continue;
         };
         let Some(packages) = packages(interpreter) else {
+            not_run(&version(interpreter), "there are no packages for it");
             continue;
         };
         ran += 1;
-        let directory = Scratch::new();
-        let source = directory.path().join("callbacks.pyx");
-        fs::copy(scripts().join("callbacks.pyx"), &source).expect("our directory");
-        let mut cython = Command::new(&interpreter.path);
-        cython.args(["-m", "cython", "-3"]).arg(&source);
-        let output = cython.env("PYTHONPATH", packages).output();
-        let output = output.expect("it ran before");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{cython:?}: {said}");
+        // What Cython writes compiles with the headers of every version.
+        if ran == 1 {
+            translate(interpreter, &packages, &source);
+        }
         let module = directory.path().join("callbacks.so");
         development.extension(&source.with_extension("c"), &module);
         let target = Target::start(interpreter, "compiled_callbacks.py", &[directory.path()]);
@@ -61,14 +67,25 @@ fn shows_what_compiled_code_calls() {
     assert!(ran > 0, "no interpreter with headers and Cython");
 }
 
+/// Has Cython write C beside `source`.
+fn translate(interpreter: &Interpreter, packages: &Path, source: &Path) {
+    let mut cython = program_command(&interpreter.path);
+    cython.args(["-m", "cython", "-3"]).arg(source);
+    let output = cython.env("PYTHONPATH", packages).output();
+    let output = output.expect("it ran before");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{cython:?}: {said}");
+}
+
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_threads_that_python_did_not_make() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let directory = Scratch::new();
     let library = library(directory.path(), "foreign.c");
     machine.with_each("foreign threads", |interpreter| {
         let own = Scratch::new();
-        // Private roots see the directory of the script only.
+        // Private roots see only the directory of the script.
         for file in [&library, &scripts().join("foreign_threads.py")] {
             let name = file.file_name().expect("a file");
             fs::copy(file, own.path().join(name)).expect("our directory");

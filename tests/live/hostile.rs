@@ -1,5 +1,7 @@
-//! Targets that name files to do harm: what hangs, what is secret, what is
-//! endless, what a terminal would obey.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Targets that name files to do harm: files that hang, that are secret, that are
+//! endless, and names that a terminal would obey.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,25 +15,28 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::{Gid, chown, mkfifo};
 use tests::interpreters::Interpreter;
 
-use crate::dumped::run as run_dump;
-use crate::machine::{Machine, machine};
-use crate::ordinary::{ORDINARY, allow, open_directory, public};
-use crate::recording::{Finished, Recording, TIMELINE, until_busy};
-use crate::scratch::Scratch;
-use crate::target::{Target, scripts};
-use crate::timeline::Timeline;
+use crate::support::dumped::run as run_dump;
+use crate::support::machine::{Machine, machine};
+use crate::support::ordinary::{ORDINARY, allow, open_directory, public};
+use crate::support::recording::{Finished, Recording, TIMELINE, until_busy};
+use crate::support::scratch::Scratch;
+use crate::support::target::{Target, scripts};
+use crate::support::timeline::Timeline;
 
-/// What stands in files that the target may not read.
+/// The text of files that the target may not read.
 const SECRET: &str = "this is a secret";
-/// And in one that it may.
+/// The text of a file that it may read.
 const TEXT: &str = "a line that may be read";
 
-fn lines(path: &Path, text: &str, mode: u32) {
-    fs::write(path, format!("{text}\n").repeat(10)).expect("our directory");
+/// Writes a file that has the function for the name at `place`, so that only its
+/// permissions keep its third line from being shown.
+fn lines(path: &Path, place: usize, text: &str, mode: u32) {
+    let head = format!("def named_{place}():\n    number = 1\n");
+    fs::write(path, head + &format!("    {text}\n").repeat(10)).expect("our directory");
     allow(path, mode);
 }
 
-/// Starts `named_files.py` with these names as an ordinary user.
+/// Starts `named_files.py` with these names, as an ordinary user.
 fn ordinary_target(machine: &Machine, directory: &Path, names: &[PathBuf]) -> Target {
     Target::start_as(
         ORDINARY,
@@ -42,7 +47,7 @@ fn ordinary_target(machine: &Machine, directory: &Path, names: &[PathBuf]) -> Ta
     )
 }
 
-/// Records a target until all its functions have had turns, or more.
+/// Records a target until all its functions have had their turns, and some more.
 fn record_turns(mut command: Command, target: &Target, names: usize) -> Finished {
     command
         .args(["-v", "--hz", "1000", "-o", TIMELINE, "--pid"])
@@ -59,8 +64,8 @@ fn as_root(machine: &Machine) -> Command {
     Command::new(&machine.pyebpf)
 }
 
-/// The texts of the sources of the function for the name at `place`; there must be
-/// rows of it.
+/// Returns the source lines that are shown of the function for the name at `place`.
+/// Fails if it has no rows.
 fn sources(timeline: &Timeline, place: usize) -> Vec<String> {
     let function = format!("named_{place}");
     let rows = timeline.stacks();
@@ -75,14 +80,15 @@ fn sources(timeline: &Timeline, place: usize) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn source_files_that_are_traps_are_left_alone() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let directory = open_directory("named_files.py");
     let at = |name: &str| directory.path().join(name);
-    lines(&at("good.py"), TEXT, 0o644);
-    lines(&at("secret"), SECRET, 0o600);
-    lines(&at("group_secret"), SECRET, 0o640);
-    lines(&at("other_group"), SECRET, 0o640);
+    lines(&at("good.py"), 0, TEXT, 0o644);
+    lines(&at("secret"), 4, SECRET, 0o600);
+    lines(&at("group_secret"), 5, SECRET, 0o640);
+    lines(&at("other_group"), 6, SECRET, 0o640);
     chown(&at("other_group"), None, Some(Gid::from_raw(4242))).expect("root may");
     mkfifo(&at("fifo"), Mode::from_bits_retain(0o666)).expect("our directory");
     allow(&at("fifo"), 0o666);
@@ -127,7 +133,7 @@ fn source_files_that_are_traps_are_left_alone() {
     names.extend(["/dev/zero", "/dev/tty", "/proc/self/environ", "/proc/kmsg"].map(PathBuf::from));
     let target = ordinary_target(machine, directory.path(), &names);
     assert_eq!(target.ready["uid"], ORDINARY);
-    // Groups that root may be in must not count for others.
+    // Groups that root is in must not count for others.
     let mut command = Command::new("setpriv");
     command.args(["--groups", "0,4242"]).arg(&machine.pyebpf);
     let finished = record_turns(command, &target, names.len());
@@ -139,11 +145,12 @@ fn source_files_that_are_traps_are_left_alone() {
     assert_eq!(timeline.count("sources_unanswered"), 0);
 }
 
-/// What `/proc/self` means is who asks: not even root's own targets may have us
-/// show what is ours.
+/// `/proc/self` is the process that opens it: not even root's own targets may make
+/// pyebpf show what is its own.
 #[test]
+#[ignore = "needs root and BPF"]
 fn what_the_kernel_makes_up_for_us_is_not_shown() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let names = [
         "/proc/self/environ",
         "/proc/self/cmdline",
@@ -157,18 +164,19 @@ fn what_the_kernel_makes_up_for_us_is_not_shown() {
     }
 }
 
-/// An absolute link, and `..`, lead inside the root of the target.
+/// Absolute links and `..` are resolved inside the target's root.
 #[test]
+#[ignore = "needs root and BPF"]
 fn links_stay_inside_the_root_of_the_target() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let root = Scratch::new();
     allow(root.path(), 0o755);
-    for (file, text) in [("/secret.py", TEXT), ("/link_goal.py", TEXT)] {
-        lines(&root.path().join(&file[1..]), text, 0o644);
+    for (place, file) in ["secret.py", "link_goal.py"].into_iter().enumerate() {
+        lines(&root.path().join(file), place, TEXT, 0o644);
     }
-    // The same names outside hold something else.
+    // A file outside of that root, which no name may reach.
     let outside = PathBuf::from(format!("/pyebpf-outside-{}.py", std::process::id()));
-    lines(&outside, SECRET, 0o644);
+    lines(&outside, 2, SECRET, 0o644);
     symlink("/link_goal.py", root.path().join("absolute.py")).expect("our directory");
     symlink(&outside, root.path().join("out.py")).expect("our directory");
     let up = format!("../../../..{}", outside.display());
@@ -188,7 +196,7 @@ fn links_stay_inside_the_root_of_the_target() {
     }
 }
 
-/// A file system that is there and never answers.
+/// A mounted file system that never answers.
 struct HangingDisk {
     server: Target,
     place: Scratch,
@@ -208,9 +216,9 @@ impl HangingDisk {
 
 impl Drop for HangingDisk {
     fn drop(&mut self) {
-        // Whoever waits for it is let go.
+        // Lets go whoever waits for it.
         self.server.kill();
-        // What cannot be unmounted is a small loss.
+        // A mount that stays does little harm.
         let _ = Command::new("umount")
             .arg("-l")
             .arg(self.place.path())
@@ -219,12 +227,13 @@ impl Drop for HangingDisk {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_file_system_that_hangs_costs_its_sources_and_no_more() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let mut disk = HangingDisk::new(machine);
     let directory = open_directory("named_files.py");
     let good = directory.path().join("good.py");
-    lines(&good, TEXT, 0o644);
+    lines(&good, 0, TEXT, 0o644);
     let mut names = vec![good.clone()];
     names.extend((0..20).map(|number| disk.file(&format!("{number}.py"))));
     let target = Target::start(machine.interpreter(), "named_files.py", &names);
@@ -235,7 +244,7 @@ fn a_file_system_that_hangs_costs_its_sources_and_no_more() {
     recording.signal(Signal::SIGINT);
     recording.wait_for_line("no answer in time");
     recording.wait_for_line("written: ");
-    // The kernel does not let go of a thread before the file system answers.
+    // The kernel does not release a thread before the file system answers.
     recording.wait_for_line("for a file system that does not answer");
     disk.server.kill();
     let timeline = recording.finish().timeline().expect("a whole file");
@@ -246,10 +255,11 @@ fn a_file_system_that_hangs_costs_its_sources_and_no_more() {
     assert_eq!(timeline.count("sources_unanswered"), 20);
 }
 
-/// A program of which a part lies on a file system that hangs.
+/// A part of the program lies on a file system that hangs.
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_program_that_hangs_is_left_out() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let mut disk = HangingDisk::new(machine);
     let hanging = Target::start(
         machine.interpreter(),
@@ -271,10 +281,12 @@ fn a_program_that_hangs_is_left_out() {
     assert!(timeline.of_process(target.pid()).next().is_some());
 }
 
-/// Runs what prints for people on a target with names that a terminal would obey.
+/// Runs every verb that prints for people on a target with names that a terminal would
+/// obey.
 #[test]
+#[ignore = "needs root and BPF"]
 fn no_name_of_a_target_reaches_the_terminal_as_it_is() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let directory = open_directory("evil_names.py");
     let name = "e\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}.py";
     let script = directory.path().join(name);
@@ -304,10 +316,11 @@ fn no_name_of_a_target_reaches_the_terminal_as_it_is() {
     }
 }
 
-/// A program that is another file, or none, by the time that it is looked at.
+/// The program is another file, or none, by the time that pyebpf looks at it.
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_target_that_renames_its_program_is_still_known() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let directory = open_directory("known_chain.py");
     let interpreter = public(machine);
     let program = directory.path().join("python3");

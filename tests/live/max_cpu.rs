@@ -1,21 +1,24 @@
-//! What pyebpf takes of a CPU has a limit: above it the rate is lowered, that is
-//! said, and the times in the trace stay right.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The limit on pyebpf's own CPU time: above it pyebpf lowers the rate and says so, and
+//! the times in the trace stay right.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::account::balance;
-use crate::machine::{machine, say};
-use crate::recording::{Recording, cpu_time, until_busy};
-use crate::target::Target;
+use crate::support::machine::{machine, say};
+use crate::support::recording::{Recording, cpu_time, until_busy};
+use crate::support::target::Target;
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn the_rate_is_lowered_to_what_fits() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let pid = target.pid();
-    // Ten thousand interrupts a second alone take more than that.
+    // Ten thousand interrupts a second alone exceed this limit.
     let list = pid.to_string();
     let arguments = ["--hz", "10000", "--max-cpu", "0.5%", "--pid", &list];
     let mut recording = Recording::start(machine, &arguments);
@@ -37,8 +40,8 @@ fn the_rate_is_lowered_to_what_fits() {
     );
     assert_eq!(timeline.count("rate_changes"), timeline.rates.len() as u64);
 
-    // The thread was busy all the time, and its rows say so at either rate: with
-    // the old period in mind there would be a gap after every sample.
+    // The thread was busy all the time, and its rows say so at either rate: if the old
+    // period still counted, there would be a gap after every sample.
     let thread = &timeline.threads[0];
     let first = thread.rows[0].time;
     let rows = thread.rows.iter().zip(&thread.rows[1..]);
@@ -52,8 +55,9 @@ fn the_rate_is_lowered_to_what_fits() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn ten_hertz_are_within_the_limit() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let pid = target.pid().to_string();
     let arguments = ["--hz", "10", "--max-cpu", "5%", "--pid", &pid];

@@ -1,25 +1,28 @@
-//! Alternating chains, sampled fast: most samples fall near a call or a return,
-//! and none may show a stack that cannot be. `PYEBPF_ORACLE_SAMPLES` asks for
-//! more samples of each interpreter than the 3000 of an ordinary run, and
-//! `PYEBPF_ORACLE_HZ` for another rate than 1000 a second.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Alternating chains, sampled fast: most samples fall near a call or a return, and
+//! none may show a stack that cannot be. `PYEBPF_ORACLE_SAMPLES` sets the number of
+//! samples of each interpreter (3000 by default), and `PYEBPF_ORACLE_HZ` the rate (1000
+//! a second by default).
 
 use std::time::Duration;
 
-use crate::machine::machine;
-use crate::marks::Marks;
-use crate::recording::record;
-use crate::target::Target;
-use crate::timeline::{Frame, Row};
+use crate::support::machine::machine;
+use crate::support::marks::Marks;
+use crate::support::recording::record;
+use crate::support::target::Target;
+use crate::support::timeline::{Frame, Row};
 
-/// The number that a variable of the environment holds.
+/// Returns the number in an environment variable, or `otherwise` without it.
 fn chosen(variable: &str, otherwise: u32) -> u32 {
     let chosen = std::env::var(variable);
     chosen.map_or(otherwise, |it| it.parse().expect("a number"))
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn no_stack_is_impossible() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let samples = chosen("PYEBPF_ORACLE_SAMPLES", 3000);
     let hz = chosen("PYEBPF_ORACLE_HZ", 1000);
     let marks = Marks::of("chains.py");
@@ -39,8 +42,8 @@ fn no_stack_is_impossible() {
             "{shown} samples, {rows} rows, {} impossible, {refused} refused, {lost} lost, {unknown} unknown frames",
             impossible.len()
         );
-        // A machine that is busy with something else gives fewer; how many there
-        // are for the time that the process ran is another test's matter.
+        // A machine that is busy with something else gives fewer. Another test checks
+        // how many there are for the time that the process ran.
         let enough = (shown + refused + lost) * 3 >= u64::from(samples);
         if impossible.is_empty() && enough && refused * 20 < shown && unknown == 0 {
             Ok(result)
@@ -52,7 +55,7 @@ fn no_stack_is_impossible() {
 
 pub(crate) fn check(row: &Row, marks: &Marks) -> Result<(), String> {
     marks.check(row, |frame| made_number(frame).is_some())?;
-    // Made code is between `made` and the leaf, whole or in its beginning.
+    // Made code lies between `made` and the leaf, all of it or its beginning.
     let mut numbers = row.frames.iter().filter_map(made_number);
     if let Some(first) = numbers.next() {
         let all_the_same = numbers.all(|number| number == first);
@@ -72,7 +75,7 @@ pub(crate) fn check(row: &Row, marks: &Marks) -> Result<(), String> {
     Ok(())
 }
 
-/// The number of a frame of made code, if its file, name and line agree on it.
+/// Returns the number of a frame of made code, if its file, name and line agree on it.
 fn made_number(frame: &Frame) -> Option<u32> {
     let number: u32 = frame
         .file

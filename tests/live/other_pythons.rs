@@ -1,4 +1,6 @@
-//! Implementations of Python that are not CPython: named as what they are.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Implementations of Python other than CPython are named as what they are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,17 +8,18 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::machine::{Machine, machine};
-use crate::recording::Recording;
-use crate::scratch::Scratch;
-use crate::target::{Target, program_command};
+use crate::support::machine::{Machine, machine};
+use crate::support::recording::Recording;
+use crate::support::scratch::Scratch;
+use crate::support::target::{Target, program_command};
 
-/// Debian's package has it here.
+/// Where Debian's package installs it.
 const PYPY: &str = "/usr/bin/pypy3";
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn pypy_is_named() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let is_there = Path::new(PYPY).exists();
     assert!(is_there, "there is no {PYPY}: install pypy3");
     let mut command = program_command(Path::new(PYPY));
@@ -26,7 +29,7 @@ fn pypy_is_named() {
     ]);
     let target = Target::run(command);
     check(machine, &target, "PyPy");
-    // It is no reason to record nothing of the rest.
+    // It does not keep the rest from being recorded.
     let pid = target.pid().to_string();
     let other = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let arguments = ["--pid", &pid, "--pid", &other.pid().to_string()];
@@ -42,8 +45,9 @@ fn pypy_is_named() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn others_are_told_by_their_programs() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     for (program, name) in [
         ("micropython", "MicroPython"),
         ("rustpython", "RustPython"),
@@ -57,14 +61,14 @@ fn others_are_told_by_their_programs() {
     }
 }
 
-/// A program that does nothing, under another name.
+/// Makes a program that does nothing, under another name.
 fn copy_of_cat(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
     fs::copy("/bin/cat", &path).expect("every Linux has it");
     path
 }
 
-/// `ps` lists it with its name, and it is not recorded, for that reason.
+/// Checks that `ps` lists it with its name, and that it is not recorded, for that reason.
 fn check(machine: &Machine, target: &Target, name: &str) {
     let output = Command::new(&machine.pyebpf)
         .args(["ps", "--json"])

@@ -1,23 +1,25 @@
-//! More than can be recorded: the profiler loses samples and counts them. It takes
-//! no more memory, and the target goes on as before.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! More than can be recorded: pyebpf loses samples and counts them, its memory stays
+//! limited, and the target goes on as before.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::account::{balance, balance_of_shown};
-use crate::machine::{machine, say};
-use crate::recording::{Recording, until_busy};
-use crate::target::Target;
-use crate::work::{Work, peak_memory};
+use crate::support::machine::{machine, say};
+use crate::support::recording::{Recording, until_busy};
+use crate::support::target::Target;
+use crate::support::work::{Work, peak_memory};
 
-/// MiB that a recording may take, whatever happens. It has some 30 by itself.
+/// The maximum memory of a recording, in MiB, whatever happens. It needs some 30 anyway.
 const MEMORY: u64 = 160;
 /// The part of its work that a target must still do for its CPU time. An interrupt
-/// takes 2 us here and 14 in some virtual machines.
+/// costs 2 us, and 14 us in some virtual machines.
 const WORK: f64 = 0.5;
 
-/// Rounds for each second of CPU time of a target that nobody samples.
+/// Returns the rounds for each second of CPU time of a target that is not sampled.
 fn rate_alone(target: &mut Target) -> f64 {
     until_busy(target.pid(), Duration::from_millis(500));
     let start = Work::so_far(target);
@@ -26,8 +28,9 @@ fn rate_alone(target: &mut Target) -> f64 {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_reader_that_is_stopped_loses_samples_and_nothing_else() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let mut target = Target::start::<&str>(machine.interpreter(), "work_rate.py", &[]);
     let pid = target.pid();
     let alone = rate_alone(&mut target);
@@ -58,8 +61,8 @@ fn a_reader_that_is_stopped_loses_samples_and_nothing_else() {
         timeline.counts
     );
     assert!(kept > WORK && memory < MEMORY, "{kept} {memory}");
-    // What came before the stop, while there was room, and after it: times of a
-    // busy thread, with one long gap.
+    // Samples from before the stop, while there was room, and from after it: the times
+    // of a busy thread, with one long gap.
     let worker = timeline.threads.iter().find(|it| it.name == "worker");
     let rows = &worker.expect("it has a name").rows;
     let (mut shown, mut longest, mut resumed) = (0.0, 0.0, 0.0);
@@ -84,12 +87,14 @@ fn a_reader_that_is_stopped_loses_samples_and_nothing_else() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn the_end_of_a_target_is_noticed_although_its_news_were_lost() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let interpreter = machine.interpreter();
     let busy = Target::start::<&str>(interpreter, "known_chain.py", &[]);
     let mut targets = vec![busy];
-    // The news of so many do not fit behind the last sample that found room.
+    // The events of so many processes do not fit into the room that is left after the
+    // last sample.
     targets.extend((0..8).map(|_| Target::start(interpreter, "many_threads.py", &["1"])));
     let pids: Vec<_> = targets.iter().map(|it| it.pid().to_string()).collect();
     let list = pids.join(",");
@@ -103,9 +108,9 @@ fn the_end_of_a_target_is_noticed_although_its_news_were_lost() {
         target.kill();
     }
     recording.signal(Signal::SIGCONT);
-    // It ends by itself, or this test does in a minute.
+    // The recording ends by itself, or this test fails after a minute.
     let timeline = recording.finish().timeline().expect("there is a timeline");
-    // A tick may fall on one of the others where it starts or dies.
+    // A tick may hit one of the others when it starts or dies.
     balance_of_shown(&timeline).expect("it balances");
     assert!(
         timeline.count("lost_lifecycle") > 0,
@@ -115,8 +120,9 @@ fn the_end_of_a_target_is_noticed_although_its_news_were_lost() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn ten_thousand_hertz_harm_nobody() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let mut target = Target::start::<&str>(machine.interpreter(), "work_rate.py", &[]);
     let pid = target.pid();
     let alone = rate_alone(&mut target);
@@ -141,13 +147,14 @@ fn ten_thousand_hertz_harm_nobody() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn five_thousand_threads_are_recorded_as_far_as_it_goes() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     const COUNT: usize = 5000;
     let count = COUNT.to_string();
     let target = Target::start(machine.interpreter(), "restless_threads.py", &[&count]);
     let pid = target.pid().to_string();
-    // With little CPU time for each, most of them are not hit while they run.
+    // With little CPU time for each, ticks hit few of them while they run.
     for (mode, least) in [("wall", COUNT), ("cpu", 1)] {
         let arguments = ["--mode", mode, "--hz", "100", "--max-cpu", "5%", "-p", &pid];
         let mut recording = Recording::start(machine, &arguments);

@@ -1,18 +1,20 @@
-//! pyebpf in a pid namespace of its own, as in a container without `--pid=host`:
-//! it sees only its own processes, under their numbers there.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! pyebpf in a pid namespace of its own, as in a container without `--pid=host`: it
+//! sees only its own processes, by their pids there.
 
 use std::process::Command;
 use std::time::Duration;
 
-use crate::container::Container;
 use crate::containers::{json_of, text_of};
-use crate::machine::{Machine, machine};
-use crate::marks::Marks;
-use crate::recording::{Finished, Recording, TIMELINE, until_busy};
-use crate::scratch::Scratch;
-use crate::states::{seconds, share};
-use crate::target::{Target, command};
-use crate::timeline::{Frame, Timeline};
+use crate::support::container::Container;
+use crate::support::machine::{Machine, machine};
+use crate::support::marks::Marks;
+use crate::support::recording::{Finished, Recording, TIMELINE, until_busy};
+use crate::support::scratch::Scratch;
+use crate::support::states::{seconds, share};
+use crate::support::target::{Target, command};
+use crate::support::timeline::{Frame, Timeline};
 use crate::wall::named;
 
 const SCRIPT: &str = "inside.py";
@@ -20,7 +22,7 @@ const SCRIPT: &str = "inside.py";
 /// A pid namespace with a target in it.
 struct Own {
     target: Target,
-    /// Its number inside.
+    /// The target's pid inside.
     pid: u64,
     container: Container,
 }
@@ -37,14 +39,14 @@ impl Own {
         }
     }
 
-    /// A command that runs pyebpf beside the target.
+    /// Returns a command that runs pyebpf next to the target.
     fn pyebpf(&self, machine: &Machine, arguments: &[&str]) -> Command {
         let mut command = self.container.enter();
         command.arg(&machine.pyebpf).args(arguments);
         command
     }
 
-    /// Begins a recording beside the target.
+    /// Starts a recording next to the target.
     fn begin(&self, machine: &Machine, arguments: &[&str], passes: Option<&str>) -> Recording {
         let directory = Scratch::new();
         let mut command = self.pyebpf(machine, &["-v", "-o"]);
@@ -67,7 +69,7 @@ impl Own {
         recording.finish()
     }
 
-    /// Whether all threads are the target's, with its known stacks.
+    /// Checks that all threads are the target's, with its known stacks.
     fn assert_known(&self, timeline: &Timeline) {
         let marks = Marks::of(SCRIPT);
         let tids = self.target.ready["tids"].as_array().expect("it says so");
@@ -85,7 +87,7 @@ impl Own {
 
 /// Starts a script of the tests in a container.
 fn start_in(container: &Container, machine: &Machine, script: &str, arguments: &[&str]) -> Target {
-    let directory = crate::target::scripts();
+    let directory = crate::support::target::scripts();
     let inner = command(&directory, machine.interpreter(), script, arguments);
     let mut outer = container.enter();
     outer.arg(inner.get_program()).args(inner.get_args());
@@ -98,8 +100,9 @@ fn start_in(container: &Container, machine: &Machine, script: &str, arguments: &
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn samples_what_runs_by_its_own_numbers() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let own = Own::start(machine, SCRIPT, &[]);
     let finished = own.record(machine, &["--hz", "1000"], None);
     own.assert_known(&finished.timeline().expect("it is sampled"));
@@ -108,8 +111,9 @@ fn samples_what_runs_by_its_own_numbers() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn samples_what_waits_by_its_own_numbers() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let own = Own::start(machine, SCRIPT, &[]);
     for (passes, from_user_space) in [(None, 0), (Some("user"), 1)] {
         let finished = own.record(machine, &["--mode", "wall", "--hz", "100"], passes);
@@ -119,7 +123,7 @@ fn samples_what_waits_by_its_own_numbers() {
         let sleeper = named(&timeline, "sleeper").expect("it waits")[0];
         let sleeping = share(&seconds(sleeper), "sleeping");
         assert!(sleeping > 0.95, "{passes:?}: {sleeping}");
-        // Where the kernel has the iterator.
+        // On a kernel without the iterator, all passes come from user space.
         if timeline.count("passes_from_user_space") != from_user_space {
             assert!(passes.is_none(), "{passes:?}");
         }
@@ -127,8 +131,9 @@ fn samples_what_waits_by_its_own_numbers() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn follows_what_starts_in_it_and_nothing_else() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let own = Own::start(machine, SCRIPT, &[]);
     let outside = Target::start::<&str>(machine.interpreter(), SCRIPT, &[]);
     for (mode, hz) in [("cpu", "1000"), ("wall", "100")] {
@@ -173,8 +178,9 @@ fn follows_what_starts_in_it_and_nothing_else() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn starts_a_command_in_it() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let own = Own::start(machine, SCRIPT, &[]);
     let python = machine.interpreter().path.to_str().expect("UTF-8");
     let busy = "import time\nend = time.monotonic() + 0.3\nwhile time.monotonic() < end: pass";
@@ -186,8 +192,9 @@ fn starts_a_command_in_it() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn dumps_and_lists_by_its_own_numbers() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let own = Own::start(machine, SCRIPT, &[]);
     let pid = own.pid.to_string();
     let mut command = own.pyebpf(machine, &["dump", "--json", "--pid", &pid]);
@@ -196,8 +203,7 @@ fn dumps_and_lists_by_its_own_numbers() {
     let threads = dump["threads"].as_array().expect("threads");
     assert_eq!(threads.len(), 2);
     for thread in threads {
-        // The one that runs is sampled by its CPU, which takes the kernel's word
-        // for who it is.
+        // The one that runs is sampled on its CPU, where the kernel says who it is.
         assert_eq!(thread["stack"], "whole", "{thread}");
         assert_eq!(thread["tid"], thread["namespace_tid"]);
     }
@@ -211,8 +217,9 @@ fn dumps_and_lists_by_its_own_numbers() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn says_what_it_cannot_see() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let own = Own::start(machine, SCRIPT, &[]);
     let doctor = text_of(&mut own.pyebpf(machine, &["doctor"])).expect("it works");
     let line = doctor.lines().find(|line| line.contains("pid-namespace"));

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 //! A server written in C that loads Python as a plug-in and forks its workers.
 
 use std::io::{Read as _, Write as _};
@@ -11,27 +13,29 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::machine::{machine, say};
-use crate::marks::{Marks, names};
-use crate::recording::Recording;
-use crate::scratch::Scratch;
-use crate::target::scripts;
-use crate::timeline::Timeline;
+use crate::support::machine::{machine, say};
+use crate::support::marks::{Marks, names};
+use crate::support::recording::Recording;
+use crate::support::scratch::Scratch;
+use crate::support::target::scripts;
+use crate::support::timeline::Timeline;
 
 const UWSGI: &str = "/usr/bin/uwsgi-core";
 const SCRIPT: &str = "web_application.py";
 const WORKERS: usize = 2;
-/// How long it may take to start.
+/// How long the server may need to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_the_workers_of_uwsgi_under_load() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     assert!(
         Path::new(UWSGI).exists(),
         "there is no {UWSGI}: install uwsgi-core and uwsgi-plugin-python3"
     );
-    // The whole host is recorded before it starts, then the server as it runs.
+    // First the whole host is recorded from before the server starts, then the
+    // running server.
     let mut recording = Recording::start(machine, &["--hz", "500"]);
     recording.wait_until_it_samples();
     let directory = Scratch::new();
@@ -54,20 +58,21 @@ fn shows_the_workers_of_uwsgi_under_load() {
     ));
 }
 
-/// The threads that were seen deep in the application.
-fn workers(timeline: &Timeline) -> impl Iterator<Item = &crate::timeline::Thread> {
+/// Returns the threads that were seen deep in the application.
+fn workers(timeline: &Timeline) -> impl Iterator<Item = &crate::support::timeline::Thread> {
     timeline.threads.iter().filter(|thread| {
-        let deep = |row: &&crate::timeline::Row| names(row) == ["application", "answer", "spin"];
+        let deep =
+            |row: &&crate::support::timeline::Row| names(row) == ["application", "answer", "spin"];
         thread.rows.iter().filter(deep).count() > 20
     })
 }
 
-/// Holds the workers' rows to what can be; how many there are.
+/// Checks that the workers' rows are stacks that can be. Returns the number of rows.
 fn check(timeline: &Timeline) -> usize {
     let marks = Marks::of(SCRIPT);
     let mut rows = 0;
     for row in workers(timeline).flat_map(|thread| thread.stacks()) {
-        let is_start = |frame: &crate::timeline::Frame| {
+        let is_start = |frame: &crate::support::timeline::Frame| {
             frame.is_library() || frame.short_name() == "uwsgi_apps"
         };
         marks.check(row, is_start).expect("a stack that can be");
@@ -120,7 +125,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A signal that its master hands on to the workers.
+        // The master passes this signal on to the workers.
         let _ = nix::sys::signal::kill(
             nix::unistd::Pid::from_raw(self.child.id() as i32),
             Signal::SIGTERM,
@@ -129,7 +134,7 @@ impl Drop for Server {
     }
 }
 
-/// Clients that ask again and again.
+/// Clients that send requests again and again.
 struct Load {
     is_over: Arc<AtomicBool>,
     clients: Vec<JoinHandle<u32>>,

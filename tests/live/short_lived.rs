@@ -1,5 +1,7 @@
-//! Scripts that live for 50 milliseconds, one after the other, while the whole
-//! host is recorded. Each has a function of its own name.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Scripts that run for 50 milliseconds, one after the other, while the whole
+//! host is recorded. The function of each has a name of its own.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,24 +9,25 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::machine::{machine, name, say};
-use crate::recording::Recording;
-use crate::scratch::Scratch;
-use crate::target::command;
+use crate::support::machine::{machine, name, say};
+use crate::support::recording::Recording;
+use crate::support::scratch::Scratch;
+use crate::support::target::command;
 
-/// Scripts that each interpreter runs.
+/// The number of scripts that each interpreter runs.
 const SCRIPTS: u32 = 10;
 
-/// What a script's function is called, before its number.
+/// The name of a script's function, before its number.
 const PREFIX: &str = "only_in_";
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn names_scripts_of_fifty_milliseconds() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let scripts = Scratch::new();
     let mut recording = Recording::start(machine, &["--hz", "1000"]);
     recording.wait_until_it_samples();
-    // By process: its number, and which interpreter ran it.
+    // By pid: the number of the script, and the index of the interpreter.
     let mut processes = HashMap::new();
     for (place, interpreter) in machine.interpreters.iter().enumerate() {
         for _ in 0..SCRIPTS {

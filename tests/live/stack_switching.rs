@@ -1,5 +1,7 @@
-//! Stacks that change hands within one thread: greenlets and gevent's tasks. Each
-//! shows its own frames and none of another's.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Stacks that are switched within one thread: greenlets and gevent's tasks. Each shows
+//! its own frames and none of another's.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,15 +10,16 @@ use std::time::Duration;
 
 use tests::interpreters::Interpreter;
 
-use crate::machine::machine;
-use crate::marks::{Marks, names};
-use crate::packages::{copy, packages};
-use crate::recording::record;
-use crate::scratch::Scratch;
-use crate::target::{Target, command, scripts};
-use crate::timeline::{Frame, Timeline};
+use crate::support::machine::machine;
+use crate::support::marks::{Marks, names};
+use crate::support::packages::{copy, packages};
+use crate::support::recording::record;
+use crate::support::scratch::Scratch;
+use crate::support::target::{Target, command, scripts};
+use crate::support::timeline::{Frame, Timeline};
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_greenlets() {
     let whole = [
         &["left", "spin"][..],
@@ -29,6 +32,7 @@ fn shows_greenlets() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_tasks_of_gevent() {
     let whole = [&["produce", "spin"][..], &["consume", "handle", "spin"]];
     let packages = ["greenlet", "gevent", "zope"];
@@ -37,8 +41,8 @@ fn shows_tasks_of_gevent() {
     });
 }
 
-/// Runs `script` in each interpreter. Every row must be right, and each of the
-/// chains in `whole` be among them.
+/// Runs `script` in each interpreter. Every row must be right, and each chain in
+/// `whole` must be among them.
 fn check(
     title: &str,
     script: &str,
@@ -46,7 +50,7 @@ fn check(
     whole: &[&[&str]],
     is_foreign: fn(&Frame) -> bool,
 ) {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     machine.with_each(title, |interpreter| {
         let Some((directory, target)) = start(interpreter, script, needed) else {
             return Ok("not run: there are no packages for it".to_owned());
@@ -59,14 +63,16 @@ fn check(
             }
         }
         let (shown, refused) = (timeline.count("shown"), timeline.count("refused"));
-        if refused * 20 > shown || timeline.count("unknown_frames") > 0 {
+        // Between two greenlets the outermost frame lacks what marks it.
+        let open = timeline.count_if_any("open_ended");
+        if (refused + open) * 20 > shown || timeline.count("unknown_frames") > 0 {
             return Err(format!("what was counted: {:?}", timeline.counts));
         }
-        Ok(format!("{shown} samples, {refused} refused"))
+        Ok(format!("{shown} samples, {open} open, {refused} refused"))
     });
 }
 
-/// Starts it in a directory of its own, where the packages are, too.
+/// Starts the script in a directory of its own, which has the packages too.
 fn start(interpreter: &Interpreter, script: &str, needed: &[&str]) -> Option<(Scratch, Target)> {
     let packages = packages(interpreter)?;
     let directory = Scratch::new();
@@ -80,7 +86,7 @@ fn start(interpreter: &Interpreter, script: &str, needed: &[&str]) -> Option<(Sc
             fs::copy(entry.path(), site.join(&name)).expect("our directory");
         }
     }
-    // Which the packages are built with; private roots have none.
+    // The packages are linked with these, which private roots do not have.
     for library in ["libstdc++.so.6", "libgcc_s.so.1"] {
         let of_host = Path::new("/usr/lib/x86_64-linux-gnu").join(library);
         if of_host.exists() {
@@ -92,7 +98,7 @@ fn start(interpreter: &Interpreter, script: &str, needed: &[&str]) -> Option<(Sc
     Some((directory, Target::run(command)))
 }
 
-/// How often each chain of the script's own functions is shown.
+/// Counts how often each chain of the script's own functions is shown.
 fn chains<'a>(
     timeline: &'a Timeline,
     directory: &Scratch,
@@ -102,7 +108,7 @@ fn chains<'a>(
     let marks = Marks::of_copy(script, &directory.path().join(script));
     let mut seen = BTreeMap::new();
     for row in timeline.stacks() {
-        marks.check(row, is_foreign)?;
+        marks.check(row, |frame| frame.is_open_end() || is_foreign(frame))?;
         let all = names(row);
         let own = all.iter().zip(&row.frames);
         let own: Vec<_> = own

@@ -1,14 +1,17 @@
-//! Code in a subinterpreter.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Code that runs in subinterpreters.
 
 use std::time::Duration;
 
-use crate::machine::machine;
-use crate::recording::record;
-use crate::target::Target;
+use crate::support::machine::machine;
+use crate::support::recording::record;
+use crate::support::target::Target;
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_code_in_a_subinterpreter() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     machine.with_each_build("subinterpreter", |interpreter| {
         let target = Target::start::<&str>(interpreter, "subinterpreter.py", &[]);
         if target.ready["available"] == false {
@@ -18,7 +21,7 @@ fn shows_code_in_a_subinterpreter() {
         let mut rows = 0;
         for row in timeline.stacks() {
             rows += 1;
-            let names = crate::marks::names(row);
+            let names = crate::support::marks::names(row);
             if !names.ends_with(&["<module>", "inside", "busy_inside"]) {
                 return Err(format!("a row shows {names:?}"));
             }
@@ -36,10 +39,11 @@ fn shows_code_in_a_subinterpreter() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_two_subinterpreters_at_once() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     machine.with_each_build("two subinterpreters", |interpreter| {
-        // From 3.12 on each has a lock of its own, and they run side by side.
+        // From 3.12 on each has a GIL of its own, and they run in parallel.
         if interpreter.minor < 12 {
             return Ok("not run: they take turns".to_owned());
         }
@@ -53,7 +57,7 @@ fn shows_two_subinterpreters_at_once() {
         for thread in timeline.threads.iter().filter(|it| it.tid != it.pid) {
             threads += 1;
             for row in thread.stacks() {
-                let names = crate::marks::names(row);
+                let names = crate::support::marks::names(row);
                 if !names.ends_with(&["<module>", "inside", "busy_inside"]) {
                     return Err(format!("a row shows {names:?}"));
                 }

@@ -1,23 +1,26 @@
-//! Targets that end, are killed or become another program in mid-recording.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Targets that end, are killed or become another program during a recording.
 
 use std::time::Duration;
 
-use crate::machine::machine;
-use crate::marks::Marks;
-use crate::recording::Recording;
-use crate::target::{Target, scripts};
-use crate::timeline::Frame;
+use crate::support::machine::machine;
+use crate::support::marks::Marks;
+use crate::support::recording::Recording;
+use crate::support::target::{Target, scripts};
+use crate::support::timeline::Frame;
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_killed_target_ends_the_recording() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("known_chain.py");
     machine.with_each("killed target", |interpreter| {
         let mut target = Target::start::<&str>(interpreter, "known_chain.py", &[]);
         let pid = target.pid().to_string();
         let mut recording = Recording::start(machine, &["--hz", "1000", "--pid", &pid]);
         recording.wait_until_it_samples();
-        crate::recording::until_busy(target.pid(), Duration::from_millis(100));
+        crate::support::recording::until_busy(target.pid(), Duration::from_millis(100));
         target.kill();
         let timeline = recording.finish().timeline()?;
         timeline
@@ -31,8 +34,9 @@ fn a_killed_target_ends_the_recording() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_target_may_become_another_python() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let (from, to) = (machine.interpreter(), &machine.interpreters[0]);
     let script = scripts().join("known_chain.py");
     let arguments = [to.path.as_path(), &script];
@@ -41,9 +45,9 @@ fn a_target_may_become_another_python() {
     let mut recording = Recording::start(machine, &["--hz", "1000", "--pid", &pid]);
     recording.wait_until_it_samples();
     target.say("go");
-    // The new program says that it is ready.
+    // The new program reports that it is ready.
     target.next_line();
-    crate::recording::until_busy(target.pid(), Duration::from_millis(300));
+    crate::support::recording::until_busy(target.pid(), Duration::from_millis(300));
     target.kill();
     let timeline = recording.finish().timeline().expect("both were busy");
     let marks = Marks::of("known_chain.py");
@@ -74,8 +78,9 @@ fn a_target_may_become_another_python() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_target_may_become_another_program() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let arguments = [
         "/bin/sh",
         "-c",
@@ -95,15 +100,16 @@ fn a_target_may_become_another_program() {
             .stacks()
             .any(|row| row.frames.iter().any(is_before))
     );
-    // A tick may fall on the call that changes the program.
+    // A tick may hit the call that changes the program.
     let is_last = |frame: &Frame| is_before(frame) || frame.source.contains("execv");
     assert!(last.frames.iter().any(is_last), "{last:?}");
     assert_eq!(timeline.count("unknown_frames"), 0);
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn a_command_may_end_at_once() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let python = machine.interpreter().path.to_str().expect("UTF-8");
     for (hz, text) in [
         ("1000", "pass"),
@@ -114,7 +120,15 @@ fn a_command_may_end_at_once() {
         let finished = Recording::start(machine, &arguments).finish();
         match finished.status.code() {
             Some(0) => drop(finished.timeline().expect("a whole file")),
-            Some(4) => assert!(finished.errors.contains("no sample"), "{}", finished.errors),
+            Some(4) => {
+                let is_said = |words| finished.errors.contains(words);
+                // It may have been sampled before it was ready.
+                assert!(
+                    is_said("no sample") || is_said("none can be shown"),
+                    "{}",
+                    finished.errors
+                );
+            }
             other => panic!("exit status {other:?}: {}", finished.errors),
         }
     }

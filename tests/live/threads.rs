@@ -1,25 +1,28 @@
-//! Threads by their Python names and identities.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Threads by the names and identities that Python gives them.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::machine::machine;
-use crate::marks::Marks;
-use crate::recording::{Recording, record};
-use crate::target::Target;
-use crate::timeline::Timeline;
+use crate::support::machine::machine;
+use crate::support::marks::Marks;
+use crate::support::recording::{Recording, record};
+use crate::support::target::Target;
+use crate::support::timeline::Timeline;
 use crate::wall::record_wall;
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_fifty_threads_by_name() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     machine.with_each_build("fifty threads", |interpreter| {
         let target = Target::start::<&str>(interpreter, "named_threads.py", &[]);
         let timeline = record(machine, target.pid(), 997, Duration::from_millis(1200))?;
         let known = target.ready.as_array().ok_or("no list of threads")?;
         for thread in known {
-            let shown = |it: &&crate::timeline::Thread| it.name == thread[0];
+            let shown = |it: &&crate::support::timeline::Thread| it.name == thread[0];
             let found: Vec<_> = timeline.threads.iter().filter(shown).collect();
             let &[found] = found.as_slice() else {
                 return Err(format!("{} is there {} times", thread[0], found.len()));
@@ -38,7 +41,7 @@ fn shows_fifty_threads_by_name() {
                 return Err(format!("{thread} shows {other:?}"));
             }
         }
-        // The main thread has said its last word, but may wait for its turn to read.
+        // The main thread has printed its last line, but may wait for its turn to read.
         let names = timeline.threads.iter().map(|it| it.name.as_str());
         let names: Vec<_> = names.filter(|name| *name != "MainThread").collect();
         if names.len() != known.len() {
@@ -48,16 +51,17 @@ fn shows_fifty_threads_by_name() {
     });
 }
 
-/// What the kernel makes in a process has a copy of the thread pointer of one of its
-/// threads, and no stack.
+/// A thread that the kernel creates in a process has a copy of the thread pointer of
+/// one of its threads, and no stack.
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_no_stack_of_a_thread_that_the_kernel_made() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let marks = Marks::of("kernel_thread.py");
     machine.with_each("a thread of the kernel's", |interpreter| {
         let duration = Duration::from_millis(700);
         let mut on_cpu = 0;
-        // While it polls, ticks hit it; while it sleeps, passes come by.
+        // While it polls, ticks hit it; while it sleeps, passes meet it.
         for kind in ["awake", "asleep"] {
             let target = Target::start(interpreter, "kernel_thread.py", &[kind]);
             if let Some(reason) = target.ready["refused"].as_str() {
@@ -89,15 +93,16 @@ fn shows_no_stack_of_a_thread_that_the_kernel_made() {
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn shows_a_name_that_changes() {
-    let Some(machine) = machine() else { return };
+    let machine = machine();
     let has = |timeline: &Timeline, name: &str| timeline.threads.iter().any(|it| it.name == name);
     let mut target = Target::start::<&str>(machine.interpreter(), "renamed_thread.py", &[]);
     let pid = target.pid().to_string();
     let mut recording = Recording::start(machine, &["--hz", "100", "--pid", &pid]);
     recording.wait_until_it_shows(|timeline| has(timeline, "before"));
-    // By now its name is rarely asked for, if that depends on its samples alone.
-    crate::recording::until_busy(target.pid(), Duration::from_millis(1500));
+    // By now pyebpf rarely reads the name, if that depends on the samples alone.
+    crate::support::recording::until_busy(target.pid(), Duration::from_millis(1500));
     target.say("after");
     target.next_line();
     recording.wait_until_it_shows(|timeline| has(timeline, "after"));

@@ -1,20 +1,24 @@
-//! The kernel's verifier accepts the kernel side with room to spare.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The kernel's verifier accepts the eBPF programs with room to spare.
 
 use sampler_user::bpf::kernel::{Kernel, KernelOptions};
 use sampler_user::bpf::stepping::SteppingChoice;
 
-use crate::machine::{machine, say};
+use crate::support::machine::{machine, say};
 
-/// Instructions that the verifier may look at in one program; its own limit is a
-/// million. Kernels differ, and a program near the limit fails on some.
+/// The maximum number of instructions that the verifier may process in one program; its
+/// own limit is a million. Kernels differ, and a program near the limit fails on some.
 const BUDGET: u32 = 50_000;
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn the_verifier_has_little_to_do() {
     verifies(SteppingChoice::Best, "on_cpu");
 }
 
 #[test]
+#[ignore = "needs root and BPF"]
 fn the_verifier_has_little_to_do_without_bpf_loop() {
     verifies(
         SteppingChoice::Calls("a test".to_owned()),
@@ -23,10 +27,9 @@ fn the_verifier_has_little_to_do_without_bpf_loop() {
 }
 
 fn verifies(stepping: SteppingChoice, sampler: &str) {
-    if machine().is_none() {
-        return;
-    }
-    // On a host, and in a pid namespace of its own.
+    // Without BPF, this says why nothing can be loaded.
+    machine();
+    // Once for a host, and once for a pid namespace of its own.
     for pid_namespace in [None, Some(1)] {
         assert_little_to_do(stepping.clone(), sampler, pid_namespace);
     }
@@ -38,7 +41,7 @@ fn assert_little_to_do(stepping: SteppingChoice, sampler: &str, pid_namespace: O
         report_all_execs: true,
         leave_plain_programs: true,
         ring_bytes: 1 << 16,
-        passes: Some(10),
+        passes: true,
         stepping,
         pid_namespace,
     })

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 // Hands files of every format to the programs that people open them with, or
 // to their own readers, and compares what those found with the trace.
 //

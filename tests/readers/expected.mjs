@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 // What a trace holds, out of its timeline JSON: the one format that is simple
 // enough to be read here with nothing but a JSON parser.
 

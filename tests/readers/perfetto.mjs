@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 // Perfetto's trace processor, as it is in the Perfetto UI that a published
 // package carries, run without a browser: it is a worker that answers queries
 // in SQL over a message port.

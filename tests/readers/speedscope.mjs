@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 // The importer of speedscope, out of its published package, run without a
 // browser: the page's script is loaded and its import function is called.
 

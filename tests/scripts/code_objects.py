@@ -46,8 +46,12 @@ def codes():
 
 
 def text(value):
-    characters = ("\ufffd" if "\ud800" <= one <= "\udfff" else one for one in value)
-    return "".join(characters).encode("utf-8").hex() or "-"
+    def shown(one):
+        if "\udc80" <= one <= "\udcff":
+            return "\\x%02x" % (ord(one) - 0xDC00)
+        return "\ufffd" if "\ud800" <= one <= "\udfff" else one
+
+    return "".join(map(shown, value)).encode("utf-8").hex() or "-"
 
 
 def table(code):

@@ -1,37 +1,39 @@
-//! Finds the CPython interpreters that tests run. It refuses to know their
-//! versions: an interpreter is asked for its own.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Finds the CPython interpreters that tests run, and asks each for its version.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Prints what [`Interpreter`] holds, in any version.
+/// Prints the fields of [`Interpreter`], in any version.
 const ASK: &str = "import sys, sysconfig; print(*sys.version_info[:3], \
     int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))), \
     int('musl' in (sysconfig.get_config_var('MULTIARCH') or '')), sys.implementation.name)";
 
-/// One interpreter that runs here.
+/// An interpreter that runs on this host.
 #[derive(Clone, Debug)]
 pub struct Interpreter {
-    /// What to execute: the interpreter, or a script that runs it.
+    /// The file to execute: the interpreter, or a script that runs it.
     pub path: PathBuf,
     /// The 12 in 3.12.1.
     pub minor: u8,
     /// The 1 in 3.12.1.
     pub patch: u8,
-    /// True for a build whose threads run without the global lock.
+    /// Whether it is a free-threaded build.
     pub free_threaded: bool,
-    /// True where the C library is musl.
+    /// Whether the C library is musl.
     pub musl: bool,
 }
 
-/// Every CPython 3.6 or later under `~/.pyenv/versions`, `/usr/bin/python3`, and
-/// those named in `PYEBPF_PYTHONS`, separated by colons. One of each version, in
-/// order of version.
+/// Returns every CPython 3.6 or later under `~/.pyenv/versions`, `/usr/bin/python3`,
+/// and those named in `PYEBPF_PYTHONS`, separated by colons. There is one of each
+/// version, in order of version.
 ///
 /// # Panics
-/// When there is none, or when one named in `PYEBPF_PYTHONS` does not run.
+/// If there is none, or if one named in `PYEBPF_PYTHONS` does not run or is not such a
+/// CPython.
 pub fn interpreters() -> Vec<Interpreter> {
     let mut found = BTreeMap::new();
     let mut add = |interpreter: Interpreter| {
@@ -63,11 +65,11 @@ pub fn interpreters() -> Vec<Interpreter> {
     found.into_values().collect()
 }
 
-/// The CPythons named in `PYEBPF_SOURCE_BUILDS`: of a version that is among
-/// [`interpreters`], and unlike those.
+/// Returns the CPythons named in `PYEBPF_SOURCE_BUILDS`, separated by colons: other
+/// builds of versions that are among [`interpreters`].
 ///
 /// # Panics
-/// When one does not run.
+/// If one does not run or is not a CPython 3.6 or later.
 pub fn source_builds() -> Vec<Interpreter> {
     let list = env::var_os("PYEBPF_SOURCE_BUILDS").unwrap_or_default();
     let paths = env::split_paths(&list).filter(|path| !path.as_os_str().is_empty());
@@ -93,8 +95,8 @@ fn pyenv() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Asks what is at `path` for its version. `None` when it does not run, or is
-/// not a CPython of 3.6 or later.
+/// Asks the interpreter at `path` for its version. Returns `None` if it does not run,
+/// or is not a CPython 3.6 or later.
 fn ask(path: &Path) -> Option<Interpreter> {
     let output = Command::new(path).args(["-c", ASK]).output().ok()?;
     let answer = String::from_utf8(output.stdout).ok()?;

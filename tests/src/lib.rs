@@ -1,4 +1,7 @@
-//! What several integration tests share. It refuses to know what they test.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What several integration tests share: interpreters, scripts that they run,
+//! and frozen processes.
 
 pub mod frozen;
 pub mod interpreters;

@@ -1,28 +1,30 @@
-//! Runs a Python script that says what is true of itself and then waits, while a
-//! test looks at it from outside. It refuses to understand what it says.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Runs a Python script that prints facts about itself and then waits, while a test
+//! looks at it from outside.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::interpreters::Interpreter;
 
-/// A running script. It ends when this is dropped.
+/// A running script, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Script {
     child: Child,
-    /// What it printed until it was ready.
+    /// The lines that it printed before it was ready.
     pub lines: Vec<String>,
 }
 
 impl Script {
-    /// Runs `source` and waits until it prints the line "ready". It must end by
+    /// Runs `source` and waits until it prints the line "ready". The script must end by
     /// itself when its standard input ends.
     ///
     /// # Panics
-    /// When it cannot be started or ends earlier.
+    /// If it cannot be started or ends before that.
     pub fn start(interpreter: &Interpreter, source: &str, argument: &str) -> Self {
         let mut command = Command::new(&interpreter.path);
-        // Not as a file: a private root does not hold it.
+        // Not as a file, since a private root does not contain it.
         command.args(["-c", source, argument]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut script = Self {
@@ -44,15 +46,15 @@ impl Script {
 impl Drop for Script {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // It ends by itself; nothing can be done about it here if it does not.
+        // It ends by itself; if it does not, nothing can be done about it here.
         let _ = self.child.wait();
     }
 }
 
-/// The bytes that `text` has two hexadecimal digits for.
+/// Decodes `text`, which has two hexadecimal digits for each byte.
 ///
 /// # Panics
-/// When it is something else.
+/// If it has anything else.
 pub fn unhex(text: &str) -> Vec<u8> {
     let digits = text.as_bytes().chunks_exact(2);
     let bytes = digits.map(|pair| {
@@ -62,10 +64,10 @@ pub fn unhex(text: &str) -> Vec<u8> {
     bytes.collect()
 }
 
-/// The text whose UTF-8 [`unhex`] gives.
+/// Decodes `text` by [`unhex`], and the bytes as UTF-8.
 ///
 /// # Panics
-/// When it is none.
+/// If [`unhex`] does, or if the bytes are not UTF-8.
 pub fn unhex_text(text: &str) -> String {
     String::from_utf8(unhex(text)).expect("it was encoded as UTF-8")
 }

@@ -1,21 +1,23 @@
-//! Reads the names of threads out of every interpreter found, and compares them
-//! with what that interpreter says.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads the names of threads from every interpreter found, and compares them
+//! with what that interpreter itself reports.
 
 mod victim;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sampler_user::cpython::discovery::Discovery;
-use sampler_user::cpython::instance::Instance;
-use sampler_user::cpython::thread_names::Wanted;
-use sampler_user::process::memory::ProcessMemory;
+use sampler_cpython::cpython::discovery::Discovery;
+use sampler_cpython::cpython::instance::Instance;
+use sampler_cpython::cpython::thread_names::Wanted;
+use sampler_cpython::process::memory::ProcessMemory;
 use tests::interpreters::interpreters;
 
 use crate::victim::Victim;
 
-/// Most characters of a name that is read.
+/// The maximum number of characters of a name that are read.
 const MAX_NAME: usize = 256;
-/// Readings of a process whose threads come and go.
+/// The number of times that a process is read whose threads come and go.
 const READINGS: u32 = 300;
 
 fn instance(victim: &Victim) -> Instance {
@@ -23,7 +25,7 @@ fn instance(victim: &Victim) -> Instance {
     found.unwrap_or_else(|refusal| panic!("{:?}: {refusal}", victim.interpreter))
 }
 
-/// The names that must be read, cut where reading cuts them.
+/// Returns the names that must be read, truncated where the reader truncates them.
 fn expected(victim: &Victim) -> BTreeMap<u64, String> {
     let names = victim.names.iter();
     names
@@ -56,7 +58,8 @@ fn of_many_threads_one_can_be_asked_for_alone() {
             let wanted = BTreeSet::from([ident]);
             let names = instance.thread_names(&memory, Wanted::Only(&wanted));
             assert_eq!(names.get(&ident), Some(&name), "{interpreter:?}");
-            // The main thread has a place of its own.
+            // The main thread is found separately, so its name may come with
+            // the one wanted.
             assert!(names.len() <= 2, "{interpreter:?}: {names:?}");
         }
     }

@@ -1,5 +1,6 @@
-//! Understands what `scripts/thread_names.py` prints. It refuses to read the
-//! process.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Starts `scripts/thread_names.py` and parses what it prints.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +9,15 @@ use tests::script::{Script, unhex_text};
 
 const SOURCE: &str = include_str!("../scripts/thread_names.py");
 
-/// A process with many threads, and what it says of them.
+/// A process with many threads, and the names that it reports for them.
 pub(crate) struct Victim {
-    /// Who runs it.
+    /// The interpreter that runs it.
     pub(crate) interpreter: Interpreter,
-    /// Its process, which need not be the child itself.
+    /// Its pid, which need not be that of the child.
     pub(crate) pid: u32,
-    /// The names of its threads.
+    /// The names of its threads, by ident.
     pub(crate) names: BTreeMap<u64, String>,
-    /// Ends when this is dropped.
+    /// Ends the process when this is dropped.
     script: Script,
 }
 

@@ -1,7 +1,9 @@
-// Measures the page with a long recording in a browser without a screen: how
-// soon it is ready, how much memory it takes, how smooth it moves, how soon a
-// click recolours it. It refuses to judge. Arguments: the page with the trace,
-// and the same trace as a container, which is dropped on the page alone.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Measures the page on a long recording in a headless browser: how soon it is ready, how
+// much memory it uses, how smoothly it moves, and how soon a click recolours it. Prints the
+// numbers and has no thresholds. Arguments: the page with the trace, and the same trace as
+// a container, which is opened in the empty page.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { cpus, loadavg } from "node:os";
@@ -21,7 +23,7 @@ const TIMES = 3;
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const spread = (values, digits = 0) => `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}..${Math.max(...values).toFixed(digits)})`;
 
-/** Memory of the renderers of this browser that no other process shares, in MB. */
+/** Private memory of the largest renderer process of this browser, in MiB. */
 function privateMemory(parent) {
   let most = 0;
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -32,13 +34,16 @@ function privateMemory(parent) {
       const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(rollup)?.[1] ?? 0);
       most = Math.max(most, (of("Private_Dirty") + of("Private_Clean")) / 1024);
     } catch {
-      // It has ended meanwhile.
+      // The process ended while it was being read.
     }
   }
   return most;
 }
 
-/** CPU time of the renderers of this browser so far, in ms: what does not depend on who else runs. */
+/**
+ * CPU time so far of the busiest renderer process of this browser, in ms. Unlike elapsed
+ * time, it does not depend on what else runs. Assumes clock ticks of 10 ms.
+ */
 function processorTime(parent) {
   let most = 0;
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -47,7 +52,7 @@ function processorTime(parent) {
       const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
       most = Math.max(most, (Number(fields[11]) + Number(fields[12])) * 10);
     } catch {
-      // It has ended meanwhile.
+      // The process ended while it was being read.
     }
   }
   return most;
@@ -61,7 +66,7 @@ function isBelow(pid, ancestor) {
   return false;
 }
 
-/** Opens the trace; gives the server, the page, and how long it took. */
+/** Opens the trace; returns the server, the page, how long it took in ms, and a way to close. */
 async function open(drops, onStart = () => {}) {
   const server = await chromium.launchServer(LAUNCH);
   const browser = await chromium.connect(server.wsEndpoint());
@@ -71,7 +76,7 @@ async function open(drops, onStart = () => {}) {
   if (drops) {
     await view.goto(`file://${empty}`);
     const input = view.locator("input[type=file]");
-    // From the moment that the page is told of the file.
+    // Measured from the input's change event, the moment the page learns of the file.
     await view.evaluate(() => document.querySelector("input[type=file]").addEventListener("change", () => (window.told = performance.now()), true));
     await input.setInputFiles(container);
     await view.waitForFunction(() => "__pyebpf" in window, null, { timeout: 60_000 });
@@ -79,14 +84,14 @@ async function open(drops, onStart = () => {}) {
   } else {
     await view.goto(`file://${page}`, { waitUntil: "commit" });
     await view.waitForFunction(() => "__pyebpf" in window, null, { timeout: 60_000 });
-    // From the start of the navigation to the first picture.
+    // Measured from the start of the navigation to the first picture.
     ready = await view.evaluate(() => window.__pyebpf.readyAt);
   }
   const close = () => browser.close().then(() => server.close());
   return { server, view, ready, close };
 }
 
-/** The most memory while it opens: by itself, since looking at it takes the page's time. */
+/** Peak memory while a trace opens. In a run of its own, since polling slows the page down. */
 async function peakOf(drops) {
   let peak = 0;
   let watching;

@@ -1,6 +1,7 @@
-// Starts the page: opens the trace that lies in it, or one that is dropped, and
-// joins the views to the session; in a worker, it serves the page. It refuses to
-// draw and to read files.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Starts the page: opens the trace embedded in it, or a file that is chosen or dropped, and
+// connects the views to the session. In the worker, the same script reads traces instead.
 
 import { exportWindow } from "./export/save.ts";
 import { load } from "./load/loader.ts";
@@ -95,7 +96,7 @@ class Page {
     corner(session);
     split();
     restore(session, hash);
-    if (merged) session.panel = "compare";
+    if (merged) session.show("compare");
     const commands = { session, timeline, act, show: (panel: Session["panel"]) => panels.show(panel), focusSearch: () => toolbar.focusSearch() };
     this.onKeyDown = (event) => {
       const target = event.target as HTMLElement;
@@ -103,11 +104,10 @@ class Page {
       if ((event.key === "Enter" || event.key === " ") && target.closest("button,a")) return;
       if (onKey(event, commands)) event.preventDefault();
     };
-    session.changed("trace", "tree", "view", "selection", "layout", "look", "panel", "window");
-    session.flush();
+    session.redrawAll();
     const title = trace.info.host ? `pyebpf · ${safeText(trace.info.host)}` : "pyebpf";
     document.title = title;
-    announce(`${trace.tracks.length} threads are shown`);
+    announce(`${trace.tracks.length} threads shown`);
     expose(session, timeline);
   }
 
@@ -116,7 +116,7 @@ class Page {
     byId("main").before(h("div", { class: "warn", role: "status" }, text));
   }
 
-  /** Files may be dropped anywhere; with a trace open, they can be compared. */
+  /** Lets files be dropped anywhere: to open, or to compare with the trace that is open. */
   private dropping(): void {
     const area = byId("drop");
     const isFile = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
@@ -143,7 +143,7 @@ class Page {
       event.preventDefault();
       if (!area.hidden) return;
       area.hidden = false;
-      fill(area, zone("Open", false), this.session ? zone("Compare with what is open", true) : null);
+      fill(area, zone("Open", false), this.session ? zone("Compare with the open trace", true) : null);
     });
     document.addEventListener("dragleave", () => {
       if (--depth <= 0) end();
@@ -159,42 +159,45 @@ class Page {
   }
 }
 
-/** A merged trace's first half, when a third trace is compared with it. */
+/** The first of two merged traces, to compare a third with; any other trace as it is. */
 function firstOf(trace: Trace): Trace {
   if (!trace.processes.some((process) => process.side === 1)) return trace;
-  return { ...trace, tracks: trace.tracks.filter((track) => trace.processes[track.process].side === 0) };
+  const tracks = trace.tracks.filter((track) => trace.processes[track.process].side === 0);
+  const rows = tracks.reduce((sum, track) => sum + track.start.length, 0);
+  const end = tracks.reduce((latest, track) => Math.max(latest, track.end), 0);
+  return { ...trace, tracks, rows, end };
 }
 
-/** What tests look at: quoted names stay what they are. */
+/** Exposes `window.__pyebpf` to the browser tests and the bench. */
 function expose(session: Session, timeline: Timeline): void {
   const { trace } = session;
   const api = {
-    "readyAt": performance.now(),
-    "rowCount": trace.rows,
-    "threads": trace.tracks.map((track, number) => [session.symbols.track(number), track.start.length]),
-    "endAt": trace.end,
-    "now": () => ({
-      "visible": [session.view.from, session.view.to],
-      "chosen": session.range && [session.range.from, session.range.to],
-      "sample": session.selection && [session.selection.track, session.selection.row],
-      "pin": session.pinned,
-      "litFrom": session.threshold,
-      "transformed": session.transforms.length,
-      "shown": session.visibleTracks(),
+    readyAt: performance.now(),
+    rowCount: trace.rows,
+    threads: trace.tracks.map((track, number) => [session.symbols.track(number), track.start.length]),
+    endAt: trace.end,
+    now: () => ({
+      visible: [session.view.from, session.view.to],
+      chosen: session.range && [session.range.from, session.range.to],
+      sample: session.selection && [session.selection.track, session.selection.row],
+      pin: session.pinned,
+      litFrom: session.threshold,
+      transformed: session.transforms.length,
+      shown: session.visibleTracks(),
     }),
-    "sampleAt": (track: number, row: number) => {
+    sampleAt: (track: number, row: number) => {
       const { start, stack, state } = trace.tracks[track];
       const { depth, common } = session.shares(track);
-      return { "from": start[row], "deep": depth[stack[row]], "shared": common[stack[row]] ?? 0, "doing": state[row] };
+      return { from: start[row], deep: depth[stack[row]], shared: common[stack[row]] ?? 0, doing: state[row] };
     },
-    "pixel": (time: number) => timeline.xAt(time),
-    "choose": (track: number, row: number) => {
+    pixel: (time: number) => timeline.xAt(time),
+    choose: (track: number, row: number) => {
       const before = performance.now();
       session.select(track, row);
       session.flush();
       return performance.now() - before;
     },
-    "look": (from: number, to: number) => session.setView(from, to),
+    look: (from: number, to: number) => session.setView(from, to),
   };
   Object.assign(window, { __pyebpf: api });
 }

@@ -1,12 +1,13 @@
-// Where the traces of a test run are. It refuses to make them: `cargo xtask
-// test` does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Finds the traces of a test run, which `cargo xtask test` makes.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 const directory = process.env.PYEBPF_VIEWER_TRACES ?? "";
 
-/** A trace that was made for this run. */
+/** The path of a trace that was made for this run. */
 export function trace(name: string): string {
   const path = join(directory, name);
   if (directory === "" || !existsSync(path)) {
@@ -15,7 +16,7 @@ export function trace(name: string): string {
   return path;
 }
 
-/** A file of this clone. */
+/** The path of a file in this clone. */
 export function repository(path: string): string {
   return join(process.env.PYEBPF_CLONE ?? join(process.cwd(), ".."), path);
 }

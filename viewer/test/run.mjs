@@ -1,5 +1,7 @@
-// Runs the tests of one kind, `unit` or `browser`, with node's own runner. It
-// refuses to know what they check.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Runs the tests of one kind, `unit` or `browser`, with Node's own test runner. A second
+// argument selects the files whose names contain it.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,6 +1,7 @@
-//! An apt of our own, beside the host's: it downloads a suite's packages and
-//! never installs anything on the host. It refuses to know what the packages
-//! are for.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A private apt state, beside the host's, that downloads packages of any Debian suite.
+//! It never installs anything on the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ const KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.pgp",
 ];
 
-/// The host's own settings that a download needs: proxies, certificates.
+/// Prefixes of the host's apt settings that a download needs: proxies, certificates,
+/// retries.
 const KEPT_SETTINGS: [&str; 3] = ["Acquire::http::", "Acquire::https::", "Acquire::Retries"];
 
 /// A private apt state for one suite of Debian.
@@ -25,12 +27,12 @@ pub(crate) struct PrivateApt {
 }
 
 impl PrivateApt {
-    /// Makes the state below `directory` and reads the suite's package list.
+    /// Creates the state below `directory` and reads the suite's package list.
     pub(crate) fn new(directory: &Path, suite: &str) -> anyhow::Result<Self> {
         Self::of_kind("deb", directory, suite)
     }
 
-    /// The same for packages of source.
+    /// Like [`PrivateApt::new`], for source packages.
     pub(crate) fn with_sources(directory: &Path, suite: &str) -> anyhow::Result<Self> {
         Self::of_kind("deb-src", directory, suite)
     }
@@ -67,13 +69,13 @@ impl PrivateApt {
         Ok(apt)
     }
 
-    /// Names of the suite's packages that begin with `prefix`.
+    /// Returns the names of the suite's packages that begin with `prefix`.
     pub(crate) fn names(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
         let names = process::read(self.command("apt-cache").args(["pkgnames", prefix]))?;
         Ok(names.lines().map(str::to_owned).collect())
     }
 
-    /// Downloads `packages` with all that they depend on; gives the files.
+    /// Downloads `packages` with all their dependencies, and returns the files.
     pub(crate) fn download(&self, packages: &[String]) -> anyhow::Result<Vec<PathBuf>> {
         process::run(
             self.command("apt-get")
@@ -93,7 +95,7 @@ impl PrivateApt {
         Ok(files)
     }
 
-    /// Downloads `package` without what it depends on; gives the file.
+    /// Downloads `package` without its dependencies, and returns the file.
     pub(crate) fn download_alone(&self, package: &str) -> anyhow::Result<PathBuf> {
         let directory = self.directory.join("alone").join(package);
         fs::create_dir_all(&directory)?;
@@ -106,8 +108,8 @@ impl PrivateApt {
             .path())
     }
 
-    /// Downloads the source that `package` is made of, without Debian's changes;
-    /// gives the archive.
+    /// Downloads the source of `package`, without Debian's changes, and returns the
+    /// archive.
     pub(crate) fn source(&self, package: &str) -> anyhow::Result<PathBuf> {
         let directory = self.directory.join("source");
         fs::create_dir_all(&directory)?;
@@ -124,7 +126,8 @@ impl PrivateApt {
             .with_context(|| format!("no archive of the source of {package}"))
     }
 
-    /// Packages whose names begin with `prefix` that `package` cannot do without.
+    /// Returns the packages that `package` depends on and whose names begin with
+    /// `prefix`.
     pub(crate) fn dependencies(&self, package: &str, prefix: &str) -> anyhow::Result<Vec<String>> {
         let mut command = self.command("apt-cache");
         let text = process::read(command.args(["depends", "--important", package]))?;
@@ -161,8 +164,8 @@ fn settings(directory: &Path, architecture: &str) -> anyhow::Result<String> {
         text.push_str(line);
         text.push('\n');
     }
-    // Signatures are checked. Dates are not: a mirror that stands still, or a
-    // host whose clock is wrong, still gives a Python to test with.
+    // Signatures are checked. Dates are not: even a mirror that is no longer updated,
+    // or a host whose clock is wrong, gives a Python to test with.
     text.push_str(&format!(
         "Dir \"{path}\";\n\
          Dir::State \"{path}/state\";\n\
@@ -179,7 +182,7 @@ fn settings(directory: &Path, architecture: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The Debian mirror that the host itself uses.
+/// Returns the Debian mirror that the host itself uses.
 fn host_mirror() -> Option<String> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
@@ -191,8 +194,8 @@ fn host_mirror() -> Option<String> {
         .find_map(|file| fs::read_to_string(file).ok().and_then(|text| mirror(&text)))
 }
 
-/// The first address in an apt sources file, of either style, that ends as the
-/// address of a Debian archive does.
+/// Returns the first address in an apt sources file, of either style, that ends like
+/// the address of a Debian archive.
 fn mirror(sources: &str) -> Option<String> {
     sources
         .lines()

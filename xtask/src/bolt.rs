@@ -1,21 +1,22 @@
-//! BOLT, LLVM's optimizer of linked programs, from Debian's packages. It refuses to
-//! know which program it rearranges, and whether that gets any faster.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Runs BOLT, LLVM's optimizer of linked programs, from Debian's packages.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::{packages, process};
 
-/// What to install where apt knows no names of packages yet: Debian 12's.
+/// The version to install if apt knows no package names yet: that of Debian 12.
 const DEFAULT: u32 = 16;
-/// The oldest that knows the options below.
+/// The oldest version that has the options below.
 const OLDEST: u32 = 15;
-/// The newest that may come.
+/// The newest version that is looked for.
 const NEWEST: u32 = 29;
 
-/// Writes `program`, which was linked with `--emit-relocs`, to `into` with other
-/// addresses for all of its code, as BOLT does with a profile: functions in another
-/// order, and so their blocks, in segments of their own behind the old ones.
+/// Writes `program`, which must be linked with `--emit-relocs`, to `into` with all of
+/// its code at other addresses, as BOLT does with a profile: functions and their blocks
+/// in another order, in new segments after the old ones.
 pub(crate) fn rearrange(program: &Path, into: &Path) -> anyhow::Result<()> {
     let name = find_or_install()?;
     process::run(
@@ -45,7 +46,7 @@ fn find_or_install() -> anyhow::Result<String> {
     Ok(program(version))
 }
 
-/// The highest number of a package `bolt-NUMBER`.
+/// Returns the highest supported number of a package `bolt-NUMBER`.
 fn newest(names: &str) -> Option<u32> {
     let numbers = names
         .lines()

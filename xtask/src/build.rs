@@ -1,5 +1,6 @@
-//! Building the program as it is meant to be used. It refuses to know how the
-//! kernel object comes about.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Builds pyebpf as it is meant to be used.
 
 use std::path::PathBuf;
 
@@ -7,21 +8,36 @@ use crate::process::{self, say};
 use crate::workspace::Workspace;
 use crate::{cargo, ebpf};
 
-/// Sets up, builds the kernel object and the release binary; gives its path.
-pub(crate) fn everything(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+/// The profile of binaries that are built only to be tested.
+pub(crate) const TESTED: &str = "ci";
+
+/// Installs what is missing, builds the eBPF object and the release binary, and returns
+/// the path of the binary.
+pub fn everything(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    with_profile(workspace, "release")
+}
+
+/// Does the same with the profile [`TESTED`] for user space.
+pub(crate) fn tested(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    with_profile(workspace, TESTED)
+}
+
+fn with_profile(workspace: &Workspace, profile: &str) -> anyhow::Result<PathBuf> {
     ebpf::Tools::find_or_install(workspace)?.build(workspace)?;
     say("building pyebpf");
     process::run(
         cargo::command()
             .args([
                 "build",
-                "--release",
+                "--profile",
+                profile,
                 "--locked",
                 "--package",
                 "sampler-user",
             ])
             .current_dir(&workspace.root),
     )?;
-    say(format!("the program is {}", workspace.binary().display()));
-    Ok(workspace.binary())
+    let binary = workspace.target.join(profile).join("pyebpf");
+    say(format!("the program is {}", binary.display()));
+    Ok(binary)
 }

@@ -1,13 +1,14 @@
-//! What is fetched once and kept outside the clone. It refuses to know what it
-//! is.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The user's cache, outside the clone, for what is fetched or built only once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// The directory for `what` in the user's cache, made if need be, and a lock on
-/// it that lasts as long as the file is open.
+/// Returns the directory for `what` in the user's cache, created if it is missing, and
+/// a lock on it that lasts as long as the file is open.
 pub(crate) fn locked(what: &str) -> anyhow::Result<(PathBuf, fs::File)> {
     let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let base = from("XDG_CACHE_HOME").map(PathBuf::from);
@@ -23,7 +24,7 @@ pub(crate) fn locked(what: &str) -> anyhow::Result<(PathBuf, fs::File)> {
     Ok((cache, lock))
 }
 
-/// Removes a directory; one that is not there is no error.
+/// Removes a directory. A missing one is not an error.
 pub(crate) fn remove(directory: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

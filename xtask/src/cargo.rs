@@ -1,10 +1,11 @@
-//! Starting cargo from inside cargo. It refuses to know which package is
-//! built.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Starts cargo from inside cargo.
 
 use std::process::Command;
 
-/// Variables that cargo sets for the program it runs. They describe xtask, and
-/// some would make a nested cargo rebuild what is up to date.
+/// Whether this is a variable that cargo sets for the program that it runs. These
+/// describe xtask, and some would make a nested cargo rebuild what is up to date.
 fn describes_xtask(name: &str) -> bool {
     name.starts_with("CARGO_PKG_")
         || name.starts_with("CARGO_MANIFEST_")
@@ -14,12 +15,12 @@ fn describes_xtask(name: &str) -> bool {
         )
 }
 
-/// The cargo that runs us.
+/// Returns a command for the cargo that runs xtask.
 pub(crate) fn command() -> Command {
     without_our_own_variables(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// `program`, started as the user would have started it.
+/// Returns a command that starts `program` as the user would have started it.
 pub(crate) fn without_our_own_variables(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

@@ -1,5 +1,6 @@
-//! `cargo xtask demo`: samples a small service of ours and shows where its
-//! time went. It refuses to know how sampling works.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `cargo xtask demo`: samples a small service and shows where its time went.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -12,11 +13,12 @@ use crate::process::{self, say};
 use crate::workspace::Workspace;
 use crate::{build, hot, interpreters, packages, sudo};
 
-/// How long the service is sampled, in seconds, and how often a second.
+/// How long the service is sampled, in seconds.
 const DURATION: &str = "8";
+/// The rate of sampling, in Hz.
 const HZ: &str = "10";
 
-/// Builds, starts the service, samples it, prints the result.
+/// Builds pyebpf, starts the service, samples it, and prints the result.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let binary = build::everything(workspace)?;
     let directory = workspace.target.join("demo");
@@ -48,7 +50,7 @@ fn sample(binary: &Path, service: &Service, file: &Path) -> anyhow::Result<()> {
     process::run(command.arg("-o").arg(file))
 }
 
-/// The service while it runs; it ends when its standard input closes.
+/// The running service; it ends when its standard input closes.
 pub(crate) struct Service {
     process: Child,
 }

@@ -1,4 +1,6 @@
-//! Building the kernel object. It refuses to know how user space loads it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Builds the eBPF object that the release binary carries.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,13 +16,13 @@ use crate::{linker, packages};
 const TARGET: &str = "bpfel-unknown-none";
 const PACKAGE: &str = "sampler-ebpf";
 
-/// Full debug information, from which the linker makes the BTF that the kernel
-/// asks for. Without the third flag every few words that are set to zero or
-/// copied become a call of a loop over bytes: an eighth of a sample's time.
+/// Full debug information, from which the linker makes the BTF that the kernel needs.
+/// Without the third flag, zeroing or copying even a few words becomes a call of a loop
+/// over bytes, which costs an eighth of a sample's time.
 const FLAGS: &str = "-Cdebuginfo=2\u{1f}-Clink-arg=--btf\u{1f}\
     -Clink-arg=--disable-expand-memcpy-in-order";
 
-/// What the kernel side is built with.
+/// The compiler and the linker of the eBPF object.
 pub(crate) struct Tools {
     compiler: Compiler,
     linker_directory: Option<PathBuf>,
@@ -43,12 +45,12 @@ impl Tools {
         })
     }
 
-    /// Builds the object. The file is touched only when its bytes change, so
-    /// that nothing that depends on it is built again for nothing.
+    /// Builds the object. The file is replaced only if its bytes change, so that
+    /// nothing that depends on it is rebuilt needlessly.
     pub(crate) fn build(&self, workspace: &Workspace) -> anyhow::Result<()> {
         say("building the kernel object");
-        // A directory of its own: another compiler's cache does not disturb
-        // the one of the ordinary build.
+        // A target directory of its own, so that another compiler does not disturb the
+        // cache of the ordinary build.
         let directory = workspace.target.join("ebpf");
         process::run(
             self.compiler

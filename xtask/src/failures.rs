@@ -1,13 +1,14 @@
-//! The tests of a run that failed, with the end of what each one said, so that
-//! they can be repeated after everything else that a run prints. It refuses to
-//! know what they test.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Collects the tests of a run that failed, with the end of each one's output, so that
+//! they can be repeated after everything else that a run prints.
 
 use std::fmt;
 
-/// How many lines of one test's output are repeated: its last ones.
+/// How many lines of a failed test's output are repeated: its last ones.
 const LINES: usize = 12;
 
-/// What failed in one run, in order.
+/// The tests that failed in one run, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failures {
     tests: Vec<Failure>,
@@ -21,8 +22,8 @@ struct Failure {
 }
 
 impl Failures {
-    /// Takes one line of what a Rust test program prints, which shows after its
-    /// tests what each failed one said, under `---- name stdout ----`.
+    /// Reads one line that a Rust test program prints. After its tests, it repeats what
+    /// each failed one printed, under `---- name stdout ----`.
     pub(crate) fn read(&mut self, line: &str) {
         let heading = line
             .strip_prefix("---- ")
@@ -37,7 +38,7 @@ impl Failures {
         }
     }
 
-    /// Takes one line of a run of Node's tests: `not ok 3 - name`.
+    /// Reads one line of a run of Node's tests: `not ok 3 - name`.
     pub(crate) fn read_tap(&mut self, line: &str) {
         let name = line
             .trim_start()
@@ -80,7 +81,7 @@ impl fmt::Display for Failures {
     }
 }
 
-/// A frame of a backtrace tells less than the message above it.
+/// Whether a line is part of a backtrace, which tells less than the message above it.
 fn is_backtrace(line: &str) -> bool {
     let line = line.trim_start();
     let numbered = line

@@ -1,8 +1,9 @@
-//! Building and running the fuzz targets on a stable compiler. It refuses to
-//! know what they feed.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Builds and runs the fuzz targets with a stable compiler.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -11,8 +12,8 @@ use crate::process::{self, say};
 use crate::workspace::Workspace;
 use crate::{cargo, packages};
 
-/// What libFuzzer needs to see which code an input reached. The flags are
-/// LLVM's own, so no nightly compiler is needed.
+/// The instrumentation by which libFuzzer sees which code an input reached. The flags
+/// are LLVM's own, so no nightly compiler is needed.
 const FLAGS: &str = "-Cpasses=sancov-module\
     \u{1f}-Cllvm-args=-sanitizer-coverage-level=4\
     \u{1f}-Cllvm-args=-sanitizer-coverage-inline-8bit-counters\
@@ -21,7 +22,8 @@ const FLAGS: &str = "-Cpasses=sancov-module\
     \u{1f}-Ccodegen-units=1\
     \u{1f}--cfg\u{1f}fuzzing";
 
-/// Limits that a target must keep for any input: seconds, and MB of memory.
+/// libFuzzer's options: limits for any input (seconds, MB of memory, and bytes of the
+/// input), and how much it prints.
 const LIMITS: [&str; 5] = [
     "-timeout=10",
     "-rss_limit_mb=2048",
@@ -30,15 +32,16 @@ const LIMITS: [&str; 5] = [
     "-verbosity=0",
 ];
 
-/// Runs every target for so many seconds each.
+/// Runs every target for `seconds` each.
 pub(crate) fn everything(workspace: &Workspace, seconds: u32) -> anyhow::Result<()> {
+    let programs = build(workspace)?;
     for target in targets(workspace)? {
-        one(workspace, &target, seconds)?;
+        one(workspace, &programs, &target, seconds)?;
     }
     Ok(())
 }
 
-/// Names of the targets: one for each file.
+/// Returns the names of the targets: one for each file.
 pub(crate) fn targets(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     let directory = workspace.root.join("fuzz/fuzz_targets");
     let entries =
@@ -56,18 +59,30 @@ pub(crate) fn targets(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds one target and runs it. What it finds new goes into `fuzz/corpus`,
-/// what breaks it into `fuzz/artifacts`.
-pub(crate) fn one(workspace: &Workspace, target: &str, seconds: u32) -> anyhow::Result<()> {
-    packages::need_program("c++", "build-essential", "libFuzzer")?;
-    let program = build(workspace, target)?;
+/// Checks that the targets' own lock file is up to date: they are not part of the
+/// workspace.
+pub(crate) fn check_lock_file(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut command = cargo::command();
+    command.args(["tree", "--quiet", "--locked", "--depth", "0"]);
+    process::run(command.current_dir(workspace.root.join("fuzz")))
+        .context("`cargo metadata` in fuzz/ brings its Cargo.lock up to date")
+}
+
+/// Runs one target of those in the directory `programs`. New inputs go to `fuzz/corpus`,
+/// inputs that break it to `fuzz/artifacts`.
+pub(crate) fn one(
+    workspace: &Workspace,
+    programs: &Path,
+    target: &str,
+    seconds: u32,
+) -> anyhow::Result<()> {
     let fuzz = workspace.root.join("fuzz");
     let corpus = fuzz.join("corpus").join(target);
     let artifacts = fuzz.join("artifacts").join(target);
     fs::create_dir_all(&corpus)?;
     fs::create_dir_all(&artifacts)?;
     say(format!("fuzzing {target} for {seconds} s"));
-    let mut command = Command::new(program);
+    let mut command = Command::new(programs.join(target));
     command
         .args(LIMITS)
         .arg(format!("-max_total_time={seconds}"));
@@ -82,25 +97,19 @@ pub(crate) fn one(workspace: &Workspace, target: &str, seconds: u32) -> anyhow::
         .with_context(|| format!("the input that broke it is in {}", artifacts.display()))
 }
 
-fn build(workspace: &Workspace, target: &str) -> anyhow::Result<PathBuf> {
-    // Naming the target keeps build scripts and macros uninstrumented.
+/// Builds every target, and returns the directory of the programs.
+pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    packages::need_program("c++", "build-essential", "libFuzzer")?;
+    // With an explicit target, build scripts and macros stay uninstrumented.
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let directory = workspace.target.join("fuzz");
     process::run(
         cargo::command()
-            .args([
-                "build",
-                "--release",
-                "--locked",
-                "--target",
-                &triple,
-                "--bin",
-                target,
-            ])
+            .args(["build", "--release", "--locked", "--target", &triple])
             .arg("--target-dir")
             .arg(&directory)
             .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
             .current_dir(workspace.root.join("fuzz")),
     )?;
-    Ok(directory.join(triple).join("release").join(target))
+    Ok(directory.join(triple).join("release"))
 }

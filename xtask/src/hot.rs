@@ -1,5 +1,6 @@
-//! Where the time went in a JSON timeline, as a small table. It refuses to
-//! know how the timeline was made.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Shows where the time went in a JSON timeline, as a small table.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -7,30 +8,30 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-/// Functions shown for each thread.
+/// How many functions are shown for each thread.
 const FUNCTIONS: usize = 5;
 
-/// A share below this is left out of the table.
+/// Functions with a smaller share of their thread's time are left out.
 const SMALLEST_SHARE: f64 = 0.02;
 
-/// A thread, as a timeline tells threads apart.
+/// A thread as a timeline identifies it: by number and name.
 type ThreadKey = (u64, String);
 
-/// Seconds that one thread was seen running, and in which functions.
+/// The seconds in which a thread was seen running, in all and by function.
 #[derive(Debug, Default, PartialEq)]
 struct ThreadTime {
     running: f64,
     functions: HashMap<String, FunctionTime>,
 }
 
-/// Seconds in a function itself, and in it with all that it called.
+/// The seconds in a function itself, and in it and all that it called.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct FunctionTime {
     own: f64,
     total: f64,
 }
 
-/// Makes the table from the text of a timeline.
+/// Returns the table for the text of a timeline.
 pub(crate) fn table(timeline: &str) -> anyhow::Result<String> {
     let rows: Vec<Value> = serde_json::from_str(timeline).context("the timeline is no JSON")?;
     let mut threads: Vec<(ThreadKey, ThreadTime)> = sum(&rows)?.into_iter().collect();
@@ -46,7 +47,7 @@ pub(crate) fn table(timeline: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// A row lasts until the next row of its thread.
+/// Sums up the time of each thread. A row lasts until the next row of its thread.
 fn sum(rows: &[Value]) -> anyhow::Result<BTreeMap<ThreadKey, ThreadTime>> {
     let mut threads: BTreeMap<ThreadKey, ThreadTime> = BTreeMap::new();
     let mut open: HashMap<ThreadKey, (f64, Vec<String>)> = HashMap::new();
@@ -88,7 +89,7 @@ impl ThreadTime {
         };
         self.running += seconds;
         self.functions.entry(innermost.clone()).or_default().own += seconds;
-        // A function that calls itself is counted once.
+        // A recursive function is counted once.
         for function in stack.iter().collect::<HashSet<_>>() {
             self.functions.entry(function.clone()).or_default().total += seconds;
         }

@@ -1,5 +1,6 @@
-//! Every Python the tests can use on this host. It refuses to know what the
-//! tests do with them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Finds the Pythons on this host that tests can use.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,10 +13,10 @@ use anyhow::Context as _;
 use crate::process::probe;
 use crate::roots::RootPython;
 
-/// Where the tests find their interpreters: paths separated by colons.
-pub(crate) const VARIABLE: &str = "PYEBPF_PYTHONS";
+/// The variable in which tests find their interpreters: paths separated by colons.
+pub const VARIABLE: &str = "PYEBPF_PYTHONS";
 
-/// The oldest version the tests are written for.
+/// The oldest version for which the tests are written.
 const OLDEST: (u8, u8) = (3, 8);
 
 const PRINT_VERSION: &str =
@@ -23,15 +24,15 @@ const PRINT_VERSION: &str =
 
 /// An interpreter and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Interpreter {
-    /// The 12 in 3.12.
-    pub(crate) minor: u8,
-    /// What to execute.
-    pub(crate) path: PathBuf,
+pub struct Interpreter {
+    /// The minor version: 12 of 3.12.
+    pub minor: u8,
+    /// The program to execute.
+    pub path: PathBuf,
 }
 
-/// Those that live tests can use, with their versions.
-pub(crate) fn with_versions(roots: &[RootPython]) -> Vec<Interpreter> {
+/// Returns the interpreters that live tests can use, with their versions.
+pub fn with_versions(roots: &[RootPython]) -> Vec<Interpreter> {
     let of_roots = roots.iter().map(|python| python.inside.clone());
     let all = of_host().into_iter().chain(of_roots);
     let versions = all.filter_map(|path| {
@@ -41,8 +42,8 @@ pub(crate) fn with_versions(roots: &[RootPython]) -> Vec<Interpreter> {
     versions.collect()
 }
 
-/// Interpreters of the host itself: pyenv's, then the system's.
-pub(crate) fn of_host() -> Vec<PathBuf> {
+/// Returns the interpreters of the host itself: pyenv's, then the system's.
+pub fn of_host() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut candidates = pyenv_candidates();
     candidates.push(PathBuf::from("/usr/bin/python3"));
@@ -54,8 +55,8 @@ pub(crate) fn of_host() -> Vec<PathBuf> {
     found
 }
 
-/// The interpreter to demonstrate with: the real binary behind `python3`.
-pub(crate) fn for_demo() -> Option<PathBuf> {
+/// Returns the interpreter for the demo: the binary that `python3` really runs.
+pub fn for_demo() -> Option<PathBuf> {
     let candidates = [PathBuf::from("python3"), PathBuf::from("/usr/bin/python3")];
     candidates.iter().find_map(|candidate| {
         version_of(candidate)
@@ -64,13 +65,15 @@ pub(crate) fn for_demo() -> Option<PathBuf> {
     })
 }
 
-/// The value of `PYEBPF_PYTHONS` for tests that run as root: colon-separated.
-pub(crate) fn for_live_tests(roots: &[RootPython]) -> anyhow::Result<OsString> {
+/// Returns the value of `PYEBPF_PYTHONS` for tests that run as root, where the
+/// interpreters of private roots run inside these.
+pub fn for_live_tests(roots: &[RootPython]) -> anyhow::Result<OsString> {
     join(roots.iter().map(|python| python.inside.clone()))
 }
 
-/// The value of `PYEBPF_PYTHONS` for tests that only look at an interpreter.
-pub(crate) fn for_host_tests(roots: &[RootPython]) -> anyhow::Result<OsString> {
+/// Returns the value of `PYEBPF_PYTHONS` for tests that only look at an interpreter,
+/// where those of private roots run on the host.
+pub fn for_host_tests(roots: &[RootPython]) -> anyhow::Result<OsString> {
     join(roots.iter().map(|python| python.by_loader.clone()))
 }
 

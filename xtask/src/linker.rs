@@ -1,5 +1,7 @@
-//! bpf-linker, the linker of the BPF target: finding or building the one
-//! version that fits. It refuses to know which compiler calls it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Finds bpf-linker, the linker of the BPF target, in the one version that fits, or
+//! builds it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,12 +12,12 @@ use crate::cargo;
 use crate::process::{self, probe, say};
 use crate::workspace::Workspace;
 
-/// The version that reads the LLVM of [`crate::toolchain`]'s compilers. Later
-/// ones want another LLVM.
+/// The version that reads the LLVM of [`crate::toolchain`]'s compilers. Later ones need
+/// another LLVM.
 pub(crate) const VERSION: &str = "0.10.3";
 
-/// Gives the directory to put in front of `PATH`, or `None` where the linker is
-/// already found there.
+/// Returns the directory to put in front of `PATH`, or `None` if the linker is found
+/// there already.
 pub(crate) fn find_or_install(workspace: &Workspace) -> anyhow::Result<Option<PathBuf>> {
     let directory = workspace.tools().join("bin");
     if is_wanted(&directory.join("bpf-linker")) {
@@ -41,7 +43,7 @@ pub(crate) fn find_or_install(workspace: &Workspace) -> anyhow::Result<Option<Pa
             .arg(workspace.tools())
             .arg("--target-dir")
             .arg(workspace.tools().join("build"))
-            // Flags meant for this project do not concern the tool.
+            // Flags meant for this project must not change how the tool is built.
             .env_remove("RUSTFLAGS"),
     )
     .context("bpf-linker could not be built; it needs a C compiler and the package registry")?;

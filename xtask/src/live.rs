@@ -1,5 +1,6 @@
-//! The tests that sample real processes: built as the user, run as root. It
-//! refuses to know what they check.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Builds the tests that sample real processes as the user, and runs them as root.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,17 +11,66 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::workspace::Workspace;
-use crate::{cargo, interpreters, live_packages, process, source_builds, sudo};
+use crate::{
+    build as builds, cargo, interpreters, live_packages, process, slowest, source_builds, sudo,
+};
 
-/// Set to 1 where a live test that cannot run has failed.
+/// The variable that makes a live test that cannot run a failure, if it is 1.
 const REQUIRE: &str = "PYEBPF_REQUIRE_BPF";
+
+/// How many tests run at once. Most of a test is waiting: for interpreters to start, for
+/// the kernel to verify programs, for a recording to end.
+const AT_ONCE: &str = "--test-threads=3";
+
+/// What the names of the tests begin with that are given the machine for themselves: they
+/// measure time, use up all of it, or switch off parts of it.
+const ALONE: [&str; 10] = [
+    "cpu_time::",
+    "field::cpus::",
+    "field::early_forks::",
+    "field::large_pools::",
+    "field::own_time::",
+    "field::time::",
+    "many_processes::",
+    "max_cpu::",
+    "overload::",
+    "rate::",
+];
+
+/// Which tests a command runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which {
+    /// Those that may run at once.
+    AtOnce,
+    /// Those of [`ALONE`], one after the other.
+    Alone,
+    /// Those whose names contain this, one after the other.
+    Named(&'static str),
+}
+
+impl Which {
+    fn arguments(self) -> Vec<&'static str> {
+        match self {
+            Self::AtOnce => {
+                let skipped = ALONE.into_iter().flat_map(|name| ["--skip", name]);
+                std::iter::once(AT_ONCE).chain(skipped).collect()
+            }
+            Self::Alone => std::iter::once("--test-threads=1").chain(ALONE).collect(),
+            Self::Named(name) => vec!["--test-threads=1", name],
+        }
+    }
+}
+
+/// The exit status of pyebpf for a process without Python, which it finds out only once
+/// its eBPF program runs.
+const NO_PYTHON: i32 = 4;
 
 /// Whether this run has to be complete.
 pub(crate) fn is_required() -> bool {
     env::var_os(REQUIRE).is_some_and(|value| value == "1")
 }
 
-/// What the tests are given.
+/// What the tests get through their environment.
 pub(crate) struct Given<'a> {
     /// The program under test.
     pub(crate) binary: &'a Path,
@@ -30,26 +80,57 @@ pub(crate) struct Given<'a> {
     pub(crate) source_builds: &'a OsStr,
     /// See [`live_packages::VARIABLE`].
     pub(crate) packages: &'a Path,
+    /// How often the field tests record each case of time.
+    pub(crate) field_runs: u32,
 }
 
-/// Builds the test program `target` of `package` and gives the command that
-/// runs it, one test at a time: each would see the load of the others.
-pub(crate) fn command(
+/// Whether processes can be sampled here; an error says why not.
+pub(crate) fn check(binary: &Path) -> anyhow::Result<()> {
+    let mut command = sudo::command(binary, &[])?;
+    command.args(["--pid", &std::process::id().to_string()]);
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start `{}`", process::describe(&command)))?;
+    if output.status.code() != Some(NO_PYTHON) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::bail!("pyebpf cannot sample here: {}", said.trim());
+    }
+    Ok(())
+}
+
+/// Builds the test program `target` of `package`, and returns its path.
+pub(crate) fn program(
     workspace: &Workspace,
     package: &str,
     target: &str,
+) -> anyhow::Result<PathBuf> {
+    build(
+        workspace,
+        package,
+        &["--profile", builds::TESTED, "--test", target],
+    )
+}
+
+/// Returns the command that runs `which` of the tests of `program`, which belongs to
+/// `package`.
+pub(crate) fn command(
+    workspace: &Workspace,
+    package: &str,
+    program: &Path,
+    which: Which,
     given: &Given<'_>,
 ) -> anyhow::Result<Command> {
-    let program = build(workspace, package, target)?;
     let required = env::var_os(REQUIRE).unwrap_or_default();
     let inherited = |name: &str| env::var_os(name).unwrap_or_default();
-    let variables: [(&str, OsString); 8] = [
+    let variables: [(&str, OsString); 10] = [
         (REQUIRE, required),
         (interpreters::VARIABLE, given.pythons.to_owned()),
         (source_builds::VARIABLE, given.source_builds.to_owned()),
         ("PYEBPF_BIN", given.binary.into()),
         (live_packages::VARIABLE, given.packages.into()),
+        ("PYEBPF_FIELD_RUNS", given.field_runs.to_string().into()),
         ("PATH", process::search_path()),
+        (slowest::VARIABLE, "1".into()),
         ("HOME", inherited("HOME")),
         ("RUST_BACKTRACE", inherited("RUST_BACKTRACE")),
     ];
@@ -58,31 +139,30 @@ pub(crate) fn command(
         .map(|(name, value)| (*name, value.as_os_str()));
     let mut command = sudo::command(program, &variables)?;
     command
-        .arg("--test-threads=1")
+        .arg("--include-ignored")
+        .args(slowest::OPTIONS)
+        .args(which.arguments())
         .current_dir(workspace.root.join(package));
     Ok(command)
 }
 
-/// Builds the test program `target` of `package`; gives its path.
-pub(crate) fn build(workspace: &Workspace, package: &str, target: &str) -> anyhow::Result<PathBuf> {
+/// Builds the test program of `package` that `options` choose, and returns its path.
+pub(crate) fn build(
+    workspace: &Workspace,
+    package: &str,
+    options: &[&str],
+) -> anyhow::Result<PathBuf> {
     let messages = process::read(
         cargo::command()
-            .args([
-                "test",
-                "--locked",
-                "--release",
-                "--package",
-                package,
-                "--test",
-                target,
-            ])
+            .args(["test", "--locked", "--package", package])
+            .args(options)
             .args(["--no-run", "--message-format=json-render-diagnostics"])
             .current_dir(&workspace.root),
     )?;
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == target)
+        .filter(|message| message["profile"]["test"] == true)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .with_context(|| format!("cargo built no test program `{target}`"))
+        .with_context(|| format!("cargo built no test program {options:?} of {package}"))
 }

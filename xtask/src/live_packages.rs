@@ -1,6 +1,7 @@
-//! What the live tests sample besides interpreters: programs with Python in them,
-//! and packages that switch stacks or are compiled. It refuses to know what the
-//! tests do with them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Installs what the live tests sample besides interpreters: programs with Python in
+//! them, and packages that switch stacks or are compiled.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,10 +14,10 @@ use crate::process::{self, probe, say};
 use crate::workspace::Workspace;
 use crate::{interpreters, packages};
 
-/// Where the tests find the packages.
+/// The variable in which tests find the directory of the packages.
 pub(crate) const VARIABLE: &str = "PYEBPF_PACKAGES";
 
-/// Files, and the Debian packages that they are of.
+/// Files that have to exist, and the Debian packages that contain them.
 const PROGRAMS: [(&str, &[&str]); 4] = [
     ("/usr/sbin/bpftool", &["bpftool"]),
     ("/usr/bin/pypy3", &["pypy3"]),
@@ -30,18 +31,18 @@ const PROGRAMS: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// What scripts of the tests import.
+/// The packages that scripts of the tests import.
 const PACKAGES: [&str; 3] = ["greenlet", "gevent", "cython"];
 
-/// Kinds of wheels that run on every machine that runs the tests.
+/// Platform tags of wheels that run on every machine that runs the tests.
 const PLATFORMS: [&str; 3] = [
     "manylinux_2_28_x86_64",
     "manylinux_2_17_x86_64",
     "manylinux2014_x86_64",
 ];
 
-/// Installs the programs, and the packages for each interpreter of `pythons`, a
-/// list as in a search path; the directory of the packages.
+/// Installs the programs, and the packages for each interpreter of `pythons`, a list as
+/// in `PATH`. Returns the directory of the packages.
 pub(crate) fn find_or_install(
     workspace: &Workspace,
     pythons: &std::ffi::OsStr,
@@ -68,14 +69,14 @@ pub(crate) fn find_or_install(
     Ok(directory)
 }
 
-/// `3.12`, or `3.13t` of a build without the GIL.
+/// Returns an interpreter's version: `3.12`, or `3.13t` for a free-threaded build.
 fn version(python: &Path) -> Option<String> {
     const ASK: &str = "import sys, sysconfig; print('%d.%d%s' % (*sys.version_info[:2], \
         't' if sysconfig.get_config_var('Py_GIL_DISABLED') else ''))";
     probe(Command::new(python).args(["-c", ASK]))
 }
 
-/// A Python of this host that can install packages; Debian's, if none can.
+/// Returns a Python of this host that has pip; installs Debian's if none has.
 fn python_with_pip() -> anyhow::Result<PathBuf> {
     let has_pip =
         |python: &PathBuf| probe(Command::new(python).args(["-m", "pip", "--version"])).is_some();
@@ -87,7 +88,8 @@ fn python_with_pip() -> anyhow::Result<PathBuf> {
     find().context("Debian's Python has no pip, although python3-pip is installed")
 }
 
-/// Wheels for that version, by any Python of this host that has pip.
+/// Installs wheels for `version` into `place`, with any Python of this host that has
+/// pip.
 fn install(place: &Path, version: &str) -> anyhow::Result<()> {
     say(format!("fetching packages for Python {version}"));
     let python = python_with_pip()?;

@@ -1,12 +1,13 @@
-//! Debian packages of the host: what a missing program is called there, and
-//! how it is installed. It refuses to know who needs the program.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Installs Debian packages on the host, such as the one of a missing program.
 
 use anyhow::{Context as _, bail};
 
 use crate::{process, sudo};
 
-/// Makes sure that `program` can be started, by installing `package` where it
-/// is missing and the host has apt.
+/// Makes sure that `program` can be started: installs `package` if it is missing and
+/// the host has apt. `purpose` is what needs it, for the error.
 pub(crate) fn need_program(program: &str, package: &str, purpose: &str) -> anyhow::Result<()> {
     if process::on_path(program) {
         return Ok(());

@@ -1,5 +1,6 @@
-//! Running other programs and saying so in one plain line each. It refuses to
-//! know what any of them is for.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Runs other programs, and announces each step in one plain line.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
@@ -9,12 +10,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 
 /// Prints one line that says what is about to be done.
-pub(crate) fn say(step: impl AsRef<str>) {
+pub fn say(step: impl AsRef<str>) {
     eprintln!("xtask: {}", step.as_ref());
 }
 
-/// Runs `command` with our own input and output, and fails unless it succeeds.
-pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+/// Runs `command` with this process's input and output; an error unless it succeeds.
+pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = describe(command);
     let status = command
         .status()
@@ -25,8 +26,9 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs `command` and gives back what it printed on standard output.
-pub(crate) fn read(command: &mut Command) -> anyhow::Result<String> {
+/// Runs `command` and returns what it printed on standard output; an error unless it
+/// succeeds.
+pub fn read(command: &mut Command) -> anyhow::Result<String> {
     let line = describe(command);
     let output = command
         .stdin(Stdio::null())
@@ -39,12 +41,9 @@ pub(crate) fn read(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed no text"))
 }
 
-/// Runs `command`, shows its standard output and hands over each line of it.
-/// Says whether the command succeeded.
-pub(crate) fn run_reading(
-    command: &mut Command,
-    mut take: impl FnMut(&str),
-) -> anyhow::Result<bool> {
+/// Runs `command`, prints its standard output, and passes each line to `take`. Returns
+/// whether the command succeeded.
+pub fn run_reading(command: &mut Command, mut take: impl FnMut(&str)) -> anyhow::Result<bool> {
     let line = describe(command);
     let mut child = command
         .stdout(Stdio::piped())
@@ -60,9 +59,9 @@ pub(crate) fn run_reading(
     Ok(child.wait()?.success())
 }
 
-/// What `command` printed, or `None` where it is missing or failed: for looking
+/// Returns what `command` printed, or `None` if it is missing or failed: for checks
 /// whether something is there.
-pub(crate) fn probe(command: &mut Command) -> Option<String> {
+pub fn probe(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
     output
         .status
@@ -70,29 +69,30 @@ pub(crate) fn probe(command: &mut Command) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Where a program of this name is, if it can be started from [`search_path`].
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
+/// Returns the path of a program, if it can be started from [`search_path`].
+pub fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&search_path())
         .map(|directory| directory.join(program))
         .find(|place| place.is_file())
 }
 
 /// Whether a program of this name can be started from [`search_path`].
-pub(crate) fn on_path(program: &str) -> bool {
+pub fn on_path(program: &str) -> bool {
     find(program).is_some()
 }
 
-/// `PATH` and the directories of programs for root, which an ordinary user's `PATH`
-/// does not have on Debian: what runs as root needs some of them.
-pub(crate) fn search_path() -> OsString {
-    // Of an empty one, the part before a colon would be the working directory.
+/// Returns `PATH` and the directories of programs for root, which an ordinary user's
+/// `PATH` lacks on Debian. Some commands that run as root need them.
+pub fn search_path() -> OsString {
+    // With an empty value, the part before the first colon would be the working
+    // directory.
     let mut path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     path.push(":/usr/local/sbin:/usr/sbin:/sbin");
     path
 }
 
-/// The command as one would type it, for messages.
-pub(crate) fn describe(command: &Command) -> String {
+/// Formats a command for messages, without quoting.
+pub fn describe(command: &Command) -> String {
     let mut line = command.get_program().to_string_lossy().into_owned();
     for argument in command.get_args() {
         line.push(' ');

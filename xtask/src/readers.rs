@@ -1,6 +1,7 @@
-//! The programs that people open our files with, as far as package registries
-//! have them, and our files handed to them. It refuses to know the formats:
-//! `tests/readers` does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Checks exported files with the programs that people open them with, as far as
+//! package registries have these. What to check in each format is in `tests/readers`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,14 +13,14 @@ use crate::process::{self, probe, say};
 use crate::tally::Counts;
 use crate::workspace::Workspace;
 
-/// The traces that are converted: names there, and files of the clone.
+/// The traces that are converted: the name of each, and its file in the clone.
 const TRACES: [(&str, &str); 3] = [
     ("wall", "tests/golden/wall.json"),
     ("cpu", "tests/golden/by_thread.json"),
     ("hostile", "tests/readers/hostile.json"),
 ];
 
-/// Endings of the formats that are read.
+/// File name extensions of the formats that are read.
 const ENDINGS: [&str; 7] = [
     "folded",
     "svg",
@@ -30,7 +31,8 @@ const ENDINGS: [&str; 7] = [
     "pb.gz",
 ];
 
-/// What the readers need of the host, and where to get it.
+/// The programs that the readers need, the arguments that show whether each works, and
+/// where to get it.
 const NEEDED: [(&str, &[&str], &str); 3] = [
     ("node", &["--version"], "Debian's nodejs"),
     ("npm", &["--version"], "Debian's npm"),
@@ -41,7 +43,7 @@ const NEEDED: [(&str, &[&str], &str); 3] = [
     ),
 ];
 
-/// The readers, ready to be used.
+/// The installed readers.
 pub(crate) struct Readers {
     modules: PathBuf,
     site: PathBuf,
@@ -101,7 +103,7 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Converts the traces to every format and has them read.
+    /// Converts the traces to every format and has the readers read them.
     pub(crate) fn check(&self, workspace: &Workspace, binary: &Path) -> anyhow::Result<Counts> {
         let directory = workspace.target.join("readers");
         if directory.exists() {
@@ -134,7 +136,7 @@ impl Readers {
 
 const UNREACHABLE: &str = "the foreign readers cannot be installed, so no file was read by them";
 
-/// What is to be installed, to be compared with what is.
+/// Returns what should be installed, to be compared with what is.
 fn wanted(source: &Path) -> anyhow::Result<String> {
     let mut wanted = String::new();
     for file in ["package-lock.json", "requirements.txt"] {

@@ -1,13 +1,15 @@
-//! The README's places for figures. It refuses to change anything outside of
-//! them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads and replaces the text between the README's markers, where generated tables go.
+//! Nothing else in it changes.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-/// What stands between the two markers of `place`.
-pub(crate) fn read(readme: &Path, place: &str) -> anyhow::Result<String> {
+/// Returns the text between the two markers of `place`.
+pub fn read(readme: &Path, place: &str) -> anyhow::Result<String> {
     let text =
         fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
     let parts = parts(&text, place)
@@ -15,8 +17,8 @@ pub(crate) fn read(readme: &Path, place: &str) -> anyhow::Result<String> {
     Ok(parts.1.to_owned())
 }
 
-/// Replaces what stands between the two markers of `place`.
-pub(crate) fn replace(readme: &Path, place: &str, tables: &str) -> anyhow::Result<()> {
+/// Replaces the text between the two markers of `place`.
+pub fn replace(readme: &Path, place: &str, tables: &str) -> anyhow::Result<()> {
     let text =
         fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
     let text = replaced(&text, place, tables)
@@ -29,7 +31,8 @@ fn replaced(text: &str, place: &str, tables: &str) -> anyhow::Result<String> {
     Ok(format!("{before}{tables}{after}"))
 }
 
-/// What is before the figures, with their first marker, the figures, and the rest.
+/// Splits the text into what is before the figures, including their first marker, the
+/// figures, and the rest.
 fn parts<'a>(text: &'a str, place: &str) -> anyhow::Result<(&'a str, &'a str, &'a str)> {
     let marker = |which: &str| format!("<!-- {place}:{which} -->\n");
     let (begin, end) = (marker("begin"), marker("end"));

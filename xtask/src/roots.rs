@@ -1,5 +1,7 @@
-//! Directories that hold another Debian suite's Pythons, made once and kept
-//! outside the clone. It refuses to know which tests use them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Makes directories that hold the Pythons of other Debian suites. They are made once
+//! and kept outside the clone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,24 +14,24 @@ use crate::cache::{self, remove};
 use crate::process::{self, on_path, say};
 use crate::wrapper;
 
-/// Suites, and the oldest Python 3 minor version wanted from each. The suites
-/// move on, so what they hold is asked, not written down.
+/// Suites, and the oldest Python 3 minor version wanted from each. Suites change, so
+/// what they hold is looked up.
 const SUITES: [(&str, u8); 2] = [("trixie", 13), ("forky", 14)];
 
-/// Written last into a root. Raised when what a root must hold changes.
+/// Written last into a root. Raise the number when what a root must hold changes.
 const STAMP: &str = "pyebpf root 1\n";
 
 /// Wrapper scripts of one interpreter in a root.
-pub(crate) struct RootPython {
+pub struct RootPython {
     /// Runs it inside the root, as a container would.
-    pub(crate) inside: PathBuf,
-    /// Runs it on the host by the root's own dynamic loader.
-    pub(crate) by_loader: PathBuf,
+    pub inside: PathBuf,
+    /// Runs it on the host, with the root's own dynamic loader.
+    pub by_loader: PathBuf,
 }
 
-/// Gives the interpreters of every root, making the roots that are missing, or
-/// all of them anew when asked.
-pub(crate) fn find_or_make(anew: bool) -> anyhow::Result<Vec<RootPython>> {
+/// Returns the interpreters of every root. Makes the roots that are missing, or all of
+/// them if `anew`.
+pub fn find_or_make(anew: bool) -> anyhow::Result<Vec<RootPython>> {
     for program in ["apt-get", "apt-cache", "apt-config", "dpkg"] {
         if !on_path(program) {
             anyhow::bail!("this host has no {program}, so no other suite's Python can be fetched");
@@ -49,8 +51,8 @@ pub(crate) fn find_or_make(anew: bool) -> anyhow::Result<Vec<RootPython>> {
     Ok(pythons)
 }
 
-/// Makes the roots and prints how to start what is in them.
-pub(crate) fn show(anew: bool) -> anyhow::Result<()> {
+/// Makes the roots and prints the wrapper scripts of their interpreters.
+pub fn show(anew: bool) -> anyhow::Result<()> {
     for python in find_or_make(anew)? {
         println!("{}", python.inside.display());
         println!("{}", python.by_loader.display());
@@ -58,8 +60,8 @@ pub(crate) fn show(anew: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes a root beside its place and moves it there when it is whole, so that
-/// an interrupted run leaves nothing that looks finished.
+/// Makes a root beside `place` and renames it to that when it is complete, so that an
+/// interrupted run leaves nothing that looks finished.
 fn make(place: &Path, suite: &str, oldest: u8) -> anyhow::Result<()> {
     say(format!(
         "making a root with the Pythons of Debian {suite}: {}",
@@ -96,7 +98,8 @@ fn make(place: &Path, suite: &str, oldest: u8) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The minor version in a package name such as `python3.14`, and in no other.
+/// Returns the minor version in a package name such as `python3.14`; `None` for other
+/// names.
 fn minor_version(package: &str) -> Option<u8> {
     package.strip_prefix("python3.")?.parse().ok()
 }

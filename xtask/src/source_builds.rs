@@ -1,6 +1,8 @@
-//! CPythons that no suite of Debian has, built from its source and kept outside
-//! the clone: one without the GIL, the same as BOLT rearranges it, one with another C
-//! library. It refuses to know which tests use them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Builds CPythons that no Debian suite has, from Debian's source, and keeps them
+//! outside the clone: a free-threaded one, the same rearranged by BOLT, and one with
+//! another C library.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,28 +19,30 @@ use crate::cache::{self, remove};
 use crate::packages;
 use crate::process::{self, say};
 
-/// Where tests find them: paths separated by colons.
+/// The variable in which tests find them: paths separated by colons.
 pub(crate) const VARIABLE: &str = "PYEBPF_SOURCE_BUILDS";
 
-/// Whose source it is: of a stable suite, since others move on and leave none.
+/// The suite whose source is built: a stable one, since others move on and drop older
+/// sources.
 const SUITE: &str = "trixie";
 const SOURCE: &str = "python3.13";
 
-/// Begins what is written last into a build.
+/// The beginning of the stamp that is written last into a build.
 const STAMP: &str = "pyebpf build";
-/// The interpreter in a build, and the same as BOLT has rearranged it.
+/// The interpreter in a build.
 const PYTHON: &str = "python";
+/// The same interpreter as rearranged by BOLT.
 const REARRANGED: &str = "python-bolt";
 
-/// A way of building it.
+/// A build and its configuration.
 struct Build {
     name: &'static str,
-    /// Raised when what it must be changes.
+    /// To be raised when what is built must change.
     revision: u32,
-    /// What configures it, besides [`CONFIGURED`].
+    /// Arguments of `configure`, besides [`CONFIGURED`].
     configured: &'static [&'static str],
     compiler: Compiler,
-    /// Whether there is also [`REARRANGED`].
+    /// Whether the build has [`REARRANGED`] as well.
     is_rearranged: bool,
 }
 
@@ -52,7 +56,7 @@ const BUILDS: [Build; 2] = [
     Build {
         name: "free-threaded",
         revision: 2,
-        // What BOLT needs to move functions.
+        // BOLT needs the relocations to move functions.
         configured: &["--disable-gil", "LDFLAGS=-Wl,--emit-relocs"],
         compiler: Compiler::Gcc,
         is_rearranged: true,
@@ -66,7 +70,8 @@ const BUILDS: [Build; 2] = [
     },
 ];
 
-/// They are built to be looked at, not to be fast: that halves the time.
+/// Arguments of `configure` for all builds. Tests only look at these interpreters, so
+/// they need not be fast: that halves the time to build them.
 const CONFIGURED: [&str; 3] = [
     "--without-ensurepip",
     "--disable-test-modules",
@@ -86,8 +91,8 @@ impl Build {
     }
 }
 
-/// Gives the interpreters, building those that are missing; as a list for
-/// [`VARIABLE`].
+/// Returns the interpreters as a list for [`VARIABLE`], building those that are
+/// missing.
 pub(crate) fn find_or_make() -> anyhow::Result<OsString> {
     let (cache, _lock) = cache::locked("builds")?;
     let mut pythons = Vec::new();
@@ -105,7 +110,7 @@ pub(crate) fn find_or_make() -> anyhow::Result<OsString> {
     env::join_paths(pythons).context("the cache's path has a colon in it")
 }
 
-/// Makes the builds and prints where they are.
+/// Makes the builds and prints their paths.
 pub(crate) fn show() -> anyhow::Result<()> {
     for python in env::split_paths(&find_or_make()?) {
         println!("{}", python.display());
@@ -113,8 +118,8 @@ pub(crate) fn show() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds one beside its place and moves it there when it is whole. It runs from
-/// the directory that it was built in, so nothing has to be installed.
+/// Builds one beside `place` and renames it to that when it is complete. It runs from
+/// its build directory, so nothing has to be installed.
 fn make(build: &Build, place: &Path) -> anyhow::Result<()> {
     say(format!(
         "building {} CPython from Debian's {SOURCE} of {SUITE}, some minutes: {}",
@@ -139,7 +144,7 @@ fn make(build: &Build, place: &Path) -> anyhow::Result<()> {
     configure.args(build.configured);
     configure.env("CC", compiler(build, &partial)?);
     if matches!(build.compiler, Compiler::Musl) {
-        // It would tell of libraries that are there for the other C library.
+        // pkg-config would report libraries that are for the other C library.
         configure.env("PKG_CONFIG", "false");
     }
     process::run(configure.current_dir(&tree))?;
@@ -150,11 +155,11 @@ fn make(build: &Build, place: &Path) -> anyhow::Result<()> {
             .current_dir(&tree)
             .stdout(std::process::Stdio::null()),
     )?;
-    // Tests run as root, and would leave such files behind.
+    // Otherwise tests, which run as root, would leave such files behind.
     process::run(
         Command::new("./python")
             .args(["-m", "compileall", "-q", "-j0"])
-            // There are files that must not compile.
+            // These directories have files that are meant not to compile.
             .args(["-x", "/(tests?|lib2to3)/", "Lib"])
             .current_dir(&tree),
     )?;
@@ -195,7 +200,7 @@ fn need_tools() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The command that compiles.
+/// Returns the command that compiles.
 fn compiler(build: &Build, partial: &Path) -> anyhow::Result<OsString> {
     match build.compiler {
         Compiler::Gcc => Ok("gcc".into()),
@@ -203,8 +208,9 @@ fn compiler(build: &Build, partial: &Path) -> anyhow::Result<OsString> {
     }
 }
 
-/// `musl-gcc` finds no headers but musl's, and gives gcc's answer when it is asked
-/// for which C library it compiles, which CPython's `configure` does not take.
+/// Writes a wrapper of `musl-gcc` and returns its path. `musl-gcc` alone finds no
+/// headers but musl's, and names gcc's C library when asked for which one it compiles,
+/// which CPython's `configure` rejects.
 fn musl_compiler(partial: &Path) -> anyhow::Result<PathBuf> {
     let headers = partial.join("headers");
     fs::create_dir_all(&headers)?;

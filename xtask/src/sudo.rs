@@ -1,5 +1,6 @@
-//! Becoming root for the few commands that need it. It refuses to know why a
-//! command needs it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Becomes root for the few commands that need it.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal as _;
@@ -9,15 +10,16 @@ use anyhow::bail;
 
 use crate::process;
 
-/// Whether we are root already.
-pub(crate) fn is_root() -> bool {
+/// Whether this process runs as root.
+pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// `program` as root with these variables set: directly where we are root, by
-/// sudo otherwise. sudo drops the environment, so whatever must arrive is named.
-/// Without a terminal, a sudo that wants a password fails at once.
-pub(crate) fn command(
+/// Returns a command that runs `program` as root with these variables: directly if this
+/// process is root, through sudo otherwise. sudo drops the environment, so every
+/// variable that must arrive is named. Without a terminal, a sudo that needs a password
+/// fails at once.
+pub fn command(
     program: impl AsRef<OsStr>,
     variables: &[(&str, &OsStr)],
 ) -> anyhow::Result<Command> {

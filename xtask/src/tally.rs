@@ -1,13 +1,16 @@
-//! What a test run did: one line for each step, and the sums. It refuses to
-//! know what a step consists of.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Counts the results of a test run: a line for each step, and the sums.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::failures::Failures;
+use crate::not_run::NotRun;
 use crate::process::say;
+use crate::slowest::{Slowest, Times};
 
-/// Passed and failed tests of one step. A step that has no tests of its own,
+/// Passed, failed and ignored tests of one step. A step that has no tests of its own,
 /// such as a formatting check, counts as one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -15,10 +18,12 @@ pub(crate) struct Counts {
     pub(crate) failed: u64,
     pub(crate) ignored: u64,
     pub(crate) failures: Failures,
+    pub(crate) times: Times,
+    pub(crate) not_run: NotRun,
 }
 
 impl Counts {
-    /// A step that is a single check.
+    /// Returns the counts of a step that is a single check.
     pub(crate) fn check(succeeded: bool) -> Self {
         Self {
             passed: succeeded.into(),
@@ -27,10 +32,12 @@ impl Counts {
         }
     }
 
-    /// Adds what one line of a test program's output says, if it is a result:
+    /// Adds the numbers of one line of a Rust test program's output, if it is a result:
     /// `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
     pub(crate) fn read(&mut self, line: &str) {
         self.failures.read(line);
+        self.times.read(line);
+        self.not_run.read(line);
         let Some((_, counts)) = line
             .strip_prefix("test result: ")
             .and_then(|r| r.split_once(". "))
@@ -55,9 +62,10 @@ impl Counts {
 }
 
 impl Counts {
-    /// Adds what one line of a run of Node's tests says: `# pass 3`.
+    /// Adds the numbers of one line of a run of Node's tests: `# pass 3`.
     pub(crate) fn read_tap(&mut self, line: &str) {
         self.failures.read_tap(line);
+        self.times.read_tap(line);
         let sum = |what| {
             line.strip_prefix(what)
                 .and_then(|rest| rest.parse::<u64>().ok())
@@ -104,8 +112,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Runs a step and keeps its result; an error counts as one failure, and
-    /// the steps after it still run.
+    /// Runs a step and keeps its result. An error counts as one failure, and later
+    /// steps still run.
     pub(crate) fn step(&mut self, name: &str, run: impl FnOnce() -> anyhow::Result<Counts>) {
         say(format!("test step: {name}"));
         let start = Instant::now();
@@ -127,7 +135,7 @@ impl Tally {
         });
     }
 
-    /// Records that a step did not run, and why; a failure where `required`.
+    /// Records that a step did not run, and why; this is a failure if `required`.
     pub(crate) fn left_out(&mut self, name: &str, reason: &str, required: bool) {
         let word = if required { "FAILED" } else { "not run" };
         self.failed += u64::from(required);
@@ -138,15 +146,22 @@ impl Tally {
         });
     }
 
-    /// Prints what failed, every step and the sums; an error when something
-    /// failed.
+    /// Prints what was not run, what failed, the slowest tests, every step and the sums; an error if
+    /// anything failed.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         println!();
-        for step in &self.steps {
-            if let Ok(counts) = &step.result {
-                print!("{}", counts.failures);
-            }
+        let counts = || {
+            self.steps
+                .iter()
+                .filter_map(|step| step.result.as_ref().ok())
+        };
+        for counts in counts() {
+            print!("{}", counts.not_run);
         }
+        for counts in counts() {
+            print!("{}", counts.failures);
+        }
+        print!("{}", Slowest::of(counts().map(|it| &it.times)));
         for step in &self.steps {
             println!("{step}");
         }
@@ -168,15 +183,8 @@ mod tests {
         counts.read("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
         counts.read("test something ... ok");
         counts.read("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured");
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 5,
-                failed: 4,
-                ignored: 1,
-                ..Counts::default()
-            }
-        );
+        let sums = (counts.passed, counts.failed, counts.ignored);
+        assert_eq!(sums, (5, 4, 1));
     }
 
     #[test]
@@ -193,15 +201,8 @@ mod tests {
         ] {
             counts.read_tap(line);
         }
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 3,
-                failed: 2,
-                ignored: 2,
-                ..Counts::default()
-            }
-        );
+        let sums = (counts.passed, counts.failed, counts.ignored);
+        assert_eq!(sums, (3, 2, 2));
     }
 
     #[test]

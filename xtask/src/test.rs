@@ -1,28 +1,37 @@
-//! `cargo xtask test`: every check and every test, in the order in which they
-//! fail soonest. It refuses to know what the tests assert.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `cargo xtask test`: every check and every test, in the order in which they fail
+//! soonest.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
 
+use crate::live::Which;
 use crate::process::{probe, say};
 use crate::readers::Readers;
 use crate::roots::RootPython;
 use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
 use crate::{
-    build, cargo, fuzz, interpreters, live, live_packages, packages, process, roots, source_builds,
-    viewer,
+    build, cargo, fuzz, interpreters, licence, live, live_packages, packages, process, roots,
+    slowest, source_builds, sudo, viewer,
 };
 
-/// The workspace member whose integration tests these are.
+/// The workspace member that has the integration tests.
 const TESTS: &str = "tests";
 
 /// The integration test that needs root and BPF; the others need neither.
 const LIVE: &str = "live";
+
+/// The crate some of whose unit tests need root.
+const ROOT: &str = "sampler-user";
+
+/// What the names of these unit tests contain.
+const AS_ROOT: &str = "::as_root::";
 
 /// How long each fuzz target runs as part of the tests, in seconds.
 const FUZZ_SECONDS: u32 = 15;
@@ -45,9 +54,10 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
         viewer::quick_checks(workspace, &mut tally);
         return tally.finish();
     }
+    tally.step("unit tests as root", || unit_tests_as_root(workspace));
     let mut binary = None;
     tally.step("kernel object and binary", || {
-        binary = Some(build::everything(workspace)?);
+        binary = Some(build::tested(workspace)?);
         Ok(Counts::check(true))
     });
     match &binary {
@@ -59,12 +69,23 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
         }
         None => tally.left_out("live tests", "there is no binary to test", true),
     }
+    fuzz_targets(workspace, &mut tally)?;
+    tally.finish()
+}
+
+fn fuzz_targets(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
+    let mut built = None;
+    tally.step("fuzz targets", || {
+        built = Some(fuzz::build(workspace)?);
+        Ok(Counts::check(true))
+    });
+    let Some(programs) = built else { return Ok(()) };
     for target in fuzz::targets(workspace)? {
         tally.step(&format!("fuzz {target}"), || {
-            fuzz::one(workspace, &target, FUZZ_SECONDS).map(|()| Counts::check(true))
+            fuzz::one(workspace, &programs, &target, FUZZ_SECONDS).map(|()| Counts::check(true))
         });
     }
-    tally.finish()
+    Ok(())
 }
 
 fn checks(workspace: &Workspace, tally: &mut Tally) {
@@ -82,6 +103,12 @@ fn checks(workspace: &Workspace, tally: &mut Tally) {
     component(tally, "rustfmt", "fmt", &["--all", "--check"]);
     let clippy = ["--locked", "--all-targets", "--", "-D", "warnings"];
     component(tally, "clippy", "clippy", &clippy);
+    tally.step("licence lines", || {
+        licence::check(workspace).map(|()| Counts::check(true))
+    });
+    tally.step("lock file of the fuzz targets", || {
+        fuzz::check_lock_file(workspace).map(|()| Counts::check(true))
+    });
     tally.step("documentation", || {
         let mut command = cargo::command();
         command.args(["doc", "--locked", "--no-deps", "--document-private-items"]);
@@ -97,8 +124,8 @@ fn check(workspace: &Workspace, command: &mut Command) -> anyhow::Result<Counts>
     process::run(command.current_dir(&workspace.root)).map(|()| Counts::check(true))
 }
 
-/// Pythons of other suites, where this host can have them. It need not, unless
-/// the run has to be complete.
+/// Returns the Pythons of other suites. If they cannot be had, that is a failure only
+/// if the run has to be complete.
 fn other_pythons(tally: &mut Tally) -> Vec<RootPython> {
     roots::find_or_make(false).unwrap_or_else(|error| {
         let reason = format!("{error:#}");
@@ -110,8 +137,8 @@ fn other_pythons(tally: &mut Tally) -> Vec<RootPython> {
     })
 }
 
-/// Pythons that only building gives. A host need not have them, unless the run has
-/// to be complete.
+/// Returns the Pythons that have to be built. If they cannot be, that is a failure only
+/// if the run has to be complete.
 fn source_builds(tally: &mut Tally) -> OsString {
     source_builds::find_or_make().unwrap_or_else(|error| {
         let reason = format!("{error:#}");
@@ -123,7 +150,7 @@ fn source_builds(tally: &mut Tally) -> OsString {
     })
 }
 
-/// Tests look at interpreters: where this host has none, Debian's is installed.
+/// Installs Debian's Python if this host has none, since tests look at interpreters.
 fn some_python() -> anyhow::Result<Counts> {
     if interpreters::of_host().is_empty() {
         packages::install(&["python3"]).context("there is no Python to look at")?;
@@ -132,26 +159,50 @@ fn some_python() -> anyhow::Result<Counts> {
 }
 
 fn unit_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
+    const PACKAGES: [&str; 5] = [
+        "--workspace",
+        "--exclude",
+        "sampler-ebpf",
+        "--exclude",
+        TESTS,
+    ];
+    let mut command = cargo_test(workspace);
+    command.arg("--no-fail-fast").arg("--tests").args(PACKAGES);
+    command.env(interpreters::VARIABLE, pythons);
+    let mut counts = counted(timed(&mut command))?;
+    // Examples in documentation are run by rustdoc, which tells no times.
+    let mut examples = cargo_test(workspace);
+    examples.arg("--no-fail-fast").arg("--doc").args(PACKAGES);
+    counted_into(&mut examples, &mut counts)?;
+    Ok(counts)
+}
+
+/// Runs the unit tests that the others leave ignored, since they act as several users.
+fn unit_tests_as_root(workspace: &Workspace) -> anyhow::Result<Counts> {
+    let program = live::build(workspace, ROOT, &["--lib"])?;
+    let mut command = sudo::command(program, &[(slowest::VARIABLE, OsStr::new("1"))])?;
+    command.args(slowest::OPTIONS).args(["--ignored", AS_ROOT]);
+    counted(command.current_dir(workspace.root.join(ROOT)))
+}
+
+fn cargo_test(workspace: &Workspace) -> Command {
     let mut command = cargo::command();
-    command.args(["test", "--locked", "--no-fail-fast", "--workspace"]);
-    command.args(["--exclude", "sampler-ebpf", "--exclude", TESTS]);
-    counted(
-        command
-            .env(interpreters::VARIABLE, pythons)
-            .current_dir(&workspace.root),
-    )
+    command
+        .args(["test", "--locked"])
+        .current_dir(&workspace.root);
+    command
+}
+
+/// Adds what makes the test programs of `cargo test` print how long each test took.
+fn timed(command: &mut Command) -> &mut Command {
+    command
+        .args(["--config", slowest::RUNNER, "--"])
+        .args(slowest::OPTIONS)
 }
 
 fn host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
-    let mut command = cargo::command();
-    command.args([
-        "test",
-        "--locked",
-        "--no-fail-fast",
-        "--package",
-        TESTS,
-        "--lib",
-    ]);
+    let mut command = cargo_test(workspace);
+    command.args(["--no-fail-fast", "--package", TESTS, "--lib"]);
     for target in workspace
         .test_targets(TESTS)
         .iter()
@@ -159,15 +210,11 @@ fn host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Count
     {
         command.args(["--test", target]);
     }
-    counted(
-        command
-            .env(interpreters::VARIABLE, pythons)
-            .current_dir(&workspace.root),
-    )
+    counted(timed(command.env(interpreters::VARIABLE, pythons)))
 }
 
-/// Our files, read by the programs that people open them with. A host without
-/// registries need not have those, unless the run has to be complete.
+/// Checks exported files with the programs that people open them with. A host without
+/// access to registries may lack these, unless the run has to be complete or is in CI.
 fn foreign_readers(workspace: &Workspace, binary: &Path, tally: &mut Tally) {
     match Readers::find_or_install(workspace) {
         Ok(readers) => tally.step("foreign readers", || readers.check(workspace, binary)),
@@ -178,17 +225,13 @@ fn foreign_readers(workspace: &Workspace, binary: &Path, tally: &mut Tally) {
     }
 }
 
-/// Ten million rows to every format: in time, and in little memory.
+/// Converts ten million rows to every format, with limits of time and memory.
 fn large_traces(workspace: &Workspace, binary: &Path) -> anyhow::Result<Counts> {
-    let mut command = cargo::command();
-    command.args(["test", "--locked", "--release", "--package", TESTS]);
+    let mut command = cargo_test(workspace);
+    command.args(["--profile", build::TESTED, "--package", TESTS]);
     command.args(["--test", "host", "ten_million_rows"]);
-    command.args(["--", "--ignored", "--nocapture"]);
-    counted(
-        command
-            .env("PYEBPF_BIN", binary)
-            .current_dir(&workspace.root),
-    )
+    let command = timed(command.env("PYEBPF_BIN", binary));
+    counted(command.args(["--ignored", "--nocapture"]))
 }
 
 fn live_tests(workspace: &Workspace, binary: &Path, roots: &[RootPython], tally: &mut Tally) {
@@ -200,27 +243,84 @@ fn live_tests(workspace: &Workspace, binary: &Path, roots: &[RootPython], tally:
         tally.left_out("live tests", "this clone has none", live::is_required());
         return;
     }
+    if let Err(error) = live::check(binary) {
+        let reason = format!("{error:#}");
+        tally.left_out("live tests", &reason, live::is_required());
+        tally.step("ignored live tests", || {
+            let program = live::program(workspace, TESTS, LIVE)?;
+            counted(&mut Command::new(program))
+        });
+        return;
+    }
     let source_builds = source_builds(tally);
     tally.step("live tests", || {
-        let pythons = interpreters::for_live_tests(roots)?;
-        let packages = live_packages::find_or_install(workspace, &pythons)?;
-        let given = live::Given {
-            binary,
-            pythons: &pythons,
-            source_builds: &source_builds,
-            packages: &packages,
-        };
-        counted(&mut live::command(workspace, TESTS, LIVE, &given)?)
+        let which = [Which::AtOnce, Which::Alone];
+        run_live(workspace, binary, roots, &source_builds, &which, 1)
     });
 }
 
-/// Runs test programs; failures among their tests are counted, anything else
-/// that goes wrong is an error.
-fn counted(command: &mut Command) -> anyhow::Result<Counts> {
+/// Runs each choice of live tests in turn.
+fn run_live(
+    workspace: &Workspace,
+    binary: &Path,
+    roots: &[RootPython],
+    source_builds: &OsStr,
+    choices: &[Which],
+    field_runs: u32,
+) -> anyhow::Result<Counts> {
+    let pythons = interpreters::for_live_tests(roots)?;
+    let packages = live_packages::find_or_install(workspace, &pythons)?;
+    let given = live::Given {
+        binary,
+        pythons: &pythons,
+        source_builds,
+        packages: &packages,
+        field_runs,
+    };
+    let program = live::program(workspace, TESTS, LIVE)?;
     let mut counts = Counts::default();
-    let succeeded = process::run_reading(command, |line| counts.read(line))?;
-    if !succeeded && counts.failed == 0 {
-        anyhow::bail!("`{}` failed outside its tests", process::describe(command));
+    for which in choices {
+        let mut command = live::command(workspace, TESTS, &program, *which, &given)?;
+        counted_into(&mut command, &mut counts)?;
     }
     Ok(counts)
+}
+
+/// Runs the live tests of situations from the field with all interpreters found, and
+/// records each case of time `runs` times.
+pub(crate) fn field(workspace: &Workspace, runs: u32) -> anyhow::Result<()> {
+    let mut tally = Tally::default();
+    let roots = other_pythons(&mut tally);
+    tally.step("a Python of this host", some_python);
+    let source_builds = source_builds(&mut tally);
+    let mut binary = None;
+    tally.step("kernel object and binary", || {
+        binary = Some(build::tested(workspace)?);
+        Ok(Counts::check(true))
+    });
+    if let Some(binary) = &binary {
+        tally.step("situations from the field", || {
+            let which = [Which::Named("field::")];
+            run_live(workspace, binary, &roots, &source_builds, &which, runs)
+        });
+    }
+    tally.finish()
+}
+
+/// Runs test programs. Failures among their tests are counted; anything else that goes
+/// wrong is an error.
+fn counted(command: &mut Command) -> anyhow::Result<Counts> {
+    let mut counts = Counts::default();
+    counted_into(command, &mut counts)?;
+    Ok(counts)
+}
+
+/// Does the same, and adds to `counts`.
+fn counted_into(command: &mut Command, counts: &mut Counts) -> anyhow::Result<()> {
+    let before = counts.failed;
+    let succeeded = process::run_reading(command, |line| counts.read(line))?;
+    if !succeeded && counts.failed == before {
+        anyhow::bail!("`{}` failed outside its tests", process::describe(command));
+    }
+    Ok(())
 }

@@ -1,8 +1,9 @@
-//! The Rust compiler for the kernel side: finding one that fits, or installing
-//! it. It refuses to know what is compiled with it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Finds a Rust compiler that fits the eBPF program, or installs one.
 //!
-//! `core` is compiled for the BPF target from source, so the compiler must come
-//! with exactly its own `rust-src`, and bpf-linker must understand its LLVM.
+//! `core` is compiled for the BPF target from source, so the compiler must come with
+//! exactly its own `rust-src`, and bpf-linker must be able to read its LLVM.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,27 +14,28 @@ use anyhow::{Context as _, bail};
 use crate::process::{self, probe, say};
 use crate::{cargo, packages};
 
-/// The newest nightly known to fit [`crate::linker::VERSION`]; a later one has
-/// an LLVM that the linker cannot read.
+/// The newest nightly known to fit [`crate::linker::VERSION`]. A later one has an LLVM
+/// that the linker cannot read.
 const NIGHTLY: &str = "nightly-2026-05-20";
 
 /// The major version of LLVM that bpf-linker reads.
 const LLVM: &str = "22";
 
-/// Debian's compiler packages of which `rust-web-src` is the matching source.
+/// Debian's packages of the compiler and, in `rust-web-src`, of its own source.
 const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
-/// A compiler that can build the kernel side.
+/// A compiler that can build the eBPF program.
 pub(crate) struct Compiler {
-    /// What to tell people.
+    /// Its name in messages.
     pub(crate) name: String,
     rustc: PathBuf,
     cargo: OsString,
 }
 
 impl Compiler {
-    /// Takes what is there, else installs by rustup, else by apt.
+    /// Returns a compiler that is there; otherwise installs one with rustup, or else
+    /// with apt.
     pub(crate) fn find_or_install() -> anyhow::Result<Self> {
         if let Some(found) = Self::from_rustup().or_else(Self::from_debian) {
             return Ok(found);
@@ -81,8 +83,8 @@ impl Compiler {
         })
     }
 
-    /// A cargo that compiles with this compiler. A stable compiler is told to
-    /// accept `-Z build-std`.
+    /// Returns a cargo that compiles with this compiler. `RUSTC_BOOTSTRAP` makes a
+    /// stable compiler accept `-Z build-std`.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = cargo::without_our_own_variables(&self.cargo);
         for name in [

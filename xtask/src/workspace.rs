@@ -1,5 +1,6 @@
-//! Where things lie in this clone: the sources and what is built from them. It
-//! refuses to know how anything is built.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Paths in this clone: the sources and what is built from them.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +10,20 @@ use serde_json::Value;
 use crate::{cargo, process};
 
 /// The clone that this xtask belongs to.
-pub(crate) struct Workspace {
+pub struct Workspace {
     /// The directory that holds the workspace's `Cargo.toml`.
-    pub(crate) root: PathBuf,
-    /// Where cargo puts binaries; `target` unless the user said otherwise.
-    pub(crate) target: PathBuf,
-    /// Where cargo runs build scripts; the same directory in most set-ups.
+    pub root: PathBuf,
+    /// Where cargo puts binaries: `target` unless the user chose another directory.
+    pub target: PathBuf,
+    /// Where cargo runs build scripts; in most set-ups the same directory.
     build: PathBuf,
     packages: Vec<Value>,
 }
 
 impl Workspace {
-    /// Asks cargo for its directories, so that a `CARGO_TARGET_DIR` or a
-    /// configured target directory is honoured.
-    pub(crate) fn locate() -> anyhow::Result<Self> {
+    /// Asks cargo for its directories, so that a `CARGO_TARGET_DIR` or a configured
+    /// target directory is respected.
+    pub fn locate() -> anyhow::Result<Self> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("xtask has no parent")?;
@@ -52,23 +53,19 @@ impl Workspace {
         })
     }
 
-    /// The kernel object, where `sampler-user/build.rs` looks for it.
-    pub(crate) fn kernel_object(&self) -> PathBuf {
+    /// Returns the path of the eBPF object, where `sampler-user/build.rs` looks for it.
+    pub fn kernel_object(&self) -> PathBuf {
         self.build.join("bpf/sampler.bpf.o")
     }
 
-    /// Tools built for this clone alone.
-    pub(crate) fn tools(&self) -> PathBuf {
+    /// Returns the directory of tools that are built for this clone alone.
+    pub fn tools(&self) -> PathBuf {
         self.target.join("tools")
     }
 
-    /// The release build of `pyebpf`.
-    pub(crate) fn binary(&self) -> PathBuf {
-        self.target.join("release/pyebpf")
-    }
-
-    /// Names of the integration test targets of `package`, as cargo sees them.
-    pub(crate) fn test_targets(&self, package: &str) -> Vec<String> {
+    /// Returns the names of the integration test targets of `package`, as cargo sees
+    /// them.
+    pub fn test_targets(&self, package: &str) -> Vec<String> {
         let named = self
             .packages
             .iter()

@@ -1,5 +1,7 @@
-//! Scripts that start an interpreter of another root as if it were the host's
-//! own. It refuses to know how a root is made.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes scripts that start an interpreter of another root as if it were the host's
+//! own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,8 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-/// Writes both wrappers of `python` (such as `python3.14`) into `directory`,
-/// for the time when that directory is called `place`.
+/// Writes both wrappers of `python` (such as `python3.14`) into `directory`. They work
+/// once that directory has been renamed to `place`.
 pub(crate) fn write(directory: &Path, place: &Path, python: &str) -> anyhow::Result<()> {
     let root = place.join("root");
     let root = root.to_str().context("the cache's path is no UTF-8")?;
@@ -26,13 +28,14 @@ pub(crate) fn write(directory: &Path, place: &Path, python: &str) -> anyhow::Res
     )
 }
 
-/// Runs the interpreter inside the root, in a mount namespace of its own. Every
-/// step is an `exec`, so the process id the caller sees is the interpreter's.
+/// Returns a script that runs the interpreter inside the root, in a mount namespace of
+/// its own. Every step is an `exec`, so the process id that the caller sees is the
+/// interpreter's.
 ///
-/// The directory named by `PYEBPF_SCRIPTS` appears inside under its own path,
-/// so arguments need no translation, and as `/mnt`, a path that the host has
-/// not. The working directory becomes `/`. A caller that is not root gets a
-/// user namespace, where the host allows it.
+/// The directory named by `PYEBPF_SCRIPTS` appears inside under its own path, so
+/// arguments need no translation, and as `/mnt`, where the host does not have it. The
+/// working directory becomes `/`. A caller that is not root gets a user namespace,
+/// where the host allows it.
 fn inside(root: &str, python: &str) -> String {
     format!(
         r#"#!/bin/sh
@@ -55,8 +58,8 @@ exec chroot "$root" /usr/bin/{python} "$@"
     )
 }
 
-/// Runs the interpreter on the host, with the root's C library: its files have
-/// host paths, and the program of the process is the dynamic loader.
+/// Returns a script that runs the interpreter on the host with the root's C library:
+/// its files have host paths, and the executable of the process is the dynamic loader.
 fn by_loader(root: &str, loader: &str, python: &str) -> String {
     let binary = format!("{root}/usr/bin/{python}");
     format!(
@@ -68,7 +71,7 @@ exec '{root}/{loader}' --library-path "$libraries" --argv0 '{binary}' '{binary}'
     )
 }
 
-/// The root's dynamic loader, relative to the root.
+/// Returns the path of the root's dynamic loader, relative to the root.
 fn loader(root: &Path) -> anyhow::Result<String> {
     for directory in ["lib64", "lib"] {
         let Ok(entries) = fs::read_dir(root.join(directory)) else {

@@ -1,15 +1,21 @@
-//! What is remembered is forgotten as soon as it could be wrong.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! An entry is forgotten as soon as it could be wrong.
 
 use std::vec::Vec;
 
 use super::*;
+use crate::life::LifePlace;
 use crate::process::CodeGeneration;
 use crate::test_memory::{BASE, TestMemory, config};
+use crate::window::Window;
 
-/// Where the interpreter is, and its count in it.
+/// The interpreter's address. Its count is [`COUNT`] bytes into it.
 const INTERPRETER: u64 = BASE + 0x100;
 const COUNT: u16 = 0x40;
-/// A count of all interpreters.
+/// The offset of its id.
+const ID: u16 = 0x48;
+/// The address of a count that all interpreters share.
 const SHARED: u64 = BASE + 0x200;
 const CODE: u64 = 0x7f12_3456_7890;
 
@@ -26,7 +32,7 @@ struct Case {
     cache: std::boxed::Box<CodeCache>,
 }
 
-/// A walk's beginning, with the interpreter's own count.
+/// A case in which the interpreter has its own count.
 fn case(counts_versions: u32) -> Case {
     let mut config = config();
     config.code_generation = CodeGeneration {
@@ -52,10 +58,15 @@ fn case(counts_versions: u32) -> Case {
 
 impl Case {
     fn begin(&mut self) {
-        self.cache.begin(&self.memory, &self.config, &self.state);
+        let interpreter = self.state.u64_at(self.config.layout.thread.interp);
+        let mut window = Window::zeroed();
+        let life = InterpreterLife::read(&self.memory, &self.config, interpreter, &mut window);
+        self.cache
+            .begin(&self.memory, &self.config, interpreter, life);
     }
 
-    /// Begins, remembers, begins again after `change`: what is known then?
+    /// Begins a walk, remembers [`CODE`], and begins another after `change`. Returns what
+    /// is known then.
     fn after(mut self, version: u32, change: impl FnOnce(&mut Self)) -> Option<CachedCode> {
         self.begin();
         self.cache.put(CODE, version, CACHED);
@@ -91,10 +102,56 @@ fn another_process_or_interpreter_has_other_code() {
     assert_eq!(other_interpreter, None);
 }
 
-/// Code objects of the same pair of places as [`CODE`], which is the first.
+/// A new interpreter lies where the old one was and has counted as far; its code has the
+/// same addresses.
+#[test]
+fn a_new_interpreter_at_the_same_place_has_other_code() {
+    for counts_versions in [0, 1] {
+        let mut case = case(counts_versions);
+        case.config.life = LifePlace {
+            key_counts: 0,
+            runtime_size: 8,
+            interp_id: u32::from(ID),
+        };
+        case.memory.set(INTERPRETER, ID, 1);
+        let renewed = case.after(7, |case| case.memory.set(INTERPRETER, ID, 2));
+        assert_eq!(renewed, None);
+    }
+}
+
+/// Addresses of code objects that share the pair of places of [`CODE`], in the process of
+/// [`config`]. [`CODE`] is the first.
 fn neighbours() -> impl Iterator<Item = u64> {
+    let life = InterpreterLife(config().key.0);
     let codes = (0..).map(|step| CODE + 16 * step);
-    codes.filter(|code| pair_of(*code) == pair_of(CODE))
+    codes.filter(move |code| pair_of(life, *code) == pair_of(life, CODE))
+}
+
+/// Forked siblings have the same functions at the same addresses.
+#[test]
+fn many_processes_keep_their_code_at_equal_addresses() {
+    const PROCESSES: u64 = 20;
+    const CODES: u64 = 100;
+    let mut case = case(0);
+    let keys: Vec<u64> = (0..PROCESSES)
+        .map(|number| crate::fingerprint::mix(5, number) | 1)
+        .collect();
+    let codes = || (0..CODES).map(|step| CODE + 208 * step);
+    for round in 0..2 {
+        let mut found = 0;
+        for key in &keys {
+            case.config.key.0 = *key;
+            case.begin();
+            for code in codes() {
+                found += u64::from(case.cache.get(code).is_some());
+                case.cache.put(code, 7, CACHED);
+            }
+        }
+        match round {
+            0 => assert_eq!(found, 0),
+            _ => assert!(found > PROCESSES * CODES * 85 / 100, "{found}"),
+        }
+    }
 }
 
 fn numbered(unit_count: u32) -> CachedCode {
@@ -144,7 +201,7 @@ fn a_count_that_numbers_do_not_come_from_is_not_believed() {
         assert_eq!(case(1).after(version, |_| {}), None, "{version}");
     }
     assert_eq!(case(1).after(999, |_| {}), Some(CACHED));
-    // Freed objects say nothing of numbers.
+    // A count of freed objects says nothing about versions.
     assert_eq!(case(0).after(0, |_| {}), Some(CACHED));
 }
 
@@ -161,12 +218,12 @@ fn without_a_count_nothing_is_remembered() {
         case(0).after(7, |case| case.config.code_generation = CodeGeneration::NONE),
         None
     );
-    // It has overflowed, or not begun.
+    // The count has overflowed, or has not begun.
     assert_eq!(
         case(1).after(7, |case| case.memory.set(INTERPRETER, COUNT, 1 << 32)),
         None
     );
-    // It cannot be read.
+    // The count cannot be read.
     assert_eq!(
         case(0).after(7, |case| case.config.code_generation.offset = 1 << 20),
         None

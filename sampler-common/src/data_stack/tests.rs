@@ -1,4 +1,6 @@
-//! Where frames can lie and where not.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Where frames can lie and where they cannot.
 
 use super::*;
 use crate::test_memory::{BASE, TestMemory, layout};
@@ -16,8 +18,8 @@ const DATA_STACK: DataStackLayout = DataStackLayout {
     specials: 9,
 };
 
-/// The checks of a thread whose data stack is filled up to `top`, whose current
-/// evaluation was begun by that of the structure at [`BASE`].
+/// The checks of a thread whose data stack is filled up to `top`. The evaluation with the
+/// structure at [`BASE`] began the thread's current one.
 fn data_stack(top: u64) -> DataStack {
     let mut memory = TestMemory::new(64);
     memory.set(BASE, 16, CHUNK);
@@ -85,7 +87,7 @@ fn the_caller_of_a_new_frame_ends_where_it_begins() {
         let mut checks = data_stack(frame + SIZE);
         assert!(checks.admits(new(frame)));
         assert!(checks.is_open());
-        // What lies elsewhere is no caller on the data stack.
+        // A frame elsewhere is not the caller on the data stack.
         assert!(checks.admits(outer(GENERATOR)));
         assert_eq!(checks.admits(outer(caller)), expected, "{caller:#x}");
     }
@@ -122,14 +124,15 @@ fn an_evaluation_began_under_the_current_frame_of_the_one_around_it() {
         assert!(checks.admits(running(GENERATOR)));
         assert!(checks.is_open());
         let admitted = checks.admits_entry(&memory, &layout, previous);
-        assert_eq!(admitted, expected, "{previous:#x}");
+        assert_eq!(admitted, Ok(expected), "{previous:#x}");
         assert!(!checks.is_open());
     }
     let mut checks = DataStack {
         outer_cframe: 8,
         ..data_stack(CHUNK + 0x400)
     };
-    assert!(!checks.admits_entry(&memory, &layout, 0), "not readable");
+    let unreadable = checks.admits_entry(&memory, &layout, 0);
+    assert!(unreadable.is_err(), "not readable");
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! Strings of every width, and strings that are not what they say.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Strings of every width, and strings whose headers are wrong.
 
 use std::vec::Vec;
 
@@ -7,8 +9,8 @@ use crate::test_memory::{BASE, TestMemory, layout};
 
 const LIMIT: usize = 64;
 
-/// A `str` at [`BASE`] with this length and state, and characters behind the
-/// header that the state says.
+/// A `str` at [`BASE`] with this length and state. Its characters follow the header that
+/// the state implies.
 fn string(length: u64, kind: u32, flags: u32, characters: &[u8]) -> TestMemory {
     let object = layout().object;
     let mut memory = TestMemory::new(0x2_0000);
@@ -93,7 +95,7 @@ fn a_long_string_is_cut_and_says_so() {
 
 #[test]
 fn a_length_that_only_looks_short_is_not_whole() {
-    // A destination that is large enough for the longest size there is.
+    // A destination large enough for the longest size.
     let memory = string(0x1_0000, 1, COMPACT | ASCII, &[b'a'; 0xffff]);
     let mut destination = std::vec![0; 0x1_0000];
     let header = &mut Window::zeroed();
@@ -113,7 +115,7 @@ fn what_cannot_be_read_is_nothing() {
     let mut memory = string(4, 1, COMPACT | ASCII, b"main");
     assert_eq!(copy_limited(&memory, 0, LIMIT).0, NOTHING);
     assert_eq!(copy_limited(&memory, u64::MAX, LIMIT).0, NOTHING);
-    // The header is there, the last character is not.
+    // The header can be read, the last character cannot.
     memory.0.truncate(24 + 3);
     assert_eq!(copy(&memory).0, NOTHING);
 }

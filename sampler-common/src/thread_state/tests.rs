@@ -1,4 +1,6 @@
-//! Every route to a thread state, and every candidate that must be refused.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Every route to a thread state, and every candidate that must be rejected.
 
 use super::*;
 use crate::process::ThreadSpecificData;
@@ -8,10 +10,11 @@ const INTERPRETER: u64 = BASE + 0x100;
 const SECOND: u64 = BASE + 0x200;
 const STATES: u64 = BASE + 0x1000;
 const POINTER: u64 = BASE + 0x400;
-/// From one thread state to the next.
+/// Bytes from one thread state to the next.
 const STRIDE: u64 = 64;
 
-/// `count` thread states in one interpreter's list, none of them `POINTER`'s.
+/// A process with `count` thread states in one interpreter's list, none of them that of
+/// the thread at `POINTER`.
 fn process(count: u64) -> TestMemory {
     let mut memory = TestMemory::new(0x1000 + (STRIDE * (count + 1)) as usize);
     let layout = config().layout;
@@ -33,7 +36,7 @@ fn state(index: u64) -> u64 {
     STATES + STRIDE * index
 }
 
-/// Makes a thread state `POINTER`'s own.
+/// Makes a thread state that of the thread at `POINTER`.
 fn own(memory: &mut TestMemory, index: u64) {
     let thread_id = config().layout.thread.thread_id;
     memory.set(state(index), thread_id, POINTER);
@@ -49,7 +52,7 @@ fn find(memory: &TestMemory, config: &ProcessConfig) -> Result<u64, StopReason> 
     found
 }
 
-/// Without the list: `interpreters.head` cannot be read.
+/// Makes the list of thread states unreadable, by moving `interpreters.head`.
 fn without_list(mut config: ProcessConfig) -> ProcessConfig {
     config.layout.runtime.interpreters_head = 0x8000;
     config
@@ -79,7 +82,8 @@ fn the_holder_of_the_gil_is_taken_if_it_is_this_thread() {
     own(&mut memory, 1);
     memory.set(BASE, 8, state(1));
     assert_eq!(find(&memory, &without_list(config)), Ok(state(1)));
-    // Another thread holds it, nobody does, or it is nowhere: the list.
+    // If another thread holds the GIL, or nobody, or the pointer leads nowhere, the list
+    // is searched.
     for holder in [state(0), 0, 8, u64::MAX] {
         memory.set(BASE, 8, holder);
         assert_eq!(find(&memory, &config), Ok(state(1)));
@@ -129,8 +133,8 @@ fn an_empty_slot_says_that_the_thread_runs_no_python() {
 fn a_slot_that_is_out_of_reach_leaves_the_list() {
     let mut memory = process(2);
     own(&mut memory, 1);
-    // glibc keeps keys from 32 on behind a pointer.
-    for key in [32, u64::from(u32::MAX)] {
+    // No C library has this many keys.
+    for key in [1024, u64::from(u32::MAX)] {
         set_key(&mut memory, 1, key);
         assert_eq!(find(&memory, &with_slot(0)), Ok(state(1)));
     }
@@ -141,7 +145,7 @@ fn a_slot_that_is_out_of_reach_leaves_the_list() {
     let mut far = with_slot(0);
     far.thread_specific.offset = u16::MAX;
     assert_eq!(find(&memory, &far), Ok(state(1)));
-    // What the slot holds is another thread's.
+    // The slot holds the state of another thread.
     memory.set(POINTER, 0x10 + 3 * 16 + 8, state(0));
     assert_eq!(find(&memory, &with_slot(0)), Ok(state(1)));
 }
@@ -176,7 +180,7 @@ fn the_list_goes_on_in_the_next_interpreter() {
     let runtime = config().layout.runtime;
     let mut memory = process(3);
     own(&mut memory, 2);
-    // The first interpreter has no threads, the second has all.
+    // The first interpreter has no threads, the second has all of them.
     memory.set(INTERPRETER, runtime.interp_threads_head, 0);
     memory.set(INTERPRETER, runtime.interp_next, SECOND);
     memory.set(SECOND, runtime.interp_threads_head, STATES);
@@ -196,7 +200,7 @@ fn a_state_without_an_interpreter_is_refused() {
 
 #[test]
 fn of_two_candidates_the_one_with_a_frame_counts() {
-    // To 3.11 a new state has its parent's thread id until the thread runs.
+    // Up to 3.11 a new state has its parent's thread id until its own thread runs.
     let frame_head = config().layout.thread.frame_head;
     for busy in [0, 2] {
         let mut memory = process(3);
@@ -219,7 +223,7 @@ fn of_two_candidates_the_bound_one_counts() {
         let mut memory = process(3);
         for index in [0, 2] {
             own(&mut memory, index);
-            // Both have a frame: one is of the interpreter that called this one.
+            // Both have a frame: one belongs to the interpreter that called this one.
             memory.set(state(index), config.layout.thread.frame_head, 0x1234);
             memory.set(state(index), 32, 0x17);
         }
@@ -230,14 +234,14 @@ fn of_two_candidates_the_bound_one_counts() {
 
 #[test]
 fn the_search_is_bounded() {
-    // One step enters the interpreter, each other looks at one state.
+    // One step enters the interpreter; each of the others looks at one state.
     let last = u64::from(MAX_SEARCHED) - 2;
     let mut memory = process(600);
     own(&mut memory, last);
     assert_eq!(find(&memory, &config()), Ok(state(last)));
     let mut memory = process(600);
     own(&mut memory, last + 1);
-    assert_eq!(find(&memory, &config()), Err(StopReason::NoThreadState));
+    assert_eq!(find(&memory, &config()), Err(StopReason::TooManyThreads));
 }
 
 #[test]
@@ -245,8 +249,8 @@ fn a_list_that_runs_in_a_circle_or_into_nothing_ends() {
     let runtime = config().layout.runtime;
     let next = config().layout.thread.next;
     let ends = [
-        (state(0), StopReason::NoThreadState),
-        (state(1), StopReason::NoThreadState),
+        (state(0), StopReason::TooManyThreads),
+        (state(1), StopReason::TooManyThreads),
         (8, StopReason::Fault),
         (u64::MAX, StopReason::Fault),
     ];
@@ -255,6 +259,13 @@ fn a_list_that_runs_in_a_circle_or_into_nothing_ends() {
         memory.set(state(1), next, target);
         assert_eq!(find(&memory, &config()), Err(reason));
     }
+    // A thread state that is mistaken for an interpreter leads to an end.
+    let ends = [
+        (state(0), StopReason::NoThreadState),
+        (state(1), StopReason::NoThreadState),
+        (8, StopReason::Fault),
+        (u64::MAX, StopReason::Fault),
+    ];
     for (target, reason) in ends {
         let mut memory = process(2);
         memory.set(INTERPRETER, runtime.interp_next, target);
@@ -263,7 +274,7 @@ fn a_list_that_runs_in_a_circle_or_into_nothing_ends() {
     let mut memory = process(0);
     memory.set(INTERPRETER, runtime.interp_threads_head, 0);
     memory.set(INTERPRETER, runtime.interp_next, INTERPRETER);
-    assert_eq!(find(&memory, &config()), Err(StopReason::NoThreadState));
+    assert_eq!(find(&memory, &config()), Err(StopReason::TooManyThreads));
 }
 
 #[test]
@@ -272,7 +283,7 @@ fn a_slot_that_cannot_be_read_leaves_open_whether_there_is_a_state() {
     config.tls_offset = i64::MIN;
     let mut memory = process(2);
     assert_eq!(find(&memory, &config), Err(StopReason::Fault));
-    // What cannot be read says nothing against a state that is found elsewhere.
+    // An unreadable slot does not count against a state that is found elsewhere.
     own(&mut memory, 1);
     assert_eq!(find(&memory, &config), Ok(state(1)));
 }
@@ -298,4 +309,34 @@ fn a_thread_without_a_thread_pointer_has_no_state() {
     memory.set(state(0), thread_id, 0);
     let found = super::find(&memory, &config(), 0, 0, &mut Search::zeroed());
     assert_eq!(found, Err(StopReason::NoThreadState));
+}
+
+/// A key whose value is not inside `struct pthread`: a pointer behind the inline values
+/// leads to its block, which is missing while the thread has no value in it.
+#[test]
+fn a_large_key_of_glibc_is_in_a_block_of_its_own() {
+    let config = without_list(with_slot(0));
+    let mut memory = process(2);
+    own(&mut memory, 1);
+    set_key(&mut memory, 1, 70);
+    assert_eq!(find(&memory, &config), Err(StopReason::NoThreadState));
+    let block = BASE + 0x800;
+    memory.set(POINTER, 0x10 + 32 * 16 + 8 * (70 / 32), block);
+    memory.set(block, 16 * (70 % 32) + 8, state(1));
+    assert_eq!(find(&memory, &config), Ok(state(1)));
+}
+
+/// The slot of a library that was loaded late is in memory of each thread's own.
+#[test]
+fn a_late_librarys_slot_is_in_the_block_of_its_module() {
+    let mut config = without_list(config());
+    config.tls_module = 3;
+    config.tls_offset = 0x28;
+    let mut memory = process(2);
+    own(&mut memory, 1);
+    let (vector, block) = (BASE + 0x800, BASE + 0x900);
+    memory.set_bytes(POINTER + DTV, &vector.to_ne_bytes());
+    memory.set_bytes(vector + 3 * DTV_ENTRY, &block.to_ne_bytes());
+    memory.set(block, 0x28, state(1));
+    assert_eq!(find(&memory, &config), Ok(state(1)));
 }

@@ -1,9 +1,11 @@
-//! Writing and reading the container.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Benchmarks of writing and reading the container.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use sampler_user::trace::read_bytes;
+use sampler_trace::trace::read_bytes;
 
 use crate::material::{ROWS, Service};
 

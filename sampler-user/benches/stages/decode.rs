@@ -1,4 +1,6 @@
-//! From bytes of the ring to checked records.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Benchmarks of decoding the bytes of the ring buffer into checked records.
 
 use std::hint::black_box;
 
@@ -41,7 +43,7 @@ fn sample(depth: u32) -> Vec<u8> {
             key: CodeKey(u64::from(number) * 0x9e37_79b9),
             code: 0x7f00_0000_0000 + u64::from(number) * 192,
             instruction: number as i32,
-            reserved: 0,
+            line: 0,
         };
         record.extend(bytemuck::bytes_of(&frame));
     }

@@ -1,11 +1,13 @@
-//! A trace to each format.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Benchmarks of converting a trace to each format.
 
 use std::io;
 
 use criterion::{Criterion, Throughput};
-use sampler_user::convert::write_view;
-use sampler_user::output::{Format, Shape, TraceView};
-use sampler_user::trace::read_bytes;
+use sampler_trace::convert::write_view;
+use sampler_trace::output::{Format, Shape, TraceView};
+use sampler_trace::trace::read_bytes;
 
 use crate::material::{ROWS, Service};
 

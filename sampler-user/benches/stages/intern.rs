@@ -1,9 +1,12 @@
-//! Strings, frames and stacks to numbers: what was seen before, and what is new.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Benchmarks of interning strings, frames and stacks that were seen before, and frames
+//! that are new.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use sampler_user::timeline::{StackId, SymbolInterner};
+use sampler_trace::timeline::{StackId, SymbolInterner};
 
 use crate::material::{DEPTH, frame};
 

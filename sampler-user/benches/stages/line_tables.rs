@@ -1,19 +1,21 @@
-//! The line of an instruction, in each of the encodings: halfway through a function
-//! of 200 lines.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Benchmarks of finding the line of an instruction in each of the encodings, halfway
+//! through a function of 200 lines.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use sampler_user::cpython::line_table::{LineTableKind, line_at};
+use sampler_cpython::cpython::line_table::{LineTableKind, line_at};
 
 const LINES: usize = 200;
-/// Code units of a line.
+/// Code units per line.
 const UNITS: u8 = 4;
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("line table");
     group.throughput(Throughput::Elements(1));
-    // Steps of bytes of code and of lines.
+    // Pairs of steps: bytes of code, and lines.
     let pairs = [2 * UNITS, 1].repeat(LINES);
     // An entry without columns (kind 13): its length less one, then a step of one
     // line, whose sign is the lowest bit.

@@ -1,6 +1,8 @@
-//! Micro-benchmarks of what a sample goes through in user space, one file for each
-//! stage: `cargo bench`. They refuse to start anything or to read a process:
-//! `cargo xtask bench` measures the whole.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Micro-benchmarks of what a sample goes through in user space, one file for each stage:
+//! `cargo bench`. They start no process and read none; `cargo xtask bench` measures the
+//! whole.
 
 mod container;
 mod decode;

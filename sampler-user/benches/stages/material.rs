@@ -1,24 +1,26 @@
-//! What the stages are fed with: records, and a trace of a plausible service. The
-//! same at every run; it refuses to be random.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-use sampler_user::timeline::{
+//! The input of the benchmarks: frames, and the trace of a plausible service. It is the
+//! same in every run.
+
+use sampler_trace::timeline::{
     Frame, FrameId, KernelTime, ProcessInfo, RowChange, StackId, State, SymbolInterner, Track,
-    TrackId, Tracks,
+    TrackId, Tracks, Weight,
 };
-use sampler_user::trace::{Mode, Summary, TraceInfo, TraceWriter};
+use sampler_trace::trace::{Mode, Summary, TraceInfo, TraceWriter};
 
-/// Frames of a stack.
+/// Frames per stack.
 pub(crate) const DEPTH: u64 = 32;
-/// Rows of the trace.
+/// Rows in the trace.
 pub(crate) const ROWS: u64 = 5_000;
 const THREADS: u64 = 16;
-/// Functions, each in a file of ten.
+/// Number of functions, ten in each file.
 const FUNCTIONS: u64 = 600;
-/// Frames that all stacks have in common.
+/// Outer frames that all stacks share.
 const BASE: u64 = 12;
 const PERIOD_NS: u64 = 10_000_000;
 
-/// A trace in the making.
+/// A trace under construction.
 pub(crate) struct Service {
     pub(crate) interner: SymbolInterner,
     pub(crate) tracks: Tracks,
@@ -26,7 +28,7 @@ pub(crate) struct Service {
     numbers: u64,
 }
 
-/// The header of the trace.
+/// Returns the header of the trace.
 pub(crate) fn info() -> TraceInfo {
     TraceInfo {
         hz: 100,
@@ -38,7 +40,7 @@ pub(crate) fn info() -> TraceInfo {
     }
 }
 
-/// The frame of a function, with names as long as they are in real programs.
+/// Returns the frame of a function, with names as long as those of real programs.
 pub(crate) fn frame(interner: &mut SymbolInterner, function: u64, line: u32) -> FrameId {
     let file = interner.string(&format!(
         "/srv/app/lib/python3.12/site-packages/package/module_{}.py",
@@ -57,7 +59,7 @@ pub(crate) fn frame(interner: &mut SymbolInterner, function: u64, line: u32) -> 
 }
 
 impl Service {
-    /// All rows, in the order of time.
+    /// Creates all rows, in the order of time.
     pub(crate) fn new() -> Self {
         let mut service = Self {
             interner: SymbolInterner::default(),
@@ -86,6 +88,7 @@ impl Service {
                 time: KernelTime(info().start.0 + row / THREADS * PERIOD_NS),
                 stack: service.stack(),
                 state: State::Running,
+                weight: Weight::of_samples(PERIOD_NS, 1),
             };
             service.changes.push(change);
         }
@@ -100,7 +103,7 @@ impl Service {
         (self.numbers >> 33) % limit
     }
 
-    /// A common base, then calls that get rarer outwards.
+    /// Returns a stack: a common base, then calls that vary more the further in they are.
     fn stack(&mut self) -> StackId {
         let mut stack = StackId::EMPTY;
         for level in 0..DEPTH {
@@ -113,7 +116,7 @@ impl Service {
         stack
     }
 
-    /// All rows as a container with a segment for every two seconds.
+    /// Returns all rows as a container with a segment for every two seconds.
     pub(crate) fn container(&mut self) -> Vec<u8> {
         let mut writer = TraceWriter::create(Vec::new(), &info()).expect("nothing hinders memory");
         let rows_of_segment = (2_000_000_000 / PERIOD_NS * THREADS) as usize;

@@ -1,40 +1,13 @@
-//! The kernel side's statistics, summed over the CPUs. It refuses to judge them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The eBPF program's counters, summed over the CPUs.
 
 use aya::maps::{MapData, PerCpuArray};
-use sampler_common::counter::Counter;
+use sampler_common::counter::{Counter, CounterValues};
 
-/// Reads the statistics.
+/// Reads the counters.
 pub struct Counters {
     map: PerCpuArray<MapData, u64>,
-}
-
-/// The statistics at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CounterValues([u64; Counter::COUNT]);
-
-impl CounterValues {
-    /// The value of one statistic.
-    pub fn get(&self, counter: Counter) -> u64 {
-        self.0[counter as usize]
-    }
-
-    /// Sets what was counted elsewhere.
-    pub fn set(&mut self, counter: Counter, number: u64) {
-        self.0[counter as usize] = number;
-    }
-
-    /// Counts `number` more.
-    pub fn add(&mut self, counter: Counter, number: u64) {
-        let value = &mut self.0[counter as usize];
-        *value = value.saturating_add(number);
-    }
-
-    /// Counts what `other` has counted.
-    pub fn add_all(&mut self, other: &Self) {
-        for counter in Counter::ALL {
-            self.add(counter, other.get(counter));
-        }
-    }
 }
 
 impl Counters {
@@ -47,16 +20,16 @@ impl Counters {
         self.map.get(&0, 0).is_ok()
     }
 
-    /// Sums every statistic over the CPUs. One that cannot be read counts as 0.
+    /// Returns all counters, summed over the CPUs. One that cannot be read is 0.
     pub fn read(&self) -> CounterValues {
         let mut values = CounterValues::default();
         for counter in Counter::ALL {
-            values.0[counter as usize] = self.read_one(counter);
+            values.set(counter, self.read_one(counter));
         }
         values
     }
 
-    /// Sums one statistic over the CPUs. One that cannot be read is 0.
+    /// Returns one counter, summed over the CPUs; 0 if it cannot be read.
     pub fn read_one(&self, counter: Counter) -> u64 {
         let per_cpu = self.map.get(&(counter as u32), 0);
         per_cpu.map_or(0, |per_cpu| per_cpu.iter().sum())

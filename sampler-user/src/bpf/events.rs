@@ -1,9 +1,11 @@
-//! From bytes of the ring buffer to checked records: the one place that decodes
-//! them. It refuses to trust a length or a number; every input is either a
-//! record or an error.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Decodes the bytes of the ring buffer into checked records. No length or number in them
+//! is trusted: every input is either a record or an error.
 
 use bytes::Bytes;
 use sampler_common::code::{CodeHeader, MAX_FILE_NAME, MAX_LINE_TABLE, MAX_NAME, Missing};
+use sampler_common::life::InterpreterLife;
 use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
 use sampler_common::process::ProcessKey;
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
@@ -13,48 +15,48 @@ use sampler_common::wait::Origin;
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Fewer bytes than the record says it has.
+    /// The record has fewer bytes than it says.
     #[error("the record is cut short: {have} bytes")]
     Short {
-        /// Bytes that are there.
+        /// The number of bytes that are there.
         have: usize,
     },
-    /// A number that means nothing.
+    /// A number that has no meaning, or is too large.
     #[error("the record has an unknown {what}: {number}")]
     Unknown {
-        /// Which number.
+        /// What the number is.
         what: &'static str,
         /// Its value.
         number: u32,
     },
 }
 
-/// A record of the kernel side.
+/// A decoded record of the eBPF program.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RawRecord {
-    /// A stack.
+    /// A sample of a thread.
     Sample(RawSample),
-    /// The names of a code object.
+    /// The description of a code object.
     Code(RawCode),
-    /// A process that begins, changes its program or ends.
+    /// An event in the life of a process.
     Lifecycle(RawLifecycle),
 }
 
-/// A sample: who ran, and through which frames.
+/// A sample: whose thread it was, and its frames.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawSample {
-    /// Who, when, where.
+    /// Whose sample it is, and when and on which CPU it was taken.
     pub header: SampleHeader,
     /// Why the walk ended.
     pub stop: StopReason,
-    /// How it was taken.
+    /// Whether a tick or a pass took it.
     pub origin: Origin,
-    /// Frames, innermost first.
+    /// Its frames, innermost first.
     pub frames: Vec<RawFrame>,
 }
 
 impl RawSample {
-    /// The kernel's name of the thread.
+    /// Returns the kernel's name of the thread.
     pub fn comm(&self) -> String {
         let comm = &self.header.comm;
         let end = comm
@@ -68,15 +70,19 @@ impl RawSample {
 /// The description of a code object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawCode {
-    /// The code object.
+    /// Identifies the code object.
     pub key: CodeKey,
     /// Its process.
     pub process: ProcessKey,
     /// Thread group id of its process.
     pub tgid: u32,
-    /// Its address.
+    /// Its address in that process.
     pub code: u64,
-    /// First line.
+    /// Address of the interpreter that ran it.
+    pub interpreter: u64,
+    /// Which life of that interpreter it was.
+    pub life: InterpreterLife,
+    /// Its first line.
     pub first_line: i32,
     /// Number of code units; 0 when not known.
     pub unit_count: u32,
@@ -89,16 +95,16 @@ pub struct RawCode {
 }
 
 impl RawCode {
-    /// Whether nothing is missing.
+    /// Whether no part is missing.
     pub fn is_whole(&self) -> bool {
         self.file_name.is_some() && self.name.is_some() && self.line_table.is_some()
     }
 }
 
-/// Characters as the interpreter stores them.
+/// A string, with its characters as the interpreter stores them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawString {
-    /// The bytes.
+    /// Its bytes, not decoded.
     pub bytes: Bytes,
     /// Bytes per character: 1, 2 or 4.
     pub width: u16,
@@ -109,14 +115,14 @@ pub struct RawString {
 pub struct RawLifecycle {
     /// What happened.
     pub event: LifecycleKind,
-    /// To whom, when.
+    /// Which process it happened to, and when.
     pub record: LifecycleRecord,
 }
 
 /// Decodes one record.
 ///
 /// # Errors
-/// [`DecodeError`] for anything that the kernel side does not send.
+/// [`DecodeError`] for anything that the eBPF program does not send.
 pub fn decode(record: &[u8]) -> Result<RawRecord, DecodeError> {
     let kind: u32 = read(record, 0)?;
     match RecordKind::from_wire(kind) {
@@ -201,6 +207,8 @@ fn decode_code(record: &[u8]) -> Result<RawCode, DecodeError> {
         process: header.process,
         tgid: header.tgid,
         code: header.code,
+        interpreter: header.interpreter,
+        life: header.life,
         first_line: header.first_line,
         unit_count: header.unit_count,
         file_name: has(Missing::FileName).then_some(file_name),

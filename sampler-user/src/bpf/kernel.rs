@@ -1,13 +1,13 @@
-//! Loads the kernel side and starts and stops its ticks. It refuses to read
-//! records: `ring` does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Loads the eBPF programs, attaches them and starts their ticks.
 
 use std::os::fd::AsFd as _;
 use std::thread;
-use std::time::Duration;
 
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya::programs::{Iter, PerfEvent, ProgramError, RawTracePoint};
-use aya::util::online_cpus;
+use aya::util::{nr_cpus, online_cpus};
 use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
 
 use super::counters::Counters;
@@ -18,31 +18,32 @@ use super::namespace_offsets;
 use super::passes::Passes;
 use super::plain_programs::PlainProgramTable;
 use super::processes::ProcessTable;
+use super::rhythm::Rhythm;
 use super::ring::RecordRing;
 use super::stepping::{Stepping, SteppingChoice};
 use super::task_offsets::TaskOffsets;
 use super::ticks::Ticks;
 
-/// The compiled kernel side; empty when this binary was built without it.
+/// The compiled eBPF object; empty when this binary was built without it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
 
-/// Raw tracepoints, which are also the names of their programs' functions.
+/// Programs for raw tracepoints: the name of the function, and that of its tracepoint.
 const LIFECYCLE: [(&str, &str); 3] = [
     ("process_fork", "sched_process_fork"),
     ("process_exec", "sched_process_exec"),
     ("process_exit", "sched_process_exit"),
 ];
 
-/// Why the kernel side does not run.
+/// Why the eBPF programs do not run.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
-    /// Built without the kernel side.
+    /// This binary was built without them.
     #[error("this pyebpf was built without its kernel side; build it with `cargo xtask build`")]
     NotBuiltIn,
-    /// The kernel's types are not to be had.
+    /// The kernel's types cannot be read, or lack a field.
     #[error(transparent)]
     Types(#[from] KernelTypesError),
-    /// Not allowed.
+    /// A privilege is missing.
     #[error(
         "not permitted to {doing}: run pyebpf as root (sudo), or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"
     )]
@@ -53,17 +54,17 @@ pub enum KernelError {
     /// The kernel refused a program; `log` ends with the verifier's reason.
     #[error("the kernel refused the program {program}: {source}\n{log}")]
     Refused {
-        /// Its name.
+        /// The name of the program.
         program: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
         /// The end of the verifier's log.
         log: String,
     },
-    /// The object lacks something that this binary expects of it.
+    /// The object lacks something that this binary expects in it.
     #[error("the kernel side has no {name}: pyebpf and its kernel side are of different builds")]
     Missing {
-        /// The map or program.
+        /// The name of the map or program.
         name: &'static str,
     },
     /// Anything else that failed.
@@ -71,86 +72,85 @@ pub enum KernelError {
     Failed {
         /// What was tried.
         doing: &'static str,
-        /// The chain of reasons.
+        /// The error, with the chain of its causes.
         message: String,
     },
 }
 
 impl KernelError {
-    /// Whether more rights or a newer kernel is the remedy.
+    /// Whether more privileges or a newer kernel can help.
     pub fn is_about_rights_or_kernel(&self) -> bool {
         !matches!(self, Self::NotBuiltIn | Self::Missing { .. })
     }
 }
 
 impl KernelError {
-    /// Whether the kernel does not know something that was asked of it, while
-    /// nothing is missing in rights or in pyebpf itself.
+    /// Whether the kernel lacks a feature that was asked of it. False when a privilege is
+    /// missing, or something in pyebpf itself.
     pub fn is_about_a_feature(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Failed { .. })
     }
 
-    /// What happened, without what the verifier looked at.
+    /// Returns the first line of the message, without the verifier's log.
     pub fn in_one_line(&self) -> String {
         let text = self.to_string();
         text.lines().next().unwrap_or_default().to_owned()
     }
 }
 
-/// What the kernel side needs to know before it is loaded.
+/// What must be known before the eBPF programs are loaded.
 #[derive(Clone, Debug)]
 pub struct KernelOptions {
-    /// Follow what followed processes fork.
+    /// Follow the children that followed processes fork.
     pub follow_children: bool,
     /// Report every program that starts on the host, not only followed ones.
     pub report_all_execs: bool,
-    /// Follow no process on that starts a program without Python, nor its children.
+    /// Stop following a process when it starts a program without Python, and follow none
+    /// of its children.
     pub leave_plain_programs: bool,
     /// Size of the ring buffer: a power of two, at least a page.
     pub ring_bytes: u32,
-    /// Prepare passes over threads that are off CPU, one for each tick of this
-    /// many a second.
-    pub passes: Option<u32>,
-    /// How to get from frame to frame.
+    /// Prepare passes over threads that are off CPU.
+    pub passes: bool,
+    /// How to get from one frame to the next.
     pub stepping: SteppingChoice,
-    /// The inode of the pid namespace that numbers of processes are of; `None` for
-    /// the initial one.
+    /// The inode of the pid namespace in which process ids are reported; `None` for the
+    /// initial one.
     pub pid_namespace: Option<u32>,
 }
 
-/// The loaded kernel side. Dropping it detaches and unloads everything.
+/// The loaded eBPF programs. Dropping this detaches and unloads everything.
 pub struct Kernel {
     ebpf: Ebpf,
     stepping: Stepping,
-    ticks: Option<Ticks>,
 }
 
-/// The maps, each with its owner.
+/// The maps, each in the type that uses it.
 pub struct KernelMaps {
-    /// Records from the kernel.
+    /// Records from the eBPF programs.
     pub records: RecordRing,
-    /// The processes it samples.
+    /// The processes that are followed.
     pub processes: ProcessTable,
-    /// The programs whose starts it does not tell.
+    /// The programs whose starts are not reported.
     pub plain_programs: PlainProgramTable,
-    /// The code objects it need not describe any more.
+    /// The code objects that need not be described any more.
     pub known: KnownCode,
-    /// Its statistics.
+    /// The counters.
     pub counters: Counters,
 }
 
 impl Kernel {
-    /// Loads all programs and attaches those that follow processes. No tick
-    /// happens yet.
+    /// Loads all programs and attaches those that follow processes. There are no ticks
+    /// yet.
     ///
     /// # Errors
-    /// [`KernelError`]; needs Linux 5.8 with BTF, `CAP_BPF` and `CAP_PERFMON`.
+    /// [`KernelError`]. Needs Linux 5.8 with BTF, `CAP_BPF` and `CAP_PERFMON`.
     pub fn load(options: KernelOptions) -> Result<Self, KernelError> {
         if OBJECT.is_empty() {
             return Err(KernelError::NotBuiltIn);
         }
-        // Aya's loader reads all types of the kernel as soon as it is made, which
-        // takes longer than to look up ours.
+        // When it is created, Aya's loader reads all types of the kernel, which takes
+        // longer than looking up the few that are needed here. Both are done at once.
         let making = thread::spawn(EbpfLoader::new);
         let types = KernelTypes::of_this_kernel()?;
         let offsets = TaskOffsets::find(&types)?;
@@ -162,23 +162,21 @@ impl Kernel {
         let follow_children = u32::from(options.follow_children);
         let report_all_execs = u32::from(options.report_all_execs);
         let leave_plain_programs = u32::from(options.leave_plain_programs);
-        let report_thread_exits = u32::from(options.passes.is_some());
+        let has_passes = u32::from(options.passes);
         let ring_wake_at = options.ring_bytes / 4;
-        let half_period = 500_000_000 / options.passes.unwrap_or(1).max(1);
         let mut loader = making.join().unwrap_or_else(|_| EbpfLoader::new());
         loader
             .verifier_log_level(VerifierLogLevel::STATS)
-            // Nothing in the object depends on them.
+            // Nothing in the object depends on the kernel's types.
             .btf(None)
             .override_global("FOLLOW_CHILDREN", &follow_children, true)
             .override_global("REPORT_ALL_EXECS", &report_all_execs, true)
             .override_global("LEAVE_PLAIN_PROGRAMS", &leave_plain_programs, true)
-            .override_global("HALF_PERIOD", &half_period, true)
-            .override_global("REPORT_THREAD_EXITS", &report_thread_exits, true)
+            .override_global("HAS_PASSES", &has_passes, true)
             .override_global("RING_WAKE_AT", &ring_wake_at, true)
             .map_max_entries("RECORDS", options.ring_bytes)
             .map_max_entries("CODE_CACHES", places_for_cpus()?);
-        if options.passes.is_none() {
+        if !options.passes {
             loader.map_max_entries("THREADS", 1);
         }
         let of_namespace = namespace.iter().flatten();
@@ -197,19 +195,15 @@ impl Kernel {
                 .map_err(|error| refused(program, error))?;
         }
         let stepping = load_sampler(&mut ebpf, options.stepping)?;
-        Ok(Self {
-            ebpf,
-            stepping,
-            ticks: None,
-        })
+        Ok(Self { ebpf, stepping })
     }
 
-    /// How it gets from frame to frame.
+    /// Returns how the programs get from one frame to the next.
     pub fn stepping(&self) -> &Stepping {
         &self.stepping
     }
 
-    /// Takes the maps out; once.
+    /// Takes the maps out. This works only once.
     ///
     /// # Errors
     /// [`KernelError::Missing`] or [`KernelError::Failed`].
@@ -235,58 +229,49 @@ impl Kernel {
         })
     }
 
-    /// Loads what passes over threads that are off CPU.
+    /// Loads the program for passes over threads that are off CPU.
     ///
     /// # Errors
-    /// [`KernelError`]; needs Linux 5.18.
+    /// [`KernelError`]. Needs Linux 5.18.
     pub fn prepare_passes(&mut self) -> Result<Passes, KernelError> {
+        let order = self.ebpf.take_map("PASS_ORDER");
+        let order = order.ok_or(KernelError::Missing { name: "PASS_ORDER" })?;
+        let doing = "attach the passes over threads";
+        // A map of another size is a fault of the object, and no reason to do without
+        // passes.
+        let order =
+            Array::try_from(order).map_err(|_| KernelError::Missing { name: "PASS_ORDER" })?;
         let types =
             Btf::from_sys_fs().map_err(|error| failed("read the kernel's types", &error))?;
         let program: &mut Iter = find(&mut self.ebpf, "off_cpu")?;
         program
             .load("task", &types)
             .map_err(|error| refused("off_cpu", error))?;
-        let doing = "attach the passes over threads";
         let descriptor = program.fd().map_err(|error| failed(doing, &error))?;
         let descriptor = descriptor.as_fd().try_clone_to_owned();
         descriptor
-            .and_then(Passes::new)
+            .and_then(|descriptor| Passes::new(descriptor, order))
             .map_err(|error| failed(doing, &error))
     }
 
-    /// Starts a tick each `period` on every CPU that is online.
+    /// Starts ticks by `rhythm` on every CPU that is online.
     ///
     /// # Errors
-    /// [`KernelError::NotPermitted`] or [`KernelError::Failed`].
-    pub fn start_ticks(&mut self, period: Duration) -> Result<(), KernelError> {
-        let cpus = online_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
+    /// [`KernelError::NotPermitted`], [`KernelError::Failed`] or
+    /// [`KernelError::Missing`].
+    pub fn start_ticks(&mut self, rhythm: Rhythm) -> Result<Ticks, KernelError> {
+        let places = places_for_cpus()?;
         let name = self.stepping.program();
         let sampler: &mut PerfEvent = find(&mut self.ebpf, name)?;
         let program = sampler.fd().map_err(|error| refused(name, error))?;
-        let ticks = Ticks::start(program.as_fd(), &cpus, period);
-        self.ticks = Some(ticks.map_err(|error| of_ticks("start the ticks of the CPUs", error))?);
-        Ok(())
+        let program = program.as_fd().try_clone_to_owned();
+        program
+            .and_then(|program| Ticks::start(program, places, rhythm))
+            .map_err(|error| of_ticks("start the ticks of the CPUs", error))
     }
 
-    /// From now on there is a tick each `period`.
-    ///
-    /// # Errors
-    /// [`KernelError::Failed`].
-    pub fn set_period(&mut self, period: Duration) -> Result<(), KernelError> {
-        let Some(ticks) = &self.ticks else {
-            return Ok(());
-        };
-        ticks
-            .set_period(period)
-            .map_err(|error| of_ticks("change the rate of the ticks", error))
-    }
-
-    /// Stops the ticks. Records already in the ring buffer stay there.
-    pub fn stop_ticks(&mut self) {
-        self.ticks = None;
-    }
-
-    /// Instructions that the verifier looked at, by program. Linux 5.16.
+    /// Returns how many instructions of each program the verifier looked at. Needs Linux
+    /// 5.16.
     pub fn verified_instructions(&mut self) -> Vec<(String, u32)> {
         self.ebpf
             .programs()
@@ -298,8 +283,8 @@ impl Kernel {
     }
 }
 
-/// Loads the program for ticks: the one that loops, if that is wanted and the
-/// kernel takes it, else the one that calls.
+/// Loads the program for ticks: the one with `bpf_loop` if that is wanted and the kernel
+/// accepts it, otherwise the one with calls.
 fn load_sampler(ebpf: &mut Ebpf, choice: SteppingChoice) -> Result<Stepping, KernelError> {
     let reason = match choice {
         SteppingChoice::Calls(reason) => reason,
@@ -371,11 +356,19 @@ fn of_ticks(doing: &'static str, error: std::io::Error) -> KernelError {
     }
 }
 
-/// How many places a table by the numbers of CPUs needs, for those that get ticks.
+/// Returns how many slots a table by CPU number needs, for the CPUs that get ticks and
+/// those that may come later. Some virtual machines could have hundreds of CPUs, and each
+/// slot costs memory.
 fn places_for_cpus() -> Result<u32, KernelError> {
     let online = online_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
-    Ok(online.into_iter().max().map_or(1, |last| last + 1))
+    let possible = nr_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
+    let online = online.into_iter().max().map_or(1, |last| last + 1);
+    let possible = u32::try_from(possible).unwrap_or(u32::MAX);
+    Ok(possible.clamp(online, online + SPARE_CPUS))
 }
+
+/// Slots for CPUs that may come later.
+const SPARE_CPUS: u32 = 16;
 
 fn failed(doing: &'static str, error: &dyn std::error::Error) -> KernelError {
     let mut message = error.to_string();

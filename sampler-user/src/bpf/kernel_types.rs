@@ -1,8 +1,10 @@
-//! Where a field lies in a structure of the running kernel, read from the BTF
-//! that the kernel publishes. It refuses to know which fields anyone wants.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Finds where a field lies in a structure of the running kernel, by the BTF that the
+//! kernel publishes.
 //!
-//! The format is `Documentation/bpf/btf.rst`. A small reader of our own, since
-//! aya's shows no members of structures.
+//! `Documentation/bpf/btf.rst` describes the format. This is a small reader of our own,
+//! because aya's does not show the members of structures.
 
 use std::path::{Path, PathBuf};
 
@@ -20,10 +22,10 @@ const KIND_VAR: u32 = 14;
 const KIND_DATASEC: u32 = 15;
 const KIND_DECL_TAG: u32 = 17;
 const KIND_ENUM64: u32 = 19;
-/// Anonymous structures are nested a few levels deep at most.
+/// A limit: anonymous structures are nested a few levels deep at most.
 const MAX_NESTING: u32 = 8;
 
-/// Why the kernel's types could not be had.
+/// Why the kernel's types cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelTypesError {
     /// The file is missing or cannot be read.
@@ -31,34 +33,34 @@ pub enum KernelTypesError {
         "cannot read the kernel's type information, {path}: {source}; the kernel needs CONFIG_DEBUG_INFO_BTF"
     )]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// The file is not what it should be.
+    /// The file does not have the format that it should have.
     #[error("the kernel's type information is damaged at byte {offset}")]
     Damaged {
-        /// Where.
+        /// The offset of what could not be read.
         offset: usize,
     },
     /// This kernel has no such field.
     #[error("this kernel has no field {structure}.{field}")]
     NoField {
-        /// The structure.
+        /// The name of the structure.
         structure: String,
         /// The path of the field, with dots.
         field: String,
     },
 }
 
-/// All types of a kernel.
+/// The types of a kernel, indexed.
 pub struct KernelTypes {
     data: Vec<u8>,
     strings: usize,
-    /// Start of each type's record; type 1 is at index 0.
+    /// Offset of each type's record; type 1 is at index 0.
     types: Vec<u32>,
-    /// Ids of the structures with members: one type in ten.
+    /// Ids of the structures that have members: one type in ten.
     structures: Vec<u32>,
 }
 
@@ -112,8 +114,8 @@ impl KernelTypes {
         Ok(parsed)
     }
 
-    /// Offset in bytes of `path`, such as `thread.fsbase`, in the structure
-    /// `structure`. Anonymous structures and unions on the way are looked into.
+    /// Returns the offset in bytes of `path`, such as `thread.fsbase`, in the structure
+    /// `structure`. Searches anonymous structures and unions on the way.
     ///
     /// # Errors
     /// [`KernelTypesError::NoField`] or [`KernelTypesError::Damaged`].
@@ -173,7 +175,7 @@ impl KernelTypes {
         Ok(None)
     }
 
-    /// Where the record of a type begins.
+    /// Returns where the record of a type begins.
     fn record_of(&self, type_id: u32) -> Option<usize> {
         let index = type_id.checked_sub(1)?;
         self.types

@@ -1,5 +1,6 @@
-//! Tells the kernel side which code objects it need not describe any more. It
-//! refuses to know their names.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Tells the eBPF program which code objects it need not describe any more.
 
 use aya::maps::{Array, MapData};
 use sampler_common::known::{BUCKET_COUNT, Bucket, PLACES, bucket_of, holds};
@@ -8,9 +9,9 @@ use sampler_common::sample::CodeKey;
 /// Writes the table that `sampler_common::known` describes.
 pub struct KnownCode {
     map: Array<MapData, Bucket>,
-    /// What was written, so that writing needs no reading.
+    /// A copy of the table, so that writing needs no reading.
     mirror: Vec<Bucket>,
-    /// The place to overwrite next in a bucket that is full.
+    /// The place to overwrite next in each bucket, once it is full.
     oldest: Vec<u8>,
 }
 
@@ -23,8 +24,8 @@ impl KnownCode {
         }
     }
 
-    /// Marks a code object as known. In a full bucket the oldest is forgotten:
-    /// the kernel side describes it again when it meets it.
+    /// Marks a code object as known. In a full bucket the oldest one is forgotten; the
+    /// eBPF program describes that again when it meets it.
     pub fn acknowledge(&mut self, key: CodeKey) {
         let index = bucket_of(key);
         let bucket = &mut self.mirror[index as usize];
@@ -38,7 +39,7 @@ impl KnownCode {
             .unwrap_or(usize::from(*oldest) % PLACES);
         *oldest = (place as u8 + 1) % PLACES as u8;
         bucket[place] = key.0;
-        // When the write fails, the description merely comes again.
+        // If this fails, the description comes again.
         let _ = self.map.set(index, *bucket, 0);
     }
 }

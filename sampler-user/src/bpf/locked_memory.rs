@@ -1,24 +1,26 @@
-//! The limit of locked memory, which BPF maps and programs count against before
-//! Linux 5.11. It refuses to know what is loaded.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Raises the limit of locked memory, which BPF maps and programs count against before
+//! Linux 5.11.
 
 use nix::libc::rlim_t;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
-/// Raises the limit as far as it goes, until it is dropped: what pyebpf starts
-/// later, such as a command to record, has the limit that pyebpf was given. What
-/// has been loaded by then stays.
+/// Raises the limit as far as possible until this is dropped, so that what pyebpf starts
+/// later, such as a command to record, has the original limit. What was loaded in the
+/// meantime stays loaded.
 pub(super) struct LockedMemory {
     before: Option<(rlim_t, rlim_t)>,
 }
 
 impl LockedMemory {
-    /// Does what is allowed. That it is not enough shows when loading fails; from
+    /// Raises the limit as far as allowed. If that is not enough, loading fails. From
     /// 5.11 on, the limit means nothing here.
     pub(super) fn raise() -> Self {
         let before = getrlimit(Resource::RLIMIT_MEMLOCK).ok();
         if let Some((_, hard)) = before {
             let set = |limit| setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit);
-            // Above the hard limit needs CAP_SYS_RESOURCE.
+            // Going above the hard limit needs CAP_SYS_RESOURCE.
             let _ = set(RLIM_INFINITY).or_else(|_| set(hard));
         }
         Self { before }

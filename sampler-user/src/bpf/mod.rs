@@ -1,8 +1,10 @@
-//! The kernel side, as user space sees it: loading, attaching, maps and
-//! records. The only module that imports aya; it refuses to know what a record
-//! means to a trace.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The eBPF programs as user space sees them: loading, attaching, maps and records. No
+//! other module uses aya.
 
 pub mod counters;
+pub mod cpu_news;
 pub mod events;
 pub mod kernel;
 pub mod kernel_types;
@@ -12,6 +14,7 @@ mod namespace_offsets;
 pub mod passes;
 pub mod plain_programs;
 pub mod processes;
+pub mod rhythm;
 pub mod ring;
 pub mod stepping;
 pub mod task_offsets;

@@ -1,17 +1,19 @@
-//! The fields of the kernel's records of process numbers, for a pyebpf that lives
-//! in a pid namespace of its own. It refuses to know which one that is.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Offsets of the kernel's fields with process ids, for a pyebpf that runs in a pid
+//! namespace of its own.
 
 use super::kernel_types::{KernelTypes, KernelTypesError};
 
-/// `sizeof(struct pid *)`, and the place of `PIDTYPE_TGID` in `signal_struct.pids`
+/// `sizeof(struct pid *)`: the offset of `PIDTYPE_TGID` in `signal_struct.pids`
 /// (`include/linux/pid_types.h`).
 const OF_PROCESS: u32 = 8;
 
-/// Values of the globals that `sampler-ebpf/src/namespace.rs` has for them.
+/// Names and values of the globals in `sampler-ebpf/src/namespace.rs`.
 pub(super) type NamespaceGlobals = [(&'static str, u32); 6];
 
-/// Looks all of them up, for the pid namespace with the inode `inode`. They are
-/// there since Linux 4.19.
+/// Finds all of them, for the pid namespace with the inode `inode`. The fields exist
+/// since Linux 4.19.
 ///
 /// # Errors
 /// [`KernelTypesError`] when a field does not exist in this kernel.

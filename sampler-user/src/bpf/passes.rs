@@ -1,20 +1,24 @@
-//! Runs the kernel side's program over the threads of the followed processes,
-//! one pass at a time. It refuses to know when a pass is due.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Runs the eBPF program over the threads of the followed processes, one pass at a time.
 //!
-//! aya attaches an iterator without telling it which process to stay in, and
-//! gives its link away with the first pass; so the calls are made here.
+//! aya can only attach an iterator to all processes, and gives its link away with the
+//! first pass, so the system calls are made here.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
+use aya::maps::{Array, MapData};
+use sampler_common::pass::PassOrder;
+
 /// Commands and the attach type of `bpf(2)` (`include/uapi/linux/bpf.h`).
 const LINK_CREATE: libc::c_long = 28;
 const ITER_CREATE: libc::c_long = 33;
 const TRACE_ITER: u32 = 28;
 
-/// With more processes than this one pass over the whole host is cheaper.
+/// With more processes than this, one pass over the whole host is cheaper.
 const MOST_SINGLE: usize = 64;
 
 /// `struct { __u32 prog_fd, target_fd, attach_type, flags; … } link_create`.
@@ -46,27 +50,33 @@ struct IterCreate {
     flags: u32,
 }
 
-/// The program, attached to what it passes over.
+/// A [`PassOrder`] as it is in the map.
+pub(super) type Order = [u64; size_of::<PassOrder>() / 8];
+
+/// The program, attached to the threads that it passes over.
 pub struct Passes {
     program: OwnedFd,
-    /// Over the whole host; made when it is first needed.
-    host: Option<OwnedFd>,
-    /// Over one process each.
+    /// The order that the program reads in each pass.
+    order: Array<MapData, Order>,
+    /// The link to the whole host.
+    host: OwnedFd,
+    /// The links to one process each, by thread group id.
     single: BTreeMap<u32, OwnedFd>,
-    /// Whether this kernel can stay in one process (Linux 6.1).
+    /// Whether this kernel can restrict a pass to one process (Linux 6.1).
     can_stay: bool,
 }
 
 impl Passes {
-    /// Passes of the loaded program that `program` refers to.
+    /// Prepares passes of the loaded program that `program` refers to.
     ///
     /// # Errors
-    /// What the kernel says to attaching it; needs Linux 5.18.
-    pub(super) fn new(program: OwnedFd) -> io::Result<Self> {
+    /// The kernel's error when it is attached. Needs Linux 5.18.
+    pub(super) fn new(program: OwnedFd, order: Array<MapData, Order>) -> io::Result<Self> {
         let host = link(&program, None)?;
         Ok(Self {
             program,
-            host: Some(host),
+            order,
+            host,
             single: BTreeMap::new(),
             can_stay: true,
         })
@@ -75,9 +85,11 @@ impl Passes {
     /// Looks at every thread of the processes `tgids` once.
     ///
     /// # Errors
-    /// What the kernel says to a pass over the whole host. A process that has
-    /// ended is no error.
-    pub fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
+    /// The kernel's error for a pass over the whole host. A process that has ended is no
+    /// error.
+    pub fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
+        let order = self.order.set(0, bytemuck::cast::<_, Order>(order), 0);
+        order.map_err(io::Error::other)?;
         if self.can_stay && tgids.len() <= MOST_SINGLE {
             self.single.retain(|tgid, _| tgids.contains(tgid));
             for tgid in tgids {
@@ -109,13 +121,7 @@ impl Passes {
 
     fn run_host(&mut self) -> io::Result<()> {
         self.single.clear();
-        if self.host.is_none() {
-            self.host = Some(link(&self.program, None)?);
-        }
-        match &self.host {
-            Some(link) => pass(link),
-            None => Ok(()),
-        }
+        pass(&self.host)
     }
 }
 
@@ -137,7 +143,7 @@ fn link(program: &OwnedFd, tgid: Option<u32>) -> io::Result<OwnedFd> {
     call(LINK_CREATE, &create)
 }
 
-/// One pass: reading runs the program for every thread; it prints nothing.
+/// Makes one pass: reading runs the program for every thread. The program prints nothing.
 fn pass(link: &OwnedFd) -> io::Result<()> {
     let create = IterCreate {
         link: link.as_raw_fd().cast_unsigned(),
@@ -155,16 +161,16 @@ fn pass(link: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// A call of `bpf(2)` that gives a new file descriptor.
+/// Makes a call of `bpf(2)` that returns a new file descriptor.
 fn call<T>(command: libc::c_long, argument: &T) -> io::Result<OwnedFd> {
-    // SAFETY: the argument is a valid structure of the size that is named, and
-    // what it points to outlives the call.
+    // SAFETY: the argument is a valid structure and has the size that is given, and what
+    // it points to outlives the call.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command, &raw const *argument, size_of::<T>()) };
     let fd = i32::try_from(result).map_err(io::Error::other)?;
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made it for us, and nobody else has it.
+    // SAFETY: the kernel has just opened the descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

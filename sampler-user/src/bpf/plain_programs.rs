@@ -1,5 +1,6 @@
-//! The kernel side's table of programs without Python in them. It refuses to know
-//! how a program was found to be one.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The eBPF program's table of programs without Python in them.
 
 use aya::maps::{HashMap, MapData};
 use sampler_common::lifecycle::ProgramId;
@@ -16,14 +17,15 @@ impl PlainProgramTable {
         Self { map }
     }
 
-    /// Starts of `program` are of no interest from now on. Whether the table took
-    /// it: it may be full.
+    /// Adds a program whose starts are of no interest from now on. Returns false if the
+    /// table is full.
     pub fn add(&mut self, program: ProgramId) -> bool {
         let key: [u8; SIZE] = bytemuck::cast(program);
         self.map.insert(key, 1, 0).is_ok()
     }
 
-    /// Starts of `program` are told again. One that is not there is no error.
+    /// Removes a program, so that its starts are reported again. One that is not in the
+    /// table is no error.
     pub fn remove(&mut self, program: ProgramId) {
         let key: [u8; SIZE] = bytemuck::cast(program);
         let _ = self.map.remove(&key);

@@ -1,5 +1,6 @@
-//! The kernel side's table of processes, and what it counts of each. It refuses
-//! to know how a process was found and what its layout says.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The eBPF program's process table, and what it counts of each process.
 
 use std::collections::HashSet;
 use std::io;
@@ -14,26 +15,26 @@ const NEW: u64 = 1;
 const EXISTING: u64 = 2;
 const SIZE: usize = size_of::<ProcessConfig>();
 
-/// Entries that a walk through a map takes at most: one that changes meanwhile
-/// may be begun again.
+/// Most entries that are taken in a walk through a map: if the map changes at the same
+/// time, the walk may start over.
 const MOST: usize = 1 << 16;
 
-/// The map of what is counted, by process key.
+/// The map of accounts, by process key.
 pub(super) type AccountMap = HashMap<MapData, u64, [u8; size_of::<KernelAccount>()]>;
 
-/// Writes the table.
+/// Writes the table and reads the accounts.
 pub struct ProcessTable {
     map: HashMap<MapData, u32, [u8; SIZE]>,
     accounts: AccountMap,
 }
 
-/// The table did not take a process.
+/// A process could not be written to the table.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot follow process {tgid}: {source}")]
 pub struct ProcessTableError {
-    /// The process.
+    /// Its thread group id.
     pub tgid: u32,
-    /// What the kernel said; `E2BIG` when the table is full.
+    /// The kernel's error; `E2BIG` when the table is full.
     pub source: io::Error,
 }
 
@@ -42,8 +43,8 @@ impl ProcessTable {
         Self { map, accounts }
     }
 
-    /// What the kernel side has of a process now; a forked child is there before
-    /// user space hears of it.
+    /// Returns what the eBPF program has of a process now. A forked child is in the table
+    /// before user space learns of it.
     pub fn get(&self, tgid: u32) -> Option<ProcessConfig> {
         let bytes = self.map.get(&tgid, 0).ok()?;
         Some(bytemuck::pod_read_unaligned(&bytes))
@@ -57,7 +58,7 @@ impl ProcessTable {
         self.write(tgid, config, ANY)
     }
 
-    /// Changes a process that is still there.
+    /// Changes a process that is still in the table.
     ///
     /// # Errors
     /// [`ProcessTableError`] when it is not.
@@ -71,8 +72,8 @@ impl ProcessTable {
         config: &ProcessConfig,
         flags: u64,
     ) -> Result<(), ProcessTableError> {
-        // One that is there already goes on; without one, the process is counted
-        // among all others.
+        // An account that is there already stays as it is. Without one, the process is
+        // counted only in the totals.
         let nothing: [u8; size_of::<KernelAccount>()] = bytemuck::cast(KernelAccount::ZERO);
         let _ = self.accounts.insert(config.key.0, nothing, NEW);
         let bytes: [u8; SIZE] = bytemuck::cast(*config);
@@ -85,24 +86,24 @@ impl ProcessTable {
         })
     }
 
-    /// Takes a process out. One that is not there is no error: it may just have
-    /// ended, and the kernel side was faster.
+    /// Removes a process. One that is not there is no error: it may just have ended, and
+    /// the eBPF program was faster.
     pub fn remove(&mut self, tgid: u32) {
         let _ = self.map.remove(&tgid);
     }
 
-    /// The thread group ids in the table.
+    /// Returns the thread group ids in the table.
     pub fn tgids(&self) -> Vec<u32> {
         self.map.keys().filter_map(Result::ok).take(MOST).collect()
     }
 
-    /// The lives of processes in the table.
+    /// Returns the lives in the table.
     pub fn keys(&self) -> HashSet<ProcessKey> {
         let tgids = self.tgids().into_iter();
         tgids.filter_map(|tgid| Some(self.get(tgid)?.key)).collect()
     }
 
-    /// What was counted of a life of a process so far.
+    /// Returns what was counted of a life so far.
     pub fn account(&self, key: ProcessKey) -> KernelAccount {
         let bytes = self.accounts.get(&key.0, 0);
         bytes.map_or(KernelAccount::ZERO, |bytes| {
@@ -110,15 +111,15 @@ impl ProcessTable {
         })
     }
 
-    /// Closes the account of a life of a process, which must be long over.
+    /// Closes the account of a life, which must have been over for long, and returns it.
     pub fn close_account(&mut self, key: ProcessKey) -> KernelAccount {
         let account = self.account(key);
-        // One that is not there was never opened.
+        // This fails only for an account that was never opened.
         let _ = self.accounts.remove(&key.0);
         account
     }
 
-    /// The lives of processes that have an account.
+    /// Returns the lives that have an account.
     pub fn accounts(&self) -> Vec<ProcessKey> {
         let keys = self.accounts.keys().filter_map(Result::ok);
         keys.take(MOST).map(ProcessKey).collect()

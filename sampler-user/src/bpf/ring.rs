@@ -1,5 +1,6 @@
-//! The ring buffer that the kernel side's records come through. It refuses to
-//! interpret them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The ring buffer through which the eBPF program sends its records.
 
 use std::io;
 use std::time::Duration;
@@ -17,15 +18,15 @@ pub struct RecordRing {
 
 impl RecordRing {
     pub(super) fn new(ring: RingBuf<MapData>) -> io::Result<Self> {
-        // SAFETY: the ring owns its file descriptor, always answers with that one,
-        // and keeps it open until the `AsyncFd` gives it up.
+        // SAFETY: the ring owns its file descriptor, always returns the same one, and
+        // keeps it open until the `AsyncFd` gives it up.
         let ring = unsafe { AsyncFd::register(ring)? };
         let alarm = Alarm::new()?;
         Ok(Self { ring, alarm })
     }
 
-    /// Waits until the kernel side says that records are there, or until
-    /// `at_most` has passed: it does not wake us for every one.
+    /// Waits until the eBPF program announces records, which it does not do for each one,
+    /// or until `at_most` has passed.
     pub async fn wait(&mut self, at_most: Duration) {
         let Self { ring, alarm } = self;
         let called = async {
@@ -39,7 +40,7 @@ impl RecordRing {
         }
     }
 
-    /// Hands over at most `limit` records that are there, and says how many.
+    /// Hands over at most `limit` records that are there. Returns how many.
     pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
         let ring = self.ring.get_mut();
         for done in 0..limit {

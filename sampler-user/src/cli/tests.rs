@@ -1,4 +1,6 @@
-//! What clap takes and what it refuses, word for word.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What clap accepts and what it refuses, word for word.
 
 use clap::CommandFactory;
 

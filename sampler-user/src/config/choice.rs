@@ -1,22 +1,24 @@
-//! `--cgroup` and `--name`: which processes of a host are meant. It refuses to look
-//! for them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The options `--cgroup` and `--name`: which processes of a host to record or to list.
 
 use regex::Regex;
 
 use super::{UsageError, pattern};
 use crate::cli::ChoiceArguments;
 
-/// Which processes of a host are meant; the default is all.
+/// Which processes of a host are chosen; the default is all.
 #[derive(Clone, Debug, Default)]
 pub struct ChoiceConfig {
-    /// Cgroups, by path or name: in one of them or below.
+    /// Cgroups, by path or name: a process must be in one of them or below. Empty for
+    /// any.
     pub cgroups: Vec<String>,
-    /// Matches somewhere in the process's name.
+    /// Must match somewhere in the process's name; `None` for any name.
     pub name: Option<Regex>,
 }
 
 impl ChoiceConfig {
-    /// Checks the arguments.
+    /// Checks `--cgroup` and `--name`.
     ///
     /// # Errors
     /// [`UsageError::Empty`] or [`UsageError::Pattern`].
@@ -30,14 +32,14 @@ impl ChoiceConfig {
         })
     }
 
-    /// Whether all processes are meant.
+    /// Whether all processes are chosen.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.cgroups.is_empty() && self.name.is_none()
     }
 
-    /// The choice as the end of a sentence: `in cgroup web.service with a name like
-    /// "celery"`.
+    /// Returns the choice as the end of a sentence: `in cgroup web.service with a name
+    /// like "celery"`.
     #[must_use]
     pub fn in_words(&self) -> String {
         let cgroups = match self.cgroups.as_slice() {

@@ -1,5 +1,6 @@
-//! What the program's exit status says. It refuses to know why: each error
-//! chooses its own.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The exit status of the program.
 
 use std::process::ExitCode;
 
@@ -8,28 +9,29 @@ use std::process::ExitCode;
 pub struct ExitStatus(u8);
 
 impl ExitStatus {
-    /// There is data.
+    /// Success: there is data.
     pub const DATA: Self = Self(0);
     /// Any error that has no status of its own.
     pub const ERROR: Self = Self(1);
-    /// What was typed cannot be meant.
+    /// The arguments are invalid.
     pub const USAGE: Self = Self(2);
-    /// No permission, or a feature the kernel does not have.
+    /// A permission is missing, or a feature that the kernel does not have.
     pub const NOT_ALLOWED: Self = Self(3);
     /// No such process, no Python in it, or no sample.
     pub const NOTHING_SAMPLED: Self = Self(4);
-    /// The command to start was found and could not be executed.
+    /// The command to start was found but could not be executed.
     pub const NOT_EXECUTABLE: Self = Self(126);
     /// The command to start was not found.
     pub const NOT_FOUND: Self = Self(127);
 
-    /// The status of a command that was started and exited by itself; the kernel
-    /// keeps the low eight bits.
+    /// Returns the status of a command that exited by itself; the kernel keeps the low
+    /// eight bits.
     pub fn of_command(code: i32) -> Self {
         Self(code.to_le_bytes()[0])
     }
 
-    /// The status of a command that a signal ended: 128 + its number, as shells say it.
+    /// Returns the status of a command that a signal ended: 128 plus the signal's number,
+    /// as shells report it.
     pub fn of_signal(signal: i32) -> Self {
         Self(
             u8::try_from(signal)
@@ -39,7 +41,7 @@ impl ExitStatus {
         )
     }
 
-    /// The number.
+    /// The status as a number.
     pub fn number(self) -> u8 {
         self.0
     }

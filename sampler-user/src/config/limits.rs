@@ -1,16 +1,19 @@
-//! What a recording may take of the machine. It refuses to know how it is kept.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads the limits of what a recording may use: `--max-cpu` and `--buffer`.
 
 use super::UsageError;
 
-/// The sizes of a ring buffer: the kernel wants a power of two of pages.
+/// The range of sizes of a ring buffer, in bytes; the kernel requires a power of two
+/// pages.
 const SMALLEST_BUFFER: u64 = 64 << 10;
 const LARGEST_BUFFER: u64 = 1 << 30;
-/// The least share that can be asked for: of the order of what waiting takes.
+/// The smallest share that can be asked for: about as much as an idle recording uses.
 const LEAST_SHARE: f64 = 0.001;
-/// The greatest: a hundred CPUs.
+/// The largest share: a hundred CPUs.
 const GREATEST_SHARE: f64 = 100.0;
 
-/// Reads `5%`, `5`, `0.5%` as a share of one CPU, and `off` as none.
+/// Reads `5%`, `5` or `0.5%` as a share of one CPU, and `off` as no limit.
 pub(super) fn max_cpu(value: &str) -> Result<Option<f64>, UsageError> {
     let text = value.trim();
     if text == "off" {
@@ -28,7 +31,7 @@ pub(super) fn max_cpu(value: &str) -> Result<Option<f64>, UsageError> {
     })
 }
 
-/// Reads a size in bytes, with `K`, `M` or `G`, and rounds it up to a power of two.
+/// Reads a size in bytes, or with `K`, `M` or `G`, and rounds it up to a power of two.
 pub(super) fn buffer(value: &str) -> Result<u32, UsageError> {
     let text = value.trim();
     let units = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30)];

@@ -1,5 +1,7 @@
-//! Where a trace is written and in which shape. It refuses to know the formats:
-//! it keeps the name that was typed, and a path with its extension.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads the options that say where a trace is written and in which shape. Formats are
+//! kept by the name that was typed; [`OutputTarget::path`] is given the extension.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -7,10 +9,11 @@ use std::time::SystemTime;
 
 use crate::cli::{OrderArgument, OutputArguments, SplitArgument};
 use crate::config::UsageError;
-use crate::convert::Split;
-use crate::output::Order;
+use sampler_trace::convert::Split;
+use sampler_trace::output::Order;
 
-/// The longest part of a default file name that comes from a command or a host.
+/// The longest part of a default file name that comes from a command or a host, in
+/// characters.
 const LONGEST_SUBJECT: usize = 64;
 
 /// Where one output goes.
@@ -18,10 +21,10 @@ const LONGEST_SUBJECT: usize = 64;
 pub enum Destination {
     /// Standard output.
     StandardOutput,
-    /// This file.
+    /// A file.
     File(PathBuf),
-    /// Nothing was typed: a file in the current directory with this stem and the
-    /// extension of its format.
+    /// A file in the current directory with this stem and the extension of its format,
+    /// because none was typed.
     DefaultName(String),
 }
 
@@ -35,7 +38,7 @@ pub struct OutputTarget {
 }
 
 impl OutputTarget {
-    /// The file of this output, given the extension of its format without a
+    /// Returns the file of this output, given the extension of its format without a
     /// leading dot; `None` for standard output.
     pub fn path(&self, extension: &str) -> Option<Cow<'_, Path>> {
         match &self.destination {
@@ -48,22 +51,22 @@ impl OutputTarget {
     }
 }
 
-/// All outputs, and what holds for every one of them.
+/// All outputs, and the options that apply to every one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputConfig {
     /// The outputs, at least one.
     pub targets: Vec<OutputTarget>,
     /// The order of rows.
     pub order: Order,
-    /// Into how many files each output goes.
+    /// Whether each output is split into a file for each process or thread.
     pub split: Split,
-    /// Whether a file is written that is too large for a browser.
+    /// Whether a file is written even if it is too large for a browser.
     pub force: bool,
 }
 
 impl OutputConfig {
-    /// Checks the output arguments. `default_stem` names the file when none was
-    /// typed; without it, an output must be typed.
+    /// Checks the output arguments. `default_stem` names the file when no output was
+    /// typed; without it, one must be.
     pub(super) fn from_arguments(
         typed: &OutputArguments,
         default_stem: Option<&str>,
@@ -107,8 +110,9 @@ impl OutputConfig {
     }
 }
 
-/// `web01-2026-01-31T120000Z`: what was recorded and when, in UTC. Only letters,
-/// digits, dots, dashes and underscores, and no dot or dash in front.
+/// Returns the stem of a default file name, such as `web01-2026-01-31T120000Z`: what was
+/// recorded and when, in UTC. It has only ASCII letters, digits, dots, dashes and
+/// underscores, and no dot or dash in front.
 pub(super) fn default_stem(subject: &str, now: SystemTime) -> String {
     let plain: String = subject
         .chars()

@@ -1,4 +1,6 @@
-//! What every kind of typed argument comes to mean, or why it is refused.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What every kind of typed argument means, or why it is refused.
 
 use std::time::UNIX_EPOCH;
 
@@ -6,7 +8,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::{CommandLine, Verb};
-use crate::convert::TimePoint;
+use sampler_trace::convert::TimePoint;
 
 fn surroundings() -> Surroundings<'static> {
     Surroundings {

@@ -1,18 +1,20 @@
-//! Lengths and points of time as people write them. It refuses to know which
-//! option they belong to.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads durations and points in time as people write them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::convert::TimePoint;
+use sampler_trace::convert::TimePoint;
 
-/// Reads `30` (seconds), `1.5`, `30s`, `500ms`, `2h`, `1h 30m`; `None` for what is none.
+/// Reads a duration such as `30` (seconds), `1.5`, `30s`, `500ms`, `2h` or `1h 30m`;
+/// `None` for anything else.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     seconds(text).or_else(|| humantime::parse_duration(text).ok())
 }
 
-/// Reads a length of time after the start, an RFC 3339 date in UTC (`Z` may be
-/// missing), or `@` and seconds of Unix time; `None` for what is none of them.
+/// Reads a duration since the start, an RFC 3339 date in UTC (`Z` may be missing), or `@`
+/// and seconds of Unix time; `None` for anything else.
 pub fn parse_time_point(text: &str) -> Option<TimePoint> {
     let text = text.trim();
     if let Some(unix) = text.strip_prefix('@') {
@@ -27,7 +29,7 @@ fn on_clock(time: SystemTime) -> Option<TimePoint> {
     Some(TimePoint::Unix(u64::try_from(since.as_micros()).ok()?))
 }
 
-/// Digits, with at most nine more after a point.
+/// Reads seconds: digits, with at most nine more after a point.
 fn seconds(text: &str) -> Option<Duration> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let only_digits =

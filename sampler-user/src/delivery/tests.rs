@@ -1,4 +1,6 @@
-//! What is asked for, as a plan of files.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which outputs are planned for which arguments.
 
 use clap::Parser;
 
@@ -44,6 +46,6 @@ fn threads_are_added_up_only_where_there_is_no_time_axis() {
 fn a_named_format_goes_before_the_ending() {
     let delivery = plan(&["-o", "a.svg", "-f", "folded.gz"]).expect("is known");
     let output = &delivery.outputs[0];
-    assert_eq!(output.format, crate::output::Format::Folded);
+    assert_eq!(output.format, sampler_trace::output::Format::Folded);
     assert!(output.gzip);
 }

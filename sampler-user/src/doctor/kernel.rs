@@ -1,4 +1,6 @@
-//! Checks of the kernel itself. It refuses to know who runs on it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Checks the kernel itself: its version, its types and its lockdown mode.
 
 use crate::doctor::{Check, CheckResult, Probe};
 
@@ -9,7 +11,7 @@ const NO_LOCKED_MEMORY: (u32, u32) = (5, 11);
 /// The first kernel with `bpf_loop`.
 const LOOP_HELPER: (u32, u32) = (5, 17);
 
-/// The kernel's release.
+/// The kernel's release: major and minor number, and the whole text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Release {
     number: (u32, u32),
@@ -17,7 +19,7 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// What `uname -r` says; `None` when it has no two numbers in front.
+    /// Reads what `uname -r` prints; `None` when it does not begin with two numbers.
     pub(super) fn of(probe: &Probe<'_>) -> Option<Self> {
         let text = probe.read("/proc/sys/kernel/osrelease")?;
         let mut parts = text.split(|letter: char| !letter.is_ascii_digit());

@@ -1,14 +1,16 @@
-//! Writes a diagnosis as text and as JSON. It refuses to judge: the checks did.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes a diagnosis as text and as JSON.
 
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::doctor::{Check, CheckResult, Diagnosis};
-use crate::escape::escape_for_terminal;
+use sampler_trace::escape::escape_for_terminal;
 
-/// The version of the JSON schema. A new field does not change it; a field that
-/// goes or changes its meaning does.
+/// The version of the JSON schema: raised when a field is removed or changes its meaning,
+/// not when one is added.
 const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
@@ -19,7 +21,7 @@ struct Document<'a> {
 }
 
 impl Diagnosis {
-    /// The diagnosis as one JSON object, which stays the same from version to
+    /// Returns the diagnosis as one JSON object, which stays the same from version to
     /// version except for new fields and new checks:
     ///
     /// ```json
@@ -32,10 +34,10 @@ impl Diagnosis {
     /// }
     /// ```
     ///
-    /// `result` is `ok`, `unknown`, `limited` (works in part, or perhaps) or
-    /// `missing` (recording does not work); `verdict` is the worst of them, in
-    /// that order. `remedy` is null when nothing need be done. `evidence` and
-    /// `remedy` are for people: their words may change.
+    /// `result` is `ok`, `unknown`, `limited` (recording works only in part, or may not
+    /// work) or `missing` (recording does not work); `verdict` is the worst of them, in
+    /// that order. `remedy` is null when there is nothing to do. `evidence` and `remedy`
+    /// are for people: their wording may change.
     pub fn to_json(&self) -> String {
         let document = Document {
             schema: SCHEMA,

@@ -1,9 +1,11 @@
-//! Checks of what this process may do. It refuses to know what the kernel can do.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Checks what this process may do: its capabilities, and the settings that limit it.
 
 use crate::doctor::kernel::Release;
 use crate::doctor::{Check, CheckResult, Probe};
 
-// Bits of `include/uapi/linux/capability.h`.
+// Capability numbers of `include/uapi/linux/capability.h`.
 const DAC_OVERRIDE: u32 = 1;
 const DAC_READ_SEARCH: u32 = 2;
 const SETGID: u32 = 6;
@@ -15,10 +17,10 @@ const PERFMON: u32 = 38;
 const BPF: u32 = 39;
 const CHECKPOINT_RESTORE: u32 = 40;
 
-/// More than all maps take together, in bytes.
+/// More than all maps use together, in bytes.
 const ENOUGH_LOCKED_MEMORY: u64 = 64 * 1024 * 1024;
 
-/// `PROC_USER_INIT_INO` in `include/uapi/linux/nsfs.h`.
+/// The host's own user namespace: `PROC_USER_INIT_INO` in `include/uapi/linux/nsfs.h`.
 const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
 
 const GET_RIGHTS: &str = "run it with sudo, or give the program the capabilities: sudo setcap \
@@ -26,7 +28,7 @@ const GET_RIGHTS: &str = "run it with sudo, or give the program the capabilities
     \"$(command -v pyebpf)\"; in a container: \
     --cap-add BPF,PERFMON,SYS_PTRACE,DAC_READ_SEARCH,CHECKPOINT_RESTORE";
 
-/// The effective capabilities.
+/// The effective capabilities of this process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rights {
     /// `None` when they cannot be read.
@@ -46,12 +48,12 @@ impl Rights {
         self.effective.is_some_and(|set| set >> capability & 1 == 1)
     }
 
-    /// Whether we may look into processes of others.
+    /// Whether pyebpf may look into other users' processes.
     pub(super) fn sees_all_processes(self) -> bool {
         self.has(SYS_PTRACE)
     }
 
-    /// A check for each capability that matters.
+    /// Returns a check for each capability that matters.
     pub(super) fn checks(self) -> Vec<Check> {
         let mut checks: Vec<_> = NEEDS.iter().map(|need| self.check(need)).collect();
         checks.push(self.source_files());
@@ -76,7 +78,7 @@ impl Rights {
         }
     }
 
-    /// Not worth a complaint: to be anyone is more than sampling needs.
+    /// Never a complaint: to act as any user is more than sampling needs.
     fn source_files(self) -> Check {
         const ID: &str = "source-files";
         if self.has(SETUID) && self.has(SETGID) {
@@ -99,7 +101,7 @@ struct Need {
     id: &'static str,
     name: &'static str,
     capability: u32,
-    /// Another that includes it.
+    /// Another capability that includes it, and its name.
     instead: (u32, &'static str),
     without: CheckResult,
     purpose: &'static str,
@@ -110,7 +112,7 @@ const NEEDS: [Need; 5] = [
         id: "capability-bpf",
         name: "CAP_BPF",
         capability: BPF,
-        // From which it was split off in 5.8.
+        // `CAP_BPF` was split off from it in 5.8.
         instead: (SYS_ADMIN, "CAP_SYS_ADMIN"),
         without: CheckResult::Missing,
         purpose: "load BPF programs",
@@ -144,7 +146,7 @@ const NEEDS: [Need; 5] = [
         id: "capability-checkpoint-restore",
         name: "CAP_CHECKPOINT_RESTORE",
         capability: CHECKPOINT_RESTORE,
-        // From which it was split off in 5.9.
+        // `CAP_CHECKPOINT_RESTORE` was split off from it in 5.9.
         instead: (SYS_ADMIN, "CAP_SYS_ADMIN"),
         without: CheckResult::Limited,
         purpose: "open an interpreter that was deleted or replaced while it runs",

@@ -1,4 +1,6 @@
-//! A made-up system, with one thing wrong at a time.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Checks of a made-up system in which one thing at a time is wrong.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -163,7 +165,7 @@ fn each_thing_that_is_wrong_is_named() {
             ],
         ),
         (
-            // The five capabilities on a kernel with more levels.
+            // The five capabilities, on a kernel with levels above 2.
             |system| {
                 system.capabilities("1c000080004");
                 system.write("proc/sys/kernel/perf_event_paranoid", "3");
@@ -179,7 +181,7 @@ fn each_thing_that_is_wrong_is_named() {
             &[("pid-namespace", Limited)],
         ),
         (
-            // The numbers of /proc are not ours.
+            // /proc is that of another pid namespace.
             |system| {
                 let status = "NSpid:\t812\t7\nCapEff:\tffffffffffffffff\n";
                 system.write("proc/self/status", status);

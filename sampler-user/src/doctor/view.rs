@@ -1,11 +1,13 @@
-//! Checks of which processes can be seen, and what can be measured. It refuses
-//! to list them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Checks which processes can be seen, and whether the cost of sampling in the kernel is
+//! measured.
 
 use crate::doctor::rights::Rights;
 use crate::doctor::{Check, CheckResult, Probe};
-use crate::process::identity::namespace_pids;
+use sampler_cpython::process::identity::namespace_pids;
 
-/// `PROC_PID_INIT_INO` in `include/uapi/linux/nsfs.h`.
+/// The host's own pid namespace: `PROC_PID_INIT_INO` in `include/uapi/linux/nsfs.h`.
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 pub(super) fn pid_namespace(probe: &Probe<'_>) -> Check {
@@ -42,7 +44,7 @@ pub(super) fn pid_namespace(probe: &Probe<'_>) -> Check {
 pub(super) fn hidden_processes(probe: &Probe<'_>, rights: &Rights) -> Check {
     const ID: &str = "hidden-processes";
     let mounts = probe.read("/proc/self/mountinfo").unwrap_or_default();
-    // The last mount of a place is the one on top: proc_pid_mountinfo(5).
+    // The last mount of a directory is the one on top: proc_pid_mountinfo(5).
     let options = mounts.lines().rev().find_map(|line| {
         let (mount, kind) = line.split_once(" - ")?;
         let place = mount.split(' ').nth(4)?;

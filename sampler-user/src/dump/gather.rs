@@ -1,29 +1,38 @@
-//! Finds out everything about one process, from what cannot hang to what can. It
-//! refuses to put it together.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-use std::collections::BTreeMap;
+//! Finds out everything about one process, beginning with what cannot hang.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::Duration;
 
 use sampler_common::memory::UserMemory;
 
 use super::patience::{Finding, Findings, Order};
 use super::stacks::state_outside;
 use super::{DumpedThread, StackQuality};
-use crate::cpython::discovery::Discovery;
-use crate::cpython::gil::GilHolders;
-use crate::cpython::instance::{CLibrary, Instance};
-use crate::cpython::native_threads::PythonThread;
-use crate::cpython::refusal::Refusal;
-use crate::cpython::thread_names::Wanted;
-use crate::process::cgroup::Cgroups;
-use crate::process::identity::{ProcessError, ProcessIdentity, threads};
-use crate::process::memory::ProcessMemory;
-use crate::process::task::TaskStatus;
-use crate::timeline::State;
+use sampler_cpython::cpython::discovery::Discovery;
+use sampler_cpython::cpython::gil::GilHolders;
+use sampler_cpython::cpython::instance::{CLibrary, Instance};
+use sampler_cpython::cpython::native_threads::PythonThread;
+use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::thread_names::Wanted;
+use sampler_cpython::process::cgroup::Cgroups;
+use sampler_cpython::process::identity::{ProcessError, ProcessIdentity, threads};
+use sampler_cpython::process::memory::ProcessMemory;
+use sampler_cpython::process::task::TaskStatus;
+use sampler_trace::timeline::State;
 
-/// The state of a thread of which only its number is left.
+/// How many times, and how far apart, to read who holds the GIL until it is a thread that
+/// was not seen waiting for it. The holder changes every 5 ms if several threads want it.
+const HOLDER_LOOKS: u32 = 100;
+const BETWEEN_HOLDER_LOOKS: Duration = Duration::from_millis(1);
+
+/// The state of a thread of which only the id is left.
 pub(super) const ENDED: &str = "ended";
 
-/// Does a worker's work.
+/// Does the work of a worker: sends what it finds out about the process `pid`.
 pub(super) fn gather(pid: u32, order: &Order, findings: &Findings) {
     let found = Gathering::begin(pid, findings).and_then(|it| it.go_on(order));
     if let Err(refusal) = found {
@@ -32,7 +41,7 @@ pub(super) fn gather(pid: u32, order: &Order, findings: &Findings) {
     tell(findings, Finding::Done);
 }
 
-/// Nobody listens any more when the patience was over.
+/// Sends a finding; once the patience is over, nobody receives it any more.
 fn tell(findings: &Findings, finding: Finding) {
     let _ = findings.send(finding);
 }
@@ -43,16 +52,20 @@ pub(super) struct Task {
     pub(super) python: Option<PythonThread>,
 }
 
-/// One process, as far as it is known.
+/// What is known of the process so far.
 pub(super) struct Gathering<'a> {
     pub(super) pid: u32,
     findings: &'a Findings,
     pub(super) tasks: BTreeMap<u32, Task>,
     names: BTreeMap<u64, String>,
+    /// The threads that were seen waiting for the GIL.
+    pub(super) waiting: RefCell<BTreeSet<u32>>,
+    /// The threads that held the GIL just before the stacks were looked at.
+    pub(super) holders: BTreeSet<u32>,
 }
 
 impl<'a> Gathering<'a> {
-    /// Sees the threads, without anything that is in the process's memory.
+    /// Lists the threads, without anything that is in the process's memory.
     fn begin(pid: u32, findings: &'a Findings) -> Result<Self, Refusal> {
         let mut tasks = BTreeMap::new();
         for tid in threads(pid).map_err(Refusal::of_process)? {
@@ -70,6 +83,8 @@ impl<'a> Gathering<'a> {
             findings,
             tasks,
             names: BTreeMap::new(),
+            waiting: RefCell::default(),
+            holders: BTreeSet::new(),
         };
         let tasks = gathering.tasks.iter();
         let threads = tasks.map(|(tid, task)| gathering.bare(*tid, task, None));
@@ -90,6 +105,9 @@ impl<'a> Gathering<'a> {
         let memory = ProcessMemory::new(pid);
         allowed(pid, &memory, &instance)?;
         self.tell(Finding::Python(instance.runtime.version.to_string()));
+        if let Some(others) = Refusal::of_others(pid, &instance) {
+            self.problem(&others.to_string());
+        }
         instance.learn(&memory);
         let by_number: BTreeMap<u32, PythonThread> = instance
             .python_threads(&memory)
@@ -100,9 +118,30 @@ impl<'a> Gathering<'a> {
             task.python = by_number.get(&task.status.namespace_tid).copied();
         }
         self.names = instance.thread_names(&memory, Wanted::All);
-        self.tell(Finding::Gil(self.gil_holders(&instance, &memory)));
+        // Sent first, because looking at the threads may hang.
+        let holders = self.gil_holders(&instance, &memory);
+        self.holders = holders.iter().flatten().copied().collect();
+        self.tell(Finding::Gil(holders));
         self.look(order, &instance);
+        if !self.waiting.borrow().is_empty() {
+            self.tell_holders_again(&instance, &memory);
+        }
         Ok(())
+    }
+
+    /// Reports who holds the GIL at a moment that agrees with what was seen of the
+    /// threads: while they were looked at, it passed from one to the next.
+    fn tell_holders_again(&self, instance: &Instance, memory: &ProcessMemory) {
+        for _ in 0..HOLDER_LOOKS {
+            let Some(holders) = self.gil_holders(instance, memory) else {
+                return;
+            };
+            let waiting = self.waiting.borrow();
+            if !holders.is_empty() && holders.iter().all(|tid| !waiting.contains(tid)) {
+                return self.tell(Finding::Gil(Some(holders)));
+            }
+            thread::sleep(BETWEEN_HOLDER_LOOKS);
+        }
     }
 
     fn gil_holders(&self, instance: &Instance, memory: &ProcessMemory) -> Option<Vec<u32>> {
@@ -122,17 +161,18 @@ impl<'a> Gathering<'a> {
             let mut tasks = self.tasks.iter();
             match tasks.find(|(_, task)| pointer.is_some() && pointer_of(task) == pointer) {
                 Some((tid, _)) => holders.push(*tid),
-                // It has just started, or ended.
+                // The thread has just started, or ended.
                 None => self.problem("the GIL is held by a thread that could not be told"),
             }
         }
         Some(holders)
     }
 
-    /// A thread without its stack. Without a `state`, what the status alone says.
+    /// Returns a thread without its stack. If `state` is `None`, it is told from the
+    /// status alone.
     pub(super) fn bare(&self, tid: u32, task: &Task, state: Option<State>) -> DumpedThread {
         let Task { status, python } = task;
-        let state = state.unwrap_or_else(|| state_outside(status, None, CLibrary::Glibc));
+        let state = state.unwrap_or_else(|| state_outside(self.pid, status, None, CLibrary::Glibc));
         let ident = python.map(|it| it.thread_pointer);
         let in_python = ident.and_then(|ident| self.names.get(&ident).cloned());
         DumpedThread {
@@ -161,7 +201,7 @@ impl<'a> Gathering<'a> {
     }
 }
 
-/// What to call a thread that Python has no name for.
+/// Returns a name for a thread that Python has none for.
 fn kernel_name(is_main: bool, ident: Option<u64>, comm: &[u8; 16]) -> String {
     let end = comm.iter().position(|byte| *byte == 0);
     let comm = String::from_utf8_lossy(&comm[..end.unwrap_or(comm.len())]);
@@ -172,7 +212,7 @@ fn kernel_name(is_main: bool, ident: Option<u64>, comm: &[u8; 16]) -> String {
     }
 }
 
-/// Whether the memory of the process may be read.
+/// Checks that the memory of the process may be read.
 fn allowed(pid: u32, memory: &ProcessMemory, instance: &Instance) -> Result<(), Refusal> {
     let read = memory.probe(instance.runtime_address);
     read.map_err(|error| match error.raw_os_error() {

@@ -1,5 +1,7 @@
-//! Looks at the stack of every thread: those that wait from outside, those that
-//! run by their own CPUs' ticks. It refuses to wait for a thread to stand still.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Looks at the stack of every thread: at waiting ones from outside, at running ones by
+//! the ticks of their own CPUs. No thread is stopped for that.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,18 +12,19 @@ use super::patience::{Finding, Order};
 use super::stacks::{Seen, Stacks, state_outside};
 use super::ticks::Ticks;
 use crate::bpf::kernel::KernelError;
-use crate::cpython::instance::Instance;
-use crate::process::identity::ProcessError;
-use crate::process::task::{SystemCall, TaskStatus};
-use crate::remote::RemoteThread;
+use sampler_cpython::cpython::instance::Instance;
+use sampler_cpython::process::identity::ProcessError;
+use sampler_cpython::process::task::{SystemCall, TaskStatus};
+use sampler_cpython::remote::RemoteThread;
+use sampler_trace::timeline::State;
 
-/// How often a thread is looked at again because it ran meanwhile.
+/// How many times to look at a thread that ran while it was looked at.
 const ROUNDS: usize = 3;
-/// How long threads that run are sampled in one go. The kernel gives each thread
-/// its turn within some milliseconds, if the machine is not overloaded.
+/// How long running threads are sampled in one go. The kernel gives each thread its turn
+/// within some milliseconds, unless the machine is overloaded.
 const TICKING: Duration = Duration::from_millis(20);
-/// How often threads are sampled and then looked at again: one that changes all
-/// the time between running and waiting is missed by both now and then.
+/// How many times threads are sampled and then looked at again: one that changes between
+/// running and waiting all the time is sometimes missed by both.
 const TURNS: u32 = 5;
 
 impl Gathering<'_> {
@@ -42,7 +45,7 @@ impl Gathering<'_> {
                 }
                 None => {
                     let call = SystemCall::read(self.pid, *tid).ok();
-                    let state = state_outside(&task.status, call, instance.c_library);
+                    let state = state_outside(self.pid, &task.status, call, instance.c_library);
                     self.tell(Finding::Thread(self.bare(*tid, task, Some(state))));
                 }
             }
@@ -72,8 +75,7 @@ impl Gathering<'_> {
         }
     }
 
-    /// Lets the CPUs look at the threads that run, and looks itself at those that
-    /// have come to wait.
+    /// Samples the threads that run by ticks, and looks at those that have begun to wait.
     fn look_at_running(
         &self,
         stacks: &mut Stacks,
@@ -106,7 +108,7 @@ impl Gathering<'_> {
             }
         }
         ticks.stop();
-        // One that no tick hit and that left no CPU had none all the time.
+        // A thread that no tick hit and that left no CPU was on none all the time.
         for (tid, seen) in without_tick {
             let now = switches(tid);
             let stood_still = now.is_some() && before.get(&tid) == Some(&now);
@@ -116,7 +118,7 @@ impl Gathering<'_> {
         }
     }
 
-    /// Looks at a thread if it is off CPU; whether that is settled now.
+    /// Looks at a thread if it is off CPU. Returns whether the thread is settled.
     fn look_at_waiting(&self, stacks: &mut Stacks, thread: RemoteThread) -> bool {
         let tid = thread.tid;
         let seen = TaskStatus::read(self.pid, tid).and_then(|status| {
@@ -130,6 +132,11 @@ impl Gathering<'_> {
             stacks.off_cpu(thread, &status)
         });
         match seen {
+            // It has released the GIL since. If all threads that take turns were seen
+            // waiting, each at its own time, nobody could be named as the holder.
+            Ok(Some(seen)) if seen.state == State::WaitingForGil && self.holders.contains(&tid) => {
+                return false;
+            }
             Ok(Some(seen)) => self.saw(tid, seen),
             Ok(None) => return false,
             Err(ProcessError::Gone { .. }) => self.tell(Finding::ThreadEnded(tid)),
@@ -141,6 +148,9 @@ impl Gathering<'_> {
     }
 
     fn saw(&self, tid: u32, seen: Seen) {
+        if seen.state == State::WaitingForGil {
+            self.waiting.borrow_mut().insert(tid);
+        }
         if let Some(task) = self.tasks.get(&tid) {
             self.tell(Finding::Thread(DumpedThread {
                 stack: seen.stack,

@@ -1,6 +1,8 @@
-//! The verb dump: every thread of one process, once, now: what it does, what it
-//! waits for, who holds the GIL, and the whole stacks. It refuses to stop the
-//! process, to write to it, and to wait for it without end.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The verb `dump`: shows every thread of one process at this moment: what it does, what
+//! it waits for, who holds the GIL, and the whole stacks. Never stops the process, never
+//! writes to it, and never waits for it without end.
 //!
 //! The JSON document (`--json`, schema 1), which stays the same from version to
 //! version except for new fields:
@@ -21,24 +23,25 @@
 //! }
 //! ```
 //!
-//! * `pid` and `tid` are numbers as seen from here, `namespace_…` as the process
-//!   sees them. Threads are in the order of `tid`.
-//! * `container` is empty for a process in none, `cgroup` for one in the root.
+//! * `pid` and `tid` are ids in pyebpf's own pid namespace, `namespace_…` those in the
+//!   process's. Threads are in the order of `tid`.
+//! * `container` is empty for a process that is in none, `cgroup` for one in the root
+//!   cgroup.
 //! * `python` is null when the process could not be looked into; `problems` then
 //!   says why.
-//! * `gil_holders`: the threads that held the GIL just before the stacks were
-//!   looked at: none or one, unless interpreters have their own GILs. Null when
-//!   there is no GIL or it could not be read. `holds_gil` is made from it.
+//! * `gil_holders`: the threads that held the GIL just before the stacks were looked at
+//!   or, if some wait for it, just after, and that are not among those that wait: none or
+//!   one, unless interpreters have their own GILs. Null when there is no GIL or it could
+//!   not be read. `holds_gil` is derived from it.
 //! * `ident` is `threading.get_ident()`; null for a thread that runs no Python.
-//! * `state` is one of those of a timeline (`running`, `runnable`, `waiting for
-//!   GIL`, `lock`, `I/O`, `sleeping`, `stopped`, `page fault`, `waiting`), or
-//!   `ended` for a thread of which only its number is left. Without the rights
-//!   that sampling needs, `runnable` threads are called `running` too.
-//! * `stack`: `whole`, when the thread did not run while it was looked at, or was
-//!   looked at by a tick of its own CPU; `cut`, the same without some outer
-//!   frames; `unproven`, when it ran meanwhile, so that the frames may not belong
-//!   together; `none`, with the reason in `problem` unless the thread runs no
-//!   Python.
+//! * `state` is one of those of a timeline (`running`, `runnable`, `waiting for GIL`,
+//!   `lock`, `I/O`, `sleeping`, `stopped`, `page fault`, `waiting`), or `ended` for a
+//!   thread of which only the id is left. Without the rights that sampling needs,
+//!   `runnable` threads are shown as `running`.
+//! * `stack`: `whole`, when the thread did not run while it was looked at, or was sampled
+//!   by a tick of its own CPU; `cut`, the same without some outer frames; `unproven`,
+//!   when it ran while it was looked at, so that the frames may not belong together;
+//!   `none`, with the reason in `problem` unless the thread runs no Python.
 //! * `frames` are innermost first. `line` 0 and an empty `file` or `source` mean
 //!   that it is not known.
 
@@ -54,10 +57,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::config::{DumpConfig, ExitStatus};
-use crate::cpython::refusal::Refusal;
-use crate::process::namespace::{NamespaceError, PidNamespace};
+use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::process::namespace::{NamespaceError, PidNamespace};
 
-/// How long the process may keep us waiting for one answer.
+/// How long to wait for one answer of the process.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The version of the JSON schema.
@@ -67,48 +70,49 @@ const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Dump {
     schema: u32,
-    /// Unix time at which it began, in seconds.
+    /// The Unix time at which the dump began, in seconds.
     pub time: f64,
-    /// Its number, as seen from here.
+    /// Its pid, in pyebpf's own pid namespace.
     pub pid: u32,
-    /// Its number in its own pid namespace.
+    /// Its pid, in its own pid namespace.
     pub namespace_pid: u32,
-    /// The kernel's name of it.
+    /// Its name in the kernel.
     pub name: String,
     /// Its command line.
     pub cmdline: String,
-    /// Its container, such as `docker:4f1c5a0de6b7`.
+    /// Its container, such as `docker:4f1c5a0de6b7`; empty for none.
     pub container: String,
-    /// The path of its cgroup.
+    /// The path of its cgroup; empty for the root.
     pub cgroup: String,
-    /// Its version of CPython.
+    /// Its version of CPython; `None` when the process could not be looked into.
     pub python: Option<String>,
-    /// The threads that hold a GIL, by `tid`.
+    /// The threads that hold a GIL, by `tid`; `None` when there is none or it could not
+    /// be read.
     pub gil_holders: Option<Vec<u32>>,
-    /// In the order of their numbers.
+    /// In the order of their `tid`.
     pub threads: Vec<DumpedThread>,
-    /// What could not be found out, for people.
+    /// What could not be found out, in words.
     pub problems: Vec<String>,
 }
 
 /// One thread.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DumpedThread {
-    /// Its number, as seen from here.
+    /// Its thread id, in pyebpf's own pid namespace.
     pub tid: u32,
-    /// Its number in its own pid namespace.
+    /// Its thread id, in its own pid namespace.
     pub namespace_tid: u32,
     /// `threading.get_ident()`, if it runs Python.
     pub ident: Option<u64>,
     /// Its name in Python, or the kernel's.
     pub name: String,
-    /// What it does; see the module.
+    /// What it does, as listed in the module's documentation.
     pub state: &'static str,
     /// Whether it holds a GIL.
     pub holds_gil: bool,
     /// How far its frames can be trusted.
     pub stack: StackQuality,
-    /// Why there are no frames, or only some; for people.
+    /// Why there are no frames, or only some, in words.
     pub problem: Option<String>,
     /// Innermost first.
     pub frames: Vec<DumpedFrame>,
@@ -117,13 +121,13 @@ pub struct DumpedThread {
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DumpedFrame {
-    /// As the code object has it.
+    /// The path, as the code object has it.
     pub file: String,
-    /// From 1; 0 when it is not known.
+    /// The line, from 1; 0 when it is not known.
     pub line: u32,
-    /// The qualified name; to 3.10 the bare name.
+    /// The qualified name; up to 3.10 the bare name.
     pub function: String,
-    /// The text of the line, without the space around it.
+    /// The text of the line, without the white space around it.
     pub source: String,
 }
 
@@ -131,11 +135,11 @@ pub struct DumpedFrame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StackQuality {
-    /// As it was at one moment.
+    /// The stack as it was at one moment.
     Whole,
     /// The same, without some outer frames.
     Cut,
-    /// The thread ran meanwhile.
+    /// The thread ran while it was looked at.
     Unproven,
     /// No frames.
     None,
@@ -147,7 +151,7 @@ pub enum DumpError {
     /// The process cannot be looked into.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Numbers of processes cannot be relied on.
+    /// Process ids cannot be relied on.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
     /// It ended before anything of it was seen.
@@ -156,7 +160,7 @@ pub enum DumpError {
         /// The process.
         pid: u32,
     },
-    /// A thread of ours could not be had.
+    /// A worker thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -175,10 +179,10 @@ impl DumpError {
 }
 
 impl Dump {
-    /// Looks at the process.
+    /// Dumps the threads of the process.
     ///
     /// # Errors
-    /// [`DumpError`] when nothing can be said of it. What cannot be read of a
+    /// [`DumpError`] when nothing can be said about the process. What cannot be read of a
     /// process that is there is a problem in the dump, not an error.
     pub fn take(config: DumpConfig) -> Result<Self, DumpError> {
         let time = SystemTime::now()
@@ -198,7 +202,7 @@ impl Dump {
         })
     }
 
-    /// The JSON document.
+    /// Returns the JSON document.
     ///
     /// # Errors
     /// Never for these types; the writer's signature allows it.

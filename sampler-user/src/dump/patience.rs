@@ -1,9 +1,11 @@
-//! Waits for what is found out of a process, with an end: reading the memory of a
-//! process that hangs can hang too. It refuses to find out anything itself.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Waits for what is found out about a process, but not without end: reading the memory
+//! of a process that hangs can hang as well.
 //!
-//! The work is done by a thread of its own. When that says nothing for some time,
-//! the Python thread that it was looking at is left out, and another thread goes
-//! on with the rest; what the first one waits for may never come.
+//! A worker thread does the work. If it reports nothing for some time, the Python thread
+//! that it was looking at is left out, and another worker goes on with the rest; what the
+//! first one waits for may never come.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,24 +14,25 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Dump, DumpError, DumpedThread, StackQuality};
-use crate::cpython::refusal::Refusal;
 use crate::left_behind;
-use crate::process::container::CgroupPlace;
+use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::process::container::CgroupPlace;
+use sampler_trace::timeline::State;
 
-/// How often another thread goes on.
+/// How many times another worker goes on.
 const RESTARTS: usize = 3;
-/// How much longer our own work may take than an answer of the process: the
-/// kernel checks the sampling program, perhaps on a machine that is very busy.
+/// How many times the patience to wait for pyebpf's own work: the kernel verifies the
+/// sampling program, perhaps on a very busy machine.
 const OWN_WORK: u32 = 12;
 
 /// What a worker has to do.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Order {
-    /// Threads that are left out.
+    /// Threads to leave out, by `tid`.
     pub(super) without: BTreeSet<u32>,
 }
 
-/// What a worker has found out, in this order.
+/// What a worker reports; `Done` is the last.
 #[derive(Debug)]
 pub(super) enum Finding {
     /// The process cannot be looked into at all.
@@ -47,8 +50,7 @@ pub(super) enum Finding {
     Python(String),
     /// Who holds a GIL.
     Gil(Option<Vec<u32>>),
-    /// Something that takes long is about to be done, and that the process has no
-    /// part in.
+    /// Work that takes long, and in which the process has no part, is about to begin.
     OwnWork,
     /// The memory that belongs to this thread is about to be read.
     LookingAt(u32),
@@ -56,18 +58,18 @@ pub(super) enum Finding {
     Thread(DumpedThread),
     /// Why the stack of a thread could not be looked at.
     ThreadProblem(u32, String),
-    /// A thread that was there, and ended since.
+    /// A thread that was there has ended since.
     ThreadEnded(u32),
-    /// What could not be found out.
+    /// What could not be found out, in words.
     Problem(String),
-    /// That is all.
+    /// The worker has finished.
     Done,
 }
 
 /// Where findings go.
 pub(super) type Findings = Sender<Finding>;
 
-/// Has a worker find out, and puts together what it finds.
+/// Lets workers find out about the process, and puts together what they report.
 pub(super) fn collect<Work>(pid: u32, patience: Duration, work: Work) -> Result<Dump, DumpError>
 where
     Work: Fn(Order, &Findings) + Send + Sync + 'static,
@@ -141,7 +143,7 @@ impl Assembly {
         self.is_own_work = matches!(finding, Finding::OwnWork);
         match finding {
             Finding::Threads(threads) => {
-                // Another worker's would undo what was found since.
+                // The list of another worker would undo what was found since.
                 if self.dump.threads.is_empty() {
                     self.dump.threads = threads;
                 }
@@ -208,7 +210,8 @@ impl Assembly {
         }
     }
 
-    /// A refusal, unless it comes from the process's end and something was seen.
+    /// Returns the refusal as an error, unless the process has ended and something was
+    /// seen of it.
     fn refused(self, pid: u32, refusal: Refusal) -> Result<Dump, DumpError> {
         match refusal {
             Refusal::Gone { .. } if !self.dump.threads.is_empty() => self.finish(pid),
@@ -217,6 +220,14 @@ impl Assembly {
     }
 
     fn finish(mut self, pid: u32) -> Result<Dump, DumpError> {
+        if let Some(holders) = &mut self.dump.gil_holders {
+            // The holder was read before the thread's state: it has released the GIL
+            // since.
+            let waits = |thread: &&DumpedThread| thread.state == State::WaitingForGil.name();
+            for thread in self.dump.threads.iter().filter(waits) {
+                holders.retain(|tid| *tid != thread.tid);
+            }
+        }
         let holders = self.dump.gil_holders.as_deref().unwrap_or_default();
         for thread in &mut self.dump.threads {
             thread.holds_gil = holders.contains(&thread.tid);

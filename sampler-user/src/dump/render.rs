@@ -1,13 +1,15 @@
-//! A dump as text for people. It refuses to leave out a thread: those with the
-//! same stack are listed above it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes a dump as text for people. Threads with the same stack are listed above it, so
+//! that none is left out.
 
 use std::fmt;
 
 use super::{Dump, DumpedFrame, DumpedThread, StackQuality};
-use crate::escape::escape_for_terminal;
-use crate::timeline::ProcessPlace;
+use sampler_trace::escape::escape_for_terminal;
+use sampler_trace::timeline::ProcessPlace;
 
-/// The widest that places and functions are made to line up.
+/// The greatest width to which functions and places are aligned.
 const WIDEST: usize = 60;
 
 impl fmt::Display for Dump {
@@ -70,7 +72,8 @@ impl Dump {
         }
     }
 
-    /// Threads with the same stack and state together, in the order of the first.
+    /// Returns the threads grouped by stack and state, in the order of the first thread
+    /// of each group.
     fn groups(&self) -> Vec<Vec<&DumpedThread>> {
         let mut groups: Vec<Vec<&DumpedThread>> = Vec::new();
         for thread in &self.threads {

@@ -1,5 +1,6 @@
-//! The stacks of one process's threads, with names and lines. It refuses to know
-//! which thread to look at, and when.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads the stacks of one process's threads, with names and lines.
 
 use std::sync::Arc;
 
@@ -10,20 +11,21 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts};
 
 use super::{DumpedFrame, StackQuality};
-use crate::account::Refused;
 use crate::bpf::events::{RawCode, RawSample};
-use crate::cpython::instance::{CLibrary, Instance};
-use crate::process::files::FileView;
-use crate::process::identity::ProcessError;
-use crate::process::memory::ProcessMemory;
-use crate::process::task::{SystemCall, TaskStatus};
-use crate::remote::{Looker, RemoteThread};
 use crate::scout::Scout;
 use crate::symbolize::{ProcessContext, StaticCode, Symbolizer};
-use crate::timeline::State;
 use crate::waiting;
+use sampler_cpython::cpython::instance::{CLibrary, Instance};
+use sampler_cpython::process::descriptor::is_timer;
+use sampler_cpython::process::files::FileView;
+use sampler_cpython::process::identity::ProcessError;
+use sampler_cpython::process::memory::ProcessMemory;
+use sampler_cpython::process::task::{SystemCall, TaskStatus};
+use sampler_cpython::remote::{Looker, RemoteThread};
+use sampler_trace::account::{DropReason, PartialReason};
+use sampler_trace::timeline::State;
 
-/// There is one process; nobody else has a key.
+/// The key of the only process.
 const KEY: ProcessKey = ProcessKey(1);
 
 /// Looks at threads and names what they run.
@@ -60,6 +62,7 @@ impl Stacks {
                 line_tables: instance.runtime.line_table,
                 static_code: StaticCode::default(),
                 files: FileView::of(pid).ok().map(Arc::new),
+                cache_tag: instance.runtime.version.cache_tag(),
             },
             looker: Looker::new(),
             symbolizer: Symbolizer::new(true, Scout::default()),
@@ -70,12 +73,12 @@ impl Stacks {
         &self.context.config
     }
 
-    /// Learns a code object that the kernel side described.
+    /// Learns a code object that the eBPF program described.
     pub(super) fn learn(&mut self, code: &RawCode) {
         self.symbolizer.learn(code, &self.context);
     }
 
-    /// Looks at a thread that was off CPU; `None` if it ran meanwhile.
+    /// Looks at a thread that was off CPU; `None` if it has run since `before`.
     pub(super) fn off_cpu(
         &mut self,
         thread: RemoteThread,
@@ -87,16 +90,20 @@ impl Stacks {
         if sample.stop == StopReason::Moved {
             return Ok(None);
         }
-        let state = waiting::state(&sample.header.wait, self.c_library);
+        let wait = &sample.header.wait;
+        let state = match waiting::state(wait, self.c_library) {
+            State::Io if reads_timer(self.context.tgid, wait) => State::Sleeping,
+            state => state,
+        };
         Ok(Some(self.seen(&sample, state)))
     }
 
-    /// What a tick of its CPU saw of a thread.
+    /// Returns what a tick of its CPU saw of a thread.
     pub(super) fn of_tick(&mut self, sample: &RawSample) -> Seen {
         self.seen(sample, State::Running)
     }
 
-    /// Looks at a thread that may be running just now.
+    /// Looks at a thread that may be running.
     pub(super) fn unproven(&mut self, thread: RemoteThread) -> Seen {
         let config = &self.context.config;
         let (header, frames) = self.looker.unproven(&self.memory, config, thread);
@@ -124,13 +131,9 @@ impl Stacks {
                     function: symbols.string(frame.function).to_owned(),
                     source: symbols.string(frame.source).to_owned(),
                 });
-                let (stack, problem) = match sample.stop {
-                    StopReason::Truncated => (StackQuality::Cut, Some("deeper than 1024 frames")),
-                    StopReason::Fault => {
-                        (StackQuality::Cut, Some("an outer frame could not be read"))
-                    }
-                    _ => (StackQuality::Whole, None),
-                };
+                let partial = PartialReason::of_walk(resolved.stop);
+                let stack = partial.map_or(StackQuality::Whole, |_| StackQuality::Cut);
+                let problem = partial.map(PartialReason::in_words);
                 (stack, problem.map(ToOwned::to_owned), frames.collect())
             }
             Err(StopReason::NoFrame) => {
@@ -140,7 +143,7 @@ impl Stacks {
             Err(reason) => {
                 let problem = format!(
                     "its stack could not be read: {}",
-                    Refused::Walk(reason).in_words()
+                    DropReason::Walk(reason).in_words()
                 );
                 (StackQuality::None, Some(problem), Vec::new())
             }
@@ -155,7 +158,7 @@ impl Stacks {
 }
 
 impl Seen {
-    /// The same of a thread that turned out to have waited for a CPU all along.
+    /// Returns the same for a thread that turned out to have waited for a CPU all along.
     pub(super) fn without_cpu(self) -> Self {
         let stack = match self.stack {
             StackQuality::Unproven if self.problem.is_some() => StackQuality::Cut,
@@ -170,14 +173,15 @@ impl Seen {
     }
 }
 
-/// What a thread does, without its memory.
+/// Returns what a thread does, told without reading its memory.
 pub(super) fn state_outside(
+    pid: u32,
     status: &TaskStatus,
     call: Option<SystemCall>,
     c_library: CLibrary,
 ) -> State {
     let (syscall, argument) = match call {
-        // Not looked at: nothing is claimed of what it waits for.
+        // The system call is not known: nothing is claimed about what it waits for.
         None if status.letter == b'S' || status.letter == b'D' => return State::Waiting,
         None | Some(SystemCall::None) => (NO_SYSCALL, 0),
         Some(SystemCall::Running) => return State::Running,
@@ -192,8 +196,14 @@ pub(super) fn state_outside(
     };
     match waiting::state(&wait, c_library) {
         State::Runnable => State::Running,
+        State::Io if reads_timer(pid, &wait) => State::Sleeping,
         state => state,
     }
+}
+
+/// Whether a thread waits in a read from a timer.
+fn reads_timer(pid: u32, wait: &WaitFacts) -> bool {
+    waiting::read_descriptor(wait).is_some_and(|descriptor| is_timer(pid, descriptor))
 }
 
 fn raw_sample(header: SampleHeader, frames: &[RawFrame]) -> RawSample {
@@ -221,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_state_is_told_as_far_as_it_is_known() {
-        let state = |letter, call| state_outside(&status(letter), call, CLibrary::Glibc);
+        let state = |letter, call| state_outside(u32::MAX, &status(letter), call, CLibrary::Glibc);
         assert_eq!(state(b'S', None), State::Waiting);
         assert_eq!(state(b'R', None), State::Running);
         assert_eq!(state(b'T', None), State::Stopped);

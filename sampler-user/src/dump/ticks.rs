@@ -1,41 +1,53 @@
-//! Has threads that run sampled by their own CPUs' ticks, for a moment. It
-//! refuses to look at threads that wait.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Samples running threads by the ticks of their own CPUs, for a moment. Waiting threads
+//! get no sample.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use sampler_common::layout::FrameLayout;
 use sampler_common::process::ProcessConfig;
+use sampler_common::stop::StopReason;
 use tokio::runtime::Runtime;
 
 use crate::bpf::events::{RawCode, RawRecord, RawSample, decode};
 use crate::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions};
+use crate::bpf::rhythm::Rhythm;
 use crate::bpf::stepping::SteppingChoice;
-use crate::process::namespace::PidNamespace;
+use crate::bpf::ticks::Ticks as Clocks;
+use crate::symbolize::read_frames;
+use sampler_cpython::process::memory::ProcessMemory;
+use sampler_cpython::process::namespace::PidNamespace;
 
 /// The time between two ticks of a CPU.
 const PERIOD: Duration = Duration::from_millis(1);
-/// Bytes of the ring buffer.
+/// The size of the ring buffer, in bytes.
 const RING_BYTES: u32 = 1 << 20;
-/// Records taken in one go.
+/// The most records taken in one go.
 const BATCH: usize = 1024;
-/// How often records are looked for.
+/// The longest wait between two looks for records.
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// The kernel side, ticking.
+/// The eBPF program, loaded and ticking.
 pub(super) struct Ticks {
     runtime: Runtime,
-    kernel: Kernel,
+    _kernel: Kernel,
+    clocks: Option<Clocks>,
     maps: KernelMaps,
-    /// The first sample with frames of each thread.
+    memory: ProcessMemory,
+    frame: FrameLayout,
+    /// For each thread, the first sample with all its frames, or else the last one with
+    /// some.
     pub(super) samples: BTreeMap<u32, RawSample>,
-    /// The threads that were hit, with or without frames.
+    /// The threads that a tick hit, with or without frames.
     pub(super) hit: BTreeSet<u32>,
-    /// Code objects that were described on the way.
+    /// Code objects that the eBPF program described along the way.
     pub(super) codes: Vec<RawCode>,
 }
 
 impl Ticks {
-    /// Begins to sample the process `pid`.
+    /// Starts to sample the process `pid`.
     ///
     /// # Errors
     /// [`KernelError`] when sampling is not possible here.
@@ -54,7 +66,7 @@ impl Ticks {
             report_all_execs: false,
             leave_plain_programs: false,
             ring_bytes: RING_BYTES,
-            passes: None,
+            passes: false,
             stepping: SteppingChoice::of_environment(),
             pid_namespace: namespace.own_inode(),
         })?;
@@ -65,38 +77,57 @@ impl Ticks {
         maps.processes
             .set(pid, config)
             .map_err(|error| failed(&error))?;
-        kernel.start_ticks(PERIOD)?;
+        let clocks = kernel.start_ticks(Rhythm::drawn(PERIOD))?;
         Ok(Self {
             runtime,
-            kernel,
+            _kernel: kernel,
+            clocks: Some(clocks),
             maps,
+            memory: ProcessMemory::new(pid),
+            frame: config.layout.frame,
             samples: BTreeMap::new(),
             hit: BTreeSet::new(),
             codes: Vec::new(),
         })
     }
 
-    /// Waits until each of `wanted` has a sample, or the time is over.
+    /// Waits until each of `wanted` has a whole sample, but no longer than `at_most`.
     pub(super) fn wait_for(&mut self, wanted: &BTreeSet<u32>, at_most: Duration) {
         let Self {
             runtime,
             maps,
+            clocks,
             samples,
             hit,
             codes,
+            memory,
+            frame,
             ..
         } = self;
         let deadline = Instant::now() + at_most;
         runtime.block_on(async {
-            while Instant::now() < deadline && !wanted.iter().all(|tid| samples.contains_key(tid)) {
+            while Instant::now() < deadline
+                && !wanted
+                    .iter()
+                    .all(|tid| samples.get(tid).is_some_and(is_whole))
+            {
                 maps.records.wait(PAUSE).await;
+                // A clock that cannot be set goes on ticking as it is.
+                let _ = clocks.as_mut().map(Clocks::settle);
                 maps.records.drain(BATCH, |record| match decode(record) {
                     Ok(RawRecord::Sample(sample)) => {
                         let tid = sample.header.tid;
-                        hit.insert(tid);
-                        if sample.stop.is_trustworthy() && !sample.frames.is_empty() {
-                            samples.entry(tid).or_insert(sample);
+                        let header = &sample.header;
+                        if hit.insert(tid) && header.stop_address != 0 && header.thread_state != 0 {
+                            // Reads memory that may be paged out, so that the next tick
+                            // can find it there.
+                            read_frames(memory, frame, header.stop_address);
                         }
+                        let has_frames = sample.stop.is_trustworthy() && !sample.frames.is_empty();
+                        if !has_frames || samples.get(&tid).is_some_and(is_whole) {
+                            return;
+                        }
+                        samples.insert(tid, sample);
                     }
                     Ok(RawRecord::Code(code)) => codes.push(code),
                     Ok(RawRecord::Lifecycle(_)) | Err(_) => {}
@@ -105,8 +136,12 @@ impl Ticks {
         });
     }
 
-    /// Ends it.
+    /// Stops the ticks.
     pub(super) fn stop(&mut self) {
-        self.kernel.stop_ticks();
+        self.clocks = None;
     }
+}
+
+fn is_whole(sample: &RawSample) -> bool {
+    sample.stop != StopReason::Fault
 }

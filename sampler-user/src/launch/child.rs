@@ -1,5 +1,7 @@
-//! What the new process does between fork and exec. It refuses to allocate or
-//! lock there: another thread may have held the lock when the process was copied.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the new process does between fork and exec. It must not allocate or lock there,
+//! because another thread may have held the lock when the process was copied.
 
 use std::ffi::OsString;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -7,12 +9,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 use crate::privileges::{Account, Owner};
 
-/// The command, which says its process id on the first pipe once it is a
-/// process with its final rights, and waits for a byte on the second.
+/// Returns the command with an end of each of two pipes. Once it is a process with its
+/// final rights, it writes its process id to the first pipe, and waits for a byte on the
+/// second.
 pub(super) fn prepare(
     command: &[OsString],
     owner: &Owner,
@@ -35,7 +39,7 @@ pub(super) fn prepare(
     };
     // SAFETY: between fork and exec only async-signal-safe work is allowed.
     // `Waiting::run` does nothing but bare system calls (setgroups, setgid,
-    // setuid, close, getpid, write, read) on memory and descriptors made here,
+    // setuid, close, getpid, write, read, sigmask) on memory and descriptors made here,
     // before the fork; it allocates nothing and its errors are plain numbers.
     unsafe { prepared.pre_exec(move || waiting.run()) };
     Ok((ready, release, prepared))
@@ -70,16 +74,18 @@ struct Waiting {
     identity: Option<Identity>,
     announce: PipeWriter,
     permission: PipeReader,
-    /// Our writing end, of which the child has a copy.
+    /// pyebpf's writing end, of which the child has a copy.
     release: RawFd,
 }
 
 impl Waiting {
     fn run(&mut self) -> io::Result<()> {
-        // With its own copy open it would never see that the recorder is gone.
+        // With its own copy open, the child would never see that the recorder is gone.
         nix::unistd::close(self.release)?;
+        // Only pyebpf itself blocks it (`outlive_the_limit_of_size`).
+        SigSet::from(Signal::SIGXFSZ).thread_unblock()?;
         if let Some(identity) = &self.identity {
-            // Groups while we may, the user last: after it nothing is allowed.
+            // The user comes last: after it, no group can be changed.
             setgroups(&identity.groups)?;
             setgid(identity.gid)?;
             setuid(identity.uid)?;

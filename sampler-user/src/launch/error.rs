@@ -1,4 +1,6 @@
-//! Why a command does not start, told apart as shells do. It refuses to print it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Why a command does not start, told apart as shells do.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,7 +14,7 @@ use crate::privileges::Owner;
 /// Why a command does not run.
 #[derive(Debug, Error)]
 pub enum LaunchError {
-    /// There are no words.
+    /// The command has no words.
     #[error("no command to start: name a program after --")]
     NoProgram,
     /// No such program.
@@ -21,32 +23,32 @@ pub enum LaunchError {
         /// The program as typed.
         program: OsString,
     },
-    /// The program is there and cannot be executed.
+    /// The program exists but cannot be executed.
     #[error("cannot start {program:?}: {source}; check that it is executable for you")]
     NotExecutable {
         /// The program as typed.
         program: OsString,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
-    /// It cannot become the caller of sudo.
+    /// The process cannot become the caller of sudo.
     #[error("cannot start {program:?} as user {uid}, who called sudo: {source}")]
     Identity {
         /// The program as typed.
         program: OsString,
         /// The user.
         uid: u32,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
-    /// No process can be made, or none that can wait.
+    /// No process can be created, or none that can wait.
     #[error("cannot make a process for {program:?}: {source}")]
     Process {
         /// The program as typed.
         program: OsString,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
@@ -59,7 +61,8 @@ pub enum LaunchError {
 }
 
 impl LaunchError {
-    /// What this program ends with: 127 and 126 as a shell would, else 1.
+    /// The exit status of pyebpf: 127 and 126 as a shell would, 2 when no program is
+    /// named, else 1.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::NoProgram => ExitStatus::USAGE,
@@ -72,8 +75,8 @@ impl LaunchError {
     }
 }
 
-/// The error for a failed start: before its release the process changes only
-/// its identity, so pass the owner there and `Owner::ourselves()` after it.
+/// Returns the error for a failed start. Before its release the process changes only its
+/// identity, so pass the owner there and `Owner::ourselves()` after it.
 pub(super) fn classify(program: OsString, owner: &Owner, source: io::Error) -> LaunchError {
     match (owner.account(), source.raw_os_error().map(Errno::from_raw)) {
         (Some(account), Some(Errno::EPERM | Errno::EINVAL)) => LaunchError::Identity {
@@ -101,9 +104,9 @@ pub(super) fn classify(program: OsString, owner: &Owner, source: io::Error) -> L
     }
 }
 
-/// Whether a program of this name is there. The kernel's answer to a bare name
-/// is "permission denied" as soon as one directory of `PATH` is closed to the
-/// user, even if the program is in none of them.
+/// Whether a program of this name exists. The kernel's answer to a bare name is
+/// "permission denied" as soon as one directory of `PATH` is closed to the user, even if
+/// the program is in none of them.
 fn is_anywhere(program: &OsStr) -> bool {
     if program.as_encoded_bytes().contains(&b'/') {
         return true;

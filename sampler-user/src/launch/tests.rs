@@ -1,10 +1,12 @@
-//! A command waits, runs as its owner, and its end is told as a shell tells it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A command waits, runs as its owner, and its end is reported as by a shell.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::privileges::tests::{is_root, nobody, tempdir};
+use crate::privileges::tests::{nobody, tempdir};
 
 fn words(command: &[&str]) -> Vec<OsString> {
     command.iter().map(OsString::from).collect()
@@ -26,7 +28,7 @@ fn waits_for_its_release_and_then_runs() {
     let touch = words(&["touch", witness.to_str().expect("is text")]);
     let held = spawn(&touch, &Owner::ourselves()).expect("is made");
     let (pid, ourselves) = (held.pid(), std::env::current_exe().expect("we are"));
-    // Still a copy of us: the program is not loaded, so nothing of it has run.
+    // Still a copy of this process: the program is not loaded, so nothing of it has run.
     assert_eq!(executable(pid), ourselves);
     let running = held.release().expect("is loaded");
     assert_eq!(running.pid, pid);
@@ -66,7 +68,7 @@ fn ends_are_told_as_by_a_shell() {
     assert_eq!(run(&["true"]).expect("runs"), ExitStatus::DATA);
     assert_eq!(run(&["sh", "-c", "exit 7"]).expect("runs").number(), 7);
     assert_eq!(
-        // Not one that is ignored where these tests run in the background.
+        // Not a signal that is ignored if these tests run in the background.
         run(&["sh", "-c", "kill -TERM $$"]).expect("runs").number(),
         143
     );
@@ -120,41 +122,44 @@ fn a_process_killed_while_it_waits_is_told_as_killed() {
     );
 }
 
-#[test]
-fn runs_as_the_caller_of_sudo() {
-    if !is_root() {
-        return;
-    }
-    let directory = tempdir("identity");
-    std::os::unix::fs::chown(&directory, Some(65534), Some(65534)).expect("root may");
-    let file = directory.join("seen");
-    let script = "id -u; id -g; id -G; echo $HOME $USER $LOGNAME; pwd; \
+/// Tests that act as several users: `cargo xtask test` runs them as root.
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn runs_as_the_caller_of_sudo() {
+        let directory = tempdir("identity");
+        std::os::unix::fs::chown(&directory, Some(65534), Some(65534)).expect("root may");
+        let file = directory.join("seen");
+        let script = "id -u; id -g; id -G; echo $HOME $USER $LOGNAME; pwd; \
          grep -E '^Cap(Prm|Eff|Amb)' /proc/self/status; ls /proc/self/fd | wc -l";
-    let script = format!("({script}) > {}", file.display());
-    let held = spawn(&words(&["sh", "-c", &script]), &Owner::account_of(nobody()));
-    let running = held.expect("is made").release().expect("runs");
-    assert_eq!(running.ended.blocking_recv(), Ok(ExitStatus::DATA));
-    let seen = fs::read_to_string(&file).expect("it has written");
-    let seen: Vec<_> = seen.lines().collect();
-    let here = std::env::current_dir()
-        .expect("is there")
-        .display()
-        .to_string();
-    assert_eq!(
-        seen[..5],
-        ["65534", "65534", "65534", "/ nobody nobody", here.as_str()]
-    );
-    for capabilities in &seen[5..8] {
-        assert!(
-            capabilities.ends_with("\t0000000000000000"),
-            "{capabilities}"
+        let script = format!("({script}) > {}", file.display());
+        let held = spawn(&words(&["sh", "-c", &script]), &Owner::account_of(nobody()));
+        let running = held.expect("is made").release().expect("runs");
+        assert_eq!(running.ended.blocking_recv(), Ok(ExitStatus::DATA));
+        let seen = fs::read_to_string(&file).expect("it has written");
+        let seen: Vec<_> = seen.lines().collect();
+        let here = std::env::current_dir()
+            .expect("is there")
+            .display()
+            .to_string();
+        assert_eq!(
+            seen[..5],
+            ["65534", "65534", "65534", "/ nobody nobody", here.as_str()]
         );
+        for capabilities in &seen[5..8] {
+            assert!(
+                capabilities.ends_with("\t0000000000000000"),
+                "{capabilities}"
+            );
+        }
+        // No pipe of pyebpf is left open in it: as many files as in any other child.
+        let other = std::process::Command::new("sh")
+            .args(["-c", "ls /proc/self/fd | wc -l"])
+            .output();
+        let other = String::from_utf8(other.expect("runs").stdout).expect("is text");
+        assert_eq!(seen[8], other.trim());
+        fs::remove_dir_all(directory).expect("is removed");
     }
-    // No pipe of ours is left open in it: as many files as in any other child.
-    let other = std::process::Command::new("sh")
-        .args(["-c", "ls /proc/self/fd | wc -l"])
-        .output();
-    let other = String::from_utf8(other.expect("runs").stdout).expect("is text");
-    assert_eq!(seen[8], other.trim());
-    fs::remove_dir_all(directory).expect("is removed");
 }

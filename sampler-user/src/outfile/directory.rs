@@ -1,5 +1,8 @@
-//! One directory, held open, touched with its owner's rights only. It refuses
-//! paths: every name in it is one component, so nothing can be redirected.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One directory, held open and used with its owner's rights only. Every name in it is a
+//! single path component, because a longer path could be redirected through a symbolic
+//! link.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,21 +18,21 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use crate::outfile::OutfileError;
 use crate::privileges::Owner;
 
-/// How often another random name is tried; more misses mean an attack.
+/// How many random names are tried; more collisions mean an attack.
 const ATTEMPTS: u32 = 16;
 
-/// A directory and whose rights count in it.
+/// An open directory, and the user with whose rights it is used.
 #[derive(Debug)]
 pub(super) struct Directory {
     file: File,
-    /// False when the owner may enter and write the directory but not read it:
-    /// then it cannot be opened in a way that allows a sync.
+    /// False when the owner may enter and write the directory but not read it: then it is
+    /// opened with `O_PATH`, which allows no sync.
     syncable: bool,
     owner: Owner,
 }
 
 impl Directory {
-    /// Opens the directory of `path`; also gives the name in it.
+    /// Opens the directory of `path`, and returns it with the name of the file in it.
     pub(super) fn of(path: &Path, owner: Owner) -> Result<(Self, OsString), OutfileError> {
         let ends_in_slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
         let name = match path.file_name() {
@@ -66,7 +69,7 @@ impl Directory {
         }
     }
 
-    /// Refuses anything at `name` that is not an ordinary file or nothing.
+    /// Returns an error if `name` exists and is not an ordinary file.
     pub(super) fn check_replaceable(&self, name: &OsStr, path: &Path) -> Result<(), OutfileError> {
         let acting = self.owner.act()?;
         let found = fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW);
@@ -90,12 +93,12 @@ impl Directory {
         })
     }
 
-    /// Makes a new file of a random name, for reading and writing. `path` is
-    /// what messages call it.
+    /// Creates a file with a random name, open for reading and writing. Error messages
+    /// name `path`.
     pub(super) fn create_temporary(&self, path: &Path) -> Result<(OsString, File), OutfileError> {
         for _ in 0..ATTEMPTS {
-            // Each RandomState has keys of its own: nobody can guess the name,
-            // and one that exists all the same is never opened.
+            // Each `RandomState` has its own keys, so nobody can guess the name; should
+            // it exist all the same, it is not opened.
             let random = RandomState::new().hash_one(path);
             let name = OsString::from(format!(".pyebpf-{random:016x}.tmp"));
             if let Some(file) = self.create_new(&name, path)? {
@@ -105,7 +108,8 @@ impl Directory {
         Err(refusal(path, &self.owner, Errno::EEXIST))
     }
 
-    /// Makes the file `name`, for reading and writing; `None` when that name is taken.
+    /// Creates the file `name`, open for reading and writing; `None` when that name
+    /// exists.
     pub(super) fn create_new(
         &self,
         name: &OsStr,
@@ -121,7 +125,7 @@ impl Directory {
         }
     }
 
-    /// Renames within the directory, over what has the name `to`.
+    /// Renames a file within the directory, replacing one that is named `to`.
     pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         let _acting = self.owner.act().map_err(io::Error::other)?;
         Ok(renameat(&self.file, from, &self.file, to)?)
@@ -133,13 +137,13 @@ impl Directory {
         Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?)
     }
 
-    /// Makes renames durable, where the directory allows it.
+    /// Makes renames durable, if the directory can be synced.
     pub(super) fn sync(&self) -> io::Result<()> {
         if !self.syncable {
             return Ok(());
         }
         match self.file.sync_all() {
-            // Some file systems of the network and of user space cannot.
+            // Some network and user-space file systems cannot sync a directory.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
             other => other,
         }

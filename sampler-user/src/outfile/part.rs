@@ -1,5 +1,7 @@
-//! The names of the several files that `--split` writes. It refuses to trust a
-//! label: it comes from a process and may hold anything.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Names the files that `--split` writes. A label comes from a process and may hold
+//! anything.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,12 +9,13 @@ use std::path::{Path, PathBuf};
 /// The longest label in a file name, in bytes.
 const LONGEST_LABEL: usize = 80;
 
-/// `trace.json` with the label `gunicorn-12` becomes `trace.gunicorn-12.json`.
+/// Inserts a label into a file name: `trace.json` with the label `gunicorn-12` becomes
+/// `trace.gunicorn-12.json`.
 ///
-/// `extension` has no leading dot and may have several parts; where `path` does
-/// not end in it, the label goes to the end. Letters, digits, `-` and `_` of the
-/// label are kept, all else becomes `_`, and it is cut at 80 bytes: make labels
-/// distinct within that, by a pid in front.
+/// `extension` has no leading dot and may have several parts; if `path` does not end in
+/// it, the label goes to the end. ASCII letters, digits, `-` and `_` of the label are
+/// kept, everything else becomes `_`, and the label is cut at 80 bytes: make labels
+/// distinct within that, for example by starting them with the pid.
 pub fn part_path(path: &Path, extension: &str, label: &str) -> PathBuf {
     let label: String = label
         .chars()

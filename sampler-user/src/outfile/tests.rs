@@ -1,4 +1,6 @@
-//! Files appear whole or not at all, and nobody leads root astray.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Files appear complete or not at all, and nobody can redirect what root writes.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -96,57 +98,6 @@ fn refuses_what_is_no_ordinary_file() {
 }
 
 #[test]
-fn belongs_to_the_caller_of_sudo() {
-    if !is_root() {
-        return;
-    }
-    let directory = tempdir("owner");
-    let path = directory.join("trace.json");
-    let owner = Owner::account_of(nobody());
-    let refused = OutputFile::create(&path, owner.clone()).expect_err("root's directory");
-    let message = refused.to_string();
-    assert!(
-        message.contains("user 65534, who called sudo, may not"),
-        "{message}"
-    );
-    std::os::unix::fs::chown(&directory, Some(65534), Some(65534)).expect("root may");
-    let mut file = OutputFile::create(&path, owner.clone()).expect("is created");
-    file.write_all(b"x").expect("is written");
-    file.commit().expect("is committed");
-    let visible = VisibleFile::create_working(&path, owner).expect("is created");
-    for path in [&path, visible.path()] {
-        let status = fs::metadata(path).expect("is there");
-        assert_eq!((status.uid(), status.gid()), (65534, 65534));
-    }
-    fs::remove_dir_all(directory).expect("is removed");
-}
-
-#[test]
-fn a_linked_directory_gives_no_more_than_the_callers_rights() {
-    if !is_root() {
-        return;
-    }
-    let home = tempdir("home");
-    let system = tempdir("system");
-    std::os::unix::fs::chown(&home, Some(65534), Some(65534)).expect("root may");
-    symlink(&system, home.join("traces")).expect("is made");
-    let path = home.join("traces/trace.json");
-    for refused in [
-        OutputFile::create(&path, Owner::account_of(nobody())).map(drop),
-        VisibleFile::create(&path, Owner::account_of(nobody())).map(drop),
-        VisibleFile::create_working(&path, Owner::account_of(nobody())).map(drop),
-    ] {
-        assert!(
-            matches!(refused, Err(OutfileError::NotAllowed { .. })),
-            "{refused:?}"
-        );
-    }
-    assert!(names(&system).is_empty());
-    fs::remove_dir_all(home).expect("is removed");
-    fs::remove_dir_all(system).expect("is removed");
-}
-
-#[test]
 fn a_link_planted_later_is_replaced_and_not_followed() {
     let directory = tempdir("planted");
     let victim = directory.join("victim");
@@ -230,4 +181,56 @@ fn a_full_disk_is_named_with_its_remedy() {
         "{message}"
     );
     fs::remove_dir(directory).expect("is removed");
+}
+
+/// Tests that act as several users: `cargo xtask test` runs them as root.
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn belongs_to_the_caller_of_sudo() {
+        let directory = tempdir("owner");
+        let path = directory.join("trace.json");
+        let owner = Owner::account_of(nobody());
+        let refused = OutputFile::create(&path, owner.clone()).expect_err("root's directory");
+        let message = refused.to_string();
+        assert!(
+            message.contains("user 65534, who called sudo, may not"),
+            "{message}"
+        );
+        std::os::unix::fs::chown(&directory, Some(65534), Some(65534)).expect("root may");
+        let mut file = OutputFile::create(&path, owner.clone()).expect("is created");
+        file.write_all(b"x").expect("is written");
+        file.commit().expect("is committed");
+        let visible = VisibleFile::create_working(&path, owner).expect("is created");
+        for path in [&path, visible.path()] {
+            let status = fs::metadata(path).expect("is there");
+            assert_eq!((status.uid(), status.gid()), (65534, 65534));
+        }
+        fs::remove_dir_all(directory).expect("is removed");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_linked_directory_gives_no_more_than_the_callers_rights() {
+        let home = tempdir("home");
+        let system = tempdir("system");
+        std::os::unix::fs::chown(&home, Some(65534), Some(65534)).expect("root may");
+        symlink(&system, home.join("traces")).expect("is made");
+        let path = home.join("traces/trace.json");
+        for refused in [
+            OutputFile::create(&path, Owner::account_of(nobody())).map(drop),
+            VisibleFile::create(&path, Owner::account_of(nobody())).map(drop),
+            VisibleFile::create_working(&path, Owner::account_of(nobody())).map(drop),
+        ] {
+            assert!(
+                matches!(refused, Err(OutfileError::NotAllowed { .. })),
+                "{refused:?}"
+            );
+        }
+        assert!(names(&system).is_empty());
+        fs::remove_dir_all(home).expect("is removed");
+        fs::remove_dir_all(system).expect("is removed");
+    }
 }

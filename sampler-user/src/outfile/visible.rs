@@ -1,5 +1,7 @@
-//! A file that has its name from the start, so that it is there after a crash.
-//! It refuses to go away by itself: only `remove` takes it away.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A file that has its name from the start, so that it is there after a crash. Only
+//! [`VisibleFile::remove`] removes it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -10,10 +12,16 @@ use crate::outfile::directory::Directory;
 use crate::outfile::error::OutfileError;
 use crate::privileges::Owner;
 
-/// How many working files of broken recordings may lie beside one output.
+/// The longest file name, in bytes (`NAME_MAX`, include/uapi/linux/limits.h).
+const LONGEST_NAME: usize = 255;
+/// The most bytes by which the name of a working file is longer than that of its output.
+const LONGEST_ADDITION: usize = ".1000.pyebpf".len();
+/// The stem of a working file whose output has too long a name.
+const SHORT_STEM: &str = "pyebpf-recording";
+/// How many working files of interrupted recordings may lie beside one output.
 const MOST_WORKING_FILES: u32 = 1000;
 
-/// The container of a recording while it runs. Dropped, it stays where it is.
+/// The `.pyebpf` file of a recording while it runs. Dropping it leaves the file in place.
 #[derive(Debug)]
 pub struct VisibleFile {
     file: File,
@@ -23,8 +31,8 @@ pub struct VisibleFile {
 }
 
 impl VisibleFile {
-    /// Makes `path`, mode 0600, owned by `owner`, in place of an older file of
-    /// that name. Call it when nothing else can fail any more: the older file is gone.
+    /// Creates `path` with mode 0600, owned by `owner`, in place of an older file of that
+    /// name. Call it when nothing else can fail any more: the older file is lost.
     ///
     /// # Errors
     /// As [`OutputFile::create`](crate::outfile::OutputFile::create).
@@ -50,14 +58,21 @@ impl VisibleFile {
         })
     }
 
-    /// Makes `<output>.pyebpf` beside an output that is derived from it later,
-    /// or `<output>.2.pyebpf` and so on: the working file of an older recording,
-    /// which may be all that is left of it, is never replaced.
+    /// Creates `<output>.pyebpf` beside an output that is derived from it later, or
+    /// `<output>.2.pyebpf` and so on if that exists: the working file of an older
+    /// recording, which may be all that is left of it, is never replaced.
     ///
     /// # Errors
     /// As [`OutputFile::create`](crate::outfile::OutputFile::create).
     pub fn create_working(output: &Path, owner: Owner) -> Result<Self, OutfileError> {
         let (directory, stem) = Directory::of(output, owner)?;
+        // The name of an output may leave no room for what is added to it.
+        let length = stem.len() + LONGEST_ADDITION;
+        let stem = if length > LONGEST_NAME {
+            OsString::from(SHORT_STEM)
+        } else {
+            stem
+        };
         for number in 1..=MOST_WORKING_FILES {
             let mut name = stem.clone();
             if number > 1 {
@@ -80,22 +95,22 @@ impl VisibleFile {
         ))
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens the same file again, from its beginning, for reading, whatever has
-    /// its name by now.
+    /// Opens the same file for reading, from its beginning, even if another file has its
+    /// name by now.
     ///
     /// # Errors
-    /// When `/proc` is not there.
+    /// When `/proc` is not mounted.
     pub fn reader(&self) -> io::Result<File> {
         use std::os::fd::AsRawFd;
         File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
 
-    /// Syncs the content and the name: after this the file survives a power cut.
+    /// Syncs the content and the name: after this the file survives a power failure.
     ///
     /// # Errors
     /// When the disk is full or broken.
@@ -104,7 +119,7 @@ impl VisibleFile {
         synced.map_err(|source| OutfileError::write(&self.path, source))
     }
 
-    /// Takes the file away: what it was for has been written.
+    /// Removes the file, once what it was for has been written.
     ///
     /// # Errors
     /// When its owner may no longer write in the directory.

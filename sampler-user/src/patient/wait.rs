@@ -1,23 +1,25 @@
-//! How long an answer is waited for: until the patience is over and the thread that
-//! should give it stands still. It refuses to know the question.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Waits for an answer until the patience is over and the thread that should give it
+//! makes no progress.
 //!
-//! On a machine that has too much to do every answer is late, since whoever gives it
-//! waits for a CPU; that alone is no reason to leave a process out.
+//! On an overloaded machine every answer is late, because the thread that gives it waits
+//! for a CPU. That alone is no reason to leave a process out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::process::task::TaskStatus;
+use sampler_cpython::process::task::TaskStatus;
 
-/// How many times as long as the patience a thread is waited for that goes on.
+/// The longest wait for a thread that makes progress, as a multiple of the patience.
 pub(super) const MOST_PATIENCES: u32 = 4;
-/// How many times a patience long it is looked whether the thread goes on.
+/// How often a thread's progress is checked within the patience.
 const LOOKS: u32 = 8;
 
-/// Waits for an answer. An error is how long it was waited for in vain; `None` when
-/// nobody is there who could give one.
+/// Waits for an answer. The error is the time that was waited in vain; `None` when no
+/// thread is left that could answer.
 pub(super) fn wait<R>(
     answer: &Receiver<R>,
     patience: Duration,
@@ -41,8 +43,9 @@ pub(super) fn wait<R>(
     }
 }
 
-/// Whether a thread goes on: runs, waits for a CPU, or has left one since the last
-/// look. One that waits for something that does not come does neither.
+/// Tells whether a thread makes progress: it runs, waits for a CPU, or has left one since
+/// the last check. A thread that waits for something that does not come does none of
+/// these.
 pub(super) struct Progress {
     tid: Arc<AtomicU32>,
     switches: Option<u64>,

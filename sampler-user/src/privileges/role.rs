@@ -1,8 +1,9 @@
-//! What a thread is for, and so which capabilities it keeps. It refuses to add
-//! any, and to know what the thread does with them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What a thread is for, which decides the capabilities that it keeps.
 //!
-//! Capabilities belong to threads. So what follows names that a target has
-//! chosen is done by threads that could do no harm with them.
+//! Capabilities belong to threads. Names that a target has chosen are therefore followed
+//! only by threads that could do no harm with theirs.
 
 use std::io;
 
@@ -11,45 +12,49 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 /// What a thread is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Looks at processes: `/proc`, their memory, the programs they have mapped.
-    /// Reading cannot be turned into writing there.
+    /// Looks at processes: `/proc`, their memory, the programs they have mapped. Nothing
+    /// can turn reading into writing there.
     Looking,
     /// Opens files that a process names, as the user that the process runs as.
     /// None of its capabilities overrides a file's permissions.
     Sources,
-    /// Has the kernel side pass over waiting threads.
+    /// Makes the eBPF program pass over waiting threads.
     Passes,
-    /// Writes what comes of a recording, as the owner of the files.
+    /// Opens the perf events that tick on CPUs that come online.
+    Clocks,
+    /// Writes the outputs of a recording, as the owner of the files.
     Writing,
-    /// Waits for something, and does no more.
+    /// Waits for something, and does nothing else.
     Waiting,
 }
 
 impl Role {
-    /// What the role needs, from [capabilities(7)].
+    /// Returns the capabilities that the role needs, from [capabilities(7)].
     ///
     /// [capabilities(7)]: https://man7.org/linux/man-pages/man7/capabilities.7.html
     pub fn needs(self) -> CapabilitySet {
         match self {
-            // Memory, maps, root and program of others; files of others that are
-            // mode 0400, and directories only their owner may enter; map_files.
+            // In this order: memory, maps, root and program of other users' processes;
+            // files of mode 0400, and directories that only their owner may enter;
+            // map_files.
             Self::Looking => {
                 CapabilitySet::SYS_PTRACE
                     | CapabilitySet::DAC_READ_SEARCH
                     | CapabilitySet::CHECKPOINT_RESTORE
             }
             Self::Sources => CapabilitySet::SETUID | CapabilitySet::SETGID,
-            // Kernels before 6.0 ask for it at every call of bpf(2), unless
+            // Kernels before 6.0 require it for every call of bpf(2), unless
             // kernel.unprivileged_bpf_disabled is 0.
             Self::Passes => CapabilitySet::BPF,
-            // Only a root who writes into someone else's directory still has it.
+            Self::Clocks => CapabilitySet::PERFMON,
+            // Only root that writes into another user's directory still has it.
             Self::Writing => CapabilitySet::DAC_OVERRIDE,
             Self::Waiting => CapabilitySet::empty(),
         }
     }
 
-    /// From now on this thread has what the role needs, as far as it had it, and
-    /// nothing else. Another role cannot be taken up after that.
+    /// Drops all capabilities of this thread but those that the role needs. Those it
+    /// lacks are not gained, and no other role can be taken up later.
     ///
     /// # Errors
     /// When something outside, such as a seccomp filter, forbids even that.
@@ -68,9 +73,9 @@ fn keep_only(wanted: CapabilitySet) -> io::Result<()> {
     Ok(set_capabilities(None, sets)?)
 }
 
-/// Gives up all capabilities of this thread, unless it runs as root, whose
-/// rights are asked for by name: a program that was given capabilities for
-/// sampling must not open files with them that its caller could not.
+/// Drops all capabilities of this thread, unless it runs as root. Root's rights were
+/// asked for by name, but a program that was granted capabilities for sampling must not
+/// use them to open files that its caller could not.
 ///
 /// # Errors
 /// As [`Role::take_up`].

@@ -1,5 +1,7 @@
-//! Sheds what a recording does not need once it runs. It refuses to know what it
-//! records, and to keep more than other threads are still to be given.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Drops the privileges that a recording does not need once it runs. It keeps those that
+//! its threads have still to take up.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,30 +14,30 @@ use rustix::thread::{
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use super::borrowed::set_groups;
 use super::{Account, Owner, Role};
+use sampler_cpython::process::borrowed_rights::set_groups;
 
-/// What is to go on working.
+/// What must go on working.
 pub struct Kept<'a> {
-    /// Tells whether the maps of the kernel side can be used now.
+    /// Tells whether the maps of the eBPF program can be used with the capabilities in
+    /// effect.
     pub maps_work: &'a dyn Fn() -> bool,
-    /// Where files are still to be written.
+    /// The directories in which files are still to be written.
     pub directories: &'a [PathBuf],
 }
 
-/// From now on this thread, and those that it starts, run as `owner`, can be
-/// given no new rights by any program, and have no capability in effect that they
-/// have not taken up by their [`Role`].
+/// Makes this thread, and those that it starts, run as `owner`. Executing a program gives
+/// them no new rights, and no capability is in effect until a thread takes it up by its
+/// [`Role`], apart from those below.
 ///
-/// * As root through sudo, it becomes the caller of sudo altogether.
-/// * As root without, it stays root, but as one who is owner of root's files and
-///   no more. `CAP_DAC_OVERRIDE` stays only if a file is to be written where
-///   such a root may not.
-/// * `CAP_BPF` stays only if this kernel asks for it at every use of a map (before
-///   6.0, with `kernel.unprivileged_bpf_disabled`).
+/// * As root through sudo, the thread becomes the caller of sudo altogether.
+/// * As root without sudo, it stays root, but only as the owner of root's files.
+///   `CAP_DAC_OVERRIDE` stays only if a file is to be written where such a root may not.
+/// * `CAP_BPF` stays only if this kernel requires it for every use of a map (before 6.0,
+///   with `kernel.unprivileged_bpf_disabled`).
 ///
 /// # Errors
-/// What the kernel said. Some rights may be gone then, and none has been added.
+/// The kernel's error. Some rights may be gone by then, and none has been added.
 pub fn shed(owner: &Owner, kept: &Kept<'_>) -> io::Result<()> {
     let may_have = capabilities(None)?.permitted;
     // Kernels before 4.3 have no ambient set.
@@ -45,7 +47,7 @@ pub fn shed(owner: &Owner, kept: &Kept<'_>) -> io::Result<()> {
         become_account(account)?;
     }
     set_no_new_privs(true)?;
-    let to_hand_on = Role::Looking.needs() | Role::Sources.needs();
+    let to_hand_on = to_hand_on();
     let if_needed = CapabilitySet::BPF | CapabilitySet::DAC_OVERRIDE;
     keep(CapabilitySet::empty(), may_have & (to_hand_on | if_needed))?;
     let mut in_effect = CapabilitySet::empty();
@@ -59,6 +61,12 @@ pub fn shed(owner: &Owner, kept: &Kept<'_>) -> io::Result<()> {
     keep(in_effect, in_effect | may_have & to_hand_on)
 }
 
+/// Returns the capabilities that other threads may still take up.
+fn to_hand_on() -> CapabilitySet {
+    let roles = [Role::Looking, Role::Sources, Role::Clocks];
+    roles.map(Role::needs).into_iter().collect()
+}
+
 fn keep(effective: CapabilitySet, permitted: CapabilitySet) -> io::Result<()> {
     let sets = CapabilitySets {
         effective,
@@ -68,9 +76,9 @@ fn keep(effective: CapabilitySet, permitted: CapabilitySet) -> io::Result<()> {
     Ok(set_capabilities(None, sets)?)
 }
 
-/// No program that is executed could have them; none is, but this costs nothing.
-/// Not allowed without `CAP_SETPCAP`, and then of no consequence: no program that
-/// is executed gets any rights.
+/// Empties the bounding set, so that no executed program could have these capabilities.
+/// None is executed, but this costs nothing. It is not allowed without `CAP_SETPCAP`,
+/// which is of no consequence: no executed program gets any rights.
 fn shrink_bounding_set(may_have: CapabilitySet) {
     if !may_have.contains(CapabilitySet::SETPCAP) {
         return;
@@ -78,14 +86,14 @@ fn shrink_bounding_set(may_have: CapabilitySet) {
     for number in 0..u64::BITS {
         let one = CapabilitySet::from_bits_retain(1 << number);
         if remove_capability_from_bounding_set(one).is_err() {
-            // Behind the last one that this kernel knows.
+            // Beyond the last capability that this kernel knows.
             return;
         }
     }
 }
 
-/// Only this thread: others that are there look after themselves, and may lack
-/// the rights to follow.
+/// Changes only this thread: the others drop their own privileges, and may lack the
+/// rights to follow.
 fn become_account(account: &Account) -> io::Result<()> {
     use rustix::thread::{Gid, Uid};
     let (user, group) = (
@@ -94,7 +102,7 @@ fn become_account(account: &Account) -> io::Result<()> {
     );
     set_keep_capabilities(true)?;
     if !set_groups(&account.groups) {
-        // Without CAP_SETGID this fails with the reason.
+        // Without CAP_SETGID this fails as well, and returns the reason.
         set_thread_groups(&[group])?;
     }
     set_thread_res_gid(group, group, group)?;
@@ -103,8 +111,8 @@ fn become_account(account: &Account) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether files can be made there with what is in effect. Where the kernel does
-/// not tell (before 5.8): no.
+/// Whether files can be created there with the capabilities in effect; false where the
+/// kernel does not tell (before 5.8).
 fn may_write_in(directory: &PathBuf) -> bool {
     let access = Access::WRITE_OK | Access::EXEC_OK;
     accessat(CWD, directory, access, AtFlags::EACCESS).is_ok()
@@ -113,9 +121,10 @@ fn may_write_in(directory: &PathBuf) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privileges::tests::{is_root, nobody};
+    use crate::privileges::tests::nobody;
 
-    /// In a thread of its own, which has nothing left afterwards.
+    /// Drops privileges in a thread of its own; returns the effective and permitted sets
+    /// that it then has.
     fn shedding(owner: Owner, maps_work: bool, directory: &'static str) -> [CapabilitySet; 2] {
         let thread = std::thread::spawn(move || {
             let kept = Kept {
@@ -134,47 +143,48 @@ mod tests {
     fn nothing_is_in_effect_and_little_is_left() {
         let before = capabilities(None).expect("ours").permitted;
         let [effective, permitted] = shedding(Owner::ourselves(), true, "/");
-        let most = Role::Looking.needs() | Role::Sources.needs();
+        let most = to_hand_on();
         assert_eq!(effective, CapabilitySet::empty());
         assert_eq!(permitted, most & before);
     }
 
-    #[test]
-    fn what_is_needed_stays() {
-        if !is_root() {
-            return;
-        }
-        let [effective, _] = shedding(Owner::ourselves(), false, "/");
-        let before = capabilities(None).expect("ours").permitted;
-        assert_eq!(effective, CapabilitySet::BPF & before);
-    }
+    /// Tests that act as several users: `cargo xtask test` runs them as root.
+    mod as_root {
+        use super::*;
 
-    #[test]
-    fn a_caller_of_sudo_is_what_it_becomes() {
-        if !is_root() {
-            return;
+        #[test]
+        #[ignore = "needs root"]
+        fn what_is_needed_stays() {
+            let [effective, _] = shedding(Owner::ourselves(), false, "/");
+            let before = capabilities(None).expect("ours").permitted;
+            assert_eq!(effective, CapabilitySet::BPF & before);
         }
-        std::thread::spawn(|| {
-            let kept = Kept {
-                maps_work: &|| true,
-                directories: &[],
-            };
-            let owner = Owner::account_of(nobody());
-            shed(&owner, &kept).expect("root may");
-            assert!(std::fs::File::open("/etc/shadow").is_err());
-            assert!(owner.act().expect("it is that account").is_none());
-            let own = rustix::thread::Uid::from_raw(0);
-            assert!(set_thread_res_uid(own, own, own).is_err(), "the way back");
-            // What others are to be given is still there.
+
+        #[test]
+        #[ignore = "needs root"]
+        fn a_caller_of_sudo_is_what_it_becomes() {
             std::thread::spawn(|| {
-                Role::Looking.take_up().expect("less is always allowed");
-                let before = capabilities(None).expect("ours").effective;
-                assert!(before.contains(CapabilitySet::SYS_PTRACE));
+                let kept = Kept {
+                    maps_work: &|| true,
+                    directories: &[],
+                };
+                let owner = Owner::account_of(nobody());
+                shed(&owner, &kept).expect("root may");
+                assert!(std::fs::File::open("/etc/shadow").is_err());
+                assert!(owner.act().expect("it is that account").is_none());
+                let own = rustix::thread::Uid::from_raw(0);
+                assert!(set_thread_res_uid(own, own, own).is_err(), "the way back");
+                // What other threads are to be given is still there.
+                std::thread::spawn(|| {
+                    Role::Looking.take_up().expect("less is always allowed");
+                    let before = capabilities(None).expect("ours").effective;
+                    assert!(before.contains(CapabilitySet::SYS_PTRACE));
+                })
+                .join()
+                .expect("it does not panic");
             })
             .join()
             .expect("it does not panic");
-        })
-        .join()
-        .expect("it does not panic");
+        }
     }
 }

@@ -1,8 +1,10 @@
-//! Whose rights count, and what other tests need to act for someone else.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Whose rights count, and what other tests need to act for another user.
 
 use super::*;
 
-/// An account nobody has a passwd entry for the home of; tests act as it.
+/// The account `nobody`, with `/` as its home; tests act for it.
 pub(crate) fn nobody() -> Account {
     Account {
         uid: Uid::from_raw(65534),
@@ -13,7 +15,7 @@ pub(crate) fn nobody() -> Account {
     }
 }
 
-/// Whether this test may act for others; where not, it checks less and says so.
+/// Whether this test may act for other users; if not, it checks less and says so.
 pub(crate) fn is_root() -> bool {
     let root = Uid::effective().is_root();
     if !root {
@@ -64,26 +66,7 @@ fn nonsense_from_sudo_is_refused() {
     assert!(matches!(refused, Err(PrivilegeError::NoGroup { .. })));
 }
 
-#[test]
-fn acting_takes_rights_away_and_gives_them_back() {
-    if !is_root() {
-        return;
-    }
-    let directory = tempdir("acting");
-    let secret = directory.join("secret");
-    std::fs::write(&secret, "x").expect("root writes");
-    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-        .expect("root changes modes");
-    let owner = Owner::account_of(nobody());
-    let acting = owner.act().expect("root may act for nobody");
-    let denied = std::fs::read(&secret).expect_err("nobody reads no secret");
-    assert_eq!(denied.kind(), std::io::ErrorKind::PermissionDenied);
-    drop(acting);
-    assert_eq!(std::fs::read(&secret).expect("root again"), b"x");
-    std::fs::remove_dir_all(directory).expect("is removed");
-}
-
-/// A new directory of its own that anyone can enter.
+/// Creates a new directory that anyone can enter.
 pub(crate) fn tempdir(purpose: &str) -> PathBuf {
     use std::os::unix::fs::DirBuilderExt;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -96,4 +79,26 @@ pub(crate) fn tempdir(purpose: &str) -> PathBuf {
         .create(&path)
         .expect("a new directory");
     path
+}
+
+/// Tests that act as several users: `cargo xtask test` runs them as root.
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn acting_takes_rights_away_and_gives_them_back() {
+        let directory = tempdir("acting");
+        let secret = directory.join("secret");
+        std::fs::write(&secret, "x").expect("root writes");
+        std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("root changes modes");
+        let owner = Owner::account_of(nobody());
+        let acting = owner.act().expect("root may act for nobody");
+        let denied = std::fs::read(&secret).expect_err("nobody reads no secret");
+        assert_eq!(denied.kind(), std::io::ErrorKind::PermissionDenied);
+        drop(acting);
+        assert_eq!(std::fs::read(&secret).expect("root again"), b"x");
+        std::fs::remove_dir_all(directory).expect("is removed");
+    }
 }

@@ -1,35 +1,44 @@
-//! The clock of a recording, and how its trace is headed. It refuses to know
-//! what is recorded.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The clocks that a recording reads, and the header of its trace.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
 use crate::config::{RecordConfig, Target};
-use crate::timeline::KernelTime;
-use crate::trace::TraceInfo;
+use sampler_cpython::process::time_namespace::kernel_monotonic_now;
+use sampler_trace::timeline::KernelTime;
+use sampler_trace::trace::TraceInfo;
 
-/// `CLOCK_MONOTONIC`, the clock of the kernel side's samples.
+/// Reads the kernel's own `CLOCK_MONOTONIC`, by which the eBPF program dates samples; a
+/// time namespace does not shift it.
 pub(super) fn monotonic_now() -> KernelTime {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
-    // It exists on every Linux.
-    now.map_or(KernelTime(0), |now| {
-        KernelTime(Duration::from(now).as_nanos() as u64)
-    })
+    KernelTime(kernel_monotonic_now())
 }
 
-/// CPU time that the calling thread has taken.
+/// A bound, with a margin, on the error of the kernel's clock where it is read in an
+/// interrupt (`ktime_get_mono_fast_ns`).
+const BLUR: Duration = Duration::from_millis(10);
+
+/// Whether something that arrives at `now` can have happened at `time`, in a recording
+/// that began at `start`. If not, `time` comes from another clock.
+pub(super) fn can_have_been(start: KernelTime, time: KernelTime, now: KernelTime) -> bool {
+    start.saturating_sub(BLUR) <= time && time <= now.saturating_add(BLUR)
+}
+
+/// Returns the CPU time that the calling thread has used.
 pub(super) fn thread_cpu_time() -> Duration {
     cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// CPU time that all threads of this process have taken.
+/// Returns the CPU time that all threads of this process have used.
 pub(super) fn process_cpu_time() -> Duration {
     cpu_time(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 fn cpu_time(clock: ClockId) -> Duration {
-    // Both exist on every Linux.
+    // Both clocks exist on every Linux.
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
@@ -59,5 +68,22 @@ pub(super) fn trace_info(config: &RecordConfig) -> TraceInfo {
         unix_start_us: unix.as_micros() as u64,
         program: concat!("pyebpf ", env!("CARGO_PKG_VERSION")).into(),
         command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_of_another_clock_is_told() {
+        let (start, now) = (KernelTime(5_000_000_000), KernelTime(9_000_000_000));
+        let is_it = |seconds: f64| can_have_been(start, KernelTime((seconds * 1e9) as u64), now);
+        for right in [5.0, 4.995, 7.0, 9.0, 9.005] {
+            assert!(is_it(right), "{right}");
+        }
+        for wrong in [0.0, 4.9, 9.1, 86_409.0] {
+            assert!(!is_it(wrong), "{wrong}");
+        }
     }
 }

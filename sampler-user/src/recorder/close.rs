@@ -1,31 +1,46 @@
-//! Closes a recording: takes what is left, says what it was, and has the outputs
-//! written. It refuses to decide when.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Closes a recording: takes the remaining records, prints the summary and writes the
+//! outputs.
 
 use std::time::Instant;
 
+use sampler_common::counter::Counter;
+
 use super::clock::monotonic_now;
 use super::error::RecordError;
+use super::no_sample::{Counted, no_sample};
 use super::recording::{End, Recording};
-use super::target_choice::no_sample;
-use crate::config::{ExitStatus, Verbosity};
+use crate::config::{ExitStatus, Target, Verbosity};
 use crate::report::{RateSummary, Summary, TakingSummary};
 
 impl Recording<'_> {
-    /// Takes what is left, closes the container and derives the outputs.
+    /// Takes the remaining records, closes the container and converts it to the outputs.
+    /// Returns the exit status of the command if that has ended.
+    ///
+    /// # Errors
+    /// [`RecordError`], for example when no sample can be shown. If the command has
+    /// failed, its exit status is returned instead of that.
     pub(super) async fn close(mut self, end: End) -> Result<ExitStatus, RecordError> {
         let is_cut_short = !self.sampling.stop();
+        self.session.read_last_cpu_times();
         while self.take_records() {}
         self.progress.clear();
         let now = monotonic_now();
         let on_processes = self.session.take_time_on_processes();
         self.pace.costs().add_on_processes(on_processes);
+        let mut counters = self.sampling.counts();
+        // The eBPF program counts the others: processes that forked or started a program.
+        let left_out = self.session.targets.refusals().left_out();
+        counters.add(Counter::ProcessTableFull, left_out as u64);
         let summary = Summary {
             elapsed: now.since(self.start),
             taking: TakingSummary {
-                counters: self.sampling.counts(),
+                counters,
                 passes: self.sampling.pass_counts(),
                 is_cut_short,
                 without_loop: self.sampling.without_loop(),
+                cpus: self.sampling.cpu_changes(),
             },
             rate: RateSummary {
                 hz: self.config.hz,
@@ -35,9 +50,16 @@ impl Recording<'_> {
             },
             ..Summary::default()
         };
+        let pythons = self.session.targets.sampled().count();
+        let is_chosen = matches!(self.config.target, Target::Host | Target::Chosen(_));
+        let knows_used = !is_chosen && self.session.knows_cpu_times();
         let (container, summary) = self.session.finish(now, summary)?;
         if summary.total.shown() == 0 {
-            let reason = no_sample(self.config, &summary);
+            let counted = Counted {
+                pythons,
+                used: knows_used.then_some(summary.total.cpu.all),
+            };
+            let reason = no_sample(self.config, &summary, &counted);
             self.outputs.discard(container)?;
             return match end {
                 End::CommandEnded(status) if status != ExitStatus::DATA => Ok(status),

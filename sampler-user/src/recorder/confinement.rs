@@ -1,5 +1,7 @@
-//! Gives up, once a recording runs, what it does not need any more, and says what
-//! came of that. It refuses to know how.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Gives up the privileges that a running recording no longer needs, installs the
+//! sandbox, and reports what went wrong with either.
 
 use std::path::PathBuf;
 
@@ -8,8 +10,8 @@ use crate::config::{RecordConfig, Verbosity};
 use crate::privileges::{Kept, Owner, shed};
 use crate::sandbox;
 
-/// What cannot be given up or closed is a warning: the recording matters more, and
-/// has run with all rights until now.
+/// Drops privileges and installs the filter of system calls. A failure is only a warning:
+/// the recording matters more, and has run with all privileges until now.
 pub(super) fn confine(
     config: &RecordConfig,
     owner: &Owner,
@@ -36,7 +38,7 @@ pub(super) fn confine(
     }
 }
 
-/// Says which system calls the sandbox refused, if any.
+/// Prints which system calls the sandbox refused, if any.
 pub(super) fn tell_refused() {
     let refused = sandbox::refused();
     if refused.is_empty() {

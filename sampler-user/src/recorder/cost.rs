@@ -1,5 +1,7 @@
-//! What a recording costs: CPU time of the kernel side and of user space, as far
-//! as it goes on while samples are taken. It refuses to judge it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Measures what a recording costs while it takes samples: CPU time of the eBPF program
+//! and of user space.
 
 use std::time::{Duration, Instant};
 
@@ -7,40 +9,41 @@ use super::clock::{process_cpu_time, thread_cpu_time};
 use super::governor::Spent;
 use crate::bpf::ticks::measure_interrupt;
 
-/// What the program of the kernel side takes at a tick that hits no followed
-/// process, and before and after the sample at one that does (`README.md`,
-/// Overhead).
+/// Run time of the eBPF program at a tick that hits no followed process; at one that
+/// does, its run time before and after the sample (`README.md`, Overhead).
 const PROGRAM: Duration = Duration::from_nanos(300);
-/// What an interrupt takes where that cannot be measured.
+/// Cost of an interrupt, where that cannot be measured.
 const INTERRUPT: Duration = Duration::from_micros(2);
 
-/// The clocks of a recording, as they stand.
+/// Counters of a recording at one moment, all since its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clocks {
-    /// Ticks on CPUs that did not idle.
+    /// Ticks on CPUs that were not idle.
     pub(super) ticks: u64,
-    /// Run time of the samples that they took.
+    /// Run time of the samples that these ticks took.
     pub(super) samples: Duration,
     /// CPU time of the passes over waiting threads.
     pub(super) passes: Duration,
 }
 
-/// Measures from look to look.
+/// Measures the cost from one [`Costs::look`] to the next.
 pub(super) struct Costs {
-    /// What a tick takes beyond its sample.
+    /// Cost of a tick without its sample.
     tick: Duration,
     last_look: Instant,
     last: Clocks,
     last_cpu: Duration,
-    /// CPU time of the threads that look into processes and files.
+    /// CPU time of the threads that look into processes and files, as of the last look.
     last_others: Duration,
     on_processes: Duration,
-    /// CPU time in all.
+    /// CPU time of the recording up to the last look.
     total: Duration,
 }
 
 impl Costs {
-    /// Begins to measure the calling thread. It needs a right to open a clock.
+    /// Starts measuring. The calling thread must be the one that takes the records, and
+    /// must still have the privilege to open a clock; without it, the cost of an
+    /// interrupt is a fixed estimate.
     pub(super) fn start() -> Self {
         Self {
             tick: PROGRAM + measure_interrupt().unwrap_or(INTERRUPT),
@@ -53,7 +56,7 @@ impl Costs {
         }
     }
 
-    /// Does something that no sample is the cause of.
+    /// Runs `work`, which no sample has caused, and counts its CPU time separately.
     pub(super) fn on_processes<R>(&mut self, work: impl FnOnce() -> R) -> R {
         let before = thread_cpu_time();
         let result = work();
@@ -61,12 +64,12 @@ impl Costs {
         result
     }
 
-    /// So much was done that no sample is the cause of.
+    /// Adds CPU time that no sample has caused.
     pub(super) fn add_on_processes(&mut self, time: Duration) {
         self.on_processes += time;
     }
 
-    /// What was spent since the last look.
+    /// Returns what was spent since the last look.
     pub(super) fn look(&mut self, clocks: Clocks, now: Instant) -> Spent {
         let elapsed = now.saturating_duration_since(self.last_look);
         let cpu = thread_cpu_time();
@@ -86,13 +89,14 @@ impl Costs {
             on_processes: on_processes + by_others,
         };
         (self.last, self.last_look, self.last_cpu) = (clocks, now, cpu);
-        // What a pass has taken is known when it is over: until then it seems theirs.
+        // The CPU time of a pass is known only when it is over; until then it seems to be
+        // that of the other threads.
         self.last_others = self.last_others.max(others);
         self.total += spent.on_samples + spent.on_processes;
         spent
     }
 
-    /// All that was spent up to the last look.
+    /// Returns all CPU time that was spent up to the last look.
     pub(super) fn total(&self) -> Duration {
         self.total
     }

@@ -1,5 +1,6 @@
-//! Why a recording did not happen, and the exit status that says so. It refuses
-//! to print.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Why a recording failed, and the exit status for it.
 
 use std::path::Path;
 
@@ -9,65 +10,66 @@ use crate::delivery::DeliveryError;
 use crate::launch::LaunchError;
 use crate::outfile::OutfileError;
 use crate::privileges::PrivilegeError;
-use crate::process::cgroup_selector::NoSuchCgroup;
-use crate::process::namespace::NamespaceError;
 use crate::targets::TargetError;
-use crate::trace::TraceError;
+use sampler_cpython::process::cgroup_selector::NoSuchCgroup;
+use sampler_cpython::process::namespace::NamespaceError;
+use sampler_trace::trace::TraceError;
 
 /// Why a recording failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The kernel side does not run.
+    /// The eBPF program cannot be loaded, or its ticks cannot be started.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// Numbers of processes cannot be relied on.
+    /// Process ids cannot be relied on: `/proc` is missing or shows another pid
+    /// namespace.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
-    /// A cgroup that was asked for is not there.
+    /// A cgroup that was asked for does not exist.
     #[error(transparent)]
     Cgroup(#[from] NoSuchCgroup),
     /// None of the processes asked for can be sampled.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Targets(Vec<TargetError>),
-    /// The command did not start.
+    /// The command could not be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// An output cannot be written.
+    /// An output file cannot be written.
     #[error(transparent)]
     Outfile(#[from] OutfileError),
-    /// The caller of sudo cannot be found out.
+    /// The user who called sudo cannot be determined.
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
     /// The container cannot be written.
     #[error(transparent)]
     Trace(#[from] TraceError),
-    /// Nothing was sampled, for this reason.
+    /// No sample can be shown, for this reason.
     #[error("{0}")]
     NoSample(String),
-    /// An output of a kind that cannot be written.
+    /// An output was asked for that cannot be written, for example in an unknown format.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
-    /// A signal or a timer could not be set up.
+    /// A signal handler, a thread or a clock could not be set up.
     #[error("cannot {doing}: {source}")]
     System {
-        /// What was tried.
+        /// What was tried, to complete "cannot …".
         doing: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// The recording broke off, or an output could not be made from it; the
-    /// container is left behind.
+    /// The recording broke off, or an output could not be made from it. The container is
+    /// kept.
     #[error("{message}\nthe recording is kept in {container}: pyebpf convert {container} -o FILE")]
     Conversion {
         /// What went wrong.
         message: String,
-        /// The container.
+        /// The path of the container.
         container: String,
     },
 }
 
 impl RecordError {
-    /// An error that leaves the container behind.
+    /// Returns an error that leaves the container in place.
     pub(super) fn kept(message: String, container: &Path) -> Self {
         Self::Conversion {
             message,
@@ -75,7 +77,7 @@ impl RecordError {
         }
     }
 
-    /// The exit status of the program.
+    /// Returns the exit status of the program.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Kernel(error) if error.is_about_rights_or_kernel() => ExitStatus::NOT_ALLOWED,

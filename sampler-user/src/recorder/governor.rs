@@ -1,60 +1,61 @@
-//! Keeps what a recording costs below a share of a CPU, by the rate of its
-//! samples. It refuses to measure, and to change the rate: it is told what was
-//! spent, and says what the period should be.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Keeps what a recording costs below a share of a CPU, by lowering the rate of its
+//! samples. The caller passes in what was spent, and applies the period that comes back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How often it is told.
+/// How often the caller passes in what was spent.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many looks, one after the other, tell that it is too much. One moment of a
-/// recording is no measure: names are learnt, a segment is written.
+/// The latest looks that together must exceed the limit before the rate is lowered. One
+/// moment of a recording is no measure: names are learnt, a segment is written.
 const LOOKS: usize = 3;
-/// How many looks tell that there is room, at first.
+/// Consecutive looks with room for twice the rate before the rate is raised, at first.
 const CALM_LOOKS: u32 = 10;
-/// At most as many, after the rate was raised in vain.
+/// The most such looks, which raising the rate in vain leads to.
 const MOST_CALM_LOOKS: u32 = 300;
-/// The part of the limit that must be enough for twice the rate, in percent.
+/// How much of the limit, in percent, twice the rate may use before the rate is raised.
 const ROOM_PERCENT: u32 = 75;
-/// The longest period that it goes to.
+/// The longest period that the governor goes to.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// CPU time spent since the last look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spent {
-    /// How long that was.
+    /// Wall-clock time since the last look.
     pub(super) elapsed: Duration,
-    /// What depends on how many samples there are.
+    /// CPU time that depends on the number of samples.
     pub(super) on_samples: Duration,
-    /// What does not: looking at new processes.
+    /// CPU time that does not, such as looking at new processes.
     pub(super) on_processes: Duration,
 }
 
-/// What to do about it.
+/// A change of the rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Decision {
-    /// From now on there is to be a sample each so long.
+    /// The time between two samples from now on.
     pub(super) period: Duration,
-    /// The share of a CPU that the old rate took.
+    /// The share of one CPU that the recording used at the old rate.
     pub(super) share: f64,
 }
 
-/// Decides.
+/// Decides when the rate changes.
 pub(super) struct Governor {
-    /// The share of a CPU that may be taken.
+    /// The share of one CPU that the recording may use.
     limit: f64,
     asked: Duration,
     period: Duration,
     looks: VecDeque<Spent>,
     calm: u32,
     calm_needed: u32,
-    /// The last change was to a higher rate.
+    /// Whether the last change raised the rate.
     has_raised: bool,
 }
 
 impl Governor {
-    /// Keeps to `limit`, a share of one CPU, and to no more than a sample each
-    /// `asked`.
+    /// Creates a governor that keeps to `limit`, a share of one CPU, and to at most one
+    /// sample per `asked`.
     pub(super) fn new(limit: f64, asked: Duration) -> Self {
         Self {
             limit,
@@ -67,12 +68,13 @@ impl Governor {
         }
     }
 
-    /// The period, if it is not the one that was asked for.
+    /// Returns the period if it is longer than the one that was asked for.
     pub(super) fn lowered(&self) -> Option<Duration> {
         (self.period != self.asked).then_some(self.period)
     }
 
-    /// Takes in what was spent, and says when the period should change.
+    /// Takes in what was spent since the last look. Returns a decision if the period
+    /// should change.
     pub(super) fn look(&mut self, spent: Spent) -> Option<Decision> {
         self.looks.push_back(spent);
         if self.looks.len() > LOOKS {
@@ -92,7 +94,8 @@ impl Governor {
             }
             sum
         };
-        // Looking at processes goes on at any rate. Half of the limit is for samples.
+        // Looking at processes goes on at any rate. Half of the limit is reserved for
+        // samples.
         let room = |processes: f64| (self.limit - processes).max(self.limit / 2.0);
         let (samples, processes) = shares(&spent);
         let factor = 2.0 * 100.0 / f64::from(ROOM_PERCENT);
@@ -116,8 +119,8 @@ impl Governor {
         None
     }
 
-    /// The next period of twice, four times … the one that was asked for at which
-    /// only one part in `factor` is spent; `None` if it is the longest already.
+    /// Doubles the current period until samples cost only one part in `factor`, or the
+    /// period is the longest; `None` if it is that already.
     fn slower(&self, factor: f64) -> Option<Duration> {
         let enough = self.period.as_secs_f64() * factor;
         let mut period = self.period;
@@ -142,7 +145,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A recording in which a sample costs so much.
+    /// A recording in which each sample costs `cost`.
     struct Recording {
         governor: Governor,
         period: Duration,
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn after_three_seconds_the_rate_is_what_fits() {
-        // 30 % of a CPU: an eighth is below 5 %.
+        // 30 % of a CPU; an eighth of that is below 5 %.
         let mut recording = Recording::new(10_000, 30);
         assert!(recording.second().is_none() && recording.second().is_none());
         let decision = recording.second().expect("it is too much");

@@ -1,5 +1,7 @@
-//! What became of every sample, by process and in all, while a recording runs and
-//! at its end. It refuses to judge a sample: it is told.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Counts what became of every sample, by process and in total, while a recording runs
+//! and at its end.
 
 use std::time::Duration;
 
@@ -7,63 +9,65 @@ use rustc_hash::FxHashMap;
 use sampler_common::account::KernelAccount;
 use sampler_common::process::ProcessKey;
 
-use crate::account::{Account, Refused};
 use crate::report::ProcessSummary;
-use crate::timeline::{KernelTime, ProcessIndex};
-use crate::trace;
+use sampler_trace::account::{Account, CpuTime, DropReason};
+use sampler_trace::timeline::{KernelTime, ProcessIndex};
+use sampler_trace::trace;
 
-/// Closed accounts that are kept to be printed; of more, the worst and the
-/// busiest are.
+/// Closed accounts of each kind that are kept for printing: those of the busiest
+/// processes, and of the others those that miss most samples.
 const KEPT: usize = 1024;
 
-/// Everything that is counted.
+/// All accounts of a recording.
 #[derive(Default)]
 pub(super) struct Ledger {
     open: FxHashMap<ProcessKey, OpenAccount>,
     closed: ClosedAccounts,
-    /// Samples that belong to no process that is known.
+    /// Samples that belong to no known process, or cannot be decoded.
     unattributed: Account,
     /// Samples that have arrived.
     pub(super) samples: u64,
-    /// Records that made no sense, and were no samples.
+    /// Records that could not be decoded and were no samples.
     pub(super) undecodable: u64,
 }
 
 #[derive(Default)]
 struct OpenAccount {
     account: Account,
-    /// It has changed since it was written.
+    /// Whether it has changed since it was written to the trace.
     is_dirty: bool,
-    /// As it was written.
+    /// The account as it was last written.
     written: Account,
 }
 
 /// The accounts of processes that have ended.
 #[derive(Default)]
 pub(super) struct ClosedAccounts {
-    /// All of them together.
+    /// The sum of all of them.
     total: Account,
-    /// How many had a sample that is shown.
+    /// How many of the processes had a sample that is shown.
     sampled: usize,
     listed: Vec<ProcessSummary>,
-    /// Not yet in the trace.
+    /// Accounts that are not in the trace yet.
     unwritten: Vec<trace::ProcessSummary>,
 }
 
-/// What the ledger has of all processes at the end.
+/// What the ledger holds at the end, over all processes.
 pub(super) struct ClosedLedger {
-    /// All samples together.
+    /// The sum of all samples.
     pub(super) total: Account,
-    /// Processes that had a sample that is shown.
+    /// How many processes had a sample that is shown.
     pub(super) sampled: usize,
-    /// The worst and the busiest of them.
+    /// The processes to print: the worst first, then the busiest.
     pub(super) listed: Vec<ProcessSummary>,
-    /// What is not in the trace yet.
+    /// Accounts that are not in the trace yet.
     pub(super) unwritten: Vec<trace::ProcessSummary>,
+    /// Records that could not be decoded and were no samples.
+    pub(super) undecodable: u64,
 }
 
 impl Ledger {
-    /// The account of a process of which a sample has arrived, so long after it
+    /// Returns the account of a process of which a sample has arrived, `behind` after it
     /// was taken.
     pub(super) fn arrived(&mut self, process: ProcessKey, behind: Duration) -> &mut Account {
         let open = self.open.entry(process).or_default();
@@ -72,15 +76,29 @@ impl Ledger {
         &mut open.account
     }
 
-    /// A sample has arrived of a process that is not known.
+    /// Counts a sample of a process that is not known.
     pub(super) fn without_process(&mut self) {
-        self.unattributed.refuse(Refused::WithoutProcess);
+        self.unattributed.refuse(DropReason::WithoutProcess);
     }
 
-    /// A sample has arrived that cannot be read.
+    /// Counts a sample that cannot be decoded.
     pub(super) fn undecodable_sample(&mut self) {
         self.samples += 1;
-        self.unattributed.refuse(Refused::Undecodable);
+        self.unattributed.refuse(DropReason::Undecodable);
+    }
+
+    /// Returns the processes of which a sample has arrived since the last
+    /// [`Ledger::changes`].
+    pub(super) fn changed(&self) -> Vec<ProcessKey> {
+        let open = self.open.iter().filter(|(_, open)| open.is_dirty);
+        open.map(|(key, _)| *key).collect()
+    }
+
+    /// Sets the CPU time that the kernel has counted of a process so far.
+    pub(super) fn set_cpu_time(&mut self, process: ProcessKey, time: CpuTime) {
+        if let Some(open) = self.open.get_mut(&process) {
+            open.account.cpu = time;
+        }
     }
 
     /// Takes the account of a process, to be completed and closed.
@@ -89,8 +107,8 @@ impl Ledger {
         open.map(|open| open.account).unwrap_or_default()
     }
 
-    /// The process will have no other sample. Its `index` is its number in the
-    /// trace, if it has one.
+    /// Closes the account of a process that will have no other sample. `index` is the
+    /// number of the process in the trace, if it has one.
     pub(super) fn close(&mut self, index: Option<ProcessIndex>, summary: ProcessSummary) {
         let closed = &mut self.closed;
         closed.total.add(&summary.account);
@@ -106,9 +124,9 @@ impl Ledger {
         }
     }
 
-    /// Takes what has changed since the last call, for the trace: the account of
-    /// the whole, in which samples on their way are not counted, and those of
-    /// processes. `kernel` is what the kernel side has of a process.
+    /// Returns what has changed since the last call, for the trace: the total, without
+    /// the samples that are on their way, and the accounts of processes. `kernel` returns
+    /// what the eBPF program has counted of a process.
     pub(super) fn changes(
         &mut self,
         time: KernelTime,
@@ -136,12 +154,12 @@ impl Ledger {
             end: time,
             counts: named(&total.counts()),
             processes,
-            rates: Vec::new(),
+            ..trace::Summary::default()
         }
     }
 
-    /// Everything, when all processes are closed. `taken`, `lost` and what else the
-    /// kernel side counts of the whole are to be set by its own counts.
+    /// Returns the result, once all processes are closed. The caller must set `taken`,
+    /// `lost` and the other numbers that the eBPF program counts in total.
     pub(super) fn finish(mut self) -> ClosedLedger {
         self.closed.prune();
         let mut total = self.closed.total;
@@ -151,12 +169,13 @@ impl Ledger {
             sampled: self.closed.sampled,
             listed: self.closed.listed,
             unwritten: self.closed.unwritten,
+            undecodable: self.undecodable,
         }
     }
 }
 
 impl ClosedAccounts {
-    /// Worst first, then busiest; keeps so many of both kinds.
+    /// Sorts the accounts, worst first, then busiest, and keeps `KEPT` of each kind.
     fn prune(&mut self) {
         let busiest = |of: &ProcessSummary| std::cmp::Reverse(of.account.shown());
         let worst = |of: &ProcessSummary| std::cmp::Reverse(of.account.missing());
@@ -179,7 +198,7 @@ fn of_process(process: ProcessIndex, account: &Account) -> trace::ProcessSummary
     }
 }
 
-/// Counters with names of their own, as a trace has them.
+/// Converts counters to those of a trace, which own their names.
 pub(super) fn named(counts: &[(&'static str, u64)]) -> trace::Counts {
     let counts = counts.iter();
     counts
@@ -221,7 +240,9 @@ mod tests {
             ledger.close(Some(ProcessIndex(tgid)), summary(tgid, account));
         }
         ledger.without_process();
+        ledger.undecodable += 3;
         let end = ledger.finish();
+        assert_eq!(end.undecodable, 3);
         assert_eq!((end.sampled, end.unwritten.len()), (10_000, 10_000));
         assert!(end.listed.len() <= 2 * KEPT);
         assert_eq!(end.listed.first().map(|of| of.tgid), Some(5000));
@@ -235,7 +256,7 @@ mod tests {
         for key in [1, 2] {
             let account = ledger.arrived(ProcessKey(key), Duration::from_millis(3));
             account.show(StopReason::Complete);
-            account.refuse(Refused::Late);
+            account.refuse(DropReason::Late);
         }
         let kernel = |key: ProcessKey| KernelAccount {
             taken: 100,

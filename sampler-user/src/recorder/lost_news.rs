@@ -1,18 +1,20 @@
-//! Tells from the kernel side's count of lost news of processes when the table of
-//! processes must be compared with what runs. It refuses to compare.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-/// The count at the last look.
+//! Decides, by the eBPF program's count of lost lifecycle records, when the process table
+//! must be compared with the processes that run.
+
+/// The count of lost records at the last look.
 #[derive(Default)]
 pub(super) struct LostNews {
     count: u64,
-    /// Some were lost before that look.
+    /// Whether it had grown at that look.
     is_doubtful: bool,
 }
 
 impl LostNews {
-    /// Whether to compare, now that so many were lost in all: when there are more,
-    /// and once again at the next look, since they may have been lost while it was
-    /// compared.
+    /// Whether to compare, now that `count` records were lost in total: if the count has
+    /// grown, and once more at the next look, because records may have been lost during
+    /// the comparison.
     pub(super) fn look(&mut self, count: u64) -> bool {
         let was_doubtful = self.is_doubtful;
         self.is_doubtful = count > self.count;

@@ -1,59 +1,62 @@
-//! The names of a process's Python threads, asked for at moments that keep the
-//! cost small. It refuses to know how they are found.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The names that Python has given to the threads of a process, read at moments that keep
+//! the cost small.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::cpython::thread_names::Wanted;
-use crate::process::memory::ProcessMemory;
 use crate::scout::Scout;
 use crate::targets::FollowedProcess;
-use crate::timeline::KernelTime;
+use sampler_cpython::cpython::thread_names::Wanted;
+use sampler_cpython::process::memory::ProcessMemory;
+use sampler_trace::timeline::KernelTime;
 
-/// Asking costs at most this share of the time, as one part in so many.
+/// Reading names takes at most one part in `SHARE` of the time.
 const SHARE: u32 = 50;
-/// How old names may be: Python code can give a thread another one at any time.
+/// How old names may be: Python code can rename a thread at any time.
 const OLDEST: Duration = Duration::from_secs(5);
 
-/// Whose names are asked for.
+/// Whose names are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// Every thread's at once: each has a sample, and it may be its only one.
+    /// Those of all threads at once: each has a sample, which may be its only one.
     All,
-    /// Those of threads with samples: the others are many, and cost.
+    /// Those of threads with samples: the others may be many, and each costs time.
     Sampled,
 }
 
-/// The names of one process's threads, as they were when last asked for.
+/// The names of one process's threads, as of the last reading.
 #[derive(Default)]
 pub(super) struct ThreadNames {
     by_ident: BTreeMap<u64, String>,
     not_before: Option<Instant>,
-    /// How often they were asked for, and for which sample last.
+    /// How often they were read, and the time of the sample that asked for the last
+    /// reading.
     asked: (u32, KernelTime),
 }
 
 impl ThreadNames {
-    /// The thread `ident` is another one than before.
+    /// Forgets the name of the thread `ident`, which is another thread than before.
     pub(super) fn forget(&mut self, ident: u64) {
         self.by_ident.remove(&ident);
     }
 
-    /// Which reading of the names this is: another number, perhaps other names.
+    /// Returns the number of the last reading: after another reading, names may differ.
     pub(super) fn reading(&self) -> u32 {
         self.asked.0
     }
 
-    /// Whether a sample taken at `time` should have them read anew.
+    /// Whether they should be read anew for a sample taken at `time`.
     pub(super) fn are_old(&self, time: KernelTime) -> bool {
         let (_, asked) = self.asked;
         time.0.saturating_sub(asked.0) >= OLDEST.as_nanos() as u64
     }
 
-    /// The name of the thread `ident` (`threading.get_ident()`), if Python has
-    /// given it one and it can be read. With `anew`, what was found earlier does
-    /// not count: a thread may have got another name. `None` of `sampled` asks for
-    /// all threads.
+    /// Returns the name of the thread `ident` (`threading.get_ident()`), if Python has
+    /// given it one and it can be read. With `anew`, what was read earlier does not
+    /// count, because the thread may have been renamed. If `sampled` returns `None`, the
+    /// names of all threads are read.
     pub(super) fn of(
         &mut self,
         process: &FollowedProcess,

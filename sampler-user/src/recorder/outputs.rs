@@ -1,30 +1,33 @@
-//! The files that a recording leaves: the container while it runs, and what is
-//! derived from it when it ends. It refuses to know what is in them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The files that a recording leaves: the container, written while it runs, and the
+//! outputs that are converted from it at the end.
 
 use std::io::{Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::error::RecordError;
 use super::signals::{Request, Signals};
 use crate::config::OutputConfig;
-use crate::convert::{ConvertError, Selection, Split, Written};
 use crate::delivery::{Delivery, warn_of_large, written_as};
-use crate::outfile::VisibleFile;
-use crate::output::Format;
+use crate::outfile::{OutputFile, VisibleFile};
 use crate::privileges::{Owner, Role};
+use sampler_trace::convert::{ConvertError, Selection, Split, Written};
+use sampler_trace::output::Format;
 
-/// Where a recording goes.
+/// Where a recording is written to.
 pub(super) struct Outputs {
-    /// What is derived from the container.
+    /// The outputs that are converted from the container.
     derived: Delivery,
-    /// The container, if it was asked for.
+    /// The path of the container, if one was asked for.
     asked_for: Option<PathBuf>,
     owner: Owner,
 }
 
 impl Outputs {
-    /// Decides the formats; one container that was asked for is written as the
-    /// recording runs, all else is derived from it.
+    /// Decides the formats. The first container that was asked for is written while the
+    /// recording runs, unless it is a stream or to be split; all other outputs are
+    /// converted from the container.
     pub(super) fn plan(config: &OutputConfig, owner: Owner) -> Result<Self, RecordError> {
         let options = written_as(config, Selection::default());
         let mut derived = Delivery::plan(config, options, owner.clone())?;
@@ -32,9 +35,15 @@ impl Outputs {
         let place = derived
             .outputs
             .iter()
-            .position(|output| is_container(output.format) && output.path != Path::new("-"))
+            .position(|output| is_container(output.format) && !derived.is_stream(&output.path))
             .filter(|_| config.split == Split::No);
         let asked_for = place.map(|place| derived.outputs.remove(place).path);
+        // What cannot be written is reported now, not after the recording.
+        for output in &derived.outputs {
+            if !derived.is_stream(&output.path) {
+                OutputFile::check(&output.path, owner.clone())?;
+            }
+        }
         Ok(Self {
             derived,
             asked_for,
@@ -42,20 +51,20 @@ impl Outputs {
         })
     }
 
-    /// Makes the container. One that was not asked for lies beside the first
-    /// output, or with the temporary files if that is standard output.
+    /// Creates the container. If none was asked for, it lies beside the first output, or
+    /// among the temporary files if that output is no file.
     pub(super) fn container(&self) -> Result<VisibleFile, RecordError> {
         if let Some(path) = &self.asked_for {
             return Ok(VisibleFile::create(path, self.owner.clone())?);
         }
         let beside = match self.derived.outputs.first() {
-            Some(output) if output.path != Path::new("-") => output.path.clone(),
+            Some(output) if !self.derived.is_stream(&output.path) => output.path.clone(),
             _ => std::env::temp_dir().join("pyebpf-recording"),
         };
         Ok(VisibleFile::create_working(&beside, self.owner.clone())?)
     }
 
-    /// The directories in which files are still to be written.
+    /// Returns the directories in which files are still to be written.
     pub(super) fn directories(&self) -> Vec<PathBuf> {
         let derived = self
             .derived
@@ -63,7 +72,7 @@ impl Outputs {
             .iter()
             .map(|output| output.path.clone());
         let files = derived.chain(self.asked_for.clone()).map(|path| {
-            if path == Path::new("-") {
+            if self.derived.is_stream(&path) {
                 return std::env::temp_dir();
             }
             match path.parent() {
@@ -74,8 +83,8 @@ impl Outputs {
         files.collect()
     }
 
-    /// Writes the outputs from what the container has so far, beside the
-    /// recording that goes on.
+    /// Writes the outputs from what the container holds so far, while the recording goes
+    /// on.
     pub(super) fn snapshot(&self, container: &VisibleFile) {
         if let Some(path) = &self.asked_for {
             eprintln!("snapshot in {}", path.display());
@@ -89,7 +98,7 @@ impl Outputs {
         };
         let delivery = self.derived.clone();
         tokio::task::spawn_blocking(move || match deliver(&delivery, reader) {
-            Ok(files) => report(&files, "snapshot in"),
+            Ok(files) => report(&files, &delivery, "snapshot in"),
             Err(error) => eprintln!("pyebpf: no snapshot: {error}"),
         });
     }
@@ -99,8 +108,8 @@ impl Outputs {
         Ok(container.remove()?)
     }
 
-    /// Writes the outputs from the complete container. A signal gives up and
-    /// leaves the container.
+    /// Writes the outputs from the complete container. A signal that asks to stop cancels
+    /// this and leaves the container.
     pub(super) async fn derive(
         self,
         container: VisibleFile,
@@ -119,6 +128,7 @@ impl Outputs {
         let mut reader = reader.map_err(|error| kept(error.to_string()))?;
         let cancelled = self.derived.cancelled.clone();
         let delivery = self.derived;
+        let delivered = delivery.clone();
         let mut conversion = tokio::task::spawn_blocking(move || {
             reader.rewind()?;
             deliver(&delivery, reader).map_err(std::io::Error::other)
@@ -138,7 +148,7 @@ impl Outputs {
             Err(error) => return Err(kept(error.to_string())),
         };
         warn_of_large(&files);
-        report(&files, "written:");
+        report(&files, &delivered, "written:");
         if self.asked_for.is_none() {
             container.remove()?;
         }
@@ -146,14 +156,16 @@ impl Outputs {
     }
 }
 
-/// In a thread that has nothing else to do. What it cannot give up is kept.
+/// Writes the outputs, in a thread that has nothing else to do. A privilege that cannot
+/// be given up is kept.
 fn deliver(delivery: &Delivery, input: impl Read) -> Result<Vec<Written>, ConvertError> {
     Role::Writing.take_up().ok();
     delivery.deliver(input)
 }
 
-fn report(files: &[Written], what: &str) {
-    for file in files.iter().filter(|file| file.path != Path::new("-")) {
+fn report(files: &[Written], delivery: &Delivery, what: &str) {
+    let written = files.iter().filter(|file| !delivery.is_stream(&file.path));
+    for file in written {
         eprintln!("{what} {}", file.path.display());
     }
 }

@@ -1,28 +1,30 @@
-//! The rate of a recording's samples, what they cost, and when the rate changes
-//! because of that. It refuses to measure a cost and to change a rate itself.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The rate of a recording's samples: joins its measured cost with the limit on it, and
+//! words the message about a lower rate.
 
 use std::time::{Duration, Instant};
 
 use super::cost::{Clocks, Costs};
 use super::governor::{Decision, Governor, LOOK_EVERY};
 use crate::report::percent_in_words;
-use crate::timeline::KernelTime;
-use crate::trace::RateChange;
+use sampler_trace::timeline::KernelTime;
+use sampler_trace::trace::RateChange;
 
-/// How fast samples are taken, and how fast they may be.
+/// How often samples are taken, what that costs, and what it may cost.
 pub(super) struct Pace {
     period: Duration,
     costs: Costs,
-    /// The share of a CPU that may be taken, if there is a limit.
+    /// The share of one CPU that the recording may use, if there is a limit.
     limit: Option<f64>,
     governor: Option<Governor>,
     next_look: Instant,
-    /// It was said that the rate is lower than was asked for.
+    /// Whether the user was informed that the rate is lower than was asked for.
     is_told: bool,
 }
 
 impl Pace {
-    /// There is a sample each `period` since `now`.
+    /// Creates the pace of a recording that takes a sample each `period` from `now` on.
     pub(super) fn new(period: Duration, limit: Option<f64>, costs: Costs, now: Instant) -> Self {
         Self {
             period,
@@ -39,26 +41,27 @@ impl Pace {
         now >= self.next_look
     }
 
-    /// Takes in what was spent, and says when the rate should be another.
+    /// Takes in what was spent since the last look. Returns a decision if the rate should
+    /// change.
     pub(super) fn look(&mut self, clocks: Clocks, now: Instant) -> Option<Decision> {
         self.next_look = now + LOOK_EVERY;
         let spent = self.costs.look(clocks, now);
         self.governor.as_mut()?.look(spent)
     }
 
-    /// All that was spent, up to now.
+    /// Returns all CPU time that was spent, up to `now`.
     pub(super) fn total_cost(&mut self, clocks: Clocks, now: Instant) -> Duration {
         self.costs.look(clocks, now);
         self.costs.total()
     }
 
-    /// What no sample is the cause of is measured by this.
+    /// Returns the costs, to count work that no sample has caused.
     pub(super) fn costs(&mut self) -> &mut Costs {
         &mut self.costs
     }
 
-    /// The rate is what was decided at `time`. What to tell the user, the first time
-    /// that it is lower.
+    /// Adopts the rate that was decided at `time`. Returns a message for the user the
+    /// first time that the rate is lowered.
     pub(super) fn change(&mut self, decision: Decision, time: KernelTime) -> Option<String> {
         let before = std::mem::replace(&mut self.period, decision.period);
         if decision.period <= before || self.is_told {
@@ -68,7 +71,7 @@ impl Pace {
         Some(self.lowered_in_words(before, decision, time))
     }
 
-    /// The period, if it is not the one that was asked for.
+    /// Returns the period if it is longer than the one that was asked for.
     pub(super) fn lowered(&self) -> Option<Duration> {
         self.governor.as_ref().and_then(Governor::lowered)
     }

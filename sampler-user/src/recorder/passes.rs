@@ -1,34 +1,39 @@
-//! Chooses how waiting threads are looked at: by the kernel's task iterator or,
-//! where the kernel has none, from user space. It refuses to look at any.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Chooses how passes look at waiting threads: with the kernel's task iterator or, on a
+//! kernel without it, from user space.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sampler_common::pass::PassOrder;
+
 use super::clock::monotonic_now;
 use super::error::RecordError;
 use super::pass_clock::{Pass, PassClock};
 use super::record_queue::{RecordQueue, time_of};
-use crate::bpf::counters::CounterValues;
+use super::tick_clock::BeatSource;
 use crate::bpf::kernel::{Kernel, KernelError};
 use crate::bpf::passes::Passes;
 use crate::privileges::Role;
-use crate::remote::{PassAccounts, PassTarget, PassTargets, RemotePass};
 use crate::report::PassCounts;
 use crate::targets::{FollowedProcess, Targets};
-use crate::timeline::KernelTime;
+use sampler_common::counter::CounterValues;
+use sampler_cpython::remote::{PassAccounts, PassTarget, PassTargets, RemotePass};
 
-/// With the value `user`, passes are made from user space on every kernel.
+/// An environment variable: with the value `user`, passes are made from user space on
+/// every kernel.
 const CHOICE: &str = "PYEBPF_PASSES";
 
 /// How long the end of a recording waits for a pass that is under way.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A way to look at waiting threads that is there.
+/// The way in which passes will be made.
 pub(super) enum PreparedPasses {
-    /// The task iterator.
+    /// With the task iterator.
     Kernel(Passes),
-    /// User space, for this reason.
+    /// From user space, for this reason.
     UserSpace(String),
 }
 
@@ -36,8 +41,7 @@ impl PreparedPasses {
     /// Loads the task iterator, if this kernel has it.
     ///
     /// # Errors
-    /// [`KernelError`] when the kernel would have it, but something else is in
-    /// the way.
+    /// [`KernelError`] when loading fails although the kernel could have it.
     pub(super) fn prepare(kernel: &mut Kernel) -> Result<Self, KernelError> {
         if std::env::var_os(CHOICE).is_some_and(|choice| choice == "user") {
             return Ok(Self::UserSpace(format!("{CHOICE} says so")));
@@ -49,16 +53,15 @@ impl PreparedPasses {
         }
     }
 
-    /// Starts passes over the threads of the processes that are sampled.
+    /// Starts passes over the threads of the sampled processes.
     pub(super) fn start(
         self,
-        period: Duration,
+        beats: BeatSource,
         targets: &Targets,
     ) -> Result<RunningPasses, RecordError> {
-        let now = monotonic_now();
         let tgids = targets.sampled().collect();
         let started = match self {
-            Self::Kernel(passes) => PassClock::start(passes, now, period, tgids)
+            Self::Kernel(passes) => PassClock::start(passes, beats, tgids)
                 .map(|clock| RunningPasses { clock, user: None }),
             Self::UserSpace(reason) => {
                 let followed = PassTargets::default();
@@ -76,7 +79,7 @@ impl PreparedPasses {
                     reason,
                 };
                 user.follow(targets);
-                PassClock::start(pass, now, period, tgids).map(|clock| RunningPasses {
+                PassClock::start(pass, beats, tgids).map(|clock| RunningPasses {
                     clock,
                     user: Some(user),
                 })
@@ -89,7 +92,7 @@ impl PreparedPasses {
     }
 }
 
-/// Why there are no passes by the kernel, in words.
+/// Explains why the kernel makes no passes.
 fn no_iterator(error: &KernelError) -> String {
     let error = error.in_one_line();
     format!(
@@ -97,7 +100,7 @@ fn no_iterator(error: &KernelError) -> String {
     )
 }
 
-/// Passes that are made.
+/// Running passes, by the kernel or from user space.
 pub(super) struct RunningPasses {
     clock: PassClock,
     user: Option<UserSpace>,
@@ -126,7 +129,7 @@ impl UserSpace {
 }
 
 impl RunningPasses {
-    /// From now on, passes look at the processes that are sampled now.
+    /// Makes passes look at the processes that are sampled now.
     pub(super) fn follow(&self, targets: &Targets) {
         if let Some(user) = &self.user {
             user.follow(targets);
@@ -134,8 +137,8 @@ impl RunningPasses {
         self.clock.follow(targets.sampled().collect());
     }
 
-    /// Hands over the records from user space that are not younger than `record`,
-    /// one of the kernel side: rows are made in the order of time.
+    /// Hands over the records from user space up to the time of `record`, which is one of
+    /// the eBPF program: rows are made in the order of time.
     pub(super) fn take_before(&self, record: &[u8], take: impl FnMut(&[u8])) {
         if let Some(user) = &self.user
             && let Some(time) = time_of(record)
@@ -151,31 +154,30 @@ impl RunningPasses {
         }
     }
 
-    /// Begins no other pass. One that waits for a target's memory may still be under
-    /// way.
-    /// Whether none is.
+    /// Begins no other pass. Returns whether none is under way any more: one may still be
+    /// blocked on a target's memory.
     pub(super) fn stop(&self) -> bool {
         self.clock.stop(PATIENCE)
     }
 
-    /// From now on there is a pass each `period`, the first one a period after
-    /// `start`.
-    pub(super) fn set_period(&self, start: KernelTime, period: Duration) {
-        self.clock.set_period(start, period);
-    }
-
-    /// CPU time that passes have taken.
+    /// Returns the CPU time that passes have used.
     pub(super) fn cpu_time(&self) -> Duration {
         self.clock.cpu_time()
     }
 
-    /// What passes from user space count of each process.
+    /// Whether passes are made from user space, where they cannot see ticks.
+    pub(super) fn are_from_user_space(&self) -> bool {
+        self.user.is_some()
+    }
+
+    /// Returns what passes from user space count of each process; nothing where the
+    /// kernel makes them.
     pub(super) fn accounts(&self) -> PassAccounts {
         let user = self.user.as_ref();
         user.map(|user| user.accounts.clone()).unwrap_or_default()
     }
 
-    /// What was counted so far.
+    /// Returns what was counted so far.
     pub(super) fn counts(&self) -> PassCounts {
         PassCounts {
             from_user_space: self.user.as_ref().map(|user| user.reason.clone()),
@@ -203,8 +205,8 @@ impl UserSpace {
 impl Pass for Passes {
     const ROLE: Role = Role::Passes;
 
-    fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
-        Passes::run(self, tgids)
+    fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
+        Passes::run(self, order, tgids)
     }
 }
 
@@ -215,8 +217,8 @@ where
 {
     const ROLE: Role = Role::Looking;
 
-    fn run(&mut self, tgids: &[u32]) -> io::Result<()> {
-        RemotePass::run(self, tgids);
+    fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
+        RemotePass::run(self, order, tgids);
         Ok(())
     }
 }

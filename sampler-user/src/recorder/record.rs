@@ -1,15 +1,16 @@
-//! The verb record, from its arguments to its exit status. It refuses to know how
-//! a recording is set up, goes on and is closed.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The `record` command, from its arguments to its exit status.
 
 use super::confinement::tell_refused;
 use super::error::RecordError;
 use super::start::start;
 use crate::config::{ExitStatus, RecordConfig};
 
-/// Records as `config` says, until it is over, and writes all outputs.
+/// Records as `config` says, until the recording is over, and writes all outputs.
 ///
 /// # Errors
-/// [`RecordError`]; what was recorded before stays in the container.
+/// [`RecordError`]. What was recorded until then stays in the container.
 pub fn record(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -20,7 +21,7 @@ pub fn record(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
         })?;
     let status = runtime.block_on(run(config));
     tell_refused();
-    // Not waiting for a conversion that a second Ctrl-C has given up.
+    // Does not wait for a conversion that a second Ctrl-C has cancelled.
     runtime.shutdown_background();
     status
 }
@@ -32,7 +33,8 @@ async fn run(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
         Ok(end) => recording.close(end).await,
         Err(error) => Err(error),
     };
-    // What the container has so far is not lost with a full disk.
+    // When the container can no longer be written, for example on a full disk, it keeps
+    // what it holds so far, and the message names it.
     outcome.map_err(|error| match error {
         RecordError::Trace(error) => RecordError::kept(error.to_string(), &container),
         other => other,

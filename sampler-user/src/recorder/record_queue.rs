@@ -1,14 +1,15 @@
-//! Records on their way from a pass in user space to the recording: what the ring
-//! buffer is for the kernel side. It refuses to grow beyond a bound: a record that
-//! finds no room is the sender's to count.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The queue of records from passes in user space to the recording: what the ring buffer
+//! is for the eBPF program. It is bounded; the sender counts a record that finds no room.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that may wait.
+/// Most bytes that the queue holds.
 const MOST: usize = 4 << 20;
 
-/// Both ends of it.
+/// Either end of the queue; clones share its content.
 #[derive(Clone, Default)]
 pub(super) struct RecordQueue(Arc<Mutex<Waiting>>);
 
@@ -19,7 +20,7 @@ struct Waiting {
 }
 
 impl RecordQueue {
-    /// Adds a record; false when there is no room.
+    /// Adds a record. Returns false when there is no room.
     pub(super) fn push(&self, record: &[u8]) -> bool {
         let mut waiting = self.lock();
         if waiting.bytes.saturating_add(record.len()) > MOST {
@@ -30,7 +31,7 @@ impl RecordQueue {
         true
     }
 
-    /// Takes the oldest record if it is not younger than `time`.
+    /// Takes the oldest record, unless it is younger than `time`.
     pub(super) fn pop_until(&self, time: u64) -> Option<Box<[u8]>> {
         let mut waiting = self.lock();
         let first = waiting.records.front()?;
@@ -47,7 +48,8 @@ impl RecordQueue {
     }
 }
 
-/// When a sample was taken or a process did something; `None` for a description.
+/// Returns when a sample was taken or a process did something; `None` for the description
+/// of a code object, and for what is no record.
 pub(super) fn time_of(record: &[u8]) -> Option<u64> {
     use sampler_common::sample::RecordKind;
 

@@ -1,5 +1,7 @@
-//! A recording that is under way: waits for records, signals, timers and ends, and
-//! lets each stage do its work in time. It refuses to look into a record.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The main loop of a recording: waits for records, signals, timers and ends, and runs
+//! each stage when it is due.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +20,13 @@ use super::start::CommandEnd;
 use crate::config::{ExitStatus, RecordConfig};
 use crate::outfile::VisibleFile;
 use crate::progress::{ProgressFacts, ProgressLine};
-use crate::timeline::KernelTime;
+use sampler_trace::timeline::KernelTime;
 
-/// How long records may wait in the ring buffer. Waking up costs as much as some
-/// fifty samples, so what is due now and then is done at the same moments; what is
-/// urgent, such as new code, wakes us at once.
+/// How long records may stay in the ring buffer. A wake-up costs as much as about fifty
+/// samples, so periodic work is done at the same moments. Urgent records, such as new
+/// code, wake the loop at once.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often the progress line changes.
+/// How often the progress line is updated.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// A recording that is running.
@@ -38,31 +40,31 @@ pub(super) struct Recording<'a> {
     pub(super) schedule: Schedule,
     pub(super) pace: Pace,
     pub(super) lost_news: LostNews,
-    /// When it began.
+    /// When the recording began.
     pub(super) start: KernelTime,
-    /// Up to when every record was taken.
+    /// The time up to which every record was taken.
     pub(super) taken_until: KernelTime,
 }
 
-/// When what is due next.
+/// When periodic work is due next.
 pub(super) struct Schedule {
     started: Instant,
     next_flush: Instant,
     next_progress: Instant,
 }
 
-/// How the waiting ended.
+/// How the recording ended.
 pub(super) enum End {
-    /// By a signal, or after the duration.
+    /// By a signal, or because its duration was over.
     Asked,
-    /// All targets are gone.
+    /// All targets have ended.
     TargetsEnded,
     /// The command ended, with this status.
     CommandEnded(ExitStatus),
 }
 
 impl Schedule {
-    /// A recording begins.
+    /// Creates the schedule of a recording that begins at `now`.
     pub(super) fn from(now: Instant) -> Self {
         Self {
             started: now,
@@ -73,7 +75,7 @@ impl Schedule {
 }
 
 impl Recording<'_> {
-    /// Goes on until something ends it.
+    /// Runs until something ends the recording.
     pub(super) async fn until_end(
         &mut self,
         mut command: Option<&mut CommandEnd>,
@@ -120,7 +122,7 @@ impl Recording<'_> {
         }
     }
 
-    /// How long to wait at most.
+    /// Returns how long to wait at most.
     fn pause(&self, deadline: Option<Instant>) -> Duration {
         let now = Instant::now();
         let dates = [self.session.targets.next_look(), deadline];
@@ -130,7 +132,7 @@ impl Recording<'_> {
             .fold(PAUSE, Duration::min)
     }
 
-    /// Takes records. Whether more are there than could be taken in one go.
+    /// Takes records. Returns whether there are more than could be taken in one go.
     pub(super) fn take_records(&mut self) -> bool {
         let session = &mut self.session;
         self.sampling.take_records(|record| session.take(record))
@@ -144,8 +146,7 @@ impl Recording<'_> {
         }
     }
 
-    /// Lowers the rate where it costs too much, and raises it where it need not be
-    /// so low.
+    /// Lowers the rate if it costs too much, and raises it if it need not be that low.
     fn look_at_costs(&mut self, now: Instant) -> Result<(), RecordError> {
         let on_processes = self.session.take_time_on_processes();
         self.pace.costs().add_on_processes(on_processes);
@@ -157,7 +158,7 @@ impl Recording<'_> {
 
     fn change_rate(&mut self, decision: Decision) -> Result<(), RecordError> {
         let now = monotonic_now();
-        self.sampling.set_period(now, decision.period)?;
+        self.sampling.set_period(decision.period)?;
         self.session.change_rate(now, decision.period);
         if let Some(message) = self.pace.change(decision, self.taken_until) {
             self.progress.clear();
@@ -166,8 +167,8 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Writes a segment. `taken_until` is when everything was taken; `None` where
-    /// more is there than could be taken in one go.
+    /// Writes a segment. `taken_until` is the time up to which every record was taken;
+    /// `None` if there are more than could be taken in one go.
     fn flush(&mut self, taken_until: Option<KernelTime>) -> Result<(), RecordError> {
         if let Some(now) = taken_until {
             let lost = self.sampling.count(Counter::LostLifecycle);

@@ -1,40 +1,42 @@
-//! What takes samples while a recording runs: the ticks of the kernel side, the
-//! passes over waiting threads, and the ways their records and counts come here.
-//! It refuses to look into a record.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The sources of samples while a recording runs: the ticks and the passes over waiting
+//! threads, with the ways by which their records and counts reach user space.
 
 use std::time::Duration;
 
-use sampler_common::counter::Counter;
+use sampler_common::counter::{Counter, CounterValues};
 
 use super::cost::Clocks;
 use super::error::RecordError;
 use super::passes::RunningPasses;
-use crate::bpf::counters::{CounterValues, Counters};
+use super::tick_clock::TickClock;
+use crate::bpf::counters::Counters;
 use crate::bpf::kernel::Kernel;
 use crate::bpf::ring::RecordRing;
-use crate::report::PassCounts;
+use crate::report::{CpuChanges, PassCounts};
 use crate::targets::Targets;
-use crate::timeline::KernelTime;
 
-/// Records taken in one go, before anything else is looked after.
+/// Records taken in one go, before other work gets its turn.
 const BATCH: usize = 4096;
 
-/// Ticks, passes and records.
+/// The running ticks and passes, with their records and counters.
 pub(super) struct Sampling {
     pub(super) kernel: Kernel,
+    pub(super) clocks: TickClock,
     pub(super) records: RecordRing,
     pub(super) counters: Counters,
-    /// Passes over waiting threads.
+    /// Passes over waiting threads; `None` in cpu mode.
     pub(super) passes: Option<RunningPasses>,
 }
 
 impl Sampling {
-    /// Waits until there are records that should be taken, for `at_most` so long.
+    /// Waits until there are records that should be taken, but at most for `at_most`.
     pub(super) async fn wait(&mut self, at_most: Duration) {
         self.records.wait(at_most).await;
     }
 
-    /// Hands over records in the order of time. Whether more are there than could
+    /// Hands over records in the order of time. Returns whether there are more than could
     /// be taken in one go.
     pub(super) fn take_records(&mut self, mut take: impl FnMut(&[u8])) -> bool {
         let passes = self.passes.as_ref();
@@ -51,27 +53,28 @@ impl Sampling {
         is_behind
     }
 
-    /// From now on, passes look at the processes that are sampled now.
+    /// Makes passes look at the processes that are sampled now.
     pub(super) fn follow(&self, targets: &Targets) {
         if let Some(passes) = &self.passes {
             passes.follow(targets);
         }
     }
 
-    /// From `now` on there is a sample each `period`.
-    pub(super) fn set_period(
-        &mut self,
-        now: KernelTime,
-        period: Duration,
-    ) -> Result<(), RecordError> {
-        self.kernel.set_period(period)?;
-        if let Some(passes) = &self.passes {
-            passes.set_period(now, period);
-        }
-        Ok(())
+    /// Sets the mean time between two samples.
+    pub(super) fn set_period(&mut self, period: Duration) -> Result<(), RecordError> {
+        let changed = self.clocks.set_period(period);
+        changed.map_err(|source| RecordError::System {
+            doing: "change the rate of the ticks",
+            source,
+        })
     }
 
-    /// What was spent so far.
+    /// Returns the CPUs that came and went.
+    pub(super) fn cpu_changes(&self) -> CpuChanges {
+        self.clocks.changes()
+    }
+
+    /// Returns what was spent so far.
     pub(super) fn clocks(&self) -> Clocks {
         let passes = self.passes.as_ref();
         Clocks {
@@ -81,12 +84,12 @@ impl Sampling {
         }
     }
 
-    /// One of the kernel side's counts.
+    /// Returns one of the eBPF program's counters.
     pub(super) fn count(&self, counter: Counter) -> u64 {
         self.counters.read_one(counter)
     }
 
-    /// Everything that was counted, by passes from user space too.
+    /// Returns all counters, including those of passes from user space.
     pub(super) fn counts(&self) -> CounterValues {
         let mut counts = self.counters.read();
         if let Some(passes) = &self.passes {
@@ -95,20 +98,20 @@ impl Sampling {
         counts
     }
 
-    /// What was counted of passes, if there are any.
+    /// Returns what was counted of passes, if there are any.
     pub(super) fn pass_counts(&self) -> Option<PassCounts> {
         self.passes.as_ref().map(RunningPasses::counts)
     }
 
-    /// Why stacks are walked without `bpf_loop`, if they are.
+    /// Returns why stacks are walked without `bpf_loop`, if they are.
     pub(super) fn without_loop(&self) -> Option<String> {
         self.kernel.stepping().without_loop().map(str::to_owned)
     }
 
-    /// Takes no further sample. Whether all passes are over.
+    /// Takes no further sample. Returns whether all passes are over.
     pub(super) fn stop(&mut self) -> bool {
         let are_over = self.passes.as_ref().is_none_or(RunningPasses::stop);
-        self.kernel.stop_ticks();
+        self.clocks.stop();
         are_over
     }
 }

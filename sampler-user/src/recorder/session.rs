@@ -1,6 +1,9 @@
-//! One recording under way: takes records through the stages, one after the
-//! other. It refuses to wait for anything: `recording` does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
+//! Takes each record through the stages of a recording, one after the other. `recording`
+//! waits for the records.
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -9,41 +12,55 @@ use sampler_common::lifecycle::LifecycleKind;
 use sampler_common::process::ProcessKey;
 use sampler_common::sample::RecordKind;
 use sampler_common::stop::StopReason;
-use sampler_common::wait::Origin;
+use sampler_common::wait::{Origin, WaitFacts};
 
-use super::clock::{monotonic_now, thread_cpu_time};
+use super::clock::{can_have_been, monotonic_now, thread_cpu_time};
+use super::cpu_times::CpuTimes;
 use super::ledger::{ClosedLedger, Ledger, named};
+use super::rate_log::RateLog;
 use super::rows::Rows;
 use super::threads::{Threads, place};
-use crate::account::{Account, Refused};
+use super::tick_balance::TickBalance;
+use super::timers::Timers;
 use crate::bpf::events::{RawLifecycle, RawRecord, RawSample, decode};
 use crate::bpf::known_code::KnownCode;
-use crate::remote::PassAccounts;
 use crate::report::{ProcessSummary, RateSummary, Summary};
+use crate::scout::Scout;
 use crate::symbolize::Symbolizer;
 use crate::targets::{FollowedProcess, Targets};
-use crate::timeline::{KernelTime, State};
-use crate::trace::{RateChange, TraceError};
 use crate::waiting;
+use sampler_cpython::process::cpu_time::{self, ProcessCpuTime};
+use sampler_cpython::remote::PassAccounts;
+use sampler_trace::account::{Account, CpuTime, DropReason};
+use sampler_trace::timeline::{KernelTime, State, TrackId};
+use sampler_trace::trace::{self, RateChange, TraceError};
 
-/// The stages, in the order a sample goes through them, and what is counted on
+/// The stages, in the order in which a sample goes through them, and what is counted on
 /// the way.
 pub(super) struct Session<W> {
     pub(super) targets: Targets,
     known: KnownCode,
     symbolizer: Symbolizer,
     threads: Threads,
+    timers: Timers,
     rows: Rows<W>,
     pub(super) ledger: Ledger,
-    /// What passes from user space have counted.
+    /// What passes from user space have counted of each process.
     pass_accounts: PassAccounts,
+    tick_balance: Option<TickBalance>,
     ended: EndedProcesses,
-    rates: Vec<RateChange>,
+    scout: Scout,
+    cpu_times: CpuTimes,
+    /// CPU times of threads that are not in the trace yet.
+    unwritten_times: BTreeMap<TrackId, CpuTime>,
+    /// When the recording began.
+    start: KernelTime,
+    rates: RateLog,
     next_account: KernelTime,
     on_processes: Duration,
 }
 
-/// What a session is made of.
+/// The parts of a session.
 pub(super) struct Stages<W> {
     pub(super) targets: Targets,
     pub(super) known: KnownCode,
@@ -51,29 +68,38 @@ pub(super) struct Stages<W> {
     pub(super) threads: Threads,
     pub(super) rows: Rows<W>,
     pub(super) pass_accounts: PassAccounts,
-    /// How long after a process has ended a sample of it may still come.
+    /// Present with passes from user space.
+    pub(super) tick_balance: Option<TickBalance>,
+    /// CPU times of the processes that are followed from the start, with what they had
+    /// used before.
+    pub(super) cpu_times: CpuTimes,
+    /// How long after the end of a process a sample of it may still arrive.
     pub(super) rest: Duration,
+    /// When the recording began.
+    pub(super) start: KernelTime,
 }
 
 /// Processes that were found to have ended.
 struct EndedProcesses {
-    /// When that was, of those that may still have samples on the way.
+    /// When that was, for those that may still have samples on the way.
     since: FxHashMap<ProcessKey, KernelTime>,
-    /// How long they may.
+    /// How long a sample may still arrive.
     rest: Duration,
 }
 
-/// Whether every pass over waiting threads has told what it saw.
+/// Whether every pass over waiting threads has sent what it saw.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LastPass {
     Over,
-    /// One goes on although the recording ends.
+    /// One was still under way when the recording ended.
     CutShort,
 }
 
 impl<W: Write> Session<W> {
     pub(super) fn new(stages: Stages<W>) -> Self {
+        let scout = stages.targets.scout().clone();
         Self {
+            timers: Timers::new(stages.targets.scout().clone()),
             targets: stages.targets,
             known: stages.known,
             symbolizer: stages.symbolizer,
@@ -81,23 +107,28 @@ impl<W: Write> Session<W> {
             rows: stages.rows,
             ledger: Ledger::default(),
             pass_accounts: stages.pass_accounts,
+            tick_balance: stages.tick_balance,
             ended: EndedProcesses {
                 since: FxHashMap::default(),
                 rest: stages.rest,
             },
-            rates: Vec::new(),
+            scout,
+            cpu_times: stages.cpu_times,
+            unwritten_times: BTreeMap::new(),
+            start: stages.start,
+            rates: RateLog::default(),
             next_account: KernelTime(0),
             on_processes: Duration::ZERO,
         }
     }
 
-    /// From `time` on, samples are taken each `period`.
+    /// Sets the time between two samples from `time` on.
     pub(super) fn change_rate(&mut self, time: KernelTime, period: Duration) {
         self.rows.change_period(time, period);
         self.rates.push(RateChange { time, period });
     }
 
-    /// Takes one record of the kernel side through all stages.
+    /// Takes one record through all stages.
     pub(super) fn take(&mut self, record: &[u8]) {
         match decode(record) {
             Ok(RawRecord::Sample(sample)) => self.sample(&sample),
@@ -117,6 +148,11 @@ impl<W: Write> Session<W> {
     fn lifecycle(&mut self, event: &RawLifecycle) {
         let record = &event.record;
         let time = KernelTime(record.time);
+        if let Some((tid, used)) = self.cpu_times.learn(record, event.event)
+            && let Some(track) = self.threads.row_of(record.key, tid)
+        {
+            self.unwritten_times.insert(track, used);
+        }
         if event.event == LifecycleKind::ThreadExit
             && let Some(track) = self.threads.end(record.key, record.tid, time)
         {
@@ -135,7 +171,7 @@ impl<W: Write> Session<W> {
         self.on_processes += thread_cpu_time().saturating_sub(before);
     }
 
-    /// CPU time that the news of processes have taken since the last call.
+    /// Returns the CPU time that lifecycle records have taken since the last call.
     pub(super) fn take_time_on_processes(&mut self) -> Duration {
         std::mem::take(&mut self.on_processes)
     }
@@ -146,23 +182,67 @@ impl<W: Write> Session<W> {
         }
     }
 
+    /// Adds the time for which passes found the thread unchanged to what it waited for
+    /// before this sample. Returns the time that the look itself accounts for, in
+    /// nanoseconds; 0 for a tick.
+    fn wait_of(&mut self, sample: &RawSample) -> u64 {
+        let WaitFacts {
+            unchanged, weight, ..
+        } = sample.header.wait;
+        let Some(track) = self.threads.known(sample) else {
+            return weight;
+        };
+        let (unchanged, weight) = match &mut self.tick_balance {
+            Some(balance) => balance.left(track, (unchanged, weight)),
+            None => (unchanged, weight),
+        };
+        if unchanged != 0 {
+            let time = KernelTime(sample.header.time);
+            self.rows.weigh_wait(track, time, unchanged);
+        }
+        weight
+    }
+
     fn sample(&mut self, sample: &RawSample) {
+        let weight = self.wait_of(sample);
+        if sample.origin == Origin::Unchanged {
+            return;
+        }
         self.ledger.samples += 1;
         let key = sample.header.process;
         let process = self.targets.of_sample(key, sample.header.tgid);
-        // An entry of the kernel side's table that turned into another process's
-        // while a sample was taken has a key and a tgid that do not belong together.
+        // The entry of the eBPF program's table may have become another process's while
+        // the sample was taken. Then key and tgid do not belong together.
         let process = process.filter(|process| process.tgid == sample.header.tgid);
         let Some((process, python)) = process.and_then(|it| Some((it, it.python.as_ref()?))) else {
             self.ledger.without_process();
             return;
         };
+        if !self.cpu_times.has(key) {
+            let tgid = process.tgid;
+            let now = self.scout.ask(tgid, move |_| cpu_time::of_process(tgid));
+            match now {
+                Ok(Ok(now)) => self.cpu_times.begin(key, &now),
+                _ => self.cpu_times.leave_unknown(key),
+            }
+        }
         let time = KernelTime(sample.header.time);
-        let account = self.ledger.arrived(key, monotonic_now().since(time));
+        let now = monotonic_now();
+        if !can_have_been(self.start, time, now) {
+            let account = self.ledger.arrived(key, Duration::ZERO);
+            account.refuse(DropReason::AnotherClock);
+            return;
+        }
+        let account = self.ledger.arrived(key, now.since(time));
+        let period = Duration::from_nanos(self.rows.period_at(time));
+        if sample.origin == Origin::OnCpu {
+            account.ticked += period;
+        }
         let state = match sample.origin {
             Origin::OnCpu => State::Running,
-            Origin::OffCpu | Origin::OffCpuSameStack => {
-                waiting::state(&sample.header.wait, python.instance.c_library)
+            Origin::OffCpu | Origin::OffCpuSameStack | Origin::Unchanged => {
+                let told = waiting::state(&sample.header.wait, python.instance.c_library);
+                self.timers.refine(told, sample)
             }
         };
         if self.threads.has_ended(sample) {
@@ -171,35 +251,64 @@ impl<W: Write> Session<W> {
         }
         if sample.origin == Origin::OffCpuSameStack {
             let known = self.threads.known(sample);
-            let is_in_time = known.is_none_or(|track| self.rows.restate(track, time, state));
+            let is_in_time =
+                known.is_none_or(|track| self.rows.restate(track, time, state, weight));
             if is_in_time {
                 account.restated += 1;
             } else {
-                account.refuse(Refused::Late);
+                account.refuse(DropReason::Late);
             }
             return;
         }
+        self.symbolizer.page_in(sample, &python.context);
         let unknown = self.symbolizer.counts().unknown_frames;
         match self.symbolizer.resolve(sample, &python.context) {
             Ok(resolved) => {
                 let Some((track, replaced)) = self.threads.track(sample, process) else {
-                    account.refuse(Refused::NoRoom);
+                    account.refuse(DropReason::NoRoom);
                     return;
                 };
                 if let Some(replaced) = replaced {
                     self.rows.end_track(replaced, time);
                 }
-                if self.rows.observe(track, time, resolved.stack, state) {
+                let is_in_time = match sample.origin {
+                    Origin::OnCpu => {
+                        let in_kernel = sample.header.wait.in_kernel != 0;
+                        let stack = resolved.stack;
+                        self.rows.observe_running(track, time, stack, in_kernel)
+                    }
+                    _ => {
+                        let waits = (resolved.stack, state);
+                        self.rows.observe_waiting(track, time, waits, weight)
+                    }
+                };
+                if is_in_time {
+                    if sample.origin == Origin::OnCpu {
+                        account.seen += period;
+                        if let Some(balance) = &mut self.tick_balance {
+                            balance.tick(track, self.rows.period_at(time));
+                        }
+                    }
                     let is_unknown = self.symbolizer.counts().unknown_frames > unknown;
                     account.unknown_code += u64::from(is_unknown);
-                    account.show(sample.stop);
+                    account.show(resolved.stop);
                 } else {
-                    account.refuse(Refused::Late);
+                    account.refuse(DropReason::Late);
                 }
                 self.acknowledge();
             }
             Err(reason) => {
                 account.refuse(reason.into());
+                // It began to run while it was looked at, so until then it waited where
+                // it had waited before.
+                if reason == StopReason::Moved
+                    && let Some(track) = self.threads.known(sample)
+                {
+                    self.rows.weigh_wait(track, time, weight);
+                }
+                if reason == StopReason::NoThreadState {
+                    self.targets.look_for_others(key);
+                }
                 if reason == StopReason::NotInitialised {
                     return;
                 }
@@ -208,8 +317,8 @@ impl<W: Write> Session<W> {
         self.targets.improve(key);
     }
 
-    /// Notices threads that have stopped running, and processes that have ended.
-    /// Every record up to `now` must have been taken.
+    /// Notices threads that have stopped running, and processes that have ended. Every
+    /// record up to `now` must have been taken.
     pub(super) fn settle(&mut self, now: KernelTime) {
         self.settle_after(now, LastPass::Over);
     }
@@ -227,9 +336,9 @@ impl<W: Write> Session<W> {
         }
     }
 
-    /// A process will have no other sample.
+    /// Closes a process that will have no other sample.
     fn close(&mut self, process: &FollowedProcess, now: KernelTime, last_pass: LastPass) {
-        // Only of those whose end went unnoticed.
+        // There are rows left only if the end of their threads went unnoticed.
         for track in self.threads.rows_of(process.key) {
             self.rows.end_track(track, now);
         }
@@ -239,8 +348,47 @@ impl<W: Write> Session<W> {
         self.ended.since.remove(&process.key);
     }
 
+    /// Reads how long the threads of these processes ran.
+    fn read_cpu_times(&mut self, processes: Vec<(ProcessKey, u32)>) {
+        let questions = processes.clone();
+        let answers = self.scout.ask(std::process::id(), move |_| {
+            let tgids = questions.iter().map(|(_, tgid)| *tgid);
+            tgids.map(cpu_time::of_process).collect::<Vec<_>>()
+        });
+        for ((key, _), now) in processes.into_iter().zip(answers.unwrap_or_default()) {
+            if let Ok(now) = now {
+                self.learn_cpu_times(key, &now);
+            }
+        }
+    }
+
+    fn learn_cpu_times(&mut self, key: ProcessKey, now: &ProcessCpuTime) {
+        self.cpu_times.update(key, now);
+        self.ledger.set_cpu_time(key, self.cpu_times.of(key));
+        for (tid, used) in self.cpu_times.threads(key) {
+            if let Some(track) = self.threads.row_of(key, tid) {
+                self.unwritten_times.insert(track, used);
+            }
+        }
+    }
+
+    /// Whether the CPU time of every followed process is known.
+    pub(super) fn knows_cpu_times(&self) -> bool {
+        self.cpu_times.is_complete()
+    }
+
+    /// Reads the CPU times of all processes that go on, once nothing is sampled any more.
+    pub(super) fn read_last_cpu_times(&mut self) {
+        let going_on = self.targets.going_on();
+        let known = going_on.filter(|process| self.cpu_times.has(process.key));
+        let all = known.map(|process| (process.key, process.tgid)).collect();
+        self.read_cpu_times(all);
+    }
+
     fn close_account(&mut self, process: &FollowedProcess, last_pass: LastPass) {
         let mut account = self.ledger.take(process.key);
+        account.cpu = self.cpu_times.of(process.key);
+        self.cpu_times.forget(process.key);
         account.add_kernel(&self.targets.close_account(process.key));
         account.add_kernel(&self.pass_accounts.close(process.key));
         account.threads = self.threads.count(process.key);
@@ -258,7 +406,8 @@ impl<W: Write> Session<W> {
         self.ledger.close(index, summarized(process, account));
     }
 
-    /// Writes what is settled into the container.
+    /// Writes what is settled into the container, and now and then the account of the
+    /// samples.
     pub(super) fn flush(&mut self, now: KernelTime) -> Result<(), TraceError> {
         let symbols = self.symbolizer.interner().symbols();
         let settled = self.rows.flush(now, symbols, &mut self.threads.tracks)?;
@@ -269,8 +418,14 @@ impl<W: Write> Session<W> {
         self.write_account(settled)
     }
 
-    /// Writes what has become of the samples so far.
+    /// Writes the account of the samples so far.
     fn write_account(&mut self, time: KernelTime) -> Result<(), TraceError> {
+        let changed: BTreeSet<_> = self.ledger.changed().into_iter().collect();
+        let going_on = self.targets.going_on();
+        let changed = going_on.filter(|process| changed.contains(&process.key));
+        let changed = changed.map(|process| (process.key, process.tgid)).collect();
+        self.read_cpu_times(changed);
+        let threads_now = self.take_unwritten_times();
         let Self {
             targets,
             threads,
@@ -284,24 +439,37 @@ impl<W: Write> Session<W> {
             sum.unreadable += pass_accounts.get(key).unreadable;
             sum
         };
-        let summary = crate::trace::Summary {
-            rates: self.rates.clone(),
+        let summary = sampler_trace::trace::Summary {
+            rates: self.rates.changes().to_vec(),
+            threads: threads_now,
             ..ledger.changes(time, |key| threads.index(key), kernel)
         };
         self.rows.account(&summary)
     }
 
-    /// The container, to be read while it is written.
+    fn take_unwritten_times(&mut self) -> Vec<trace::ThreadCpuTime> {
+        let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let times = std::mem::take(&mut self.unwritten_times).into_iter();
+        times
+            .map(|(track, time)| trace::ThreadCpuTime {
+                track,
+                user_us: microseconds(time.user),
+                system_us: microseconds(time.system()),
+            })
+            .collect()
+    }
+
+    /// Returns the container, which can be read while it is written.
     pub(super) fn container(&self) -> &W {
         self.rows.container()
     }
 
-    /// Whether rows are waiting that should not pile up further.
+    /// Whether so many rows are held back that they should be written now.
     pub(super) fn wants_flush(&self) -> bool {
         self.rows.wants_flush()
     }
 
-    /// Processes with samples so far, and their threads.
+    /// Returns how many processes and threads are in the trace so far.
     pub(super) fn population(&self) -> (usize, usize) {
         (
             self.threads.tracks.processes().len(),
@@ -309,7 +477,7 @@ impl<W: Write> Session<W> {
         )
     }
 
-    /// Closes the container and gives the account of everything.
+    /// Closes the container. Returns it, and the account of everything.
     pub(super) fn finish(
         mut self,
         end: KernelTime,
@@ -324,6 +492,7 @@ impl<W: Write> Session<W> {
         for process in self.targets.take_ended(|_| true) {
             self.close(&process, end, last_pass);
         }
+        let threads_now = self.take_unwritten_times();
         let open: Vec<_> = self.targets.processes().cloned().collect();
         for process in &open {
             self.close_account(process, last_pass);
@@ -333,26 +502,28 @@ impl<W: Write> Session<W> {
             sampled,
             listed,
             unwritten,
+            undecodable,
         } = std::mem::take(&mut self.ledger).finish();
         summary.complete(&mut total);
         let summary = Summary {
             total,
             processes: listed,
             sampled,
-            undecodable: self.ledger.undecodable,
+            undecodable,
             names: self.symbolizer.counts(),
             not_sampled: not_sampled(&self.targets),
             rate: RateSummary {
-                changes: self.rates,
+                changes: self.rates.changes().to_vec(),
                 ..summary.rate
             },
             ..summary
         };
-        let closing = crate::trace::Summary {
+        let closing = sampler_trace::trace::Summary {
             end,
             counts: named(&summary.counts()),
             processes: unwritten,
             rates: summary.rate.changes.clone(),
+            threads: threads_now,
         };
         let symbols = self.symbolizer.interner().symbols();
         let output = self
@@ -362,13 +533,13 @@ impl<W: Write> Session<W> {
     }
 }
 
-/// Whether a record says that it is a sample.
+/// Whether a record claims to be a sample.
 fn is_sample(record: &[u8]) -> bool {
     let kind = record.first_chunk().map(|kind| u32::from_ne_bytes(*kind));
     kind == Some(RecordKind::Sample as u32)
 }
 
-/// The processes that could not be sampled, with their reasons.
+/// Lists the processes that could not be sampled, with their reasons.
 fn not_sampled(targets: &Targets) -> Vec<String> {
     let refusals = targets.refusals();
     let mut lines: Vec<_> = refusals.reasons().map(ToString::to_string).collect();
@@ -400,12 +571,12 @@ fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {
     }
 }
 
-/// How long a pass may be held up between looking at a thread and sending what it
-/// saw; only a machine that is very busy comes near it.
+/// How long a pass may be held up between looking at a thread and sending what it saw.
+/// Only a very busy machine comes near it.
 pub(super) const LONGEST_PASS: Duration = Duration::from_secs(5);
 
-/// How often the container gets a segment.
+/// How often a segment is written to the container.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
-/// How often the container gets an account of the samples so far.
+/// How often the account of the samples so far is written to the container.
 const ACCOUNT_EVERY: Duration = Duration::from_secs(10);

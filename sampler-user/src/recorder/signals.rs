@@ -1,5 +1,6 @@
-//! The signals that a recording listens to. It refuses to know what is done
-//! about them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The signals that a recording listens to, and what each asks for.
 
 use std::io;
 
@@ -8,13 +9,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// Stop, write, summarize: SIGINT, SIGTERM, SIGHUP.
+    /// Stop, write the outputs and print the summary: SIGINT, SIGTERM, SIGHUP.
     Stop,
-    /// Write what there is and go on: SIGUSR1.
+    /// Write the outputs from what was recorded so far and go on: SIGUSR1.
     Snapshot,
 }
 
-/// Listens.
+/// Receives the signals.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -23,7 +24,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From now on these signals do not end the program.
+    /// Starts to listen. From then on these signals do not end the program.
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -33,7 +34,7 @@ impl Signals {
         })
     }
 
-    /// The next request.
+    /// Waits for the next request.
     pub(super) async fn next(&mut self) -> Request {
         tokio::select! {
             _ = self.interrupt.recv() => Request::Stop,

@@ -1,7 +1,10 @@
-//! Sets the stages of a recording up and starts it. The order is the point: what
-//! needs rights comes before they are given up, and what can fail before anything
-//! runs. It refuses to know how a stage works.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
+//! Sets up the stages of a recording and starts it. The order matters: what needs
+//! privileges comes before they are given up, and what can fail comes before anything
+//! runs.
+
+use std::io;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -9,6 +12,7 @@ use tokio::sync::oneshot;
 use super::clock::trace_info;
 use super::confinement::confine;
 use super::cost::Costs;
+use super::cpu_times::CpuTimes;
 use super::error::RecordError;
 use super::lost_news::LostNews;
 use super::names::Naming;
@@ -22,19 +26,24 @@ use super::session::{FLUSH_EVERY, LONGEST_PASS, Session, Stages};
 use super::signals::Signals;
 use super::target_choice::{complain, hold, mention_waiting, selection};
 use super::threads::Threads;
+use super::tick_balance::TickBalance;
+use super::tick_clock::TickClock;
+use crate::bpf::cpu_news::CpuNews;
 use crate::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
+use crate::bpf::rhythm::Rhythm;
 use crate::bpf::stepping::SteppingChoice;
+use crate::bpf::ticks::Ticks;
 use crate::config::{ExitStatus, RecordConfig, Target, Verbosity};
 use crate::launch::HeldCommand;
 use crate::privileges::Owner;
-use crate::process::namespace::PidNamespace;
 use crate::progress::ProgressLine;
 use crate::symbolize::Symbolizer;
 use crate::targets::Targets;
-use crate::timeline::TimelineBuilder;
-use crate::trace::{Mode, TraceWriter};
+use sampler_cpython::process::namespace::PidNamespace;
+use sampler_trace::timeline::TimelineBuilder;
+use sampler_trace::trace::{Mode, TraceWriter};
 
-/// Tells when the command that is recorded has ended, and how.
+/// Receives the exit status of the recorded command when that has ended.
 pub(super) type CommandEnd = oneshot::Receiver<ExitStatus>;
 
 /// Starts a recording, and the command if one is to be recorded.
@@ -76,8 +85,10 @@ pub(super) fn start(
     let container = outputs.container()?;
     let info = trace_info(config);
     let period = Duration::from_secs(1) / config.hz;
-    let command = match start_all(&mut kernel, command, period) {
-        Ok(command) => command,
+    // As late as possible: CPU time used before the first tick is in no sample.
+    let cpu_times = CpuTimes::of_running(&targets);
+    let ((ticks, news), command) = match start_all(&mut kernel, command, period) {
+        Ok(started) => started,
         Err(error) => {
             outputs.discard(container)?;
             return Err(error);
@@ -87,11 +98,16 @@ pub(super) fn start(
     confine(config, &owner, &counters, &outputs.directories());
     let scout = targets.scout().clone();
     scout.begin_anew();
+    let clocks = TickClock::start(ticks, news).map_err(|source| RecordError::System {
+        doing: "look after the clocks of the CPUs",
+        source,
+    })?;
     let passes = match passes {
-        Some(passes) => Some(passes.start(period, &targets)?),
+        Some(passes) => Some(passes.start(clocks.beats(), &targets)?),
         None => None,
     };
     let pass_accounts = passes.as_ref().map(RunningPasses::accounts);
+    let balance = passes.as_ref().filter(|it| it.are_from_user_space());
     let of_mode = OfMode::of(config.mode, period);
     let session = Session::new(Stages {
         targets,
@@ -100,7 +116,10 @@ pub(super) fn start(
         threads: Threads::new(config.command_lines, of_mode.naming, scout),
         rows: Rows::new(of_mode.builder, TraceWriter::create(container, &info)?),
         pass_accounts: pass_accounts.unwrap_or_default(),
+        tick_balance: balance.map(|_| TickBalance::default()),
+        cpu_times,
         rest: of_mode.rest,
+        start: info.start,
     });
     if let Verbosity::Verbose(_) = config.verbosity {
         eprintln!("pyebpf: sampling has begun");
@@ -110,6 +129,7 @@ pub(super) fn start(
         config,
         sampling: Sampling {
             kernel,
+            clocks,
             records,
             counters,
             passes,
@@ -133,17 +153,17 @@ fn kernel_options(config: &RecordConfig, namespace: &PidNamespace) -> KernelOpti
         report_all_execs: matches!(config.target, Target::Host | Target::Chosen(_)),
         leave_plain_programs: matches!(config.target, Target::Host),
         ring_bytes: config.buffer,
-        passes: (config.mode != Mode::Cpu).then_some(config.hz),
+        passes: config.mode != Mode::Cpu,
         stepping: SteppingChoice::of_environment(),
         pid_namespace: namespace.own_inode(),
     }
 }
 
-/// What depends on whether waiting threads are looked at.
+/// What depends on whether waiting threads are sampled.
 struct OfMode {
     builder: TimelineBuilder,
     naming: Naming,
-    /// How long after a process has ended a sample of it may still come.
+    /// How long after the end of a process a sample of it may still arrive.
     rest: Duration,
 }
 
@@ -164,15 +184,22 @@ impl OfMode {
     }
 }
 
-/// Starts the ticks and then the command; what tells the command's end.
+/// The running ticks, and the events of CPUs that come and go, or why there are none.
+type Started = (Ticks, io::Result<CpuNews>);
+
+/// Starts the ticks and then the command. Returns the receiver of the command's exit
+/// status as well.
 fn start_all(
     kernel: &mut Kernel,
     command: Option<HeldCommand>,
     period: Duration,
-) -> Result<Option<CommandEnd>, RecordError> {
-    kernel.start_ticks(period)?;
-    Ok(match command {
+) -> Result<(Started, Option<CommandEnd>), RecordError> {
+    // Before the clocks are opened, so that no CPU comes unnoticed in between.
+    let news = CpuNews::listen();
+    let ticks = kernel.start_ticks(Rhythm::drawn(period))?;
+    let command = match command {
         Some(command) => Some(command.release()?.ended),
         None => None,
-    })
+    };
+    Ok(((ticks, news), command))
 }

@@ -1,16 +1,18 @@
-//! From the target that was asked for to the processes that are followed, and
-//! what to say when there is nothing to follow. It refuses to follow any.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
+//! Turns the target that was asked for into the processes to follow, and reports when
+//! there is nothing to follow.
+
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::error::RecordError;
 use crate::config::{RecordConfig, Target, Verbosity};
-use crate::escape::escape_for_terminal;
 use crate::launch::{self, HeldCommand};
 use crate::privileges::Owner;
-use crate::report::Summary;
 use crate::targets::{Choice, Selection, TargetError, Targets};
-use crate::trace::Mode;
+use sampler_cpython::process::task::process_of;
+use sampler_trace::escape::escape_for_terminal;
 
 pub(super) fn selection(config: &RecordConfig) -> Result<Selection, RecordError> {
     Ok(match &config.target {
@@ -19,15 +21,39 @@ pub(super) fn selection(config: &RecordConfig) -> Result<Selection, RecordError>
             choice: Choice::find(&choice.cgroups, choice.name.clone())?,
             with_children: config.children,
         },
-        Target::Processes(tgids) => Selection::Processes {
-            tgids: tgids.clone(),
-            with_children: config.children,
-        },
+        Target::Processes(numbers) => {
+            if config.verbosity != Verbosity::Quiet {
+                mention_threads(numbers);
+            }
+            Selection::Processes {
+                tgids: asked_processes(numbers),
+                with_children: config.children,
+            }
+        }
         Target::Command(_) => Selection::Processes {
             tgids: Vec::new(),
             with_children: false,
         },
     })
+}
+
+/// Returns the processes that these numbers mean, sorted and without duplicates. The
+/// number of a thread, as `top -H` shows it, means its process.
+pub(super) fn asked_processes(numbers: &[u32]) -> Vec<u32> {
+    let processes = numbers
+        .iter()
+        .map(|number| process_of(*number).unwrap_or(*number));
+    processes.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn mention_threads(numbers: &[u32]) {
+    for number in numbers {
+        if let Some(process) = process_of(*number).filter(|process| process != number) {
+            eprintln!(
+                "pyebpf: {number} is a thread of process {process}; all of its threads are recorded"
+            );
+        }
+    }
 }
 
 pub(super) fn hold(
@@ -42,7 +68,7 @@ pub(super) fn hold(
     Ok(command)
 }
 
-/// Says that nothing is chosen yet, since that may be a mistake.
+/// Prints that no process is chosen yet, since that may be a mistake.
 pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
     if let Target::Chosen(choice) = &config.target
         && config.verbosity != Verbosity::Quiet
@@ -54,52 +80,22 @@ pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
     }
 }
 
-/// Names the processes that cannot be sampled; an error when there is no other.
+/// Prints which processes cannot be sampled. Returns an error when no other was asked
+/// for.
 pub(super) fn complain(
     refused: Vec<TargetError>,
     config: &RecordConfig,
 ) -> Result<(), RecordError> {
-    let Target::Processes(tgids) = &config.target else {
+    let Target::Processes(numbers) = &config.target else {
         return Ok(());
     };
-    if refused.len() == tgids.len() {
+    if refused.len() >= asked_processes(numbers).len() {
         return Err(RecordError::Targets(refused));
     }
     for error in refused {
-        eprintln!("pyebpf: {error}");
+        // The target decides the paths in it.
+        let error = error.to_string();
+        eprintln!("pyebpf: {}", escape_for_terminal(&error));
     }
     Ok(())
-}
-
-pub(super) fn no_sample(config: &RecordConfig, summary: &Summary) -> String {
-    let refused = &summary.total;
-    let mut reason = match &config.target {
-        Target::Host => "no sample: no Python process ran on this host meanwhile".to_owned(),
-        Target::Chosen(choice) => {
-            let choice = choice.in_words();
-            let choice = escape_for_terminal(&choice);
-            format!("no sample: no Python process {choice} ran meanwhile; `pyebpf ps` shows all")
-        }
-        Target::Processes(tgids) => {
-            let list: Vec<_> = tgids.iter().map(ToString::to_string).collect();
-            format!(
-                "no sample: process {} did not run Python code meanwhile",
-                list.join(", ")
-            )
-        }
-        Target::Command(_) => "no sample: the command did not run Python code long enough".into(),
-    };
-    if refused.refused() > 0 {
-        reason.push_str(&format!("; not shown: {}", refused.refusals_in_words()));
-    }
-    for line in &summary.not_sampled {
-        reason.push_str(&format!("\n  not sampled: {}", escape_for_terminal(line)));
-    }
-    if config.mode == Mode::Cpu {
-        reason.push_str(
-            "\na process that waits takes no CPU time and has no samples in cpu mode; \
-             --mode wall shows what it waits for",
-        );
-    }
-    reason
 }

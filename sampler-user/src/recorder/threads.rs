@@ -1,5 +1,6 @@
-//! Which row of the timeline a thread is, and what it is called. It refuses to
-//! know what the thread does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Assigns a row of the timeline and a name to each thread.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +11,13 @@ use super::names::{Naming, ThreadNames};
 use crate::bpf::events::RawSample;
 use crate::scout::Scout;
 use crate::targets::FollowedProcess;
-use crate::timeline::{
+use sampler_trace::timeline::{
     KernelTime, ProcessIndex, ProcessInfo, ProcessPlace, Track, TrackId, Tracks,
 };
 
-/// The threads that had samples.
+/// The threads that had samples, by process.
 pub(super) struct Threads {
-    /// Processes and threads, as the trace has them.
+    /// Processes and threads, as they are in the trace.
     pub(super) tracks: Tracks,
     with_command_lines: bool,
     naming: Naming,
@@ -28,12 +29,12 @@ struct ProcessThreads {
     index: ProcessIndex,
     names: ThreadNames,
     threads: FxHashMap<u32, Thread>,
-    /// Which thread was seen last with an address: the C library gives that of a
-    /// thread that has ended to a new one.
+    /// The thread that was last seen with each address (`thread_id`): the C library gives
+    /// the address of a thread that has ended to a new one.
     owners: FxHashMap<u64, u32>,
-    /// When threads ended, since the last [`Threads::settle`].
+    /// When threads ended, by thread id, since the last [`Threads::settle`].
     ended: FxHashMap<u32, KernelTime>,
-    /// How many there were.
+    /// How many threads had samples.
     count: u32,
 }
 
@@ -41,10 +42,12 @@ struct Thread {
     track: TrackId,
     ident: u64,
     samples: u64,
-    /// Named by Python, not by the kernel.
+    /// Whether its name is from Python, not from the kernel.
     is_named: bool,
-    /// The reading of the process's names that its name is of.
+    /// The number of the reading that its name is from.
     reading: u32,
+    /// Whether it had another row before, with another name.
+    is_renamed: bool,
 }
 
 impl Threads {
@@ -58,9 +61,9 @@ impl Threads {
         }
     }
 
-    /// The row of the thread that `sample` is of, and the one that it had before
-    /// if that is another: it got another name. `None` when the trace has as many
-    /// processes and threads as one can have.
+    /// Returns the row of the sampled thread. If the thread was renamed, this is a new
+    /// row, and the one before is returned as well. `None` when the trace has as many
+    /// processes and threads as it can have.
     pub(super) fn track(
         &mut self,
         sample: &RawSample,
@@ -82,14 +85,14 @@ impl Threads {
                 ended: FxHashMap::default(),
                 count: 0,
             });
-        // The kernel uses a thread's number again; then its address differs.
+        // The kernel reuses thread ids; then the thread's address differs.
         let before = known
             .threads
             .get(&header.tid)
             .filter(|it| it.ident == header.thread_id);
         let samples = before.map_or(1, |thread| thread.samples + 1);
         let is_named = before.is_some_and(|thread| thread.is_named);
-        // A name is set just after the thread starts, and rarely changed later.
+        // Most threads are named right after their start, and few are renamed later.
         let time = KernelTime(header.time);
         let is_time = samples.is_power_of_two() || known.names.are_old(time);
         if let Some(before) = before
@@ -147,18 +150,20 @@ impl Threads {
         };
         known.count += u32::from(before.is_none());
         let replaced = before.map(|it| it.track).filter(|it| *it != track);
+        let is_renamed = replaced.is_some() || before.is_some_and(|it| it.is_renamed);
         let thread = Thread {
             track,
             ident: header.thread_id,
             samples,
             is_named: is_now_named,
             reading,
+            is_renamed,
         };
         known.threads.insert(header.tid, thread);
         Some((track, replaced))
     }
 
-    /// The row of a thread that had a sample before.
+    /// Returns the row of a thread that had a sample before.
     pub(super) fn known(&self, sample: &RawSample) -> Option<TrackId> {
         let header = &sample.header;
         let thread = self
@@ -169,7 +174,14 @@ impl Threads {
         (thread.ident == header.thread_id).then_some(thread.track)
     }
 
-    /// Forgets a thread that ended at `time`; its row, if it had one.
+    /// Returns the row of a living thread that has had only one: the kernel counts the
+    /// CPU time of a thread, not of each of its names.
+    pub(super) fn row_of(&self, process: ProcessKey, tid: u32) -> Option<TrackId> {
+        let thread = self.processes.get(&process)?.threads.get(&tid)?;
+        (!thread.is_renamed).then_some(thread.track)
+    }
+
+    /// Forgets a thread that ended at `time`. Returns its row, if it had one.
     pub(super) fn end(
         &mut self,
         process: ProcessKey,
@@ -181,7 +193,7 @@ impl Threads {
         known.threads.remove(&tid).map(|thread| thread.track)
     }
 
-    /// Forgets the threads of a process that ended at `time`; their rows.
+    /// Forgets the threads of a process that ended at `time`. Returns their rows.
     pub(super) fn end_all(&mut self, process: ProcessKey, time: KernelTime) -> Vec<TrackId> {
         let Some(known) = self.processes.get_mut(&process) else {
             return Vec::new();
@@ -195,32 +207,33 @@ impl Threads {
             .collect()
     }
 
-    /// How many threads of a process had samples.
+    /// Returns how many threads of a process had samples.
     pub(super) fn count(&self, process: ProcessKey) -> u32 {
         self.processes.get(&process).map_or(0, |known| known.count)
     }
 
-    /// Whether the thread has ended: a pass may be interrupted before it sends
-    /// what it has seen, and a tick may hit a thread on its way out. Its number is
-    /// not another thread's so soon.
+    /// Whether the thread has ended. A pass may be interrupted before it sends what it
+    /// saw, and a tick may hit a thread that is about to exit. The kernel does not reuse
+    /// a thread id that soon.
     pub(super) fn has_ended(&self, sample: &RawSample) -> bool {
         let known = self.processes.get(&sample.header.process);
         known.is_some_and(|known| known.ended.contains_key(&sample.header.tid))
     }
 
-    /// Every sample that was taken before `time` has arrived.
+    /// Forgets threads that ended before `time`. Every sample taken before then must have
+    /// arrived.
     pub(super) fn settle(&mut self, time: KernelTime) {
         for known in self.processes.values_mut() {
             known.ended.retain(|_, end| *end >= time);
         }
     }
 
-    /// The process's number in the trace, if it had samples.
+    /// Returns the number of a process in the trace, if it had samples.
     pub(super) fn index(&self, process: ProcessKey) -> Option<ProcessIndex> {
         self.processes.get(&process).map(|known| known.index)
     }
 
-    /// The same, of a process that gets one now if there is room.
+    /// Returns the number of a process in the trace, and gives it one if there is room.
     pub(super) fn index_anew(&mut self, process: &FollowedProcess) -> Option<ProcessIndex> {
         self.index(process.key).or_else(|| {
             let info = info(process, self.with_command_lines);
@@ -228,7 +241,7 @@ impl Threads {
         })
     }
 
-    /// The threads of a process that go on, by their rows.
+    /// Returns the rows of the living threads of a process.
     pub(super) fn rows_of(&self, process: ProcessKey) -> Vec<TrackId> {
         let known = self.processes.get(&process);
         known
@@ -251,8 +264,8 @@ fn new_track(process: ProcessIndex, sample: &RawSample, name: String) -> Track {
     }
 }
 
-/// What to call a thread that Python has no name for, or that is too short-lived
-/// to ask.
+/// Returns a name for a thread that Python has no name for, or that was too short-lived
+/// to be asked for.
 fn kernel_name(sample: &RawSample) -> String {
     let header = &sample.header;
     let comm = sample.comm();
@@ -283,7 +296,7 @@ fn info(process: &FollowedProcess, with_command_line: bool) -> ProcessInfo {
     }
 }
 
-/// Where a process lives.
+/// Returns where a process lives: its cgroup and container, and its pid in there.
 pub(super) fn place(process: &FollowedProcess) -> ProcessPlace {
     let cgroup = process.cgroup.clone().unwrap_or_default();
     let inside = process.identity.as_ref().map(|it| it.namespace_pid);

@@ -1,40 +1,43 @@
-//! The summary of a whole recording, and its counts as a trace carries them. It
-//! refuses to word it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The summary of a whole recording, and its counts as a trace carries them.
 
 use std::time::Duration;
 
 use sampler_common::counter::Counter;
 
+use super::cpu_changes::CpuChanges;
 use super::pass_counts::PassCounts;
-use crate::account::{Account, Refused};
-use crate::bpf::counters::CounterValues;
 use crate::symbolize::Counts;
-use crate::trace::RateChange;
+use sampler_common::counter::CounterValues;
+use sampler_trace::account::{Account, DropReason};
+use sampler_trace::trace::RateChange;
 
 /// One process in the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessSummary {
-    /// Thread group id.
+    /// Its thread group id.
     pub tgid: u32,
     /// Its name.
     pub name: String,
-    /// Its version of Python.
+    /// Its version of CPython.
     pub python: String,
-    /// Its pid inside and its container; empty for a process of the host.
+    /// Its pid in its container, and the container, in words; empty for a process of the
+    /// host.
     pub inside: String,
-    /// Its samples.
+    /// What became of its samples.
     pub account: Account,
 }
 
 /// A whole recording.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// How long it took.
+    /// How long the recording took.
     pub elapsed: Duration,
-    /// All samples.
+    /// What became of all samples.
     pub total: Account,
-    /// The processes that had samples, those that miss most of them first; not all
-    /// of very many.
+    /// The processes that had samples, those that miss most of them first; if there are
+    /// very many, not all.
     pub processes: Vec<ProcessSummary>,
     /// How many processes had a sample that is shown.
     pub sampled: usize,
@@ -42,53 +45,55 @@ pub struct Summary {
     pub not_sampled: Vec<String>,
     /// How samples were taken.
     pub taking: TakingSummary,
-    /// How many were asked for, and what they cost.
+    /// The rate that was asked for, and what sampling cost.
     pub rate: RateSummary,
-    /// What had no name.
+    /// What symbolization could not do.
     pub names: Counts,
-    /// Records that made no sense, and were no samples.
+    /// Records that could not be decoded, other than samples.
     pub undecodable: u64,
 }
 
 /// How the samples of a recording were taken.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TakingSummary {
-    /// The kernel side's statistics.
+    /// The counters of the eBPF program.
     pub counters: CounterValues,
-    /// Passes over waiting threads, where there were any.
+    /// Passes over waiting threads, if there were any.
     pub passes: Option<PassCounts>,
-    /// A pass went on when the recording ended.
+    /// Whether a pass was still running when the recording ended.
     pub is_cut_short: bool,
     /// Why stacks were walked without `bpf_loop`, if they were.
     pub without_loop: Option<String>,
+    /// The CPUs that came online or went offline.
+    pub cpus: CpuChanges,
 }
 
 /// The rate of a recording.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RateSummary {
-    /// Ticks a second on each CPU that were asked for.
+    /// The rate that was asked for, in ticks a second on each CPU.
     pub hz: u32,
-    /// When the rate was another than `hz`.
+    /// The changes of the rate; empty if it was `hz` throughout.
     pub changes: Vec<RateChange>,
-    /// CPU time that sampling took, kernel side and user space.
+    /// The CPU time that sampling used, in the eBPF program and in user space.
     pub cost: Duration,
-    /// The share of a CPU that it was allowed to take, if there was a limit.
+    /// The share of a CPU that sampling was allowed to use, if there was a limit.
     pub max_cpu: Option<f64>,
 }
 
 impl Summary {
-    /// Completes the account of all processes by what the kernel side has counted
-    /// of the whole: it has samples of processes that user space never heard of.
+    /// Completes the account of all processes with the totals of the eBPF program, which
+    /// has counted samples of processes that user space never heard of.
     pub fn complete(&self, total: &mut Account) {
         let kernel = |counter| self.taking.counters.get(counter);
         total.taken = kernel(Counter::Taken);
         total.lost = kernel(Counter::LostRing);
         for (reason, number) in [
             (
-                Refused::WithoutInterpreter,
+                DropReason::WithoutInterpreter,
                 kernel(Counter::WithoutInterpreter),
             ),
-            (Refused::Unreadable, kernel(Counter::Unreadable)),
+            (DropReason::Unreadable, kernel(Counter::Unreadable)),
         ] {
             total.refused.remove(&reason);
             total.refuse_all(reason, number);
@@ -98,7 +103,13 @@ impl Summary {
         }
     }
 
-    /// The counts as a document: what the trace carries.
+    /// Returns for how many microseconds a CPU was online and not sampled.
+    fn cpus_not_sampled(&self) -> u64 {
+        let missing = self.taking.cpus.missing(self.elapsed);
+        u64::try_from(missing.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the counts by the names under which the trace carries them.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
         let mut counts = self.total.counts();
         let cost = u64::try_from(self.rate.cost.as_micros()).unwrap_or(u64::MAX);
@@ -109,8 +120,11 @@ impl Summary {
             ("sources_unanswered", self.names.sources_unanswered),
             ("read_elsewhere", self.names.read_elsewhere),
             ("code_without_lines", self.names.without_lines),
+            ("paged_in", self.names.paged_in),
             ("own_cpu_us", cost),
             ("rate_changes", self.rate.changes.len() as u64),
+            ("cpus_changed", self.taking.cpus.number() as u64),
+            ("cpus_not_sampled_us", self.cpus_not_sampled()),
         ]);
         let kernel = Counter::ALL.iter().filter(|it| **it != Counter::Taken);
         counts.extend(kernel.map(|it| (it.name(), self.taking.counters.get(*it))));
@@ -159,7 +173,7 @@ mod tests {
             taken: 13,
             lost: 1,
             whole: 10,
-            refused: [(Refused::WithoutInterpreter, 2)].into(),
+            refused: [(DropReason::WithoutInterpreter, 2)].into(),
             ..Account::default()
         };
         summary.complete(&mut total);

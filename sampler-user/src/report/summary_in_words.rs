@@ -1,4 +1,6 @@
-//! The summary of a whole recording, in words. It refuses to leave out a loss.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes the summary of a recording as text. Every loss is named.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,10 +8,10 @@ use std::time::Duration;
 use sampler_common::counter::Counter;
 
 use super::summary::{ProcessSummary, Summary};
-use crate::account::Refused;
-use crate::escape::escape_for_terminal;
+use sampler_trace::account::{Account, CpuCheck, DropReason, PartialReason};
+use sampler_trace::escape::escape_for_terminal;
 
-/// Processes listed one by one.
+/// The most processes that are listed one by one.
 const LISTED: usize = 20;
 
 impl fmt::Display for Summary {
@@ -33,7 +35,7 @@ impl fmt::Display for Summary {
                 escape_for_terminal(&process.name),
                 process.python,
             )?;
-            of_process(out, process)?;
+            self.of_process(out, process)?;
         }
         let more = self.sampled.saturating_sub(LISTED);
         if more > 0 {
@@ -59,37 +61,53 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A share of one CPU, below which most of what can be asked of a recording is
-/// not in one of what runs.
+/// The share of one CPU below which `--mode wall` is suggested: with so little running,
+/// most questions about a recording are not answered by what runs.
 const IDLE: f64 = 0.1;
 
-/// What came of the samples of a process: what is not 0.
-fn of_process(out: &mut fmt::Formatter<'_>, process: &ProcessSummary) -> fmt::Result {
-    let account = &process.account;
-    write!(
-        out,
-        " {:>8} {:>6}",
-        counted(account.shown(), "sample"),
-        counted(account.threads.into(), "thread"),
-    )?;
-    if !process.inside.is_empty() {
-        write!(out, "; {}", escape_for_terminal(&process.inside))?;
-    }
-    if account.lost > 0 {
-        write!(out, "; lost: {}", account.lost)?;
-    }
-    if account.refused() > 0 {
-        write!(out, "; not shown: {}", account.refusals_in_words())?;
-    }
-    writeln!(out)
-}
-
-/// How late samples may be read without a word about it. They wait for each other
-/// in order to be cheap.
+/// How late samples may be read without being reported. They are read in batches, because
+/// that is cheap.
 const PUNCTUAL: Duration = Duration::from_secs(2);
 
 impl Summary {
-    /// How the rate was lowered.
+    /// Writes what became of the samples of a process, without counts that are 0.
+    fn of_process(&self, out: &mut fmt::Formatter<'_>, process: &ProcessSummary) -> fmt::Result {
+        let account = &process.account;
+        write!(
+            out,
+            " {:>8} {:>6}",
+            counted(account.shown(), "sample"),
+            counted(account.threads.into(), "thread"),
+        )?;
+        if !process.inside.is_empty() {
+            write!(out, "; {}", escape_for_terminal(&process.inside))?;
+        }
+        let check = self.cpu_check(account);
+        if check.is_known() {
+            write!(out, "; {check}")?;
+        }
+        if account.lost > 0 {
+            write!(out, "; lost: {}", account.lost)?;
+        }
+        if account.refused() > 0 {
+            write!(out, "; not shown: {}", account.refusals_in_words())?;
+        }
+        writeln!(out)?;
+        if let Some(warning) = check.warning() {
+            writeln!(out, "          {warning}")?;
+        }
+        Ok(())
+    }
+
+    /// Compares the kernel's CPU time of a process with that of its samples.
+    fn cpu_check(&self, account: &Account) -> CpuCheck {
+        let slowest = self.rate.changes.iter().map(|rate| rate.period).max();
+        let period = Duration::from_secs(1) / self.rate.hz.max(1);
+        let only_ticks = self.taking.passes.is_none();
+        account.cpu_check(slowest.unwrap_or(period).max(period), only_ticks)
+    }
+
+    /// Writes how the rate was lowered, if it was.
     fn rates(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Some(last), Some(limit)) = (self.rate.changes.last(), self.rate.max_cpu) else {
             return Ok(());
@@ -107,10 +125,12 @@ impl Summary {
         writeln!(out)
     }
 
-    /// What to do where little ran, and what waits was not looked at.
+    /// Suggests `--mode wall` if little ran and waiting threads were not looked at.
     fn idleness(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ticks = f64::from(self.rate.hz) * self.elapsed.as_secs_f64();
-        let share = self.total.shown() as f64 / ticks.max(1.0);
+        // Threads whose samples are not shown ran all the same.
+        let total = &self.total;
+        let share = (total.shown() + total.missing()) as f64 / ticks.max(1.0);
         if self.taking.passes.is_some() || !self.rate.changes.is_empty() || share >= IDLE {
             return Ok(());
         }
@@ -124,49 +144,18 @@ impl Summary {
     fn losses(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kernel = |counter| self.taking.counters.get(counter);
         let total = &self.total;
-        let mut any = false;
         let of = |reason| total.refused.get(&reason).copied().unwrap_or(0);
-        let losses = [
-            (
-                total.lost,
-                "lost: the ring buffer was full; a larger one (--buffer) holds more",
-            ),
-            (
-                of(Refused::WithoutProcess),
-                "dropped: their process was gone before it was known",
-            ),
-            (of(Refused::Late), "dropped: they came too late"),
-            (
-                of(Refused::Undecodable),
-                "dropped: the record made no sense",
-            ),
-            (
-                of(Refused::NoRoom),
-                "dropped: the trace has as many threads as one can have",
-            ),
-            (
-                of(Refused::Unreadable),
-                "not taken: the kernel's record of the thread was unreadable",
-            ),
-            (
-                of(Refused::Unfinished),
-                "not finished when the recording ended",
-            ),
-            (total.truncated, "cut: deeper than 1024 frames"),
-            (total.cut_by_fault, "cut: an outer frame could not be read"),
-            (total.unknown_code, "shown with a frame that has no name"),
-        ];
-        for (count, what) in losses.into_iter().filter(|(count, _)| *count > 0) {
-            any = true;
-            writeln!(out, "  {} {what}", counted(count, "sample"))?;
+        let parts = PartialReason::ALL.map(|reason| (total.partial(reason), reason));
+        for (count, reason) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            let what = reason.in_words();
+            writeln!(out, "  {} shown in part: {what}", counted(count, "sample"))?;
         }
-        let elsewhere = of(Refused::WithoutInterpreter);
+        let elsewhere = of(DropReason::WithoutInterpreter);
         if elsewhere > 0 {
-            let what = Refused::WithoutInterpreter.in_words();
+            let what = DropReason::WithoutInterpreter.in_words();
             writeln!(out, "  {} {what}", counted(elsewhere, "sample"))?;
         }
         if total.behind > PUNCTUAL {
-            any = true;
             let behind = total.behind.as_secs_f64();
             writeln!(out, "  samples were read up to {behind:.1} s late")?;
         }
@@ -176,7 +165,6 @@ impl Summary {
             (passes.failed, "failed"),
         ] {
             if count > 0 {
-                any = true;
                 writeln!(
                     out,
                     "  {} over waiting threads {what}",
@@ -184,13 +172,23 @@ impl Summary {
                 )?;
             }
         }
+        for line in self.taking.cpus.in_words(self.elapsed) {
+            writeln!(out, "  {line}")?;
+        }
         let unanswered = self.names.sources_unanswered;
         if unanswered > 0 {
-            any = true;
             writeln!(
                 out,
                 "  {} shown without text: no answer in time, a file system may hang",
                 counted(unanswered, "source file")
+            )?;
+        }
+        let without_lines = self.names.without_lines;
+        if without_lines > 0 {
+            writeln!(
+                out,
+                "  {} shown at line 0: the line table could not be read, or is longer than a megabyte",
+                counted(without_lines, "code object")
             )?;
         }
         for (counter, what) in [
@@ -204,25 +202,26 @@ impl Summary {
             ),
         ] {
             if kernel(counter) > 0 {
-                any = true;
                 writeln!(out, "  {} {what}", kernel(counter))?;
             }
         }
-        if any {
-            Ok(())
-        } else {
-            writeln!(out, "  nothing lost")
+        if let Some(verdict) = total.verdict() {
+            writeln!(out, "  {verdict}")?;
         }
+        for advice in total.advice() {
+            writeln!(out, "  {advice}")?;
+        }
+        Ok(())
     }
 }
 
-/// A share of a CPU: `5 %`, `0.5 %`.
+/// Returns a share of a CPU in percent: `5 %`, `0.5 %`.
 pub fn percent_in_words(share: f64) -> String {
     let percent = (share * 1e4).round() / 100.0;
     format!("{percent} %")
 }
 
-/// `1 sample`, `2 samples`, `2 processes`.
+/// Returns a number with its noun: `1 sample`, `2 samples`, `2 processes`.
 fn counted(number: u64, noun: &str) -> String {
     let plural = if noun.ends_with('s') { "es" } else { "s" };
     if number == 1 {
@@ -235,10 +234,10 @@ fn counted(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Account;
     use crate::report::{PassCounts, RateSummary};
-    use crate::timeline::KernelTime;
-    use crate::trace::RateChange;
+    use sampler_trace::account::{CpuTime, Severity};
+    use sampler_trace::timeline::KernelTime;
+    use sampler_trace::trace::RateChange;
 
     #[test]
     fn a_walk_without_bpf_loop_is_named_with_its_reason() {
@@ -252,6 +251,18 @@ mod tests {
             "{text}"
         );
         assert!(summary.counts().contains(&("walked_without_loop", 1)));
+    }
+
+    #[test]
+    fn lines_that_are_not_known_are_said() {
+        let mut summary = Summary::default();
+        assert!(!summary.to_string().contains("line 0"));
+        summary.names.without_lines = 2;
+        let text = summary.to_string();
+        assert!(
+            text.contains("  2 code objects shown at line 0: "),
+            "{text}"
+        );
     }
 
     #[test]
@@ -272,6 +283,11 @@ mod tests {
         );
         summary.total.whole = 50;
         assert!(!summary.to_string().contains("--mode wall"));
+        // It ran as much even if most of it could not be shown.
+        summary.total.whole = 2;
+        summary.total.refuse_all(DropReason::Late, 48);
+        assert!(!summary.to_string().contains("--mode wall"));
+        summary.total.refused.clear();
         summary.total.whole = 2;
         summary.taking.passes = Some(PassCounts::default());
         assert!(!summary.to_string().contains("--mode wall"));
@@ -295,17 +311,48 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_is_in_the_last_lines() {
+        for reason in DropReason::all().filter(|it| *it != DropReason::RingFull) {
+            let mut summary = Summary::default();
+            summary.total.whole = 100;
+            summary.total.refuse_all(reason, 900);
+            let text = summary.to_string();
+            assert!(
+                text.contains(&format!(" {}\n", reason.in_words())),
+                "{text}"
+            );
+            let is_ours = reason.severity() != Severity::Elsewhere;
+            let verdict = "  10.0 % of the samples shown; 900 not: 900 ";
+            assert_eq!(text.contains(verdict), is_ours, "{text}");
+        }
+        for reason in PartialReason::ALL {
+            let mut summary = Summary::default();
+            for (is, count) in [
+                (PartialReason::TooDeep, &mut summary.total.truncated),
+                (PartialReason::OuterFault, &mut summary.total.cut_by_fault),
+                (PartialReason::OpenEnd, &mut summary.total.open_ended),
+                (PartialReason::NoName, &mut summary.total.unknown_code),
+            ] {
+                *count = if is == reason { 2 } else { 0 };
+            }
+            let line = format!("  2 samples shown in part: {}\n", reason.in_words());
+            let text = summary.to_string();
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_said_and_nothing_else() {
         let mut summary = Summary {
             sampled: 1,
             ..Summary::default()
         };
-        assert!(summary.to_string().contains("  nothing lost\n"));
+        assert!(!summary.to_string().contains("not:"));
         let account = Account {
             taken: 12,
             lost: 3,
             whole: 7,
-            refused: [(Refused::Late, 2)].into(),
+            refused: [(DropReason::Late, 2)].into(),
             behind: Duration::from_millis(3210),
             ..Account::default()
         };
@@ -321,13 +368,30 @@ mod tests {
         let text = summary.to_string();
         for part in [
             "; lost: 3; not shown: 2 that came too late\n",
-            "  3 samples lost: the ring buffer was full",
-            "  2 samples dropped: they came too late\n",
+            "  58.3 % of the samples shown; 5 not: 3 lost because the ring buffer was full, \
+             2 that came too late\n  pyebpf got too little CPU time: lower --hz\n  a larger ring buffer (--buffer)",
             "  samples were read up to 3.2 s late\n",
         ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(!text.contains("rate") && !text.contains("cut"), "{text}");
+        assert!(!text.contains("of CPU"), "{text}");
+        summary.rate.hz = 100;
+        let of_web = &mut summary.processes[0].account;
+        of_web.cpu = CpuTime::divided(Duration::from_millis(2500), 1, 0);
+        (of_web.ticked, of_web.seen) = (Duration::from_millis(2450), Duration::from_secs(2));
+        let text = summary.to_string();
+        assert!(
+            text.contains("; 2.50 s of CPU, 2.00 s seen; lost"),
+            "{text}"
+        );
+        assert!(!text.contains("chance"), "{text}");
+        summary.processes[0].account.ticked = Duration::from_millis(900);
+        let text = summary.to_string();
+        assert!(
+            text.contains("stand for 0.93 s where the kernel counted 2.50 s"),
+            "{text}"
+        );
         summary.rate.max_cpu = Some(0.05);
         let rate = |milliseconds| RateChange {
             time: KernelTime(0),

@@ -1,21 +1,20 @@
-//! Closes the program in while it records: of the kernel's system calls it can
-//! use those that it needs. It refuses to know what it is needed for.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Restricts pyebpf, with seccomp filters, to the system calls that a recording needs.
 //!
-//! There are three kinds of system calls, and filters for them:
+//! System calls fall into three groups:
 //!
-//! * What a recording uses is allowed (`system_calls.rs`), some of it with certain
-//!   arguments only: no new process, no memory that can be executed, no new
-//!   program for the kernel.
-//! * What would only be called by someone who has taken the program over, such
-//!   as `execve`, `ptrace` or `connect`, ends it at once. Neither our code nor
-//!   the C library calls these here, and to answer with an error would let the
-//!   taker try on. The recording is readable up to its last segment.
-//! * Anything else fails with `EPERM` and is counted (`refusals.rs`). A newer C
-//!   library may use calls that we have not heard of; nearly all of them have a
-//!   way round, and a long recording must not end for it. The summary names
-//!   them, and every live test fails on them. (To start a process the C library
-//!   blocks all signals, and with them the one that counts: that ends the program
-//!   as well.)
+//! * Those that a recording uses are allowed (`system_calls.rs`), some of them only with
+//!   certain arguments: no new process, no executable memory, no new BPF program.
+//! * Those that only somebody who has taken over the program would make, such as
+//!   `execve`, `ptrace` or `connect`, kill it at once. Neither pyebpf nor the C library
+//!   makes them here, and an error would let the attacker try something else. The
+//!   recording is readable up to its last segment.
+//! * All others fail with `EPERM` and are counted (`refusals.rs`). A newer C library may
+//!   use calls that are not known here; nearly all of them have a fallback, and a long
+//!   recording must not end because of one. They are named after the summary, and every
+//!   live test fails on them. (Starting a process kills the program as well: the C
+//!   library blocks all signals first, including the `SIGSYS` whose handler counts.)
 
 mod refusals;
 mod system_calls;
@@ -29,35 +28,36 @@ use seccompiler::{
 
 pub use refusals::refused;
 
-/// Why the filters are not there.
+/// Why the filters could not be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// Not for this processor, or a filter of ours is wrong.
+    /// The processor is not supported, or a filter is malformed.
     #[error("the filters cannot be made: {0}")]
     Filter(#[from] BackendError),
-    /// The kernel, or something around us, does not take them.
+    /// The kernel, or something around pyebpf such as a container, does not accept them.
     #[error("{0}")]
     Install(#[from] seccompiler::Error),
-    /// Calls that are refused could not be counted.
+    /// The handler that counts refused calls could not be installed.
     #[error("refused calls cannot be caught: {0}")]
     Signal(#[from] nix::errno::Errno),
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// From now on all threads, and those that they start, are closed in. There is no
-/// way back.
+/// Installs the filters in all threads; threads started later inherit them. This cannot
+/// be undone.
 ///
 /// # Errors
-/// [`SandboxError`]; what was installed until then stays.
+/// [`SandboxError`]. Filters that were installed before it stay.
 pub fn close() -> Result<(), SandboxError> {
     let fatal = filter(
         system_calls::fatal(),
         SeccompAction::Allow,
         SeccompAction::KillProcess,
     )?;
-    // What is in memory cannot be looked at by a filter, so nobody could tell what
-    // it is to start; the C library then takes `clone`, where it can be told.
+    // `clone3` has its flags in memory, which a filter cannot read, so it could not tell
+    // a thread from a process. After `ENOSYS` the C library falls back to `clone`, whose
+    // flags are an argument.
     let without = filter(
         system_calls::as_if_unknown(),
         SeccompAction::Allow,
@@ -69,8 +69,8 @@ pub fn close() -> Result<(), SandboxError> {
         SeccompAction::Allow,
     )?;
     refusals::catch()?;
-    // The strictest answer of all filters counts. The last one would not allow
-    // another to be added.
+    // The strictest answer of all filters counts. `allowed` is last, since it does not
+    // allow another filter to be installed.
     for program in [fatal, without, allowed] {
         apply_filter_all_threads(&program)?;
     }
@@ -86,8 +86,8 @@ fn filter(
     SeccompFilter::new(rules, otherwise, action, architecture)?.try_into()
 }
 
-/// Whether the kernel takes our filters, found out in a thread that ends with
-/// them.
+/// Checks that the kernel accepts the filters, by installing one in a thread that then
+/// ends.
 ///
 /// # Errors
 /// [`SandboxError`].
@@ -127,7 +127,7 @@ mod tests {
     fn nothing_is_both_allowed_and_fatal() {
         let allowed = system_calls::allowed().expect("good rules");
         for number in system_calls::fatal().keys() {
-            // A few are allowed with some arguments; none is with all.
+            // A call may be allowed with certain arguments, but not with all.
             assert!(
                 allowed.get(number).is_none_or(|rules| !rules.is_empty()),
                 "{number}"
@@ -144,7 +144,7 @@ mod tests {
         );
     }
 
-    /// Closes this process in, so it is a process of its own.
+    /// Restricts the whole process, so it runs in a process of its own.
     #[test]
     #[ignore = "run by refused_calls_are_counted_and_fatal_ones_end_it"]
     fn in_the_sandbox() {

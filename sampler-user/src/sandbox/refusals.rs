@@ -1,5 +1,7 @@
-//! Counts the system calls that were refused, and makes each fail as one that is
-//! not permitted does. It refuses to say anything: it is asked.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Counts the system calls that the filters refuse, and makes each of them fail with
+//! `EPERM`.
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,45 +9,45 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-/// Numbers of system calls go to about 470 today.
+/// System call numbers go up to about 470 today.
 const NUMBERS: usize = 1024;
 
-/// By number; the last place is for all beyond.
+/// Counts by number; the last place counts all numbers beyond.
 static REFUSED: [AtomicU32; NUMBERS] = [const { AtomicU32::new(0) }; NUMBERS];
 
-/// `si_code` of a `SIGSYS` by a filter (`include/uapi/asm-generic/siginfo.h`).
+/// `si_code` of a `SIGSYS` that a filter sent (`include/uapi/asm-generic/siginfo.h`).
 const SYS_SECCOMP: libc::c_int = 1;
 
-/// The system calls that were refused so far, by number, and how often.
+/// Returns the system calls that were refused so far, by number, and how often each was.
 pub fn refused() -> Vec<(usize, u32)> {
     let counts = REFUSED.iter().map(|count| count.load(Ordering::Relaxed));
     counts.enumerate().filter(|(_, count)| *count > 0).collect()
 }
 
-/// From now on a refused call is counted and fails with `EPERM`, instead of
-/// ending the program.
+/// Installs the `SIGSYS` handler: from now on a refused call is counted and fails with
+/// `EPERM` instead of ending the program.
 pub(super) fn catch() -> Result<(), Errno> {
     let action = SigAction::new(
         SigHandler::SigAction(on_refused),
         SaFlags::SA_ONSTACK | SaFlags::SA_NODEFER | SaFlags::SA_RESTART,
         SigSet::empty(),
     );
-    // SAFETY: the handler does nothing but count in an atomic and write one
-    // register of the context that it is given, both of which are allowed at any
-    // moment and in any thread.
+    // SAFETY: the handler only increments an atomic and writes one register of the
+    // context that it is given, both of which are allowed at any moment and in any
+    // thread.
     unsafe { sigaction(Signal::SIGSYS, &action) }?;
     Ok(())
 }
 
 extern "C" fn on_refused(_: libc::c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel gives a handler with SA_SIGINFO pointers to both, valid
-    // and ours alone until it returns.
+    // SAFETY: the kernel passes a handler with SA_SIGINFO pointers to both, which are
+    // valid and used by nobody else until it returns.
     let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
     // Anyone may send the signal; then no call has been refused.
     if info.si_code != SYS_SECCOMP {
         return;
     }
-    // The kernel has put back what was there before the call: its number.
+    // The kernel has restored what this register held before the call: the call's number.
     let result = result_register(context);
     let place = usize::try_from(*result).map_or(NUMBERS - 1, |it| it.min(NUMBERS - 1));
     if let Some(count) = REFUSED.get(place) {

@@ -1,8 +1,10 @@
-//! Which system calls a recording uses, and which of them only in certain ways.
-//! It refuses to know what becomes of the others.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Lists the system calls that a recording makes, and which of them are allowed only with
+//! certain arguments.
 //!
-//! The lists are by what the calls are for, so that another C library, or a newer
-//! one, finds what it takes instead: `statx` beside `newfstatat` and `stat`.
+//! The lists go by purpose, so that another C library, or a newer one, finds the variant
+//! that it uses: `statx` beside `newfstatat` and `stat`.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +13,8 @@ use seccompiler::{BackendError, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition
 
 use super::Rules;
 
-/// Calls without names in the `libc` crate; numbers are the same on all
-/// architectures from 424 on.
+/// Calls that the `libc` crate has no names for. From 424 on, numbers are the same on all
+/// architectures.
 mod newer {
     use libc::c_long;
 
@@ -77,17 +79,17 @@ const GENERAL: &[c_long] = &[
     libc::SYS_pipe2,
     libc::SYS_timerfd_create,
     libc::SYS_timerfd_settime,
-    // The runtime's own signals come through a pair of sockets.
+    // The tokio runtime receives its signals through a socket pair.
     libc::SYS_recvfrom,
-    // For the end of the command that was started.
+    // For the exit status of the command that pyebpf started.
     libc::SYS_wait4,
     libc::SYS_waitid,
-    // Less is always allowed; more never is.
+    // Dropping capabilities is always possible, gaining them never.
     libc::SYS_capget,
     libc::SYS_capset,
 ];
 
-/// Files: those of targets to read, those of the recording to write.
+/// Files: those of targets, to read, and those of the recording, to write.
 const FILES: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_readv,
@@ -129,13 +131,13 @@ const FILES: &[c_long] = &[
     libc::SYS_renameat,
     libc::SYS_renameat2,
     libc::SYS_unlinkat,
-    // Sources are opened as the target's user.
+    // Source files are opened as the target's user.
     libc::SYS_setfsuid,
     libc::SYS_setfsgid,
     libc::SYS_setgroups,
 ];
 
-/// The same by their names of old, which some C libraries still use.
+/// Older variants of these calls, which some C libraries still use.
 #[cfg(target_arch = "x86_64")]
 const OF_OLD: &[c_long] = &[
     libc::SYS_time,
@@ -161,10 +163,10 @@ const OF_OLD: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OF_OLD: &[c_long] = &[];
 
-/// Other processes: reading alone.
+/// Other processes: reading their memory, and nothing else.
 const TARGETS: &[c_long] = &[libc::SYS_process_vm_readv];
 
-/// Ends the program: nothing of ours calls these while it records.
+/// Calls that kill the program: pyebpf makes none of them while it records.
 const FATAL: &[c_long] = &[
     libc::SYS_execve,
     libc::SYS_execveat,
@@ -212,42 +214,46 @@ const FATAL: &[c_long] = &[
     libc::SYS_ioperm,
 ];
 
-/// Commands of `bpf(2)` (`include/uapi/linux/bpf.h`): looking up, writing and
-/// deleting entries of maps and going through them; links and passes of the
-/// iterator that is loaded already. No map and no program can be made.
+/// Commands of `bpf(2)` (`include/uapi/linux/bpf.h`): looking up, writing and deleting
+/// map entries and iterating over them; links and passes of the iterator that is already
+/// loaded. No map and no program can be created.
 const BPF_COMMANDS: &[u64] = &[1, 2, 3, 4, 28, 33];
 
-/// `ioctl`: what the kernel's clocks of ticks take (`PERF_EVENT_IOC_ENABLE`,
-/// `DISABLE`, `REFRESH`, `RESET`, `PERIOD`), whether a file is a terminal and how
-/// wide (`TCGETS`, `TIOCGWINSZ`), and flags of descriptors (`FIOCLEX`,
-/// `FIONBIO`).
+/// Requests of `ioctl`: those of the perf events that make the ticks
+/// (`PERF_EVENT_IOC_ENABLE`, `DISABLE`, `REFRESH`, `RESET`, `PERIOD`, `SET_BPF`), whether
+/// a file is a terminal and how wide (`TCGETS`, `TIOCGWINSZ`), and flags of descriptors
+/// (`FIOCLEX`, `FIONBIO`).
 const IOCTLS: &[u64] = &[
     0x2400,
     0x2401,
     0x2402,
     0x2403,
     0x4008_2404,
+    0x4004_2408,
     0x5401,
     0x5413,
     0x5451,
     0x5421,
 ];
 
-/// `prctl`: `PR_SET_NAME` of new threads, `PR_GET_NAME`, and `PR_SET_VMA`, which
-/// C libraries give their memory names with.
-const PRCTLS: &[u64] = &[15, 16, 0x5356_4d41];
+/// Options of `prctl`: `PR_SET_NAME` for new threads, `PR_GET_NAME`, `PR_SET_TIMERSLACK`,
+/// and `PR_SET_VMA`, with which C libraries name their memory.
+const PRCTLS: &[u64] = &[15, 16, 29, 0x5356_4d41];
 
-/// What ends the program.
+/// The pid -1, which to `perf_event_open(2)` means a whole CPU rather than one process.
+const EVERYONE: u64 = u32::MAX as u64;
+
+/// Returns the rules for calls that kill the program.
 pub(super) fn fatal() -> Rules {
     everywhere(FATAL)
 }
 
-/// What is answered as a kernel would that does not have it.
+/// Returns the rules for calls that fail as on a kernel that does not have them.
 pub(super) fn as_if_unknown() -> Rules {
     everywhere(&[libc::SYS_clone3])
 }
 
-/// What is allowed.
+/// Returns the rules for calls that are allowed.
 pub(super) fn allowed() -> Result<Rules, BackendError> {
     let mut rules = everywhere(GENERAL);
     for list in [FILES, OF_OLD, TARGETS, &[libc::SYS_clone3]] {
@@ -258,11 +264,13 @@ pub(super) fn allowed() -> Result<Rules, BackendError> {
         (libc::SYS_bpf, 0, BPF_COMMANDS),
         (libc::SYS_ioctl, 1, IOCTLS),
         (libc::SYS_prctl, 0, PRCTLS),
-        // An abort, or a thread that is to wake up.
+        // To abort, or to wake up one of its own threads.
         (libc::SYS_tgkill, 0, &[own]),
-        // Reads its own limits, or sets them.
+        // Only its own resource limits.
         (libc::SYS_prlimit64, 0, &[0, own]),
-        // To no address: the other end of a pair.
+        // Only events of a whole CPU, which need a capability, and none of a process.
+        (libc::SYS_perf_event_open, 1, &[EVERYONE]),
+        // Only without an address: to the other end of a socket pair.
         (libc::SYS_sendto, 4, &[0]),
     ] {
         let one = |value: &u64| {
@@ -275,10 +283,10 @@ pub(super) fn allowed() -> Result<Rules, BackendError> {
         };
         rules.insert(number, values.iter().map(one).collect::<Result<_, _>>()?);
     }
-    // Threads, no processes.
+    // Threads, but no processes.
     let thread = libc::CLONE_THREAD.unsigned_abs().into();
     rules.insert(libc::SYS_clone, vec![masked(0, thread, thread)?]);
-    // No memory that can be executed.
+    // No executable memory.
     let executable = libc::PROT_EXEC.unsigned_abs().into();
     for number in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(number, vec![masked(2, executable, 0)?]);
@@ -286,7 +294,8 @@ pub(super) fn allowed() -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
-/// The width of the argument that is compared: addresses have 64 bits, numbers 32.
+/// Returns the width of the argument that is compared: addresses have 64 bits, numbers
+/// 32.
 fn width(number: c_long) -> SeccompCmpArgLen {
     if number == libc::SYS_sendto {
         SeccompCmpArgLen::Qword

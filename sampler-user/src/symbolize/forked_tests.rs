@@ -1,4 +1,7 @@
-//! Names of a child that is gone, by the process that forked it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Tests that code in a child that is gone gets its names from the process that forked
+//! it.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -11,10 +14,10 @@ use sampler_common::wait::Origin;
 use super::python::{ProcessContext, Symbolizer};
 use super::static_code::StaticCode;
 use crate::bpf::events::RawSample;
-use crate::cpython::discovery::Discovery;
-use crate::process::memory::ProcessMemory;
-use crate::remote::{Looker, RemoteThread};
 use crate::scout::Scout;
+use sampler_cpython::cpython::discovery::Discovery;
+use sampler_cpython::process::memory::ProcessMemory;
+use sampler_cpython::remote::{Looker, RemoteThread};
 
 const SCRIPT: &str = "
 import sys
@@ -26,7 +29,7 @@ def inner():
 outer()
 ";
 
-/// No process has this number.
+/// A process id that no process has.
 const NOBODY: u32 = u32::MAX;
 
 struct Parent(Child);
@@ -54,7 +57,7 @@ impl Drop for Parent {
     }
 }
 
-/// A sample of the waiting process under a child's key, and what is known of that
+/// Returns a sample of the waiting process under a child's key, and the context of that
 /// child.
 fn child_of(pid: u32) -> (RawSample, ProcessContext) {
     let instance = Discovery::default().inspect(pid).expect("it runs Python");
@@ -81,11 +84,12 @@ fn child_of(pid: u32) -> (RawSample, ProcessContext) {
         line_tables: instance.runtime.line_table,
         static_code: StaticCode::default(),
         files: None,
+        cache_tag: instance.runtime.version.cache_tag(),
     };
     (sample, context)
 }
 
-fn names(symbolizer: &Symbolizer, stack: crate::timeline::StackId) -> Vec<String> {
+fn names(symbolizer: &Symbolizer, stack: sampler_trace::timeline::StackId) -> Vec<String> {
     let symbols = symbolizer.interner().symbols();
     let mut ids = Vec::new();
     symbols.frames_of(stack, &mut ids);
@@ -133,4 +137,17 @@ fn without_a_parent_nothing_is_known() {
     context.forked_from = None;
     let (names, _) = resolved(&sample, &context);
     assert_eq!(names, ["<unknown code>"; 3]);
+}
+
+#[test]
+fn code_that_no_tick_could_read_goes_by_the_life_that_both_led() {
+    let parent = Parent::start();
+    let (mut sample, context) = child_of(parent.0.id());
+    sample.frames.get_mut(1).expect("there are three").key = CodeKey::UNREAD;
+    let (names, symbolizer) = resolved(&sample, &context);
+    assert_eq!(names, ["<module>", "outer", "inner"]);
+    assert_eq!(symbolizer.counts().read_elsewhere, 3);
+    sample.header.life.0 ^= 1;
+    let (names, _) = resolved(&sample, &context);
+    assert_eq!(names[1], "<unknown code>");
 }

@@ -1,10 +1,13 @@
-//! What symbolization remembers of one process: its code objects, and the last
-//! stack of each of its threads. It refuses to read anything.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What symbolization remembers of one process: its code objects, and the last stack of
+//! each of its threads.
 
 use rustc_hash::FxHashMap;
 use sampler_common::sample::{CodeKey, RawFrame};
 
-use crate::timeline::{FrameId, StackId, StringId};
+use super::source::Place;
+use sampler_trace::timeline::{FrameId, StackId, StringId, Symbols};
 
 /// A code object whose names are known, and the frames seen in it.
 pub(super) struct SeenCode {
@@ -14,8 +17,17 @@ pub(super) struct SeenCode {
     pub(super) unit_count: u32,
     /// `None` when no line is known.
     pub(super) line_table: Option<Box<[u8]>>,
-    /// By code unit: few in most code objects, so a list is searched.
-    frames: Vec<(i32, FrameId)>,
+    /// Sorted by position. Most code objects have few, so a list is enough.
+    frames: Vec<(Position, FrameId)>,
+}
+
+/// Where a frame is in its code object: the line that the frame itself states, or 0, and
+/// the code unit.
+type Position = (u32, i32);
+
+/// Returns where `frame` is.
+fn position_of(frame: &RawFrame) -> Position {
+    (frame.line, frame.instruction)
 }
 
 impl SeenCode {
@@ -35,26 +47,35 @@ impl SeenCode {
         }
     }
 
-    pub(super) fn frame(&self, instruction: i32) -> Option<FrameId> {
-        let place = self
-            .frames
-            .binary_search_by_key(&instruction, |(unit, _)| *unit)
-            .ok()?;
-        self.frames.get(place).map(|(_, frame)| *frame)
+    /// Describes one of its lines.
+    pub(super) fn place<'a>(&'a self, symbols: &'a Symbols, line: u32) -> Place<'a> {
+        Place {
+            file: symbols.string(self.file),
+            function: symbols.string(self.function),
+            first_line: u32::try_from(self.first_line).unwrap_or(0),
+            line,
+            line_table: self.line_table.as_deref().unwrap_or_default(),
+        }
     }
 
-    pub(super) fn remember(&mut self, instruction: i32, frame: FrameId) {
-        if let Err(place) = self
+    pub(super) fn frame(&self, raw: &RawFrame) -> Option<FrameId> {
+        let index = self
             .frames
-            .binary_search_by_key(&instruction, |(unit, _)| *unit)
-        {
-            self.frames.insert(place, (instruction, frame));
+            .binary_search_by_key(&position_of(raw), |(position, _)| *position)
+            .ok()?;
+        self.frames.get(index).map(|(_, frame)| *frame)
+    }
+
+    pub(super) fn remember(&mut self, raw: &RawFrame, frame: FrameId) {
+        let position = position_of(raw);
+        if let Err(index) = self.frames.binary_search_by_key(&position, |(at, _)| *at) {
+            self.frames.insert(index, (position, frame));
         }
     }
 }
 
-/// The previous stack of a thread, outermost frame first, each with the stack
-/// that ends there. Successive samples of a thread share most of it.
+/// The previous stack of a thread, outermost frame first, each with the stack that ends
+/// with it. Successive samples of a thread share most of it.
 #[derive(Default)]
 pub(super) struct LastStack {
     frames: Vec<RawFrame>,
@@ -62,8 +83,9 @@ pub(super) struct LastStack {
 }
 
 impl LastStack {
-    /// Keeps what a stack, given innermost first, shares with this one; the
-    /// number of frames that is, and the stack they make, above `bottom`.
+    /// Keeps what this stack shares with `frames`, which are given innermost first.
+    /// Returns the number of shared frames, and the stack that they make on top of
+    /// `bottom`.
     pub(super) fn keep_common(&mut self, frames: &[RawFrame], bottom: StackId) -> (usize, StackId) {
         let pairs = self.frames.iter().zip(frames.iter().rev());
         let common = pairs.take_while(|(before, now)| before == now).count();
@@ -83,7 +105,7 @@ impl LastStack {
     }
 }
 
-/// One life of one process.
+/// What is remembered of one life of one process.
 #[derive(Default)]
 pub(super) struct ProcessSymbols {
     pub(super) codes: FxHashMap<CodeKey, SeenCode>,
@@ -99,7 +121,7 @@ mod tests {
             key: CodeKey(code),
             code,
             instruction: 0,
-            reserved: 0,
+            line: 0,
         }
     }
 

@@ -1,10 +1,12 @@
-//! Code objects that are part of an interpreter's file, such as its frozen modules:
-//! the same in every process that runs that build. It refuses to be asked before
-//! the process itself: another process could have changed its own copy.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Code objects that are part of an interpreter's file, such as its frozen modules: they
+//! are the same in every process that runs that build. The process itself has to be asked
+//! first, because another process could have changed its own copy.
 //!
-//! Their names and line tables lie in pages that a process may not have touched
-//! yet, so the kernel side cannot read them there; and a short-lived process is
-//! gone before user space can.
+//! Their names and line tables lie in pages that a process may not have touched yet, so
+//! the eBPF program cannot read them there, and a short-lived process is gone before user
+//! space can.
 
 use std::ops::Range;
 
@@ -13,21 +15,22 @@ use rustc_hash::FxHashMap;
 use super::code_facts::CodeFacts;
 use crate::bpf::events::RawCode;
 
-/// Most code objects that are remembered; then all are forgotten. A build has some
-/// two thousand.
+/// Most code objects that are remembered; then all are forgotten. A build has about two
+/// thousand.
 const MAX_CODES: usize = 32_768;
 
 /// Where the code objects of a build lie in one process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaticCode {
-    /// Which build.
+    /// Identifies the build.
     pub build: u64,
-    /// The addresses of its file's segments in the process.
+    /// The addresses of the segments of its file in the process.
     pub addresses: Range<u64>,
 }
 
 impl StaticCode {
-    /// The build, and the distance from its beginning.
+    /// Returns the build and the distance from the start of its file; `None` outside of
+    /// the file.
     fn place(&self, address: u64) -> Option<(u64, u64)> {
         let distance = address.checked_sub(self.addresses.start)?;
         (address < self.addresses.end).then_some((self.build, distance))
@@ -52,12 +55,13 @@ impl StaticCodes {
         self.known.entry(place).or_insert_with(|| facts.clone());
     }
 
-    /// What another process's copy of it said.
+    /// Returns what the copy in another process said of the code object at `address`.
     pub(super) fn at(&self, of: &StaticCode, address: u64) -> Option<&CodeFacts> {
         self.known.get(&of.place(address)?)
     }
 
-    /// The same for a code object that could be described in part.
+    /// Returns the same for a code object that could be described only in part, if that
+    /// part agrees.
     pub(super) fn described(&self, of: &StaticCode, code: &RawCode) -> Option<CodeFacts> {
         let known = self.at(of, code.code)?;
         let fits = known.first_line == code.first_line && known.unit_count == code.unit_count;

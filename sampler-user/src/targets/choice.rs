@@ -1,28 +1,30 @@
-//! Which processes of a host are chosen, by their cgroup and their name. It refuses
-//! to know whether they run Python.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which processes of a host are chosen by their cgroup and their name, whether or not
+//! they run Python.
 
 use regex::Regex;
 
-use crate::process::cgroup::Cgroups;
-use crate::process::cgroup_selector::{CgroupSelector, NoSuchCgroup};
-use crate::process::identity::ProcessIdentity;
 use crate::scout::Scout;
+use sampler_cpython::process::cgroup::Cgroups;
+use sampler_cpython::process::cgroup_selector::{CgroupSelector, NoSuchCgroup};
+use sampler_cpython::process::identity::ProcessIdentity;
 
-/// What processes must be like. The default is anything.
+/// The conditions that a process must meet; the default has none.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
-    /// In one of these or below; empty for any.
+    /// It is in one of these or below; empty for any.
     cgroups: Vec<CgroupSelector>,
-    /// Matches somewhere in a name of theirs.
+    /// Matches somewhere in one of its names; `None` for any.
     name: Option<Regex>,
 }
 
 impl Choice {
-    /// Processes in one of `cgroups`, if there are any, whose name `name` matches,
-    /// if it is given.
+    /// Chooses processes that are in one of `cgroups`, if there are any, and have a name
+    /// that `name` matches, if it is given.
     ///
     /// # Errors
-    /// [`NoSuchCgroup`] when one of them is not there now.
+    /// [`NoSuchCgroup`] when one of them does not exist now.
     pub fn find(cgroups: &[String], name: Option<Regex>) -> Result<Self, NoSuchCgroup> {
         let cgroups = cgroups.iter().map(|typed| CgroupSelector::find(typed));
         Ok(Self {
@@ -31,8 +33,8 @@ impl Choice {
         })
     }
 
-    /// Whether the process `pid` is chosen, as it is now: a look at one file of it
-    /// for the cgroup, at three for the name. One that is gone is not.
+    /// Whether the process `pid` is chosen, as it is now. Reads one of its files for the
+    /// cgroup, and three for the name. A process that is gone meets no condition.
     #[must_use]
     pub fn wants(&self, pid: u32, scout: &Scout) -> bool {
         let is_inside = |cgroups: Cgroups| self.cgroups.iter().any(|it| it.holds(&cgroups));
@@ -47,8 +49,8 @@ impl Choice {
     }
 }
 
-/// The names of a process: its script, module or program, the kernel's name of it,
-/// and the whole command line.
+/// Whether `name` matches a name of the process: its script, module or program, the
+/// kernel's name for it, or the whole command line.
 fn is_called(identity: &ProcessIdentity, name: &Regex) -> bool {
     let names = [&identity.program, &identity.comm, &identity.command_line];
     names.iter().any(|text| name.is_match(text))

@@ -1,58 +1,61 @@
-//! One life of one process: from a fork or a new program to the next one, or to
-//! its end. It refuses to find out anything: it is told.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One life of one process: from a fork or a new program to the next program, or to its
+//! end.
 
 use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
 
-use super::programs::UNKNOWN_PROGRAM;
-use crate::cpython::instance::Instance;
-use crate::process::container::CgroupPlace;
-use crate::process::identity::ProcessIdentity;
 use crate::scout::Scout;
 use crate::symbolize::{ProcessContext, StaticCode};
+use sampler_cpython::cpython::instance::Instance;
+use sampler_cpython::process::container::CgroupPlace;
+use sampler_cpython::process::identity::ProcessIdentity;
 
-/// A process that is followed.
+/// One life of a followed process.
 #[derive(Clone, Debug)]
 pub struct FollowedProcess {
-    /// This life of it.
+    /// Identifies this life.
     pub key: ProcessKey,
     /// Thread group id.
     pub tgid: u32,
-    /// Who it is; `None` while nobody has asked, or when it was gone by then.
+    /// Its identity; `None` while nobody has asked for it, or when the process was gone
+    /// by then.
     pub identity: Option<ProcessIdentity>,
-    /// The identity is that of the process that forked it.
+    /// Whether the identity is copied from the process that forked it.
     pub(super) is_identity_inherited: bool,
-    /// What it runs, if it is known to have started that.
+    /// The program that it runs, if its start was seen.
     pub(super) program: ProgramId,
-    /// Its interpreter, and what symbolization needs; `None` until it has one.
+    /// Its interpreter, and what symbolization needs; `None` until an interpreter is
+    /// found.
     pub python: Option<Python>,
     /// Its cgroup; `None` while it is not known.
     pub cgroup: Option<CgroupPlace>,
-    /// It is followed because the one that started it is, or because it was before
-    /// it ran this program.
+    /// Whether it is followed because its parent is, or because it was followed before it
+    /// ran this program.
     pub is_kin: bool,
-    /// It has ended, or runs another program; samples of it may still arrive.
+    /// Whether it has ended or runs another program; samples of it may still arrive.
     pub has_ended: bool,
 }
 
-/// The interpreter in a process.
+/// The interpreter in a process, and what samples of it need.
 #[derive(Clone, Debug)]
 pub struct Python {
-    /// Where it is.
+    /// Where the interpreter is.
     pub instance: Instance,
-    /// What symbolization needs.
+    /// What symbolization needs to know.
     pub context: ProcessContext,
 }
 
 impl FollowedProcess {
-    /// A process whose interpreter, if any, is not known yet.
+    /// Creates a life of a process whose interpreter, if any, is not known yet.
     pub(super) fn new(key: ProcessKey, tgid: u32) -> Self {
         Self {
             key,
             tgid,
             identity: None,
             is_identity_inherited: false,
-            program: UNKNOWN_PROGRAM,
+            program: ProgramId::UNKNOWN,
             python: None,
             cgroup: None,
             is_kin: false,
@@ -60,12 +63,12 @@ impl FollowedProcess {
         }
     }
 
-    /// The child of a fork: the same program at the same addresses, and most end
-    /// without a sample, so nobody asks who it is before it has one.
+    /// Returns the child of a fork: the same program at the same addresses. Most children
+    /// end without a sample, so the identity is not looked up before there is one.
     pub(super) fn forked(&self, key: ProcessKey, tgid: u32) -> Self {
         let mut child = Self {
             python: self.python.clone(),
-            // A new process is where its parent is (cgroups(7)).
+            // A child starts in the cgroup of its parent (cgroups(7)).
             cgroup: self.cgroup.clone(),
             is_kin: true,
             program: self.program,
@@ -86,8 +89,8 @@ impl FollowedProcess {
         child
     }
 
-    /// Finds out who it is, now that it matters. A child that is gone was what its
-    /// parent is; one that runs another program by now had been so.
+    /// Looks up the identity, now that it is needed. A child that is gone was what its
+    /// parent is; one that runs another program by now was that before.
     pub(super) fn identify(&mut self, scout: &Scout) {
         if self.has_ended || self.identity.is_some() && !self.is_identity_inherited {
             return;
@@ -101,7 +104,8 @@ impl FollowedProcess {
         self.is_identity_inherited = false;
     }
 
-    /// The process has this interpreter.
+    /// Sets the interpreter of the process. Returns the configuration for the eBPF
+    /// program.
     pub(super) fn found(&mut self, instance: Instance, scout: &Scout) -> ProcessConfig {
         let config = instance.config(self.key);
         let context = ProcessContext {
@@ -114,6 +118,7 @@ impl FollowedProcess {
                 addresses: instance.file_addresses(),
             },
             files: scout.files(self.tgid),
+            cache_tag: instance.runtime.version.cache_tag(),
         };
         self.python = Some(Python { instance, context });
         if self.cgroup.is_none() {
@@ -122,7 +127,23 @@ impl FollowedProcess {
         config
     }
 
-    /// The configuration of a process that is followed but not sampled.
+    /// Returns what the eBPF program's table should have of it.
+    pub(super) fn config(&self) -> ProcessConfig {
+        match &self.python {
+            Some(python) => python.context.config,
+            None => Self::unsampled_config(self.key),
+        }
+    }
+
+    /// Whether what the eBPF program's table has of it agrees with what is known of it.
+    pub(super) fn agrees_with(&self, entry: &ProcessConfig) -> bool {
+        match &self.python {
+            Some(python) => *entry == python.context.config,
+            None => entry.state != ProcessState::Sampled as u32,
+        }
+    }
+
+    /// Returns the configuration of a process that is followed but not sampled.
     pub(super) fn unsampled_config(key: ProcessKey) -> ProcessConfig {
         ProcessConfig {
             key,

@@ -1,6 +1,6 @@
-//! The lives of processes that are followed, and which of them a process number
-//! stands for now. It refuses to look at a process, and to know the kernel side's
-//! table.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The lives of followed processes, and which of them each process id means now.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use sampler_common::process::ProcessKey;
 
 use super::followed::FollowedProcess;
 
-/// Every life that was not taken out.
+/// All lives that were not removed.
 #[derive(Default)]
 pub(super) struct Lives {
     processes: FxHashMap<ProcessKey, FollowedProcess>,
@@ -17,7 +17,7 @@ pub(super) struct Lives {
 }
 
 impl Lives {
-    /// A life has begun; another one of the same number is over.
+    /// Adds a life that has begun. An earlier one with the same process id is over.
     pub(super) fn begin(&mut self, process: FollowedProcess) {
         if let Some(before) = self.current.insert(process.tgid, process.key)
             && before != process.key
@@ -28,7 +28,7 @@ impl Lives {
         self.processes.insert(process.key, process);
     }
 
-    /// A life is over. Samples of it may still come.
+    /// Marks a life as over. Samples of it may still arrive.
     pub(super) fn end(&mut self, key: ProcessKey) {
         if let Some(process) = self.processes.get_mut(&key) {
             process.has_ended = true;
@@ -38,7 +38,7 @@ impl Lives {
         }
     }
 
-    /// Forgets a life.
+    /// Removes a life.
     pub(super) fn remove(&mut self, key: ProcessKey) -> Option<FollowedProcess> {
         let process = self.processes.remove(&key)?;
         if self.current.get(&process.tgid) == Some(&key) {
@@ -47,7 +47,7 @@ impl Lives {
         Some(process)
     }
 
-    /// Takes those of the lives that are over out for which `is_over`.
+    /// Removes and returns those lives that are over and for which `is_over` holds.
     pub(super) fn take_ended(
         &mut self,
         is_over: impl Fn(ProcessKey) -> bool,
@@ -66,27 +66,27 @@ impl Lives {
         self.processes.get_mut(&key)
     }
 
-    /// The life that the process `tgid` lives now.
+    /// Returns the life that the process `tgid` lives now.
     pub(super) fn current(&self, tgid: u32) -> Option<ProcessKey> {
         self.current.get(&tgid).copied()
     }
 
-    /// The numbers of all processes that live.
+    /// Returns the ids of all living processes.
     pub(super) fn tgids(&self) -> Vec<u32> {
         self.current.keys().copied().collect()
     }
 
-    /// All of them, those that are over too.
+    /// Returns all lives, including those that are over.
     pub(super) fn all(&self) -> impl Iterator<Item = &FollowedProcess> {
         self.processes.values()
     }
 
-    /// Those that are over.
+    /// Returns the lives that are over.
     pub(super) fn ended(&self) -> impl Iterator<Item = &FollowedProcess> {
         self.all().filter(|process| process.has_ended)
     }
 
-    /// Those that are not over.
+    /// Returns the lives that are not over.
     pub(super) fn going_on(&self) -> impl Iterator<Item = &FollowedProcess> {
         self.all().filter(|process| !process.has_ended)
     }
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(lives.current(7), Some(second));
         let ended: Vec<_> = lives.ended().map(|it| it.key).collect();
         assert_eq!(ended, [first]);
-        // The news of the first one's end comes late, and ends no other.
+        // The record of the first life's end comes late and must not end the second.
         lives.end(first);
         assert_eq!(lives.current(7), Some(second));
         assert_eq!(lives.take_ended(|_| true).len(), 1);

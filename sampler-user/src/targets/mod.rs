@@ -1,5 +1,7 @@
-//! The processes that are followed, and the layout each has in the kernel. It
-//! refuses to know samples and stacks.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The processes that are followed, and the configuration that the eBPF program has of
+//! each.
 
 mod choice;
 mod followed;

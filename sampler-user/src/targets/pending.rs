@@ -1,5 +1,7 @@
-//! Processes that have just started a program and may have an interpreter in a
-//! moment. It refuses to look at them: it says when to.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! When to look at processes that have just started a program and may have an interpreter
+//! in a moment.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,12 +9,12 @@ use std::time::{Duration, Instant};
 use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::ProcessKey;
 
-/// Milliseconds after the start of a program at which it is looked at. A static
-/// interpreter is there at once, a shared one when the dynamic loader has mapped
-/// it, an embedded one whenever the program pleases.
+/// Milliseconds after the start of a program at which its process is looked at. A
+/// statically linked interpreter is there at once, a shared one when the dynamic loader
+/// has mapped it, and an embedded one whenever the program loads it.
 const LOOKS: [u64; 9] = [0, 2, 5, 10, 20, 50, 150, 500, 2000];
 
-/// Milliseconds after which a dynamic loader has mapped all that a program needs.
+/// Milliseconds after which a dynamic loader has mapped everything that a program needs.
 const SETTLED: u64 = 20;
 
 /// When to look at which process next.
@@ -21,32 +23,32 @@ pub(super) struct Pending {
     queue: BTreeMap<(Instant, ProcessKey), Look>,
 }
 
-/// One look that is due.
+/// A look that is due.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
     pub(super) key: ProcessKey,
-    /// What it runs.
+    /// The program that the process runs.
     pub(super) program: ProgramId,
-    /// Set when that was found to have no Python in it, and to need none.
+    /// Whether the program was found to have no Python, and to load none at its start.
     pub(super) is_plain_program: bool,
     started: Instant,
     number: usize,
 }
 
 impl Look {
-    /// Whether what the program needs to begin is there by now.
+    /// Whether everything that the program needs at its start is mapped by now.
     pub(super) fn is_settled(&self) -> bool {
         LOOKS[self.number] >= SETTLED
     }
 
-    /// Whether there will be no other.
+    /// Whether no other look follows.
     pub(super) fn is_last(&self) -> bool {
         self.number + 1 >= LOOKS.len()
     }
 }
 
 impl Pending {
-    /// The program `program` started at `started`.
+    /// Schedules looks at a process that began to run `program` at `started`.
     pub(super) fn add(&mut self, key: ProcessKey, program: ProgramId, started: Instant) {
         self.insert(Look {
             key,
@@ -57,7 +59,7 @@ impl Pending {
         });
     }
 
-    /// That look found nothing; look again later.
+    /// Schedules the next look after one that found nothing, unless that was the last.
     pub(super) fn again(&mut self, look: Look) {
         if !look.is_last() {
             self.insert(Look {
@@ -72,13 +74,13 @@ impl Pending {
         self.queue.insert((due, look.key), look);
     }
 
-    /// A look that is due at `now`.
+    /// Takes out a look that is due at `now`.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Look> {
         let entry = self.queue.first_entry()?;
         (entry.key().0 <= now).then(|| entry.remove())
     }
 
-    /// When the next look is due.
+    /// Returns when the next look is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.queue.first_key_value().map(|((due, _), _)| *due)
     }

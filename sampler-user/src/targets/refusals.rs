@@ -1,58 +1,74 @@
-//! Processes that have Python, or might have, and cannot be sampled, each with
-//! the last reason. It refuses to grow without bound.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Processes that have Python, or might have it, and cannot be sampled, each with the
+//! last reason. Of very many, only some are named.
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::cpython::refusal::Refusal;
+use sampler_cpython::cpython::refusal::Refusal;
 
-/// Most processes that are named; a host can start thousands of a kind.
+/// Most processes that are named; a host can start thousands of the same kind.
 const MAX_NAMED: usize = 256;
 
-/// The refused processes.
+/// The processes that cannot be sampled.
 #[derive(Default)]
 pub struct Refusals {
     by_process: BTreeMap<u32, Refusal>,
-    unnamed: u64,
+    unnamed: HashSet<u32>,
     hidden: HashSet<u32>,
+    left_out: HashSet<u32>,
 }
 
 impl Refusals {
-    /// The process `tgid` cannot be sampled.
+    /// Notes that the process `tgid` cannot be sampled.
     pub(super) fn add(&mut self, tgid: u32, refusal: Refusal) {
         if self.by_process.len() >= MAX_NAMED && !self.by_process.contains_key(&tgid) {
-            self.unnamed += 1;
+            self.unnamed.insert(tgid);
         } else {
             self.by_process.insert(tgid, refusal);
         }
     }
 
-    /// We may not look at the process `tgid`; most such have no Python.
+    /// Notes that pyebpf may not look at the process `tgid`; most such processes have no
+    /// Python.
     pub(super) fn hide(&mut self, tgid: u32) {
         self.hidden.insert(tgid);
     }
 
-    /// It can, after all.
+    /// Notes that the table of processes had no room for the process `tgid`.
+    pub(super) fn leave_out(&mut self, tgid: u32) {
+        self.left_out.insert(tgid);
+    }
+
+    /// Notes that the process `tgid` can be sampled after all.
     pub(super) fn take_back(&mut self, tgid: u32) {
         self.by_process.remove(&tgid);
+        self.unnamed.remove(&tgid);
+        self.left_out.remove(&tgid);
     }
 
     pub(super) fn is_refused(&self, tgid: u32) -> bool {
         self.by_process.contains_key(&tgid)
     }
 
-    /// The reasons, by process.
+    /// Returns the reasons, by process.
     pub fn reasons(&self) -> impl Iterator<Item = &Refusal> {
         self.by_process.values()
     }
 
-    /// How many processes of the host we may not look at.
+    /// Returns how many processes of the host pyebpf may not look at.
     pub fn hidden(&self) -> usize {
         self.hidden.len()
     }
 
-    /// How many others there were.
-    pub fn unnamed(&self) -> u64 {
-        self.unnamed
+    /// Returns how many processes the table had no room for.
+    pub fn left_out(&self) -> usize {
+        self.left_out.len()
+    }
+
+    /// Returns how many processes were refused that are not among the named ones.
+    pub fn unnamed(&self) -> usize {
+        self.unnamed.len()
     }
 }
 
@@ -68,7 +84,10 @@ mod tests {
             refusals.add(pid, Refusal::Gone { pid });
         }
         assert_eq!(refusals.reasons().count(), MAX_NAMED);
-        assert!(refusals.unnamed() >= 744);
+        assert_eq!(refusals.unnamed(), 744);
+        refusals.leave_out(7);
+        refusals.leave_out(7);
+        assert_eq!(refusals.left_out(), 1);
         assert!(refusals.is_refused(7));
         refusals.take_back(7);
         assert!(!refusals.is_refused(7));

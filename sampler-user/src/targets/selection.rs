@@ -1,5 +1,6 @@
-//! Which processes to follow: all, chosen ones, or those given by number. It
-//! refuses to find them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which processes to follow: all, chosen ones, or those given by process id.
 
 use super::choice::Choice;
 use crate::scout::Scout;
@@ -7,27 +8,29 @@ use crate::scout::Scout;
 /// Which processes to follow.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// Every one with Python in it.
+    /// Every process with Python in it.
     Host,
-    /// Those of them that are chosen, and what they start as far as the kernel side
-    /// follows it.
+    /// Every chosen process with Python in it, and what these start, as far as the eBPF
+    /// program follows that.
     Chosen {
-        /// Looked at when a program starts.
+        /// The conditions; they are checked before a process is followed, and not again.
         choice: Choice,
-        /// Also what they have started before and is still there.
+        /// Whether descendants that were started before the recording are followed as
+        /// well.
         with_children: bool,
     },
-    /// These, and what they start as far as the kernel side follows it.
+    /// These processes, and what they start, as far as the eBPF program follows that.
     Processes {
         /// Thread group ids.
         tgids: Vec<u32>,
-        /// Also what they have started before and is still there.
+        /// Whether descendants that were started before the recording are followed as
+        /// well.
         with_children: bool,
     },
 }
 
 impl Selection {
-    /// Whether a process that was not followed so far is, if it has Python in it.
+    /// Whether to follow a process that was not followed so far, if it has Python in it.
     pub(super) fn wants(&self, tgid: u32, scout: &Scout) -> bool {
         match self {
             Self::Chosen { choice, .. } => choice.wants(tgid, scout),

@@ -1,23 +1,24 @@
-//! Notices processes that have loaded code since they were last looked at: a
-//! program may load Python long after its start, and the kernel tells nobody. It
-//! refuses to look at what was loaded, and to cost more than a small share of
-//! the time.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Notices processes that have loaded code since they were last looked at: a program may
+//! load Python long after its start, and the kernel reports no such event. Sweeps take
+//! only a small share of the time.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Sweeps cost at most this share of the time, as one part in so many.
+/// Sweeps take at most one part in `SHARE` of the time.
 const SHARE: u32 = 500;
 
-/// When to sweep, and what the last one saw.
+/// When to sweep, and what the last sweep saw.
 pub(super) struct Sweep {
     next: Instant,
-    /// KiB of code, by process.
+    /// KiB of code that is mapped, by thread group id.
     seen: HashMap<u32, u64>,
 }
 
 impl Sweep {
-    /// Sweeps first at `first`.
+    /// Creates a schedule with the first sweep at `first`.
     pub(super) fn new(first: Instant) -> Self {
         Self {
             next: first,
@@ -25,20 +26,20 @@ impl Sweep {
         }
     }
 
-    /// Whether it is time, at `now`.
+    /// Whether a sweep is due at `now`.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.next
     }
 
-    /// A sweep that began at `began` is over at `now`; the next one comes `every` so
-    /// much later, or later still where there are very many processes.
+    /// Ends a sweep that began at `began` and is over at `now`. The next one comes after
+    /// `every`, or later if there are very many processes.
     pub(super) fn done(&mut self, began: Instant, now: Instant, every: Duration) {
         let took = now.saturating_duration_since(began);
         self.next = now + every.max(took.saturating_mul(SHARE));
     }
 
-    /// Those processes that have other code than in the last sweep, or were not
-    /// there. All others are forgotten.
+    /// Returns the processes that have other code than in the last sweep, or were not in
+    /// it. Processes that are not in `code` are forgotten.
     pub(super) fn changed(&mut self, code: &[(u32, Option<u64>)]) -> Vec<u32> {
         let before = std::mem::take(&mut self.seen);
         let changed = code.iter().filter(|(tgid, code)| {

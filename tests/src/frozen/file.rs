@@ -1,5 +1,6 @@
-//! The file of a frozen process: compressed JSON. It refuses to know how a
-//! process is frozen and what is then asked of it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The file of a frozen process: gzip-compressed JSON.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,13 +11,13 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use sampler_common::process::ProcessConfig;
-use sampler_user::cpython::line_table::LineTableKind;
+use sampler_cpython::cpython::line_table::LineTableKind;
 use serde::{Deserialize, Serialize};
 
-/// An interpreter that waits, and what was read of it.
+/// A waiting interpreter, and the memory that was read from it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct FrozenProcess {
-    /// The version it said it is, such as `3.12.1`.
+    /// The version that it reported, such as `3.12.1`.
     pub version: String,
     /// The bytes of its [`ProcessConfig`].
     config: Vec<u8>,
@@ -24,11 +25,11 @@ pub struct FrozenProcess {
     line_tables: String,
     /// Its threads.
     pub threads: Vec<FrozenThread>,
-    /// What was read, in order of address. Parts may lie inside of others.
+    /// What was read, in order of address. One read may lie inside another.
     pub reads: Vec<FrozenRead>,
 }
 
-/// A thread, and what the interpreter itself said of it.
+/// A thread, and the stack that the interpreter itself reported for it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct FrozenThread {
     /// Its thread pointer.
@@ -37,23 +38,23 @@ pub struct FrozenThread {
     pub frames: Vec<ExpectedFrame>,
 }
 
-/// A frame: qualified name (to 3.10 the plain one), file and current line.
+/// A frame: qualified name (up to 3.10 the plain one), file and current line.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct ExpectedFrame(pub String, pub String, pub u32);
 
-/// One read.
+/// One read of the memory of the process.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct FrozenRead {
-    /// Where.
+    /// The address of the first byte.
     pub address: u64,
-    /// How many bytes were asked for.
+    /// The number of bytes that were requested.
     pub size: u64,
-    /// What is there: the bytes asked for, and perhaps some behind them.
+    /// The bytes requested, and possibly some that follow them.
     pub bytes: Vec<u8>,
 }
 
 impl FrozenProcess {
-    /// A process without threads and reads.
+    /// Returns a process without threads and reads.
     pub fn new(version: String, config: &ProcessConfig, line_tables: LineTableKind) -> Self {
         Self {
             version,
@@ -64,10 +65,10 @@ impl FrozenProcess {
         }
     }
 
-    /// What the kernel side knew of it.
+    /// Returns what the eBPF program knew about the process.
     ///
     /// # Panics
-    /// When the file is older than the current [`ProcessConfig`].
+    /// If the file was written with a [`ProcessConfig`] of another size.
     pub fn config(&self) -> ProcessConfig {
         let mut config = ProcessConfig::zeroed();
         let bytes = bytemuck::bytes_of_mut(&mut config);
@@ -81,10 +82,10 @@ impl FrozenProcess {
         config
     }
 
-    /// How its line tables are encoded.
+    /// Returns how its line tables are encoded.
     ///
     /// # Panics
-    /// When the file names a kind that is not known.
+    /// If the file names an unknown kind.
     pub fn line_tables(&self) -> LineTableKind {
         let kinds = [
             LineTableKind::Lnotab,
@@ -97,18 +98,19 @@ impl FrozenProcess {
         known.unwrap_or_else(|| panic!("{}: {}", self.version, self.line_tables))
     }
 
-    /// Its version without the last number: `3.12`, or `3.13t` for a build
-    /// without the global lock.
+    /// Returns its version without the last number: `3.12`, or `3.13t` for a
+    /// free-threaded build.
     pub fn minor_version(&self) -> String {
         let minor = self.version.rsplit_once('.').map_or("", |(minor, _)| minor);
         let mark = if self.version.ends_with('t') { "t" } else { "" };
         format!("{minor}{mark}")
     }
 
-    /// Writes it to `directory`, under a name made of its minor version.
+    /// Writes the process to `directory`, in a file named after its minor
+    /// version, and returns the path.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, directory: &Path) -> io::Result<PathBuf> {
         let path = directory.join(format!("{}.frozen", self.minor_version()));
         let mut encoder = GzEncoder::new(File::create(&path)?, Compression::best());
@@ -118,15 +120,15 @@ impl FrozenProcess {
     }
 }
 
-/// Where frozen processes are kept.
+/// Returns the directory of the frozen processes.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("frozen")
 }
 
-/// Every frozen process there is, in order of file name.
+/// Reads every frozen process, in order of file name.
 ///
 /// # Panics
-/// When one cannot be read.
+/// If one cannot be read.
 pub fn all() -> Vec<FrozenProcess> {
     let entries = fs::read_dir(directory()).expect("it is part of the repository");
     let mut paths: Vec<PathBuf> = entries

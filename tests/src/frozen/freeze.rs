@@ -1,5 +1,7 @@
-//! Freezes one process of every layout, from the interpreters found. It refuses
-//! to say what their chains are: the interpreters say so themselves.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Freezes one process of every layout, from the interpreters found. The expected
+//! stacks are those that the interpreters themselves report.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,29 +16,29 @@ use sampler_common::memory::{MemoryFault, UserMemory};
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::stop::StopReason;
 use sampler_common::window::WINDOW_SIZE;
-use sampler_user::cpython::discovery::Discovery;
-use sampler_user::cpython::line_table::LineTableKind;
-use sampler_user::process::identity::threads;
-use sampler_user::process::memory::ProcessMemory;
+use sampler_cpython::cpython::discovery::Discovery;
+use sampler_cpython::cpython::line_table::LineTableKind;
+use sampler_cpython::process::identity::threads;
+use sampler_cpython::process::memory::ProcessMemory;
 use tests::frozen::file::{FrozenProcess, FrozenRead, FrozenThread, directory};
 use tests::frozen::replay::replay;
 use tests::interpreters::{Interpreter, interpreters};
 
-/// What the interpreters run.
+/// The script that the interpreters run.
 const SCRIPT: &str = include_str!("../../scripts/frozen_chain.py");
-/// Runs it under a name that is the same everywhere.
+/// Runs the script under a file name that is the same everywhere.
 const START: &str = "import sys; exec(compile(sys.argv[1], '/srv/app/chain.py', 'exec'))";
-/// Threads that the script has.
+/// The number of threads of the script.
 const THREADS: usize = 2;
-/// How long an interpreter may take to come to rest.
+/// How long an interpreter may take until all its threads wait.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Not random, so that a file changes only where the process differs.
+/// A fixed key, so that a file changes only where the process differs.
 const KEY: ProcessKey = ProcessKey(0x0f20_5e40_0000_0001);
 
 fn main() {
     let mut found = BTreeMap::new();
     for interpreter in interpreters() {
-        // Patch releases of one minor version share a layout; the newest counts.
+        // Patch releases of one minor version share a layout; the newest is frozen.
         found.insert((interpreter.minor, interpreter.free_threaded), interpreter);
     }
     for interpreter in found.values() {
@@ -71,7 +73,7 @@ fn freeze(interpreter: &Interpreter) -> FrozenProcess {
         for config in routes(&config) {
             let found = replay(&memory, &config, runtime.line_table, thread.thread_pointer);
             assert_eq!(found.shown, Ok(thread.frames.clone()), "{}", frozen.version);
-            // What is read where no thread state is that of the thread.
+            // Records also what a search reads that finds no matching thread state.
             let mut stranger = config;
             stranger.layout.thread.thread_id = config.layout.thread.interp;
             let pointer = thread.thread_pointer;
@@ -89,8 +91,8 @@ fn freeze(interpreter: &Interpreter) -> FrozenProcess {
     frozen
 }
 
-/// Reads the frame that ends the chain of a thread (3.15): a walk does not, unless
-/// it does not know it for that.
+/// Reads the frame that ends the chain of a thread (3.15). A walk reads it only if it
+/// does not know it as the end.
 fn note_base_frame(
     memory: &Recorder<'_>,
     config: &ProcessConfig,
@@ -110,7 +112,8 @@ fn note_base_frame(
         .expect("a whole process");
 }
 
-/// The configuration as it is, and with only one way left to find a thread.
+/// Returns the configuration as it is, and two copies with only one way left to find a
+/// thread: its thread-local slot, or the list of all threads.
 fn routes(config: &ProcessConfig) -> [ProcessConfig; 3] {
     let mut slot_only = *config;
     slot_only.layout.runtime.tstate_current = ABSENT;
@@ -163,18 +166,18 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself, which the assertions above have noticed.
+        // It may have ended by itself; the assertions above have noticed that.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A memory that notes what is read of it, by address and size.
+/// Memory of a process that records what is read from it, by address and size.
 struct Recorder<'process> {
     process: &'process ProcessMemory,
-    /// Sizes of thread states and of frames.
+    /// The read sizes of a thread state and of a frame.
     narrow: [u16; 2],
-    /// The size of a code object, the largest structure.
+    /// The read size of a code object, the largest structure.
     wide: u16,
     reads: RefCell<BTreeMap<(u64, usize), Vec<u8>>>,
 }
@@ -203,8 +206,8 @@ impl<'process> Recorder<'process> {
 }
 
 impl UserMemory for Recorder<'_> {
-    /// Reads a little more where a smaller structure is: once a pointer is bent
-    /// to it, it may be taken for the largest.
+    /// Records more bytes where a smaller structure is: a damaged pointer to it may
+    /// make the walker read it as the largest one.
     fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
         self.process.read_bytes(address, destination)?;
         let size = destination.len();

@@ -1,5 +1,6 @@
-//! The memory of a frozen process, whole or damaged at one place. It refuses to
-//! know what is kept there.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The memory of a frozen process, intact or damaged in one place.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -15,7 +16,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// Joins reads.
+    /// Joins reads that overlap or touch.
     pub fn new(reads: &[FrozenRead]) -> Self {
         let mut sorted: Vec<&FrozenRead> = reads.iter().collect();
         sorted.sort_by_key(|read| read.address);
@@ -42,23 +43,23 @@ impl Recorded {
     }
 }
 
-/// What is wrong with a memory.
+/// How the memory differs from what was recorded.
 #[derive(Clone, Debug)]
 pub enum Damage {
-    /// Nothing.
+    /// Not at all.
     None,
-    /// No read that touches these bytes succeeds.
+    /// Every read that touches these bytes fails.
     Unreadable(Range<u64>),
-    /// Other bytes are here.
+    /// Other bytes are in this place.
     Changed {
-        /// Where.
+        /// The address of the first byte.
         address: u64,
-        /// Which.
+        /// The new bytes.
         bytes: Vec<u8>,
     },
 }
 
-/// A [`Recorded`] memory with at most one damage.
+/// A [`Recorded`] memory with at most one [`Damage`].
 #[derive(Clone, Debug)]
 pub struct FrozenMemory<'recorded> {
     recorded: &'recorded Recorded,
@@ -67,7 +68,7 @@ pub struct FrozenMemory<'recorded> {
 }
 
 impl<'recorded> FrozenMemory<'recorded> {
-    /// The memory with `damage`.
+    /// Returns the memory with `damage`.
     pub fn new(recorded: &'recorded Recorded, damage: Damage) -> Self {
         Self {
             recorded,
@@ -76,7 +77,7 @@ impl<'recorded> FrozenMemory<'recorded> {
         }
     }
 
-    /// How often it was read.
+    /// The number of reads so far.
     pub fn reads(&self) -> u64 {
         self.reads.get()
     }

@@ -1,6 +1,7 @@
-//! Frozen processes: what the walker read of a live interpreter, kept in a file,
-//! and walked again without the process. It refuses to know what is done to them
-//! in between.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Frozen processes: the memory that the walker read from a live interpreter, kept in a
+//! file. Tests walk it again without the process.
 
 pub mod file;
 pub mod memory;

@@ -1,10 +1,13 @@
-//! Samples a thread of any memory the way the kernel side does, and resolves the
-//! sample the way the user side does. It refuses to know where the memory is.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Samples a thread in any memory as the eBPF program does, and resolves the sample as
+//! user space does.
 
 use bytemuck::Zeroable;
 use sampler_common::code::{CodeRecord, MAX_TEXT};
 use sampler_common::code_cache::CodeCache;
 use sampler_common::describe::{Subject, Windows, describe};
+use sampler_common::life::InterpreterLife;
 use sampler_common::memory::UserMemory;
 use sampler_common::process::ProcessConfig;
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, SampleHeader};
@@ -13,26 +16,28 @@ use sampler_common::thread_state::{self, Search};
 use sampler_common::wait::Origin;
 use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 use sampler_common::window::Window;
+use sampler_cpython::cpython::line_table::LineTableKind;
 use sampler_user::bpf::events::{RawRecord, RawSample, decode};
-use sampler_user::cpython::line_table::LineTableKind;
 use sampler_user::symbolize::{ProcessContext, StaticCode, Symbolizer};
 
 use super::file::ExpectedFrame;
 
-/// A process id that nobody has: the user side finds no process to read from.
+/// A pid that no process has, so that the user side finds no process to read from.
 const NOBODY: u32 = u32::MAX;
 
-/// What came of a sample.
+/// The outcome of a sample.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// The thread state that was found; 0 if none.
+    /// The address of the thread state that was found; 0 if none.
     pub thread_state: u64,
     /// Why the search or the walk ended.
     pub stop: StopReason,
+    /// The life of the interpreter that the walk saw; 0 if there was no walk.
+    pub life: InterpreterLife,
     /// The frames of the walk, trustworthy or not.
     pub frames: Vec<RawFrame>,
-    /// What the user side shows, innermost first, markers included; or why it
-    /// shows nothing.
+    /// The frames that the user side shows, innermost first, markers included; or why
+    /// it shows nothing.
     pub shown: Result<Vec<ExpectedFrame>, StopReason>,
 }
 
@@ -44,10 +49,10 @@ impl KnownCode for NothingKnown {
     }
 }
 
-/// Samples the thread at `thread_pointer`.
+/// Samples the thread at `thread_pointer`, and resolves the sample.
 ///
 /// # Panics
-/// When the walker breaks a promise: an unknown reason, or a description that
+/// If the walker breaks a promise: it gives an unknown reason, or a description that
 /// the user side cannot decode.
 pub fn replay(
     memory: &impl UserMemory,
@@ -62,6 +67,7 @@ pub fn replay(
             return Replay {
                 thread_state: 0,
                 stop,
+                life: InterpreterLife(0),
                 frames: Vec::new(),
                 shown: Err(stop),
             };
@@ -83,18 +89,21 @@ pub fn replay(
         line_tables,
         static_code: StaticCode::default(),
         files: None,
+        cache_tag: String::new(),
     };
     let mut symbolizer = Symbolizer::new(false, sampler_user::scout::Scout::default());
     learn(memory, &walk, &frames, &context, &mut symbolizer);
     Replay {
         thread_state,
         stop,
+        life: walk.life,
         shown: resolve(&mut symbolizer, stop, &frames, &context),
         frames,
     }
 }
 
-/// Describes what the walk found unknown, and hands that to the user side.
+/// Describes the code objects that the walk did not know, and hands the descriptions to
+/// the user side.
 fn learn(
     memory: &impl UserMemory,
     walk: &Walk,
@@ -122,6 +131,8 @@ fn learn(
             key: frame.key,
             code: frame.code,
             tgid: NOBODY,
+            interpreter: walk.interpreter,
+            life: walk.life,
         };
         let size = describe(memory, &context.config, subject, &mut windows, &mut record);
         if size == 0 {

@@ -1,6 +1,8 @@
-//! Writes a recording of a made-up service: many threads, many hours, every
-//! state. It refuses to resemble a program more than the tests need; what it
-//! writes is the same at every run.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes the recording of a made-up service, with as many rows, threads and
+//! stacks as asked for; `--states` adds thread states. The same arguments
+//! always give the same recording.
 
 #![expect(clippy::unwrap_used, reason = "a tool of the tests")]
 
@@ -12,14 +14,17 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 
 use random::Random;
-use sampler_user::timeline::{KernelTime, ProcessInfo, RowChange, StackId, State, Track, Tracks};
-use sampler_user::trace::{Mode, Summary, TraceInfo, TraceWriter};
+use sampler_trace::timeline::{
+    KernelTime, ProcessInfo, RowChange, StackId, State, Track, Tracks, Weight,
+};
+use sampler_trace::trace::{Mode, Summary, TraceInfo, TraceWriter};
 use service::Service;
 
-/// Time zero on the kernel's clock, and in Unix time.
+/// The start of the recording: nanoseconds of the kernel's clock and, below,
+/// microseconds of Unix time.
 const START: u64 = 5_000_000_000_000;
 const UNIX_START_US: u64 = 1_790_000_000_000_000;
-/// Segments are as long as a recording's.
+/// The length of a segment, as in a real recording.
 const SEGMENT_MS: u64 = 2000;
 
 struct Wanted {
@@ -93,7 +98,7 @@ fn write(wanted: &Wanted) -> u64 {
         .collect();
     let period_us = 1_000_000 / u64::from(wanted.hz);
     let mut written = 0;
-    // What only the CPU shows has one row for a gap, however it was spent.
+    // In CPU mode a gap is one row, whatever the thread did in it.
     let mut in_gap = vec![false; threads.len()];
     let mut segment = 0;
     let mut tick = 0;
@@ -105,19 +110,20 @@ fn write(wanted: &Wanted) -> u64 {
             };
             let (stack, state) = match state {
                 _ if wanted.states => (stack, state),
-                // What only the CPU shows: a thread that waits has no stack.
+                // In CPU mode a waiting thread has no stack.
                 State::Running => (stack, state),
                 _ => (StackId::EMPTY, State::None),
             };
             if std::mem::replace(in_gap, stack == StackId::EMPTY) && *in_gap {
                 continue;
             }
-            let track = sampler_user::timeline::TrackId(number);
+            let track = sampler_trace::timeline::TrackId(number);
             writer.change(&RowChange {
                 track,
                 time,
                 stack,
                 state,
+                weight: weight(state, period_us),
             });
             written += 1;
         }
@@ -139,7 +145,7 @@ fn write(wanted: &Wanted) -> u64 {
     written
 }
 
-/// Sixteen threads to a process.
+/// Creates the processes and their threads, sixteen threads to a process.
 fn tracks(wanted: &Wanted) -> Tracks {
     let mut tracks = Tracks::default();
     let names = ["gunicorn", "celery", "scheduler", "importer"];
@@ -168,4 +174,12 @@ fn tracks(wanted: &Wanted) -> Tracks {
         });
     }
     tracks
+}
+
+/// The weight of a row at one tick: a tick samples only running threads.
+fn weight(state: State, period_us: u64) -> Weight {
+    match state {
+        State::Running => Weight::of_samples(period_us * 1000, 1),
+        _ => Weight::ZERO,
+    }
 }

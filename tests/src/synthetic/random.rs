@@ -1,5 +1,7 @@
-//! Numbers that look random and are the same at every run. It refuses to be
-//! good at it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Pseudorandom numbers that are the same at every run. Their quality does not
+//! matter here.
 
 /// A xorshift generator.
 pub(crate) struct Random(u64);
@@ -9,7 +11,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub(crate) fn below(&mut self, limit: u32) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -18,7 +20,7 @@ impl Random {
         high % limit.max(1)
     }
 
-    /// Whether something happens that does so in `percent` of all cases.
+    /// Returns true in `percent` of all calls.
     pub(crate) fn chance(&mut self, percent: u32) -> bool {
         self.below(100) < percent
     }

@@ -1,7 +1,9 @@
-//! A made-up service: its functions, the stacks they make, and what a thread
-//! does next. It refuses to know files and times.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-use sampler_user::timeline::{Frame, FrameId, StackId, State, SymbolInterner, Symbols};
+//! A made-up service: its functions, the stacks they form, and what each thread does
+//! next.
+
+use sampler_trace::timeline::{Frame, FrameId, StackId, State, SymbolInterner, Symbols};
 
 use crate::random::Random;
 
@@ -28,7 +30,7 @@ const FILES: [&str; 10] = [
 
 pub(crate) struct Service {
     interner: SymbolInterner,
-    /// Stacks in which work is done, and the one below each.
+    /// The stacks in which a thread does work.
     working: Vec<StackId>,
     idle: StackId,
     reading: StackId,
@@ -36,12 +38,12 @@ pub(crate) struct Service {
     sleeping: StackId,
 }
 
-/// What a thread is in the middle of.
+/// What one thread is doing.
 pub(crate) struct Thread {
     at: usize,
-    /// In percent, how often it does something else at a tick.
+    /// How often it does something else at a tick, in percent.
     restless: u32,
-    /// In percent, how much of its time it works.
+    /// How much of its time it works, in percent.
     busy: u32,
     works: bool,
     last: Option<(StackId, State)>,
@@ -120,7 +122,7 @@ impl Service {
         }
     }
 
-    /// What the thread does from this tick on, if it is anything else.
+    /// Returns what the thread does from this tick on; `None` if that does not change.
     pub(crate) fn step(
         &self,
         thread: &mut Thread,
@@ -131,7 +133,7 @@ impl Service {
             return None;
         }
         let count = u32::try_from(self.working.len()).unwrap_or(u32::MAX);
-        // Work comes in phases of some minutes, so that the picture has a shape.
+        // Work comes in phases of 600 ticks, so that the timeline has a visible shape.
         let phase = (tick / 600) % 5;
         if random.chance(12) {
             thread.works = random.chance(if phase == 3 {

@@ -1,11 +1,12 @@
-// The window as folded stacks, one line for each stack. It refuses to know who
-// reads them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Exports the window as folded stacks, one line for each stack.
 
 import { pathOf } from "../model/trace.ts";
 import { LIBRARY } from "../model/tree.ts";
 import type { Session } from "../ui/session.ts";
 
-/** A weight of one is so many microseconds. */
+/** Microseconds that a weight of one stands for. */
 const UNIT_US = 1000;
 
 export function foldedStacks(session: Session): string {

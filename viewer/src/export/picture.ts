@@ -1,5 +1,7 @@
-// The timeline's window as a picture: SVG made anew, PNG from what is on the
-// page. It refuses to know how it is saved.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Exports the timeline as a picture. The SVG is drawn anew for the window; the PNG copies the
+// canvases of the page.
 
 import { makeColumns, sampleColumns } from "../paint/columns.ts";
 import { State, STATE_NAMES } from "../model/state.ts";
@@ -78,7 +80,7 @@ export function timelineSvg(session: Session): string {
   ].join("\n");
 }
 
-/** What the page shows of the timeline, names included. */
+/** The part of the timeline that the page shows, with the names of its rows, as a PNG. */
 export function timelinePng(session: Session): Promise<Blob> {
   const ruler = byId<HTMLCanvasElement>("ruler");
   const tracks = byId<HTMLCanvasElement>("tracks");

@@ -1,4 +1,6 @@
-// Hands a file to the browser to keep. It refuses to know what is in it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Exports the window in one of several formats, as a download.
 
 import type { Session } from "../ui/session.ts";
 import { foldedStacks } from "./folded.ts";

@@ -1,7 +1,10 @@
-// The window as a file for speedscope: a profile for each thread, gaps kept, so
-// that all threads stay on one clock. It refuses to know how it is saved.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-import { pathOf, rowAt, rowEnd } from "../model/trace.ts";
+// Exports the window for speedscope, with one profile for each thread. Gaps keep all threads
+// on one clock: where the samples of a row are worth less time than its length, a gap fills
+// the rest.
+
+import { firstRow, partOfRow, pathOf, rowWeight } from "../model/trace.ts";
 import { LIBRARY, NO_NODE } from "../model/tree.ts";
 import type { Session } from "../ui/session.ts";
 
@@ -30,13 +33,14 @@ export function speedscope(session: Session): string {
       weights.push(session.us(ticks));
     };
     let at = from;
-    for (let row = Math.max(0, rowAt(track, from)); row < track.start.length && track.start[row] < to; row++) {
-      const begin = Math.max(track.start[row], from);
-      push([], begin - at);
-      at = Math.min(rowEnd(track, row), to);
+    for (let row = firstRow(track, from); row < track.start.length && track.start[row] < to; row++) {
+      const weight = rowWeight(track, row) * partOfRow(track, row, from, to);
       const node = tree.nodeOf[track.stack[row]];
-      const path = node === NO_NODE || track.stack[row] === 0 ? [] : pathOf(tree.parent, node);
-      push(path.map((step) => numberOf(tree.frame[step])), at - begin);
+      if (weight <= 0 || track.stack[row] === 0 || node === NO_NODE) continue;
+      const begin = Math.max(track.start[row], from, at);
+      push([], begin - at);
+      at = begin + weight;
+      push(pathOf(tree.parent, node).map((step) => numberOf(tree.frame[step])), weight);
     }
     push([], to - at);
     return {
@@ -44,9 +48,10 @@ export function speedscope(session: Session): string {
       name: `${symbols.track(number)} · ${symbols.process(track.process)}`,
       unit: "microseconds",
       startValue: 0,
-      endValue: session.us(to - from),
+      // The last sample can be worth more time than was left of the window.
+      endValue: session.us(Math.max(to, at) - from),
       samples,
-      "weights": weights,
+      weights,
     };
   });
   return JSON.stringify({

@@ -1,10 +1,11 @@
-// Starts the worker and gives it a trace. It refuses to know what is done with
-// what comes back.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Starts the worker and gives it a trace to read.
 
 import type { Trace } from "../model/trace.ts";
 import type { Answer, Request } from "./messages.ts";
 
-/** The text of this very script: the worker runs it too. Known only while it runs first. */
+/** The text of this script, which the worker runs too. Known only while it first runs. */
 const ownText = typeof document === "undefined" ? "" : (document.currentScript?.textContent ?? "");
 
 type Policy = { createScriptURL: (url: string) => string };
@@ -12,7 +13,7 @@ type TrustedTypes = { createPolicy: (name: string, rules: Policy) => Policy };
 
 let workerUrl: string | null = null;
 
-/** The worker's program as an address; the one place that makes a script. */
+/** The URL of the worker's program. This is the only place that creates a script. */
 function address(): string {
   if (workerUrl !== null) return workerUrl;
   const url = URL.createObjectURL(new Blob([ownText], { type: "text/javascript" }));
@@ -27,7 +28,7 @@ function address(): string {
   return workerUrl;
 }
 
-/** Reads a trace; fails with a message for people. */
+/** Reads a trace; rejects with an error whose message can be shown to the user. */
 export function load(request: Request, onProgress: (part: number) => void): Promise<Trace> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(address());

@@ -1,14 +1,16 @@
-// What the page and its worker say to each other. It refuses to know traces.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The messages between the page and its worker.
 
 import type { Trace } from "../model/trace.ts";
 
-/** One of these. */
+/** What to open. Exactly one is set: a file, or the container in the page as base64. */
 export interface Request {
   file?: Blob;
   base64?: string;
 }
 
-/** One of these. */
+/** Exactly one is set: the progress (0 to 1), the trace, or why it cannot be read. */
 export interface Answer {
   progress?: number;
   trace?: Trace;

@@ -1,5 +1,6 @@
-// Opens a trace away from the page, so that the page goes on to react. It
-// refuses to know the page.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Reads traces in a worker, so that the page stays responsive.
 
 import { readContainer } from "../model/container.ts";
 import { TraceError } from "../model/limits.ts";
@@ -10,7 +11,7 @@ import type { Answer, Request } from "./messages.ts";
 const post = (answer: Answer, transfer: Transferable[] = []) =>
   (self as unknown as { postMessage(message: unknown, transfer: Transferable[]): void }).postMessage(answer, transfer);
 
-/** Waits for what the page wants opened. */
+/** Starts to answer the page's requests. */
 export function serve(): void {
   self.onmessage = ({ data }: MessageEvent<Request>) => void answer(data);
 }

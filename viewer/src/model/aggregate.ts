@@ -1,51 +1,66 @@
-// Trees and tables of where the time of a window went. It refuses to know
-// pixels.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-import { pathOf } from "./trace.ts";
+// Trees and tables of where the time of a window went.
+
+import { pathOf, type Weights } from "./trace.ts";
 import { type FrameClasses, LIBRARY, NO_NODE, type Tree, TreeGrower } from "./tree.ts";
 
-/** A tree with times: `total` is a node's own time and that of all below it. */
+/** A tree with times: `self` is a node's own time; `total` adds that of all nodes below it. */
 export interface WeightedTree {
   parent: Uint32Array;
   frame: Uint32Array;
   depth: Uint16Array;
   self: Float64Array;
   total: Float64Array;
+  /** The part of both spent in the kernel; null where the trace has no such times. */
+  system: { self: Float64Array; total: Float64Array } | null;
 }
 
-/** The time of each stack, on the nodes of a tree. */
-export function onNodes(tree: Tree, ofStack: Float64Array): WeightedTree {
+/** Adds the time of each stack to its node of a tree. */
+export function onNodes(tree: Tree, weights: Weights): WeightedTree {
+  const { ofStack, systemOfStack } = weights;
   const self = new Float64Array(tree.parent.length);
+  const system = new Float64Array(systemOfStack.length > 0 ? self.length : 0);
   const { nodeOf } = tree;
   for (let stack = 1; stack < nodeOf.length; stack++) {
-    if (ofStack[stack] > 0 && nodeOf[stack] !== NO_NODE) self[nodeOf[stack]] += ofStack[stack];
+    const node = nodeOf[stack];
+    if (ofStack[stack] <= 0 || node === NO_NODE) continue;
+    self[node] += ofStack[stack];
+    if (system.length > 0) system[node] += systemOfStack[stack];
   }
-  return withTotals(tree.parent, tree.frame, tree.depth, self);
+  return withTotals(tree, self, system);
 }
 
-function withTotals(
-  parent: Uint32Array,
-  frame: Uint32Array,
-  depth: Uint16Array,
-  self: Float64Array,
-): WeightedTree {
-  const total = self.slice();
-  for (let node = parent.length - 1; node > 0; node--) total[parent[node]] += total[node];
-  return { parent, frame, depth, self, total };
+type Shape = Pick<WeightedTree, "parent" | "frame" | "depth">;
+
+/** Adds the totals to a tree's own times. `system` is empty where it is not known. */
+function withTotals({ parent, frame, depth }: Shape, self: Float64Array, system: Float64Array): WeightedTree {
+  const sums = (own: Float64Array) => {
+    const total = own.slice();
+    for (let node = parent.length - 1; node > 0; node--) total[parent[node]] += total[node];
+    return total;
+  };
+  return { parent, frame, depth, self, total: sums(self), system: system.length > 0 ? { self: system, total: sums(system) } : null };
 }
 
-/** The function of a node, as a number; collapsed libraries have the last one. */
+/** The part of a node's total time spent in the kernel; 0 where it is not known. */
+export function systemOf(of: WeightedTree, node: number): number {
+  return of.system?.total[node] ?? 0;
+}
+
+/** The number of a frame's function. Collapsed libraries get the number after the last. */
 export function functionAt(classes: FrameClasses, frame: number): number {
   return frame === LIBRARY ? classes.functionFrame.length : classes.functionOf[frame];
 }
 
-/** The part of each path that a new tree is made of: nodes, first under the root. */
+/** Turns a path, innermost node first, into a path of a new tree, from its root down. */
 type Part = (path: readonly number[]) => readonly number[];
 
-/** A new tree, of a part of every path that has time of its own. */
+/** Builds a new tree from a part of each path whose innermost node has time of its own. */
 function regrow(of: WeightedTree, classes: FrameClasses, part: Part): WeightedTree {
   const grower = new TreeGrower();
   const times: number[] = [0];
+  const systems: number[] = [0];
   const path: number[] = [];
   for (let leaf = 1; leaf < of.parent.length; leaf++) {
     if (of.self[leaf] <= 0) continue;
@@ -53,24 +68,29 @@ function regrow(of: WeightedTree, classes: FrameClasses, part: Part): WeightedTr
     for (let at = leaf; at > 0; at = of.parent[at]) path.push(at);
     let at = 0;
     for (const node of part(path)) at = grower.child(at, functionAt(classes, of.frame[node]), of.frame[node]);
-    if (at > 0) times[at] = (times[at] ?? 0) + of.self[leaf];
+    if (at === 0) continue;
+    times[at] = (times[at] ?? 0) + of.self[leaf];
+    if (of.system) systems[at] = (systems[at] ?? 0) + of.system.self[leaf];
   }
-  const self = new Float64Array(grower.parent.length);
+  const size = grower.parent.length;
+  const self = new Float64Array(size);
   times.forEach((time, node) => (self[node] = time));
-  return withTotals(
-    Uint32Array.from(grower.parent),
-    Uint32Array.from(grower.frame),
-    Uint16Array.from(grower.depth),
-    self,
-  );
+  const system = new Float64Array(of.system ? size : 0);
+  if (of.system) systems.forEach((time, node) => (system[node] = time));
+  const shape = {
+    parent: Uint32Array.from(grower.parent),
+    frame: Uint32Array.from(grower.frame),
+    depth: Uint16Array.from(grower.depth),
+  };
+  return withTotals(shape, self, system);
 }
 
-/** From the innermost frames to their callers. */
+/** The inverted tree: from the innermost frames to their callers. */
 export function inverted(of: WeightedTree, classes: FrameClasses): WeightedTree {
   return regrow(of, classes, (path) => path);
 }
 
-/** Where a function stands on a path that runs from the innermost frame out: its outermost call. */
+/** The index of a function's outermost call on a path, innermost node first; -1 for none. */
 function outermost(of: WeightedTree, classes: FrameClasses, func: number, path: readonly number[]): number {
   for (let at = path.length - 1; at >= 0; at--) {
     if (functionAt(classes, of.frame[path[at]]) === func) return at;
@@ -78,12 +98,12 @@ function outermost(of: WeightedTree, classes: FrameClasses, func: number, path: 
   return -1;
 }
 
-/** A function and all that it calls. */
+/** The tree of a function and everything it calls. */
 export function callees(of: WeightedTree, classes: FrameClasses, func: number): WeightedTree {
   return regrow(of, classes, (path) => path.slice(0, outermost(of, classes, func, path) + 1).reverse());
 }
 
-/** A function and who called it. */
+/** The inverted tree of a function and its callers. */
 export function callers(of: WeightedTree, classes: FrameClasses, func: number): WeightedTree {
   return regrow(of, classes, (path) => {
     const at = outermost(of, classes, func, path);
@@ -92,14 +112,17 @@ export function callers(of: WeightedTree, classes: FrameClasses, func: number): 
 }
 
 export interface TableRow {
-  /** The function's number, or that of its line, by what was asked for. */
+  /** The number of the function or of its line, depending on `keyOf`. */
   key: number;
   frame: number;
   self: number;
   total: number;
+  /** The part of both spent in the kernel. */
+  systemSelf: number;
+  systemTotal: number;
 }
 
-/** Own and whole time of each function or line; a recursive call counts once. */
+/** Self and total time of each function or line. A recursive call counts once in the total. */
 export function tableOf(of: WeightedTree, keyOf: (frame: number) => number): TableRow[] {
   const rows = new Map<number, TableRow>();
   const size = of.parent.length;
@@ -110,18 +133,21 @@ export function tableOf(of: WeightedTree, keyOf: (frame: number) => number): Tab
     keys[node] = key;
     let row = rows.get(key);
     if (!row) {
-      row = { key, frame: of.frame[node], self: 0, total: 0 };
+      row = { key, frame: of.frame[node], self: 0, total: 0, systemSelf: 0, systemTotal: 0 };
       rows.set(key, row);
     }
     row.self += of.self[node];
+    row.systemSelf += of.system?.self[node] ?? 0;
     let above = of.parent[node];
     while (above > 0 && keys[above] !== key) above = of.parent[above];
-    if (above === 0) row.total += of.total[node];
+    if (above !== 0) continue;
+    row.total += of.total[node];
+    row.systemTotal += systemOf(of, node);
   }
   return [...rows.values()].sort((a, b) => b.self - a.self || b.total - a.total);
 }
 
-/** A rectangle of a flame graph, in shares of its width. */
+/** A rectangle of a flame graph. `left` and `width` are fractions of the graph's width. */
 export interface FlameBox {
   node: number;
   level: number;
@@ -132,7 +158,7 @@ export interface FlameBox {
 /** The order of the children of a node. */
 export type ChildOrder = "heavy" | "name";
 
-/** The boxes wide enough to be seen, of the tree below `root`, with its ancestors above. */
+/** The boxes of the tree below `root` that are at least `narrowest` wide, and its ancestors. */
 export function flameBoxes(
   of: WeightedTree,
   root: number,

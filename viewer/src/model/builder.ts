@@ -1,5 +1,7 @@
-// Collects the tables and rows of a trace and checks every number on the way.
-// It refuses to know the format they come from.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Collects the tables and rows of a trace, for the readers of all formats, and checks every
+// number.
 
 import { growing16, growing32 } from "./columns.ts";
 import { levelsOf } from "./levels.ts";
@@ -14,23 +16,26 @@ import {
   TraceError,
   within,
 } from "./limits.ts";
+import { RowSamples } from "./row_weights.ts";
 import { State } from "./state.ts";
-import type { ProcessInfo, Torn, Trace, TraceInfo, Track } from "./trace.ts";
-import { noWeights, type Weights } from "./weights.ts";
+import { type CpuTime, isGap, type ProcessInfo, rowEnd, rowSystem, type Torn, type Trace, type TraceInfo, type Track, weightOf, type Weights } from "./trace.ts";
+import { noWeights } from "./weights.ts";
 
 interface OpenTrack {
   process: number;
   tid: number;
   ident: number;
   name: string;
-  /** Columns with room for more rows than there are. */
+  /** The columns have room for more than `rows` rows. */
   start: Uint32Array;
   stack: Uint32Array;
   state: Uint8Array;
   rows: number;
+  samples: RowSamples;
+  cpu: CpuTime | null;
 }
 
-/** What times are divided by next when they no longer fit into 32 bits. */
+/** The factor by which ticks become longer when times no longer fit into 32 bits. */
 const COARSER = 10;
 const LARGEST = 2 ** 32 - 1;
 
@@ -48,6 +53,7 @@ export class TraceBuilder {
   private tracks: OpenTrack[] = [];
   private rows = 0;
   private hasStates = false;
+  private hasSystem = false;
   tickUs = 1;
 
   constructor() {
@@ -106,14 +112,21 @@ export class TraceBuilder {
       throw damaged("a thread belongs to a process that is not there");
     }
     const columns = { start: new Uint32Array(16), stack: new Uint32Array(16), state: new Uint8Array(16), rows: 0 };
-    return this.tracks.push({ process, tid, ident, name, ...columns }) - 1;
+    const samples = new RowSamples();
+    return this.tracks.push({ process, tid, ident, name, ...columns, samples, cpu: null }) - 1;
   }
 
   renameTrack(track: number, name: string): void {
     this.tracks[track].name = name;
   }
 
-  /** Makes room for rows of a track that come at once. */
+  /** Sets the CPU time that the kernel counted for a track. */
+  setCpu(track: number, cpu: CpuTime): void {
+    if (track >= this.tracks.length) throw damaged("CPU time belongs to a thread that is not there");
+    this.tracks[track].cpu = cpu;
+  }
+
+  /** Makes room for `rows` more rows of a track. */
   reserveRows(track: number, rows: number): void {
     within(this.rows + rows, MAXIMUM_ROWS + 1, "rows");
     const open = this.tracks[track];
@@ -121,13 +134,17 @@ export class TraceBuilder {
     if (room > open.start.length) grow(open, Math.max(room, Math.ceil(open.start.length * 1.5)));
   }
 
-  /** Appends a row; a time before the track's last is raised to it. */
+  /**
+   * Appends a row. A time before that of the track's last row is raised to it. A row with the
+   * stack and state of the last one extends it.
+   */
   pushRow(track: number, timeUs: number, stack: number, state: number): void {
     const open = this.tracks[track];
     if (stack >= this.parent.length) {
       throw damaged("a row has a stack that is not there");
     }
     const at = open.rows;
+    if (at > 0 && open.stack[at - 1] === stack && open.state[at - 1] === state) return;
     if (at === open.start.length) this.reserveRows(track, 1);
     this.rows++;
     while (timeUs > LARGEST * this.tickUs) this.coarsen();
@@ -141,6 +158,16 @@ export class TraceBuilder {
     if (state !== (stack === 0 ? State.none : State.running)) this.hasStates = true;
   }
 
+  /**
+   * Adds `count` samples to the last row of a track. Each stands for `period` nanoseconds;
+   * `system` of them found the thread in the kernel.
+   */
+  weigh(track: number, period: number, count: number, system: number): void {
+    const open = this.tracks[track];
+    if (system > 0) this.hasSystem = true;
+    open.samples.add(open.rows - 1, period, count, system, open.start.length);
+  }
+
   private coarsen(): void {
     if (this.tickUs > 1e9) throw damaged("a time lies centuries ahead");
     this.tickUs *= COARSER;
@@ -149,14 +176,14 @@ export class TraceBuilder {
     }
   }
 
-  /** The trace, its rows with their levels; `report` is told how far it is, 0 to 1. */
+  /** Returns the trace, with the levels of its tracks; `report` gets the progress, 0 to 1. */
   finish(info: TraceInfo, endUs: number, torn: Torn | null, report?: (part: number) => void): Trace {
     while (endUs > LARGEST * this.tickUs) this.coarsen();
     let end = Math.floor(endUs / this.tickUs);
     for (const { start, rows } of this.tracks) if (rows > 0) end = Math.max(end, start[rows - 1]);
     const depth = this.depth.take();
     const tracks: Track[] = [];
-    const whole = noWeights(depth.length, 0);
+    const whole = noWeights(depth.length, 0, this.hasSystem);
     this.tracks.forEach((open, number) => {
       const track: Track = {
         process: open.process,
@@ -167,16 +194,20 @@ export class TraceBuilder {
         stack: open.stack.slice(0, open.rows),
         state: open.state.slice(0, open.rows),
         end,
+        weights: { ...open.samples.take(open.rows, this.tickUs * 1000), waiting: 1 },
         levels: [],
         busy: 0,
         running: 0,
+        system: 0,
+        cpu: open.cpu,
         deepest: 0,
       };
-      // What was made larger than needed is given back at once.
+      // Frees the oversized columns before the next track is copied.
       grow(open, 0);
+      track.weights.waiting = waitingShare(track);
       measure(track, depth, whole);
       track.levels = levelsOf(track);
-      // Without a single stack there is nothing to show.
+      // A track without a single stack has nothing to show.
       if (track.deepest > 0) tracks.push(track);
       report?.(number / this.tracks.length);
     });
@@ -195,6 +226,7 @@ export class TraceBuilder {
       tickUs: this.tickUs,
       end: Math.max(end, 1),
       hasStates: this.hasStates,
+      hasSystem: this.hasSystem,
       torn,
       counts: this.counts,
       rows: this.rows,
@@ -203,7 +235,7 @@ export class TraceBuilder {
   }
 }
 
-/** Gives the columns of a track another capacity. */
+/** Changes the capacity of a track's columns; 0 frees them. */
 function grow(open: OpenTrack, capacity: number): void {
   const { start, stack, state, rows } = open;
   open.start = new Uint32Array(capacity);
@@ -215,25 +247,46 @@ function grow(open: OpenTrack, capacity: number): void {
   open.state.set(state.subarray(0, rows));
 }
 
-/** What is known of a track as a whole; adds it to the sums of all. */
+/**
+ * What a tick of waiting counts for. Samples say how long a thread ran; waiting rows without
+ * samples share the rest of the thread's life.
+ */
+function waitingShare(track: Track): number {
+  const { counts, unit } = track.weights;
+  if (counts.length === 0) return 1;
+  let life = 0;
+  let unweighed = 0;
+  let samples = 0;
+  for (let row = 0; row < counts.length; row++) {
+    samples += counts[row];
+    if (isGap(track, row)) continue;
+    const lasted = rowEnd(track, row) - track.start[row];
+    life += lasted;
+    if (counts[row] === 0 && track.state[row] !== State.running) unweighed += lasted;
+  }
+  return unweighed > 0 ? Math.max(0, life - samples * unit) / unweighed : 0;
+}
+
+/** Computes the sums of a track, and adds them to those of the whole trace. */
 function measure(track: Track, depth: Uint16Array, whole: Weights): void {
-  const { start, stack, state, end } = track;
-  const { ofStack, ofState } = whole;
-  const rows = start.length;
-  let { busy, running, deepest } = track;
-  for (let row = 0, begin = start[0]; row < rows; row++) {
-    const next = row + 1 < rows ? start[row + 1] : end;
+  const { start, stack, state, weights } = track;
+  const { ofStack, ofState, systemOfStack } = whole;
+  let { busy, running, system, deepest } = track;
+  for (let row = 0; row < stack.length; row++) {
     const at = stack[row];
-    if (at !== 0) {
-      const lasted = next - begin;
-      busy += lasted;
-      ofStack[at] += lasted;
-      ofState[state[row]] += lasted;
-      if (state[row] === State.running) running += lasted;
-      if (depth[at] > deepest) deepest = depth[at];
-    }
-    begin = next;
+    if (at === 0) continue;
+    const weight = weightOf(weights, row, state[row], rowEnd(track, row) - start[row]);
+    busy += weight;
+    ofStack[at] += weight;
+    ofState[state[row]] += weight;
+    if (state[row] === State.running) running += weight;
+    if (depth[at] > deepest) deepest = depth[at];
+    const inKernel = rowSystem(track, row);
+    if (inKernel === 0) continue;
+    system += inKernel;
+    systemOfStack[at] += inKernel;
+    whole.system += inKernel;
   }
   whole.total += busy;
-  Object.assign(track, { busy, running, deepest });
+  Object.assign(track, { busy, running, system, deepest });
 }

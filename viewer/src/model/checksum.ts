@@ -1,9 +1,10 @@
-// CRC-32 (IEEE 802.3, reflected), as the blocks of a container have it. It
-// refuses to know blocks.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// CRC-32 (IEEE 802.3, reflected), the checksum of a container's blocks.
 
 const TABLES = tables();
 
-/** Eight tables: eight bytes are taken at once. */
+/** Eight tables, to process eight bytes at a time. */
 function tables(): Uint32Array[] {
   const all = Array.from({ length: 8 }, () => new Uint32Array(256));
   for (let byte = 0; byte < 256; byte++) {
@@ -20,7 +21,7 @@ function tables(): Uint32Array[] {
   return all;
 }
 
-/** The checksum of some bytes, or of what `before` is the checksum of and them. */
+/** The checksum of `bytes`. To continue after earlier bytes, pass their checksum as `before`. */
 export function crc32(bytes: Uint8Array, before = 0): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES;
   let crc = ~before;

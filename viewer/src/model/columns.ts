@@ -1,8 +1,10 @@
-// Typed arrays that grow. It refuses to know what is in them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Typed arrays that grow.
 
 type Column = Uint32Array | Uint16Array | Uint8Array | Float64Array;
 
-/** An array of numbers that doubles when it is full. */
+/** An array of numbers that grows by half when it is full. */
 export class Growing<T extends Column> {
   length = 0;
 
@@ -16,7 +18,7 @@ export class Growing<T extends Column> {
     this.data[this.length++] = value;
   }
 
-  /** Makes room for `more` values behind the last. */
+  /** Makes room for `more` values after the last. */
   reserve(more: number): void {
     if (this.length + more <= this.data.length) return;
     const next = this.make(Math.max(this.length + more, Math.ceil(this.data.length * 1.5)));
@@ -24,7 +26,7 @@ export class Growing<T extends Column> {
     this.data = next;
   }
 
-  /** The values in an array of their own; this one is empty after it. */
+  /** Returns the values in an array of their own, and leaves this one empty. */
   take(): T {
     const taken = this.data.slice(0, this.length) as T;
     this.data = this.make(0);

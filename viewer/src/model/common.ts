@@ -1,9 +1,11 @@
-// The idea of the page: how many frames, from the outermost on, a stack shares
-// with the selected one. It refuses to know times and colours.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The common base, the idea of the page: how many frames, from the outermost on, a stack
+// shares with the selected one.
 
 import { NO_NODE, type Tree } from "./tree.ts";
 
-/** For each stack, how many frames it has in the tree; 0 when left out. */
+/** For each stack, how many frames it has in the tree; 0 when a transform left it out. */
 export function depths(tree: Tree): Uint16Array {
   const { depth, nodeOf } = tree;
   const found = new Uint16Array(nodeOf.length);
@@ -14,7 +16,7 @@ export function depths(tree: Tree): Uint16Array {
   return found;
 }
 
-/** For each stack, how many frames it shares with the node's path. Two linear passes. */
+/** For each stack, how many frames it shares with the path of a node. Takes linear time. */
 export function commonBase(tree: Tree, node: number): Uint16Array {
   const { parent, depth, nodeOf } = tree;
   const onPath = new Uint8Array(parent.length);

@@ -1,7 +1,9 @@
-// Reads a .pyebpf container as far as it is whole. It refuses to know where
-// the bytes come from. The layout is written down in
-// sampler-user/src/trace/mod.rs.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
+// Reads a .pyebpf container, up to where it was cut off or damaged. The format is specified in
+// sampler-trace/src/trace/mod.rs.
+
+import { readAccount } from "./account.ts";
 import { TraceBuilder } from "./builder.ts";
 import { crc32 } from "./checksum.ts";
 import { inflate, inflateLarge } from "./inflate.ts";
@@ -10,14 +12,14 @@ import { State, STATES } from "./state.ts";
 import type { Torn, Trace, TraceInfo } from "./trace.ts";
 import { ByteReader } from "./varint.ts";
 
-/** The bytes every container begins with. */
+/** The bytes that every container begins with. */
 export const MAGIC = [0x89, 0x70, 0x79, 0x65, 0x62, 0x70, 0x66, 0x0a];
 const VERSION = 1;
 const HEAD = 16;
-const KIND = { header: 1, segment: 2, summary: 3, index: 4 };
-/** From this size on the browser unpacks faster than we do; below, it takes longer to begin. */
+const KIND = { header: 1, segment: 2, summary: 3, index: 4, account: 5 };
+/** From this many bytes on, the browser unpacks faster than `inflate`, despite a slower start. */
 const LARGE = 1 << 18;
-/** How many blocks are looked at ahead for that. */
+/** How many blocks, from the next one on, are unpacked in advance if they are large. */
 const AHEAD = 3;
 /** The most bytes of a header or summary. */
 const MAXIMUM_JSON = 4 << 20;
@@ -45,21 +47,25 @@ export async function readContainer(bytes: Uint8Array, report: (part: number) =>
   const decoder = new SegmentDecoder(builder);
   let summary: Summary | null = null;
   let inflated = 0;
-  // Large blocks are unpacked by the browser while those before them are read.
+  // The browser unpacks large blocks while the ones before them are decoded.
   const large: Promise<Uint8Array>[] = [];
   for (let next = 1; next < blocks.length; next++) {
     for (let ahead = next; ahead < Math.min(blocks.length, next + AHEAD); ahead++) {
       const { kind, encoding, raw, stored } = blocks[ahead];
       if (ahead in large || kind !== KIND.segment || encoding !== 1 || raw < LARGE) continue;
       large[ahead] = inflateLarge(stored, raw);
-      // A failure counts when its turn comes.
+      // A failure is handled when the block's turn comes; this avoids an unhandled rejection.
       large[ahead].catch(() => {});
     }
     const block = blocks[next];
     if (block.kind === KIND.summary) summary = summaryOf(json(block));
-    if (block.kind !== KIND.segment) continue;
+    if (block.kind !== KIND.segment && block.kind !== KIND.account) continue;
     inflated += block.raw;
     if (inflated > MAXIMUM_INFLATED) throw new TraceError("the file unpacks to more than 2 GiB");
+    if (block.kind === KIND.account) {
+      readAccount(dataOf(block), builder);
+      continue;
+    }
     decoder.decode(next in large ? await large[next] : dataOf(block));
     delete large[next];
     if (next % 8 === 0) report(next / blocks.length);
@@ -71,7 +77,7 @@ export async function readContainer(bytes: Uint8Array, report: (part: number) =>
   return builder.finish(header, summary?.endUs ?? decoder.completeUntil, torn, report);
 }
 
-/** The blocks up to the index, or to the first that is not whole. */
+/** The blocks up to the index, or up to the first that is cut off or damaged. */
 function blocksOf(bytes: Uint8Array, view: DataView): { blocks: Block[]; cutAt: number } {
   const blocks: Block[] = [];
   let at = 12;
@@ -112,7 +118,7 @@ interface Summary {
   counts: Record<string, number>;
 }
 
-/** A number of a document that anybody could have written. */
+/** A number from an untrusted document; 0 unless it is from 0 to the largest safe integer. */
 export function plainNumber(value: unknown): number {
   return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : 0;
 }
@@ -128,7 +134,7 @@ export function plainCounts(value: unknown): Record<string, number> {
   return counts;
 }
 
-/** What a header, or the sentinel of a timeline, says of the recording. */
+/** How the recording was made, from a header or from the sentinel of a timeline. */
 export function infoOf(document: Record<string, unknown>, unixStartUs: number): TraceInfo {
   const { command } = document;
   return {
@@ -150,7 +156,7 @@ function summaryOf(document: Record<string, unknown>): Summary {
   return { endUs: plainNumber(document.end_us), counts: plainCounts(document.counts) };
 }
 
-/** The data of segments, back into tables and rows. */
+/** Decodes the data of segments into tables and rows. */
 class SegmentDecoder {
   completeUntil = 0;
 
@@ -174,18 +180,21 @@ class SegmentDecoder {
     }
     for (let left = reader.count(); left > 0; left--) this.process(reader);
     for (let left = reader.count(); left > 0; left--) this.track(reader);
-    for (let left = reader.count(); left > 0; left--) this.run(reader);
-    // Older recordings end here.
+    const runs: Run[] = [];
+    for (let left = reader.count(); left > 0; left--) runs.push(new Run(reader));
+    // Older recordings end here, or after the places.
     for (let left = reader.isAtEnd() ? 0 : reader.count(); left > 0; left--) this.place(reader);
+    const hasWeights = !reader.isAtEnd() && reader.number() === runs.length;
+    for (const run of runs) run.push(builder, hasWeights ? new RunWeights(reader) : null);
   }
 
   private process(reader: ByteReader): void {
     const number = reader.small();
     const pid = reader.small();
     reader.number();
-    const process = { pid, name: reader.text(), cmdline: reader.text(), python: reader.text(), place: "", side: 0 };
+    const process = { pid, name: reader.text(), cmdline: reader.text(), python: reader.text(), place: "", side: 0, cpu: null };
     const known = this.builder.processes.length;
-    if (number < known) this.builder.processes[number] = process;
+    if (number < known) this.builder.processes[number] = { ...process, cpu: this.builder.processes[number].cpu };
     else if (number === known) this.builder.addProcess(process);
     else throw damaged("a process has a number out of order");
   }
@@ -211,42 +220,89 @@ class SegmentDecoder {
     else if (number === known) this.builder.addTrack(process, tid, ident, name);
     else throw damaged("a thread has a number out of order");
   }
+}
 
-  private run(reader: ByteReader): void {
-    const track = reader.small();
-    const rows = reader.number();
-    let time = reader.number();
-    const times = reader.column();
-    const stacks = reader.column();
-    if (track >= this.builder.trackCount) {
-      throw damaged("a row belongs to a thread that is not there");
-    }
-    // A row takes a byte at least: more rows than bytes are not there.
-    if (rows < 1 || rows > stacks.bytes.length) {
+/** A run of rows of one track. The constructor locates its columns; `push` decodes them. */
+class Run {
+  private track: number;
+  private rows: number;
+  private first: number;
+  private times: ByteReader;
+  private stacks: ByteReader;
+  private states: StateRuns;
+
+  constructor(reader: ByteReader) {
+    this.track = reader.small();
+    this.rows = reader.number();
+    this.first = reader.number();
+    this.times = reader.column();
+    this.stacks = reader.column();
+    // Each row takes at least one byte, so there cannot be more rows than bytes.
+    if (this.rows < 1 || this.rows > this.stacks.bytes.length) {
       throw damaged("a run of rows is not as long as it says");
     }
-    this.builder.reserveRows(track, rows);
-    const states = new StateRuns(reader);
+    this.states = new StateRuns(reader);
+  }
+
+  /** Passes the rows to the builder, with their samples where these are known. */
+  push(builder: TraceBuilder, weights: RunWeights | null): void {
+    const { track, rows, times, stacks, states } = this;
+    if (track >= builder.trackCount) {
+      throw damaged("a row belongs to a thread that is not there");
+    }
+    builder.reserveRows(track, rows);
+    let time = this.first;
     let base = 0;
     for (let row = 0; row < rows; row++) {
       if (row > 0) time += times.number();
-      // Nearly all are one byte.
+      // A shortcut: nearly all take one byte.
       let code = stacks.bytes[stacks.at];
       if (code < 128) stacks.at++;
       else code = stacks.number();
       let stack = 0;
       if (code > 0) {
-        // Even codes are forward, odd ones back.
+        // One more than a zigzag number: odd codes go forward, even ones back.
         base += code % 2 === 1 ? (code - 1) / 2 : -code / 2;
         if (base < 0) throw damaged("a stack has a negative number");
         stack = base;
       }
-      this.builder.pushRow(track, time, stack, states.next(stack));
+      builder.pushRow(track, time, stack, states.next(stack));
+      weights?.give(builder, track);
     }
   }
 }
 
-/** The states of one run's rows. */
+/** The samples of one run's rows. */
+class RunWeights {
+  /** Nanoseconds that one sample stands for; 0 where no row has any. */
+  private period: number;
+  private counts: ByteReader | null = null;
+  private systems: ByteReader | null = null;
+
+  constructor(reader: ByteReader) {
+    this.period = reader.number();
+    if (this.period === 0) return;
+    this.counts = reader.column();
+    this.systems = reader.column();
+  }
+
+  /** Adds the samples of the run's next row to the last row of a track. */
+  give(builder: TraceBuilder, track: number): void {
+    const { counts, systems } = this;
+    if (!counts || !systems) return;
+    // A shortcut: nearly all take one byte.
+    let count = counts.bytes[counts.at];
+    if (count < 128) counts.at++;
+    else count = counts.number();
+    let system = systems.bytes[systems.at];
+    if (system < 128) systems.at++;
+    else system = systems.number();
+    if (system > count) throw damaged("a row was longer in the kernel than it ran");
+    if (count > 0) builder.weigh(track, this.period, count, system);
+  }
+}
+
+/** The states of one run's rows, as pairs of a state and how many rows have it. */
 class StateRuns {
   private runs: number[] = [];
   private at = 0;

@@ -1,19 +1,21 @@
-// Unpacks zlib streams (RFC 1950 and 1951), never to more than was promised.
-// The browser's own way takes a millisecond for each stream, and a recording of
-// a day has tens of thousands. It refuses to know what is packed.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Unpacks zlib streams (RFC 1950 and 1951), never to more bytes than were promised. The
+// browser's own decompression takes a millisecond for each stream, and a recording of a day
+// has tens of thousands.
 
 import { damaged } from "./limits.ts";
 
 const broken = () => damaged("a block cannot be unpacked");
 
-/** Order in which the lengths of the code for lengths are written. */
+/** The order in which a block stores the lengths of the code for code lengths. */
 const LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const [LENGTH_BASE, LENGTH_BITS] = ranges(29, 3, 4, 258);
 const [DISTANCE_BASE, DISTANCE_BITS] = ranges(30, 1, 2, 0);
-/** Codes up to this length are found in one look. */
+/** Codes of up to this many bits are decoded with one look-up. */
 const FAST = 9;
 
-/** First values and extra bits of the length or distance symbols. */
+/** The first values and the numbers of extra bits of the length or distance symbols. */
 function ranges(count: number, first: number, group: number, last: number): [Uint16Array, Uint8Array] {
   const base = new Uint16Array(count);
   const bits = new Uint8Array(count);
@@ -30,14 +32,14 @@ function ranges(count: number, first: number, group: number, last: number): [Uin
   return [base, bits];
 }
 
-/** A prefix code: a table for short codes, and counts for the long ones. It is used again and again. */
+/** A prefix code: a table for short codes, counts for long ones. Reused for every block. */
 class Code {
-  /** Symbol times 16 plus length; 0 where the code is longer. */
+  /** Symbol times 16 plus the length of its code; 0 where the code is longer than `FAST`. */
   private fast = new Uint16Array(1 << FAST);
   private counts = new Uint16Array(16);
   private symbols = new Uint16Array(320);
 
-  /** Becomes the code whose symbols have these lengths. */
+  /** Sets this to the code whose symbols have codes of these lengths. */
   set(lengths: Uint8Array): this {
     const { counts, fast, symbols } = this;
     fast.fill(0);
@@ -93,7 +95,7 @@ class Code {
   }
 }
 
-/** Bits of a stream, low ones first. Past its end come zeros, but not for long. */
+/** The bits of a stream, low ones first. It reads as zeros for up to eight bytes past its end. */
 class Bits {
   held = 0;
   count = 0;
@@ -161,7 +163,7 @@ function writtenCodes(input: Bits) {
   return written;
 }
 
-/** The same as `inflate`, by the browser and on another core. */
+/** The same as `inflate`, but the browser does it, on another core. */
 export async function inflateLarge(packed: Uint8Array, size: number): Promise<Uint8Array> {
   const reader = new Blob([packed as BlobPart]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
   const out = new Uint8Array(size);
@@ -176,7 +178,7 @@ export async function inflateLarge(packed: Uint8Array, size: number): Promise<Ui
   }
 }
 
-/** Exactly `size` bytes out of a zlib stream. */
+/** Unpacks a zlib stream into exactly `size` bytes; throws if it has more or fewer. */
 export function inflate(packed: Uint8Array, size: number): Uint8Array {
   if (packed.length < 6 || (packed[0] & 15) !== 8 || (packed[1] & 32) !== 0) throw broken();
   const input = new Bits(packed);
@@ -187,7 +189,7 @@ export function inflate(packed: Uint8Array, size: number): Uint8Array {
     const kind = input.take(2);
     if (kind === 0) {
       input.drop(input.count & 7);
-      // Whole bytes that were taken ahead go back.
+      // Puts back the whole bytes that were read ahead.
       input.at -= input.count >> 3;
       input.held = 0;
       input.count = 0;

@@ -1,11 +1,13 @@
-// Coarser pictures of a thread, so that a whole day is drawn without a look at
-// every row. It refuses to know pixels.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Summarises the rows of a thread at coarser and coarser levels, so that a whole day is drawn
+// without reading every row.
 
 import { rowEnd, type Level, type Track } from "./trace.ts";
 
-/** Rows, or groups, that make one group of the next level. */
+/** How many rows, or groups, make one group of the next level. */
 const GROUP = 16;
-/** A level is worth having above this many groups. */
+/** The fewest groups for which the next level is built. */
 const FEWEST = 64;
 
 /** All levels of a thread, finest first. */
@@ -56,7 +58,7 @@ function fromRows(track: Track): Level {
       }
       sums[slot] += lasted;
     }
-    // Time without a stack is told by `busy`; the stack is the longest real one.
+    // The stack is the longest that is not empty; `busy` accounts for the time without one.
     let best = -1;
     for (let slot = 0; slot < distinct; slot++) {
       if (seen[slot] !== 0 && (best < 0 || sums[slot] > sums[best])) best = slot;

@@ -1,5 +1,7 @@
-// Two traces as one, on one clock that begins with both, so that a base lights
-// up across them. It refuses to know how differences are shown.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Merges two traces into one. Both start at time 0 of one clock, and equal stacks get the same
+// number, so that a common base lights up across both.
 
 import { growing16, growing32 } from "./columns.ts";
 import { PairTable } from "./symbol_table.ts";
@@ -45,6 +47,7 @@ export function mergeTraces(first: Trace, second: Trace): Trace {
     tickUs,
     end: Math.max(endOf(first), endOf(second), 1),
     hasStates: first.hasStates || second.hasStates,
+    hasSystem: first.hasSystem || second.hasSystem,
     torn: first.torn ?? second.torn,
     counts: first.counts,
     rows: first.rows + second.rows,
@@ -64,6 +67,8 @@ function coarser(track: Track, scale: number): Track {
     end: Math.floor(track.end / scale),
     busy: track.busy / scale,
     running: track.running / scale,
+    system: track.system / scale,
+    weights: { ...track.weights, unit: track.weights.unit / scale },
     levels: track.levels.map((level) => scaledLevel(level, scale)),
   };
 }
@@ -79,7 +84,7 @@ function mergeFrames(first: Trace, second: Trace, stringOf: number[]) {
     return number;
   };
   const { file, func, line, source } = first.frames;
-  // Every frame of the first keeps its number, equal ones too.
+  // Every frame of the first trace keeps its number, even if it equals another.
   file.forEach((_, frame) => push([file[frame], func[frame], line[frame], source[frame]]));
   const other = second.frames;
   const frameOf = Uint32Array.from(other.file, (_, frame) => {

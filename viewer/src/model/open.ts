@@ -1,5 +1,6 @@
-// Which kind of trace a file is, told by its first bytes, never by its name. It
-// refuses to know the kinds any further.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Opens a trace of any format, recognised by its first bytes, never by its name.
 
 import { MAGIC, readContainer } from "./container.ts";
 import { readFolded } from "./folded.ts";
@@ -9,32 +10,39 @@ import type { Trace } from "./trace.ts";
 
 type Report = (part: number) => void;
 
-/** What is unpacked from gzip at most, in bytes. */
+/** The most bytes that are unpacked from gzip: 2 GiB. */
 const MAXIMUM_UNPACKED = 2 ** 31;
-/** Larger ones would have to become one string. */
+/** The most bytes of a page or of folded stacks, which are read as one string: 256 MiB. */
 const LARGEST_TEXT = 256 << 20;
 
-/** Reads a trace of any kind. */
+/** Reads a trace of any format; `report` gets the progress, 0 to 1. */
 export async function openTrace(file: Blob, report: Report = () => {}): Promise<Trace> {
   const start = new Uint8Array(await file.slice(0, 4096).arrayBuffer());
   if (start[0] === 0x1f && start[1] === 0x8b) return openTrace(await gunzip(file), report);
   if (start[0] === 0x28 && start[1] === 0xb5 && start[2] === 0x2f && start[3] === 0xfd) {
-    throw new TraceError("the file is packed by zstd, which browsers cannot unpack: zstd -d FILE");
+    throw new TraceError("packed by zstd: unpack it with zstd -d");
   }
   if (MAGIC.every((byte, at) => start[at] === byte)) {
     return readContainer(new Uint8Array(await file.arrayBuffer()), report);
   }
   const text = new TextDecoder().decode(start).trimStart();
   if (text.startsWith("<!doctype html")) return openPage(file, report);
-  if (text.startsWith("[")) return openTimeline(file, report);
+  // Skips a byte order mark, which decoding to a string drops by itself.
+  if (LIST.test(text)) return openTimeline(start[0] === 0xef ? file.slice(3) : file, report);
   if (text.startsWith("{")) {
-    throw new TraceError("not a trace this page reads: a timeline is a JSON list, this is an object");
+    throw new TraceError("not a timeline: a JSON object, not a list");
   }
   if (start.includes(0) || file.size > LARGEST_TEXT) {
-    throw new TraceError("not a trace: neither a .pyebpf container, a timeline JSON, nor folded stacks");
+    throw new TraceError("not a trace: no .pyebpf, no timeline JSON, no folded stacks");
   }
   return readFolded(await file.text());
 }
+
+/**
+ * How a JSON list begins, such as a timeline. Folded stacks can begin with a bracket too, in a
+ * frame such as `[unknown]` or `[[vdso]]`.
+ */
+const LIST = /^\[\s*([{"\]]|[\d.]+\s*,|\[\s*[-\]\d]|(\[\s*)?$)/;
 
 async function gunzip(file: Blob): Promise<Blob> {
   const parts: BlobPart[] = [];
@@ -45,7 +53,7 @@ async function gunzip(file: Blob): Promise<Blob> {
     const { done, value } = await reader.read();
     if (done) return new Blob(parts);
     size += value.length;
-    if (size > MAXIMUM_UNPACKED) throw new TraceError("the file unpacks to more than 2 GiB");
+    if (size > MAXIMUM_UNPACKED) throw new TraceError("it unpacks to more than 2 GiB");
     parts.push(value);
   }
 }
@@ -63,9 +71,9 @@ async function openTimeline(file: Blob, report: Report): Promise<Trace> {
   }
 }
 
-/** A page of ours with a trace in it. */
+/** Reads the trace embedded in a page of pyebpf's own. */
 async function openPage(file: Blob, report: Report): Promise<Trace> {
-  if (file.size > LARGEST_TEXT) throw new TraceError("the page is too large to be read: open it by itself");
+  if (file.size > LARGEST_TEXT) throw new TraceError("too large a page: open it by itself");
   const page = await file.text();
   const mark = ' id="trace">';
   const from = page.lastIndexOf(mark);
@@ -74,7 +82,7 @@ async function openPage(file: Blob, report: Report): Promise<Trace> {
   return readContainer(fromBase64(page.slice(from + mark.length, to)), report);
 }
 
-/** The bytes of a base64 text; white space counts for nothing. */
+/** Decodes base64; ignores white space. */
 export function fromBase64(text: string): Uint8Array {
   const native = (Uint8Array as unknown as { fromBase64?: (text: string) => Uint8Array }).fromBase64;
   try {
@@ -82,7 +90,7 @@ export function fromBase64(text: string): Uint8Array {
     const clean = text.replace(/\s+/g, "");
     const padding = clean.endsWith("==") ? 2 : clean.endsWith("=") ? 1 : 0;
     const bytes = new Uint8Array((clean.length / 4) * 3 - padding);
-    // In pieces: a string of all bytes would be twice the trace.
+    // In pieces: one string of all bytes would need twice the memory of the trace.
     const piece = 1 << 16;
     for (let from = 0, at = 0; from < clean.length; from += piece) {
       const part = atob(clean.slice(from, from + piece));

@@ -1,5 +1,7 @@
-// Numbers for pieces of a file that are equal byte by byte, so that a frame
-// that comes a million times is decoded once. It refuses to know what they mean.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Gives pieces of a file that are equal byte by byte the same number, so that a frame that
+// occurs a million times is decoded once.
 
 const NONE = 0xffffffff;
 
@@ -11,7 +13,7 @@ export class RawTable {
   private hashes: number[] = [];
   private slots = new Uint32Array(1 << 12).fill(NONE);
 
-  /** The number of the piece, and whether it is new: the old count is its number then. */
+  /** The number of a piece, and whether it is new. Numbers count up from 0. */
   number(bytes: Uint8Array, from: number, to: number): { number: number; isNew: boolean } {
     let hash = 0x811c9dc5;
     for (let at = from; at < to; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193);

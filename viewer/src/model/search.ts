@@ -1,11 +1,12 @@
-// What a search means, and which stacks it hits. It refuses to know where hits
-// are shown.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Parses a search, and finds the frames and stacks that match it.
 
 import type { Trace } from "./trace.ts";
 
 export type Query = { matches: (func: string, file: string, line: number) => boolean } | { error: string } | null;
 
-/** A plain text, `/a regular expression/`, or `file:line`; null for nothing. */
+/** Parses plain text, `/a regular expression/`, or `file:line`; null for an empty search. */
 export function parseQuery(text: string, asExpression: boolean): Query {
   if (text.trim() === "") return null;
   const slashes = /^\/(.+)\/(i?)$/.exec(text);
@@ -42,7 +43,7 @@ export function matchFrames(trace: Trace, query: NonNullable<Query>): Uint8Array
   return found;
 }
 
-/** 1 for each stack with such a frame anywhere. */
+/** 1 for each stack that has a matching frame anywhere. */
 export function matchStacks(trace: Trace, frames: Uint8Array): Uint8Array {
   const { parent, frame } = trace.stacks;
   const found = new Uint8Array(parent.length);

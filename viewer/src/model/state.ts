@@ -1,5 +1,7 @@
-// What a thread was doing while a row lasts. It refuses to know how a state is
-// drawn. The numbers are those of the container (timeline/row.rs).
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// What a thread was doing while a row lasts. The numbers are those of the container
+// (sampler-trace/src/timeline/row.rs).
 
 export const State = {
   none: 0,
@@ -30,5 +32,5 @@ export const STATE_NAMES = [
 /** How many states there are; their numbers are below this. */
 export const STATES = STATE_NAMES.length;
 
-/** The set of all states but "not sampled", a bit for each number. */
+/** The set of all states except "not sampled", with one bit for each number. */
 export const ALL_STATES = (1 << STATES) - 2;

@@ -1,5 +1,7 @@
-// Gives equal strings, frames, stacks, processes and threads one number each,
-// for formats that spell them out again and again. It refuses to know rows.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Gives equal strings, frames, stacks, processes and threads one number each, for formats that
+// repeat them in full.
 
 import { TraceBuilder } from "./builder.ts";
 
@@ -43,7 +45,7 @@ export class SymbolTable {
     const key = `${pid} ${more} ${name}`;
     let number = this.processes.get(key);
     if (number === undefined) {
-      number = this.builder.addProcess({ pid, name, cmdline, python, place: "", side: 0 });
+      number = this.builder.addProcess({ pid, name, cmdline, python, place: "", side: 0, cpu: null });
       this.processes.set(key, number);
     }
     return number;
@@ -60,12 +62,12 @@ export class SymbolTable {
   }
 }
 
-/** A number for each pair of numbers: an open hash table without objects. */
+/** Maps pairs of numbers to numbers: an open-addressing hash table without objects. */
 export class PairTable {
   private size = 0;
   private first: Uint32Array;
   private second: Uint32Array;
-  /** The number plus one; 0 is free. */
+  /** The number plus one; 0 for a free slot. */
   private value: Uint32Array;
 
   /** `capacity` is a power of two; the table doubles when it is half full. */
@@ -85,7 +87,7 @@ export class PairTable {
     return at;
   }
 
-  /** The number of a pair; -1 when it has none. */
+  /** The number of a pair; -1 if it has none. */
   find(a: number, b: number): number {
     return this.value[this.slot(a, b)] - 1;
   }

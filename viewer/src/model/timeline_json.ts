@@ -1,10 +1,13 @@
-// Reads a timeline JSON as its bytes come: ours in either order, the 2012
-// original's, and one that was cut off. It refuses to hold the whole text: a
-// browser's strings end at half a gigabyte.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
+// Reads a timeline JSON as its bytes arrive: pyebpf's own in either order, that of the 2012
+// original, and one that was cut off. Never holds the whole text, since a browser's strings
+// end at half a gigabyte.
+
+import { cpuAmong } from "./account.ts";
 import { growing32, growing64 } from "./columns.ts";
 import { infoOf, plainCounts, plainNumber, plainText } from "./container.ts";
-import { MAXIMUM_JSON_ROW, MAXIMUM_ROWS, TraceError, within } from "./limits.ts";
+import { MAXIMUM_JSON_ROW, MAXIMUM_ROWS, MAXIMUM_TRACKS, TraceError, within } from "./limits.ts";
 import { RawTable } from "./raw_table.ts";
 import { State, STATES } from "./state.ts";
 import { SymbolTable } from "./symbol_table.ts";
@@ -17,6 +20,8 @@ const CLOSE = 0x5d;
 const BRACE_OPEN = 0x7b;
 const BRACE_CLOSE = 0x7d;
 const COMMA = 0x2c;
+/** A microsecond, in nanoseconds. */
+const MICROSECOND = 1000;
 
 const damaged = (what: string) => new TraceError(`not a timeline: ${what}`);
 
@@ -24,7 +29,7 @@ export class TimelineReader {
   private rest = new Uint8Array(0);
   private started = false;
   private closed = false;
-  /** How far `rest` was scanned, and in which state the scan stopped. */
+  /** How far `rest` was scanned, and the state in which the scan stopped. */
   private scanned = 0;
   private depth = 0;
   private inText = false;
@@ -39,8 +44,10 @@ export class TimelineReader {
   private stacks = growing32();
   private endUs = -1;
   private metadata: Record<string, unknown> = {};
+  /** The number of each process that the sentinel names, by its `processKey`. */
+  private processOf = new Map<string, number>();
 
-  /** Takes the next bytes of the file. */
+  /** Reads the next bytes of the file. */
   push(chunk: Uint8Array): void {
     const bytes = new Uint8Array(this.rest.length + chunk.length);
     bytes.set(this.rest);
@@ -52,7 +59,7 @@ export class TimelineReader {
       const byte = bytes[at];
       if (inText) {
         if (byte === BACKSLASH) {
-          // What follows may lie in the next chunk.
+          // The escaped character may be in the next chunk.
           if (at + 1 >= bytes.length) break;
           at++;
         } else if (byte === QUOTE) inText = false;
@@ -78,7 +85,7 @@ export class TimelineReader {
     this.scanned = at - from;
   }
 
-  /** One whole row, `[time, ident, name, [frame…], …]`. */
+  /** Reads one whole row, `[time, ident, name, [frame…], …]`. */
   private row(bytes: Uint8Array, from: number, to: number): void {
     const row = new Elements(bytes, from, to);
     if (!row.next()) throw damaged("a row is empty");
@@ -113,7 +120,7 @@ export class TimelineReader {
     return this.table.frame(plainText(parts[0]), plainText(parts[2]), Math.floor(line), plainText(parts[3]));
   }
 
-  /** All bytes were given. */
+  /** Returns the trace, once all bytes were pushed. */
   finish(report?: (part: number) => void): Trace {
     if (!this.started) throw damaged("it is empty");
     const times = this.times.take();
@@ -129,6 +136,7 @@ export class TimelineReader {
     const start = told > 0 ? Math.min(told, first) : first;
     const end = Math.max(last, this.endUs);
     this.rows(times, start, end);
+    this.processes();
     const torn = this.endUs < 0 || !this.closed;
     const reason = "the file was cut off, or has no closing row; every whole row is here";
     this.table.builder.counts = plainCounts(this.metadata.counts);
@@ -140,7 +148,12 @@ export class TimelineReader {
     const { builder } = this.table;
     const stacks = this.stacks.take();
     const owners = this.owners();
-    const cells = columnOf(this.metadata, "state");
+    const [cells, weights, systems] = ["state", "weight", "system"].map((name) => columnOf(this.metadata, name));
+    // Adds what a row, or one of its states, counts for; the columns are in microseconds.
+    const weigh = (track: number, row: number, at: number) => {
+      const count = Math.round(cellAt(weights[row], at));
+      if (count > 0) builder.weigh(track, MICROSECOND, count, Math.min(Math.round(cellAt(systems[row], at)), count));
+    };
     for (let row = 0; row < times.length; row++) {
       const stack = stacks[row];
       const cell = cells[row];
@@ -149,18 +162,21 @@ export class TimelineReader {
       const time = times[row] - start;
       if (!Array.isArray(cell)) {
         builder.pushRow(track, time, stack, stateOr(cell, implied));
+        weigh(track, row, 0);
         continue;
       }
       builder.pushRow(track, time, stack, stateOr(cell[0], implied));
-      for (const change of cell.slice(1)) {
-        if (!Array.isArray(change)) continue;
-        const at = Math.min(time + plainNumber(change[0]), end - start);
-        builder.pushRow(track, at, stack, stateOr(change[1], implied));
-      }
+      weigh(track, row, 0);
+      cell.slice(1).forEach((change, at) => {
+        if (!Array.isArray(change)) return;
+        const begin = Math.min(time + plainNumber(change[0]), end - start);
+        builder.pushRow(track, begin, stack, stateOr(change[1], implied));
+        weigh(track, row, at + 1);
+      });
     }
   }
 
-  /** The track of each row: as the sentinel tells, else one for each ident and name. */
+  /** The track of each row: the one that the sentinel gives, else one for each ident and name. */
   private owners(): (row: number) => number {
     const heads = this.rowHeads.take();
     const list = Array.isArray(this.metadata.threads) ? this.metadata.threads : [];
@@ -199,9 +215,30 @@ export class TimelineReader {
       plainText(document.cmdline),
       plainText(document.python),
     );
+    this.processOf.set(processKey(document), process);
     const name = typeof document.name === "string" ? plainText(document.name) : head.name;
-    return this.table.track(process, plainNumber(document.tid), head.ident, name);
+    const track = this.table.track(process, plainNumber(document.tid), head.ident, name);
+    if (typeof document.user_us === "number") {
+      this.table.builder.setCpu(track, { user: plainNumber(document.user_us), system: plainNumber(document.system_us) });
+    }
+    return track;
   }
+
+  /** Sets the CPU time that the kernel counted for processes. */
+  private processes(): void {
+    const list = Array.isArray(this.metadata.processes) ? this.metadata.processes : [];
+    for (const told of list.slice(0, MAXIMUM_TRACKS)) {
+      const document = typeof told === "object" && told !== null ? (told as Record<string, unknown>) : {};
+      const process = this.processOf.get(processKey(document));
+      const cpu = cpuAmong(plainCounts(document.counts));
+      if (process !== undefined && cpu) this.table.builder.processes[process].cpu = cpu;
+    }
+  }
+}
+
+/** What identifies a process of the sentinel: its pid and its start time. */
+function processKey(document: Record<string, unknown>): string {
+  return `${plainNumber(document.pid)} ${plainNumber(document.start_time_ticks)}`;
 }
 
 interface ToldThread {
@@ -211,7 +248,7 @@ interface ToldThread {
   track?: number;
 }
 
-/** The elements of a list, found without decoding them. */
+/** Finds the elements of a list without decoding them; `from` and `to` bound the current one. */
 class Elements {
   from = 0;
   to = 0;
@@ -249,7 +286,7 @@ class Elements {
   }
 }
 
-/** Seconds as they are written, in whole microseconds. */
+/** Parses seconds into whole microseconds. */
 function timeAt(bytes: Uint8Array, from: number, to: number): number {
   let seconds = 0;
   let at = from;
@@ -267,7 +304,7 @@ function timeAt(bytes: Uint8Array, from: number, to: number): number {
   return Math.round(other * 1e6);
 }
 
-/** Ident and name; NaN for the closing row, whose both are null. */
+/** Ident and name. The closing row has null for both, which gives NaN as its ident. */
 function headOf(bytes: Uint8Array, from: number, to: number): { ident: number; name: string } {
   const text = new TextDecoder().decode(bytes.subarray(from, to));
   let parts: unknown;
@@ -299,6 +336,11 @@ function columnOf(metadata: Record<string, unknown>, name: string): unknown[] {
   if (typeof cols !== "object" || cols === null) return [];
   const column = (cols as Record<string, unknown>)[name];
   return Array.isArray(column) ? column : [];
+}
+
+/** The number at an index of a cell, which is a list of numbers or only the first of them. */
+function cellAt(cell: unknown, at: number): number {
+  return plainNumber(Array.isArray(cell) ? cell[at] : at === 0 ? cell : 0);
 }
 
 function stateOr(cell: unknown, implied: number): number {

@@ -1,6 +1,7 @@
-// The tree that everything on screen is about: the stacks of a trace, told
-// apart by line or by function, after the transforms. It refuses to know
-// times.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The tree behind everything on screen: the stacks of a trace, with frames compared by line or
+// by function, after the transforms.
 
 import { PairTable } from "./symbol_table.ts";
 import type { Trace } from "./trace.ts";
@@ -11,13 +12,13 @@ export type Exactness = "line" | "function";
 /** The node of a stack that the transforms left out. */
 export const NO_NODE = 0xffffffff;
 
-/** What frames are, for telling them apart. Class numbers are dense. */
+/** The function and the line of each frame, as numbers to compare. The numbers are dense. */
 export interface FrameClasses {
-  /** The function's number of each frame. */
+  /** The number of each frame's function. */
   functionOf: Uint32Array;
-  /** A frame of each function, the first there is. */
+  /** The first frame of each function. */
   functionFrame: Uint32Array;
-  /** The number of file, function and line of each frame. */
+  /** The number of each frame's file, function and line together. */
   lineOf: Uint32Array;
   lineFrame: Uint32Array;
   /** 1 for a frame of the standard library or of an installed package. */
@@ -27,17 +28,17 @@ export interface FrameClasses {
 /** Node 0 is the root, without a frame. A parent comes before its children. */
 export interface Tree {
   parent: Uint32Array;
-  /** A frame that stands for the node; `LIBRARY` for collapsed library frames. */
+  /** A frame that represents the node; `LIBRARY` for collapsed library frames. */
   frame: Uint32Array;
   depth: Uint16Array;
   /** The node of each stack, or `NO_NODE`. */
   nodeOf: Uint32Array;
 }
 
-/** In place of a frame: frames of libraries, collapsed. */
+/** Takes the place of a frame number for collapsed library frames. */
 export const LIBRARY = 0xfffffffe;
 
-/** One change of the tree, as the user asked for it. */
+/** A change to the tree that the user asked for. */
 export type Transform =
   | { kind: "focus"; func: string; file: string }
   | { kind: "merge" | "drop"; func: string; file: string }
@@ -91,14 +92,14 @@ export function classify(trace: Trace): FrameClasses {
   };
 }
 
-/** A tree that grows: equal children of a node are one. */
+/** A tree under construction, in which a node has one child for each class. */
 export class TreeGrower {
   private known = new PairTable();
   parent: number[] = [0];
   frame: number[] = [NO_NODE];
   depth: number[] = [0];
 
-  /** The child of `parent` with this class. */
+  /** Returns the child of `parent` with this class; adds it if there is none. */
   child(parent: number, cls: number, frame: number): number {
     const known = this.known.find(parent, cls);
     if (known >= 0) return known;
@@ -230,7 +231,7 @@ export function functionsNamed(
   return found;
 }
 
-/** All nodes whose functions, from the root on, are these. */
+/** All nodes whose path from the root has exactly these functions. */
 function nodesOnPath(tree: Tree, trace: Trace, path: { func: string; file: string }[]): Set<number> {
   const { func, file } = trace.frames;
   const matched = new Set([0]);

@@ -1,17 +1,18 @@
-// Numbers and texts as a container writes them. It refuses to know what they
-// mean.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Reads the numbers and texts of a container.
 
 import { damaged, MAXIMUM_STRING } from "./limits.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Takes numbers and texts off the front of some bytes. */
+/** Reads numbers and texts one after another from some bytes. */
 export class ByteReader {
   at = 0;
 
   constructor(readonly bytes: Uint8Array) {}
 
-  /** An unsigned LEB128 number of at most eight bytes and below 2^53. */
+  /** Reads an unsigned LEB128 number of at most eight bytes and below 2^53. */
   number(): number {
     const { bytes } = this;
     let byte = bytes[this.at++];
@@ -31,14 +32,14 @@ export class ByteReader {
     throw damaged("a number is cut off or too large");
   }
 
-  /** A number that fits into 32 bits. */
+  /** Reads a number that fits into 32 bits. */
   small(): number {
     const value = this.number();
     if (value > 0xffffffff) throw damaged("a number is too large");
     return value;
   }
 
-  /** A number of things of which each takes a byte at least. */
+  /** Reads the length of a list whose items each take at least one byte. */
   count(): number {
     const value = this.number();
     if (value > this.bytes.length - this.at) {
@@ -66,7 +67,7 @@ export class ByteReader {
     return this.at === this.bytes.length;
   }
 
-  /** A column: its length, then that many bytes, as a reader of their own. */
+  /** Reads a column, its length and then that many bytes; returns a reader of these bytes. */
   column(): ByteReader {
     const length = this.count();
     const column = new ByteReader(this.bytes.subarray(this.at, this.at + length));

@@ -1,6 +1,8 @@
-// What a thread did in each column of pixels: the stack that lasted longest
-// there, its state, and how much of the column had a stack at all. It refuses
-// to know colours. A column costs a few steps, however many rows lie under it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// What a thread did in each column of pixels: the stack that lasted longest there, its state,
+// and how much of the column had a stack at all. A column costs a few steps, however many rows
+// it covers.
 
 import { rowAt, rowEnd, type Track } from "../model/trace.ts";
 
@@ -10,7 +12,7 @@ export interface Columns {
   state: Uint8Array;
   /** The part of the column that had a stack, 0 to 1. */
   fill: Float32Array;
-  /** Internal: how long the stack of the column lasted. */
+  /** Internal: how long the stack of the column lasted, in ticks. */
   lasted: Float64Array;
 }
 
@@ -55,7 +57,7 @@ class Sampler {
     private out: Columns,
   ) {}
 
-  /** A group that fits into a column counts as one; a longer one is looked into. */
+  /** Counts a group that fits into a column as a whole, and descends into a longer one. */
   group(number: number, group: number): void {
     const { track, from, perColumn, to } = this;
     const level = track.levels[number];
@@ -122,20 +124,20 @@ class Sampler {
   }
 }
 
-/** Threads whose columns are kept. */
+/** The most threads whose columns are kept. */
 const KEPT = 100;
 
-/** Columns of several threads, sampled again only where something else is asked for. */
+/** The columns of several threads, sampled again only when something else is asked for. */
 export class SampledTracks {
   private known = new Map<Track, { question: string; columns: Columns }>();
 
-  /** As [`sampleColumns`], without the rows whose state is not in the set `states`. */
+  /** Like [`sampleColumns`], but without a stack where the state is not in the set `states`. */
   of(track: Track, from: number, perColumn: number, width: number, states = -1): Columns {
     const { known } = this;
     const question = `${from},${perColumn},${states}`;
     let found = known.get(track);
     if (!found && known.size >= KEPT) {
-      // The memory of the one kept longest, rather than new memory for each.
+      // Reuses the memory of the thread kept longest, rather than allocating more.
       const [[oldest, reused]] = known;
       known.delete(oldest);
       known.set(track, (found = reused));

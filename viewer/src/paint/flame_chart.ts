@@ -1,5 +1,7 @@
-// Paints an opened thread: each frame a bar of its own, the outermost on top,
-// with its name where there is room. It refuses to know what a click does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Paints an expanded thread: a bar for each frame, the outermost on top, with its name where
+// there is room.
 
 import { NO_NODE } from "../model/tree.ts";
 import { rectangle, cutTo } from "../ui/dom.ts";
@@ -8,7 +10,7 @@ import type { Session } from "../ui/session.ts";
 import type { Columns } from "./columns.ts";
 import { mix, type Palette } from "./palette.ts";
 
-/** More bars than this are not drawn: the rest would be thinner than a hair. */
+/** The most bars that are drawn: the rest would be thinner than a hair. */
 const MOST_BARS = 6000;
 
 export class FlameChart {
@@ -79,7 +81,7 @@ export class FlameChart {
   }
 }
 
-/** Diagonal lines over a rectangle: the sign of the common base beside its colour. */
+/** Draws diagonal lines over a rectangle, which mark the common base besides its colour. */
 export function hatchRect(
   context: CanvasRenderingContext2D,
   colour: string,

@@ -1,10 +1,11 @@
-// The colours of everything that is drawn. It refuses to know what is drawn.
-// Red and blue are those of Okabe and Ito, told apart with any colour vision;
-// the classic pair is that of the 2012 page.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The colours of everything that is drawn. Red and blue are those of Okabe and Ito, which can
+// be told apart with any colour vision; the classic pair is that of the 2012 page.
 
 export type Scheme = "safe" | "classic";
 
-/** The style sheet has these as variables, all but the states. */
+/** `look.ts` sets each of these as a CSS variable of the same name. */
 export interface Palette {
   background: string;
   panel: string;
@@ -12,55 +13,54 @@ export interface Palette {
   text: string;
   muted: string;
   accent: string;
-  /** Behind what is chosen. */
+  /** The background of what is chosen. */
   chosen: string;
   warning: string;
   common: string;
   rest: string;
   pinned: string;
   hit: string;
-  /** By the number of the state. */
+  /** Indexed by the number of the state. */
   states: string[];
 }
 
 const STATES_LIGHT = ["#ffffff", "#009e73", "#c7b400", "#c678b0", "#8a1538", "#3a9bd9", "#98a2ad", "#1f2328", "#8c564b", "#b9c0c8"];
 const STATES_DARK = ["#0d1117", "#2fbf92", "#e6d53b", "#e39ac8", "#ff6f91", "#6cbdf2", "#6e7781", "#e6edf3", "#c08a7e", "#59636e"];
 
-/** The names are the style sheet's: quoted, so that the build keeps them. */
 const LIGHT = {
-  "background": "#ffffff",
-  "panel": "#f6f8fa",
-  "line": "#d1d9e0",
-  "text": "#1f2328",
-  "muted": "#59636e",
-  "accent": "#0550ae",
-  "chosen": "#dbeafe",
-  "warning": "#fff8c5",
-  "pinned": "#007a5a",
-  "hit": "#8250df",
+  background: "#ffffff",
+  panel: "#f6f8fa",
+  line: "#d1d9e0",
+  text: "#1f2328",
+  muted: "#59636e",
+  accent: "#0550ae",
+  chosen: "#dbeafe",
+  warning: "#fff8c5",
+  pinned: "#007a5a",
+  hit: "#8250df",
   states: STATES_LIGHT,
 };
 
 const DARK: typeof LIGHT = {
-  "background": "#0d1117",
-  "panel": "#161b22",
-  "line": "#30363d",
-  "text": "#e6edf3",
-  "muted": "#9198a1",
-  "accent": "#58a6ff",
-  "chosen": "#172a46",
-  "warning": "#3a2d10",
-  "pinned": "#3fcf9b",
-  "hit": "#d2a8ff",
+  background: "#0d1117",
+  panel: "#161b22",
+  line: "#30363d",
+  text: "#e6edf3",
+  muted: "#9198a1",
+  accent: "#58a6ff",
+  chosen: "#172a46",
+  warning: "#3a2d10",
+  pinned: "#3fcf9b",
+  hit: "#d2a8ff",
   states: STATES_DARK,
 };
 
 export function palette(dark: boolean, scheme: Scheme): Palette {
   const pairs = dark
-    ? { "safe": ["#f2812c", "#3f8fc9"], "classic": ["#ff4d4d", "#5b6cff"] }
-    : { "safe": ["#d55e00", "#0072b2"], "classic": ["#e00000", "#2a2aff"] };
+    ? { safe: ["#f2812c", "#3f8fc9"], classic: ["#ff4d4d", "#5b6cff"] }
+    : { safe: ["#d55e00", "#0072b2"], classic: ["#e00000", "#2a2aff"] };
   const [common, rest] = pairs[scheme];
-  return { ...(dark ? DARK : LIGHT), "common": common, "rest": rest };
+  return { ...(dark ? DARK : LIGHT), common, rest };
 }
 
 /** Red, green and blue of `#rrggbb`. */
@@ -77,7 +77,7 @@ export function mix(from: string, to: string, part: number): string {
   return `#${mixed.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/** A colour as one pixel of an image's bytes, little-endian. */
+/** A colour as one pixel of an image: a number whose little-endian bytes are RGBA. */
 export function pixel(colour: string): number {
   const [red, green, blue] = channels(colour);
   return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;

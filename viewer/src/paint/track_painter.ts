@@ -1,12 +1,13 @@
-// Paints a thread as depth bars into an image: how deep the stack is, and how
-// much of it is the common base. It refuses to know where the image goes and
-// what is selected: it is told depths.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Paints a thread as depth bars into an image: how deep the stack is, and how much of it is
+// the common base.
 
 import { State } from "../model/state.ts";
 import type { Columns } from "./columns.ts";
 import { mix, type Palette, pixel } from "./palette.ts";
 
-/** Shades of a bar, from a column that is hardly filled to a full one. */
+/** How many shades a bar has, from a hardly filled column to a full one. */
 const SHADES = 8;
 
 /** The colours of the bars as pixels. */
@@ -55,20 +56,23 @@ export function inksOf(palette: Palette): Inks {
 /** Where the bars go, in pixels of the image. */
 export interface Place {
   top: number;
-  /** Of the bars alone. */
+  /** The height of the bars alone. */
   height: number;
-  /** Of the lane of states below them; 0 for none. */
+  /** The height of the lane of states below them; 0 for none. */
   lane: number;
 }
 
-/** For each stack: its depth, and what it shares. Zero-length arrays: nothing. */
+/**
+ * For each stack: its depth, and how many frames it shares with the selected and the pinned
+ * stack. `common` and `pinned` are empty where nothing lights up.
+ */
 export interface Shares {
   depth: Uint16Array;
   common: Uint16Array;
   pinned: Uint16Array;
 }
 
-/** Exact maxima of a column, where the column's own stack does not tell them. */
+/** The deepest common base of any row in each column, and whether any row is a search hit. */
 export interface Extremes {
   common: Uint16Array;
   hit: Uint8Array;
@@ -105,7 +109,7 @@ export class TrackPainter {
       const green = also > shared ? bottom - Math.round(also * scale) : red;
       let at = top * stride + x;
       for (let left = green - top; left > 0; left--, at += stride) image[at] = rest;
-      // Stripes either way: a step down is a step along.
+      // Diagonal stripes, in opposite directions: each pixel down is one along.
       let phase = (((x - green) % hatch) + hatch) % hatch;
       for (let left = red - Math.max(top, green); left > 0; left--, at += stride) {
         image[at] = phase < dark ? inks.pinnedHatch : inks.pinned;
@@ -133,7 +137,7 @@ export class TrackPainter {
     }
   }
 
-  /** States as colours, and as patterns for who does not see the colours. */
+  /** Paints states as colours, and as patterns for those who cannot tell the colours apart. */
   private lane(columns: Columns, top: number, height: number): void {
     const { image, stride, inks } = this;
     for (let x = 0; x < columns.width; x++) {
@@ -148,7 +152,7 @@ export class TrackPainter {
   }
 }
 
-/** The pattern of a state: solid, stripes of either kind, dots, halves. */
+/** Whether a pixel of a state's pattern is dark: solid, stripes, diagonals, dots or halves. */
 export function isDark(state: number, x: number, y: number, height: number): boolean {
   switch (state) {
     case State.running:

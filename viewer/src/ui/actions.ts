@@ -1,5 +1,6 @@
-// What can be done with a frame: one list for buttons, keys and menus. It
-// refuses to know where the frame was chosen.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// What can be done with a frame, for the buttons and the keys.
 
 import { pathOf } from "../model/trace.ts";
 import { LIBRARY, NO_NODE } from "../model/tree.ts";
@@ -9,16 +10,16 @@ import type { Session } from "./session.ts";
 export type Action = "focus" | "subtree" | "merge" | "drop" | "sandwich" | "copy" | "find";
 
 const ACTIONS: { action: Action; label: string; title: string }[] = [
-  { action: "focus", label: "Focus", title: "Only this function and below (f)" },
-  { action: "subtree", label: "Subtree", title: "The same, with these very callers (Shift-F)" },
-  { action: "merge", label: "Merge", title: "Its time goes to its caller (m)" },
-  { action: "drop", label: "Drop", title: "Leave out stacks with it (Shift-D)" },
-  { action: "sandwich", label: "Sandwich", title: "Its callers and its callees (4)" },
-  { action: "find", label: "Find", title: "Mark this function everywhere" },
+  { action: "focus", label: "Focus", title: "Show only this function and what it calls (f)" },
+  { action: "subtree", label: "Subtree", title: "The same, but only when called through this stack (Shift-F)" },
+  { action: "merge", label: "Merge", title: "Give its time to its caller (m)" },
+  { action: "drop", label: "Drop", title: "Hide stacks that contain it (Shift-D)" },
+  { action: "sandwich", label: "Sandwich", title: "Show its callers and callees (4)" },
+  { action: "find", label: "Find", title: "Highlight this function everywhere" },
   { action: "copy", label: "Copy", title: "Copy as file:line (y)" },
 ];
 
-/** The frame that actions are about: the chosen one, or the innermost of the selection. */
+/** The frame that actions apply to: the chosen one, else the selection's innermost, else -1. */
 export function currentFrame(session: Session): number {
   if (session.frame >= 0) return session.frame;
   const { selection, tree } = session;
@@ -27,10 +28,14 @@ export function currentFrame(session: Session): number {
 }
 
 export function actionButtons(session: Session, act: (action: Action) => void): HTMLElement[] {
+  const disabled = !canAct(session);
+  return ACTIONS.map(({ action, label, title }) => h("button", { "data-key": action, title, disabled, onclick: () => act(action) }, label));
+}
+
+/** Whether there is a frame that the actions can apply to. */
+export function canAct(session: Session): boolean {
   const frame = currentFrame(session);
-  return ACTIONS.map(({ action, label, title }) =>
-    h("button", { title, disabled: frame < 0 || frame === LIBRARY, onclick: () => act(action) }, label),
-  );
+  return frame >= 0 && frame !== LIBRARY;
 }
 
 export function perform(session: Session, action: Action, show: (panel: "sandwich") => void, find: (text: string) => void): void {
@@ -38,7 +43,7 @@ export function perform(session: Session, action: Action, show: (panel: "sandwic
   if (frame < 0 || frame === LIBRARY) return;
   const identity = session.symbols.identity(frame);
   const name = session.symbols.func(frame);
-  session.frame = frame;
+  session.chooseFrame(frame);
   switch (action) {
     case "subtree": {
       const { selection, tree, trace } = session;
@@ -56,7 +61,7 @@ export function perform(session: Session, action: Action, show: (panel: "sandwic
     case "merge":
     case "drop":
       session.transform({ kind: action, ...identity });
-      announce(`${action} ${name}; Ctrl-Z takes it back`);
+      announce(`${action} ${name}; press Ctrl-Z to undo`);
       return;
     case "sandwich":
       return show("sandwich");
@@ -65,7 +70,7 @@ export function perform(session: Session, action: Action, show: (panel: "sandwic
     case "copy":
       navigator.clipboard?.writeText(session.symbols.fullPlace(frame)).then(
         () => announce("copied"),
-        () => announce("this browser lets no page from disk copy"),
+        () => announce("this browser does not let a local page copy"),
       );
   }
 }

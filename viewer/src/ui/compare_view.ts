@@ -1,5 +1,7 @@
-// What changed between two traces: a table of functions and a flame graph of
-// both, coloured by the change. It refuses to know how the traces were read.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// What changed between two traces: a table of functions and a flame graph of both, coloured by
+// the change.
 
 import { functionAt, onNodes, tableOf, type WeightedTree } from "../model/aggregate.ts";
 import { weigh } from "../model/weights.ts";
@@ -29,19 +31,19 @@ export class CompareView {
     this.element.classList.add("column");
   }
 
-  /** The tracks of one of the two traces. */
+  /** The times of the window in one of the two traces, 0 or 1. */
   private side(side: number): WeightedTree {
     const { session } = this;
     const { trace, settings } = session;
     const tracks = session.countedTracks().filter((number) => trace.processes[trace.tracks[number].process].side === side);
     const { from, to } = session.window;
-    return onNodes(session.functions, weigh(trace, tracks, from, to, settings.states).ofStack);
+    return onNodes(session.functions, weigh(trace, tracks, from, to, settings.states));
   }
 
   render(): void {
     const { session } = this;
     if (!session.trace.processes.some((process) => process.side === 1)) {
-      fill(this.element, h("div", { class: "empty" }, "Drop or open a second trace to see both on one clock, and what changed. ", h("button", { onclick: this.onOpen }, "Open a second trace…")));
+      fill(this.element, h("div", { class: "empty" }, "Drop or open a second trace to see both on one time axis, and what changed. ", h("button", { onclick: this.onOpen }, "Open a second trace…")));
       return;
     }
     const before = this.side(0);
@@ -53,6 +55,7 @@ export class CompareView {
       ...before,
       self: new Float64Array(size).map((_, node) => before.self[node] / whole[0] + after.self[node] / whole[1]),
       total: new Float64Array(size).map((_, node) => share(node)[0] + share(node)[1]),
+      system: null,
     };
     const change = (node: number) => {
       const [one, two] = share(node);
@@ -67,8 +70,8 @@ export class CompareView {
     const pick = h("button", { "aria-pressed": this.whole, onclick: () => {
       this.whole = !this.whole;
       this.render();
-    } }, "Whole times");
-    const tools = h("div", { class: "tools" }, pick, h("span", {}, "shares of A's and of B's time in the window; orange grew, blue shrank"));
+    } }, "Total time");
+    const tools = h("div", { class: "tools" }, pick, h("span", {}, "share of each trace's time in the window; orange: grew, blue: shrank"));
     const table = h(
       "table",
       {},
@@ -112,7 +115,7 @@ export class CompareView {
   }
 }
 
-/** A change of a share, in points of a hundred. */
+/** Formats the change of a share, in percentage points. */
 export function signed(difference: number): string {
   const points = difference * 100;
   if (Math.abs(points) < 0.05) return "±0";

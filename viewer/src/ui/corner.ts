@@ -1,5 +1,6 @@
-// Sort and filter of the threads, above their names. It refuses to know the
-// list.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The sort order and the filter of the threads, above their names.
 
 import { byId, fill, h } from "./dom.ts";
 import type { SortOrder } from "./layout.ts";
@@ -14,8 +15,7 @@ const ORDERS: [SortOrder, string][] = [
 export function corner(session: Session): void {
   const filter = h("input", { type: "search", placeholder: "threads", "aria-label": "Filter threads and processes", value: session.trackFilter });
   filter.addEventListener("input", () => {
-    session.trackFilter = filter.value;
-    session.relayout();
+    session.filterTracks(filter.value);
   });
   filter.addEventListener("keydown", (event) => event.stopPropagation());
   const sort = h(

@@ -1,6 +1,7 @@
-// Makes elements. It refuses markup: text is only ever text, and a style is set
-// through the object model, so that nothing in a trace can become part of the
-// page.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Makes elements. Never parses markup: text stays text, and styles are set through the object
+// model, so that nothing in a trace can become part of the page.
 
 type Child = Node | string | null | undefined | false;
 
@@ -8,7 +9,7 @@ interface Properties {
   [name: string]: string | number | boolean | null | undefined | ((event: never) => void);
 }
 
-/** An element; `on…` properties are listeners, all others are attributes. */
+/** Creates an element; `on…` properties become listeners, all others attributes. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   properties: Properties = {},
@@ -25,25 +26,35 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** The element of the page with this id. */
+/** The element of the page with this id, which must exist. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const element = document.getElementById(id);
   if (!element) throw new Error(`the page has no #${id}`);
   return element as T;
 }
 
-/** Puts these children in place of what an element has. */
+/** Replaces the children of an element. */
 export function fill(element: Element, ...children: Child[]): void {
   element.replaceChildren(...(children.filter((child) => child) as (Node | string)[]));
 }
 
-/** Says something to readers that cannot see the picture. */
+/**
+ * Replaces the children of an element. The focus stays where it was: on the element inside with
+ * the same `data-key`.
+ */
+export function refill(element: HTMLElement, ...children: Child[]): void {
+  const key = focusedIn(element)?.dataset.key;
+  fill(element, ...children);
+  if (key) element.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
+/** Announces something to those who cannot see the picture, through the live region. */
 export function announce(text: string): void {
   const live = byId("live");
   if (live.textContent !== text) live.textContent = text;
 }
 
-/** Sizes a canvas to its place on the page; gives its context in CSS pixels. */
+/** Sizes a canvas to its place on the page; returns its context, scaled to CSS pixels. */
 export function prepare(canvas: HTMLCanvasElement): {
   context: CanvasRenderingContext2D;
   width: number;
@@ -76,13 +87,13 @@ export function rectangle(context: CanvasRenderingContext2D, ink: string, x: num
   context.fillRect(x, y, width, height);
 }
 
-/** The element inside `container` that has the keyboard, if any. */
+/** The element inside `container` that has the keyboard focus, if any. */
 export function focusedIn(container: HTMLElement): HTMLElement | null {
   const active = document.activeElement;
   return active instanceof HTMLElement && container.contains(active) ? active : null;
 }
 
-/** An event that nobody else shall act on. */
+/** Keeps the browser and the elements further out from acting on an event. */
 export function handled(event: Event): void {
   event.preventDefault();
   event.stopPropagation();

@@ -1,16 +1,18 @@
-// Looks at every row of the visible threads, a little at a time, so that a deep
-// match or a hit that lasts less than a pixel is still marked. It refuses to
-// draw, and gives up as soon as the picture changes.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Scans every row of the visible threads, a little at a time, so that a deep common base or a
+// search hit that lasts less than a pixel is still marked. A scan ends as soon as the picture
+// changes.
 
 import { rowAt, rowEnd } from "../model/trace.ts";
 import type { Extremes } from "../paint/track_painter.ts";
 import type { LayoutRow } from "./layout.ts";
 import type { Session } from "./session.ts";
 
-/** Rows between two looks at the clock, and how long one turn may take. */
+/** Rows between two looks at the clock, and how long one turn may take, in milliseconds. */
 const STRIDE = 20_000;
 const TURN_MS = 6;
-/** The picture has to rest for so long first. */
+/** How long the picture has to stay unchanged before a scan starts, in milliseconds. */
 const REST_MS = 70;
 
 export class ExtremeScanner {
@@ -29,7 +31,7 @@ export class ExtremeScanner {
     this.queue = [];
   }
 
-  /** What is known of a track for the picture as it is. */
+  /** What was found in a track for the current picture; null until it is scanned. */
   of(track: number, width: number): Extremes | null {
     const known = this.found.get(track);
     return known && known.common.length === width ? known : null;
@@ -75,7 +77,9 @@ export class ExtremeScanner {
         const hit = hitStacks.length > 0 ? hitStacks[at] : 0;
         if (shared === 0 && hit === 0) continue;
         const first = Math.max(0, Math.floor((start[row] - from) / perColumn));
-        const last = Math.min(width - 1, Math.floor((rowEnd(track, row) - from) / perColumn));
+        // A row that ends where a column begins has no part of that column.
+        const past = Math.ceil((rowEnd(track, row) - from) / perColumn);
+        const last = Math.min(width - 1, Math.max(first, past - 1));
         for (let x = first; x <= last; x++) {
           if (shared > extremes.common[x]) extremes.common[x] = shared;
           if (hit === 1) extremes.hit[x] = 1;

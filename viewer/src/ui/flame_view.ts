@@ -1,12 +1,14 @@
-// A flame graph in a canvas: any weighted tree, by name or the heaviest first.
-// It refuses to know which tree it is given and why.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-import { flameBoxes, type FlameBox, type WeightedTree } from "../model/aggregate.ts";
+// A flame graph of any weighted tree in a canvas, ordered by name or the heaviest first.
+
+import { flameBoxes, type FlameBox, systemOf, type WeightedTree } from "../model/aggregate.ts";
 import { LIBRARY } from "../model/tree.ts";
 import { hatchRect } from "../paint/flame_chart.ts";
 import { mix } from "../paint/palette.ts";
+import { withSystem } from "./cpu_time.ts";
 import { announce, rectangle, cutTo, fill, h, handled, prepare } from "./dom.ts";
-import { duration, percent } from "./format.ts";
+import { percent } from "./format.ts";
 import { look } from "./look.ts";
 import type { Session } from "./session.ts";
 
@@ -14,14 +16,14 @@ const LINE = 18;
 
 export interface FlameOptions {
   order: "heavy" | "name";
-  /** Whether the root is at the bottom, as Gregg drew it. */
+  /** Whether the root is at the bottom, as in Brendan Gregg's flame graphs. */
   upwards: boolean;
   label: string;
-  /** Which nodes lie on the selected stack. */
+  /** Which nodes are highlighted, such as those on the selected stack. */
   marked?: (node: number) => boolean;
-  /** -1 to 1: less or more than before. Colours by it. */
+  /** The change of a node that colours it, from -1 (less than before) to 1 (more). */
   change?: (node: number) => number;
-  /** More about a node, for its tip. */
+  /** A further part of a node's description. */
   about?: (node: number) => string;
 }
 
@@ -32,26 +34,26 @@ export class FlameView {
   private boxes: FlameBox[] = [];
   private levels = 1;
   private root = 0;
-  /** The root that the boxes are of. */
+  /** The root for which the boxes were laid out. */
   private laidOut = -1;
   private tree: WeightedTree | null = null;
   private options: FlameOptions = { order: "heavy", upwards: false, label: "" };
   private placed = false;
   private hovered = -1;
   private focused = -1;
+  private clicked: { node: number; tree: WeightedTree | null } = { node: -1, tree: null };
   private box: HTMLElement;
 
-  constructor(
-    private session: Session,
-    private onDouble: (frame: number) => void = () => {},
-  ) {
+  constructor(private session: Session) {
     this.box = h("div", { class: "canvasbox" }, this.canvas);
     this.element = h("div", { class: "canvasbox" }, this.line, this.box);
     this.element.classList.add("column");
     this.canvas.addEventListener("pointermove", (event) => this.hover(this.at(event)));
     this.canvas.addEventListener("pointerleave", () => this.hover(-1));
-    this.canvas.addEventListener("click", (event) => this.choose(this.at(event)));
-    this.canvas.addEventListener("dblclick", (event) => this.zoom(this.at(event)));
+    this.canvas.addEventListener("click", (event) => {
+      if (event.detail < 2) this.click(this.at(event));
+    });
+    this.canvas.addEventListener("dblclick", () => this.zoomToClicked());
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => {
       this.placed = false;
@@ -61,7 +63,7 @@ export class FlameView {
 
   show(tree: WeightedTree, options: FlameOptions): void {
     if (this.root >= tree.parent.length || tree.total[this.root] <= 0) this.root = 0;
-    // A tree that was made anew has other numbers.
+    // The nodes of a rebuilt tree have other numbers.
     if (this.tree !== tree && this.tree?.parent !== tree.parent) this.root = 0;
     const { upwards, order } = this.options;
     const turned = upwards !== options.upwards || this.tree === null;
@@ -76,7 +78,7 @@ export class FlameView {
     this.say(-1);
   }
 
-  /** Shows the root first; where it is on the page is known once it is there. */
+  /** Scrolls to the root, once the graph is on the page and has a height. */
   private place(): void {
     if (this.placed || this.box.clientHeight === 0) return;
     this.placed = true;
@@ -153,7 +155,7 @@ export class FlameView {
       return mix(palette.background, change >= 0 ? palette.common : palette.rest, 0.16 + 0.6 * Math.min(1, Math.abs(change)));
     }
     if (marked) return palette.common;
-    // Files differ a little in shade, so that borders between modules show.
+    // Files differ a little in shade, so that the borders between modules are visible.
     const frame = tree!.frame[box.node];
     const file = frame < LIBRARY ? this.session.trace.frames.file[frame] : 0;
     return mix(palette.background, palette.rest, 0.3 + (((file * 37) % 7) / 7) * 0.22);
@@ -181,8 +183,8 @@ export class FlameView {
     const whole = tree!.total[0];
     const parts = [
       `${session.symbols.func(frame)} ${node === 0 ? "" : session.symbols.place(frame, false)}`.trim(),
-      `${percent(tree!.total[node] / whole)} · ${duration(session.us(tree!.total[node]))}`,
-      `itself ${percent(tree!.self[node] / whole)}`,
+      `${percent(tree!.total[node] / whole)} · ${withSystem(session.us(tree!.total[node]), session.us(systemOf(tree!, node)))}`,
+      `self ${percent(tree!.self[node] / whole)}`,
     ];
     const about = this.options.about?.(node);
     if (about) parts.push(about);
@@ -191,7 +193,7 @@ export class FlameView {
 
   private say(node: number): void {
     const reset = this.root !== 0 && h("button", { onclick: () => this.zoom(0) }, "Zoom out");
-    const text = node >= 0 && this.tree ? this.describe(node) : "Click chooses a frame, double-click zooms, arrows move";
+    const text = node >= 0 && this.tree ? this.describe(node) : "Click to select a frame, double-click to zoom, use the arrow keys to move";
     fill(this.line, reset || null, h("span", {}, text));
   }
 
@@ -202,6 +204,17 @@ export class FlameView {
     this.paint();
   }
 
+  private click(node: number): void {
+    this.clicked = { node, tree: this.tree };
+    this.choose(node);
+  }
+
+  /** Zooms to what the first click of a double click hit, unless that click led to another tree. */
+  private zoomToClicked(): void {
+    const { node, tree } = this.clicked;
+    if (tree === this.tree) this.zoom(node);
+  }
+
   private zoom(node: number): void {
     if (!this.tree || node < 0) return;
     this.root = node;
@@ -209,7 +222,6 @@ export class FlameView {
     this.placed = false;
     this.paint();
     this.say(node);
-    if (node > 0) this.onDouble(this.tree.frame[node]);
   }
 
   /** Arrows move between boxes, Enter chooses, z zooms, Backspace zooms out. */

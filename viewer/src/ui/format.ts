@@ -1,6 +1,8 @@
-// Numbers and times as people read them. It refuses to know what is measured.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-/** A length of time in microseconds. */
+// Formats numbers and times for people.
+
+/** Formats a length of time, given in microseconds. */
 export function duration(us: number): string {
   if (us < 1) return "0 s";
   if (us < 1000) return `${Math.round(us)} µs`;
@@ -17,7 +19,7 @@ function trim(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** A share of something, 0 to 1. */
+/** Formats a share, 0 to 1, as a percentage. */
 export function percent(part: number): string {
   if (!Number.isFinite(part)) return "–";
   const value = part * 100;
@@ -26,7 +28,10 @@ export function percent(part: number): string {
   return `${value >= 99.95 ? "100" : value >= 10 ? value.toFixed(0) : value.toFixed(1)} %`;
 }
 
-/** A moment: the wall clock of this browser, or the time since the start. */
+/**
+ * Formats a moment, `us` after the start: as the time of day in this browser's zone, or as
+ * the time since the start if `unixStartUs` is 0.
+ */
 export function moment(us: number, unixStartUs: number, digits = 3): string {
   if (unixStartUs <= 0) return sinceStart(us, digits);
   const date = new Date((unixStartUs + us) / 1000);
@@ -55,7 +60,7 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
-/** The last part of a path, and the folder it is in. */
+/** The last part of a path. */
 export function shortFile(file: string): string {
   const parts = file.split(/[\\/]/);
   return parts[parts.length - 1] || file;

@@ -1,9 +1,11 @@
-// The window as a grid of moments: a column is a second, or a longer piece, a
-// cell a part of it, and its colour how busy the threads were then. What comes
-// again and again shows as a stripe. It refuses to know functions.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The visible time as a grid: a column is a piece of it, from 10 ms to two hours, a cell is a
+// part of the column, and its colour says how busy the threads were then. What recurs regularly
+// shows as a stripe.
 
 import { ALL_STATES, State } from "../model/state.ts";
-import { rowAt, rowEnd } from "../model/trace.ts";
+import { firstRow, rowEnd, rowWeight } from "../model/trace.ts";
 import { mix } from "../paint/palette.ts";
 import { announce, rectangle, fill, h, handled, prepare } from "./dom.ts";
 import { duration } from "./format.ts";
@@ -13,7 +15,7 @@ import type { Session } from "./session.ts";
 
 const ROWS = 25;
 const MOST_COLUMNS = 160;
-/** Lengths of a column, in microseconds. */
+/** The lengths that a column can have, in microseconds. */
 const LENGTHS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200].map((s) => s * 1e6);
 
 export class HeatView {
@@ -52,7 +54,7 @@ export class HeatView {
   }
 
   render(): void {
-    // The cells of a range that was chosen here stay what they are.
+    // Shows the view, not the window, so that choosing a range here leaves the cells as they are.
     const { session } = this;
     const { from, to } = session.view;
     const length = session.us(to - from);
@@ -65,13 +67,22 @@ export class HeatView {
     const { states } = this;
     for (const number of session.countedTracks()) {
       const track = session.trace.tracks[number];
-      for (let row = Math.max(0, rowAt(track, this.from)); row < track.start.length && track.start[row] < to; row++) {
+      for (let row = firstRow(track, this.from); row < track.start.length && track.start[row] < to; row++) {
         if (track.stack[row] === 0 || ((states >>> track.state[row]) & 1) === 0) continue;
         let begin = Math.max(track.start[row], this.from);
+        const lasts = rowEnd(track, row) - track.start[row];
+        // The weight of a row is spread evenly over it; that of a row of no length is in one cell.
+        const weight = rowWeight(track, row);
+        if (lasts === 0) {
+          const cell = Math.floor((begin - this.from) / cellTicks);
+          if (begin === track.start[row] && cell < this.cells.length) this.cells[cell] += weight;
+          continue;
+        }
+        const density = weight / lasts;
         const end = Math.min(rowEnd(track, row), this.from + this.columns * this.columnTicks);
         for (let cell = Math.floor((begin - this.from) / cellTicks); begin < end && cell < this.cells.length; cell++) {
           const past = Math.min(end, this.from + (cell + 1) * cellTicks);
-          this.cells[cell] += past - begin;
+          this.cells[cell] += (past - begin) * density;
           begin = past;
         }
       }
@@ -81,7 +92,10 @@ export class HeatView {
     this.say(-1);
   }
 
-  /** Where every thread always is in some state, only those that run are worth a colour. */
+  /**
+   * The states that count. With states in the trace and no choice among them, only running and
+   * runnable do: every thread always has some state.
+   */
   private get states(): number {
     const { hasStates, settings } = this.session;
     return hasStates && settings.states === ALL_STATES ? (1 << State.running) | (1 << State.runnable) : settings.states;
@@ -143,7 +157,7 @@ export class HeatView {
 
   private say(cell: number): void {
     const { session } = this;
-    const legend = `A column is ${duration(session.us(this.columnTicks))}, a cell ${duration(session.us(this.columnTicks / ROWS))}. Drag over cells to choose a range.`;
+    const legend = `A column is ${duration(session.us(this.columnTicks))}, a cell ${duration(session.us(this.columnTicks / ROWS))}. Drag across cells to select a range.`;
     fill(this.line, cell >= 0 ? h("strong", {}, this.describe(cell)) : null, h("span", {}, legend));
   }
 

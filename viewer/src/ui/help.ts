@@ -1,13 +1,15 @@
-// The sheet of keys. It refuses to act on them: keyboard.ts does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The help sheet of keys and mouse. The keys of the page are handled in keyboard.ts.
 
 import { byId, fill, h } from "./dom.ts";
 
 const SHEET: [string, [string, string][]][] = [
   ["Timeline", [
-    ["Click", "select a sample; what others share lights up"],
+    ["Click", "select a sample; the frames that others share are highlighted"],
     ["Shift-click, p", "pin a second stack, in green"],
-    ["Drag", "choose a range for the panels"],
-    ["Double-click", "zoom to what shares the base"],
+    ["Drag", "select a range for the panels"],
+    ["Double-click", "zoom to neighbours that share most of the stack"],
     ["Wheel", "scroll; with Shift: move in time"],
     ["Ctrl-wheel, pinch", "zoom at the pointer"],
     ["Shift-drag, ruler", "move in time"],
@@ -17,32 +19,32 @@ const SHEET: [string, [string, string][]][] = [
     ["z", "zoom to the range or the selection"],
   ]],
   ["Samples", [
-    ["Enter", "select in the middle of the view"],
+    ["Enter", "select the sample in the middle"],
     ["[ ]", "previous, next sample"],
-    ["{ }", "previous, next with another base"],
+    ["{ }", "previous, next that shares less than half"],
     ["n N, ↑ ↓", "next, previous thread"],
-    ["x", "show the frames of the thread"],
+    ["x", "show the thread's frames"],
     ["Esc", "clear"],
   ]],
   ["Frames", [
     ["f", "focus the function"],
     ["F", "focus the subtree"],
     ["m", "merge into its caller"],
-    ["D", "drop stacks that have it"],
+    ["D", "drop stacks that contain it"],
     ["y", "copy as file:line"],
     ["c", "collapse libraries"],
     ["r", "collapse recursion"],
     ["u", "only my code"],
-    ["Ctrl-Z", "take back"],
+    ["Ctrl-Z", "undo"],
   ]],
   ["View", [
-    ["1 … 7", "the panels"],
-    ["/", "search; (Shift-)Enter goes on"],
-    ["l", "same line, or same function"],
-    ["o", "light up: all, process, thread"],
+    ["1 … 7", "switch panels"],
+    ["/", "search; Enter: next, Shift-Enter: previous"],
+    ["l", "match frames by line, or by function"],
+    ["o", "highlight in: everything, process, thread"],
     ["i", "invert the flame graph"],
-    ["h", "only what runs"],
-    ["t", "clock, or since the start"],
+    ["h", "running threads only"],
+    ["t", "time of day, or time since the start"],
     ["? ", "this sheet"],
   ]],
 ];
@@ -59,7 +61,7 @@ export function showHelp(): void {
         h("section", {}, h("h3", {}, title), h("dl", {}, ...keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]))),
       ),
     ),
-    h("p", {}, "Search takes text, app.py:31 or /a regular expression/. The page sends nothing; it holds source lines and command lines: mind who gets it."),
+    h("p", {}, "Search takes text, app.py:31 or /a regular expression/. The page sends nothing. It contains source lines and command lines: be careful whom you share it with."),
     h("button", { autofocus: true, onclick: () => dialog.close() }, "Close"),
   );
   if (!dialog.open) dialog.showModal();

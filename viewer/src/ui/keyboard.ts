@@ -1,5 +1,6 @@
-// Keys of the whole page. It refuses to know how anything is done: it asks the
-// session and the views.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The keys of the whole page.
 
 import { announce } from "./dom.ts";
 import type { Action } from "./actions.ts";
@@ -19,11 +20,11 @@ export interface Commands {
 
 const SCOPES = ["all", "process", "thread"] as const;
 
-/** Does what a key asks for; false when it asks for nothing. */
+/** Does what a key asks for; returns false if the key has no meaning. */
 export function onKey(event: KeyboardEvent, commands: Commands): boolean {
   const { session, timeline } = commands;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey) {
-    announce(session.undo() ? "taken back" : "nothing to take back");
+    announce(session.undo() ? "undone" : "nothing to undo");
     return true;
   }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f") {
@@ -73,7 +74,7 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
     case "{":
     case "}":
       if (session.step(event.key === "}" ? 1 : -1, true)) say();
-      else announce("no other base in this thread");
+      else announce("no other sample that shares less than half in this thread");
       return true;
     case "Enter":
       selectInMiddle(session, timeline);
@@ -90,10 +91,7 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
       say();
       return true;
     case "x": {
-      const { selection, expanded } = session;
-      if (!selection) return true;
-      if (!expanded.delete(selection.track)) expanded.add(selection.track);
-      session.relayout();
+      if (session.selection) session.toggleTrack(session.selection.track);
       return true;
     }
     case "p":
@@ -124,23 +122,21 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
       session.toggleTransform("mine");
       return true;
     case "i":
-      session.settings.inverted = !session.settings.inverted;
-      session.changed("look", "panel");
+      session.toggleInverted();
       return true;
     case "h":
       session.toggleIdle();
       return true;
     case "l":
       session.setExactness(session.settings.exactness === "line" ? "function" : "line");
-      announce(`the same ${session.settings.exactness}`);
+      announce(`frames match by ${session.settings.exactness}`);
       return true;
     case "o":
       session.setScope(SCOPES[(SCOPES.indexOf(session.settings.scope) + 1) % SCOPES.length]);
-      announce(`lights up: ${session.settings.scope}`);
+      announce(`highlighted in: ${session.settings.scope}`);
       return true;
     case "t":
-      session.settings.relative = !session.settings.relative;
-      session.changed("look", "view", "selection");
+      session.toggleClock();
       return true;
     case "/":
       commands.focusSearch();
@@ -180,7 +176,10 @@ function selectInMiddle(session: Session, timeline: Timeline): void {
   timeline.showTrack(track);
 }
 
-/** To the next thread, at the same time or the first sample after it. */
+/**
+ * Goes to the next or previous thread and selects the sample at the same time there, else the
+ * first one after it, else the last one.
+ */
 function otherThread(session: Session, timeline: Timeline, step: 1 | -1): void {
   const tracks = session.visibleTracks();
   const { selection, trace } = session;

@@ -1,21 +1,24 @@
-// The names of processes and threads beside the picture, as a tree grid: only
-// those that can be seen are in the page. It refuses to draw bars.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The names of processes and threads beside the picture, as a tree grid. Only the visible ones
+// are in the page.
 
 import { safeText } from "../model/safe_text.ts";
-import { byId, fill, focusedIn, h, handled } from "./dom.ts";
+import { processCpu, trackCpu } from "./cpu_time.ts";
+import { byId, h, handled, refill } from "./dom.ts";
 import { percent } from "./format.ts";
-import { activity, type LayoutRow } from "./layout.ts";
+import type { LayoutRow } from "./layout.ts";
 import type { Session } from "./session.ts";
 
-/** Rows kept ready above and below what is visible, in pixels. */
+/** How far above and below the visible part rows are in the page too, in CSS pixels. */
 const MARGIN = 300;
-/** The kind of what is dragged: a track's number. */
+/** The data type of what is dragged: the number of a track. */
 const MOVED = "x-pyebpf/track";
 
 export class Labels {
   private grid = byId("labels");
   private scroll = byId("scroll");
-  /** The row that the keyboard is on. */
+  /** The index of the row that has the keyboard focus, or gets it on Tab. */
   private focused = 0;
 
   constructor(private session: Session) {
@@ -31,14 +34,12 @@ export class Labels {
     this.grid.setAttribute("aria-rowcount", String(session.rows.length));
     const from = scroll.scrollTop - MARGIN;
     const to = scroll.scrollTop + scroll.clientHeight + MARGIN;
-    const focusKey = focusedIn(this.grid)?.dataset.key;
     this.focused = Math.min(this.focused, Math.max(0, session.rows.length - 1));
     const elements = session.rows
       .map((row, at) => ({ row, at }))
       .filter(({ row }) => row.top + row.height > from && row.top < to)
       .map(({ row, at }) => this.element(row, at));
-    fill(this.grid, ...elements);
-    if (focusKey) this.grid.querySelector<HTMLElement>(`[data-key="${focusKey}"]`)?.focus({ preventScroll: true });
+    refill(this.grid, ...elements);
   }
 
   private element(row: LayoutRow, at: number): HTMLElement {
@@ -59,9 +60,9 @@ export class Labels {
     const tracks = session.tracksOf(row.number);
     const open = !collapsed.has(row.number);
     const name = session.symbols.process(row.number);
-    const toggle = () => this.toggleProcess(row.number);
+    const toggle = () => session.toggleProcess(row.number);
     const threads = `${tracks.length} ${tracks.length === 1 ? "thread" : "threads"}`;
-    const about = [process.python && `Python ${process.python}`, process.cmdline, process.place, threads].filter(Boolean).join("\n");
+    const about = [process.python && `Python ${process.python}`, process.cmdline, process.place, threads, processCpu(session, row.number)].filter(Boolean).join("\n");
     return h(
       "div",
       { class: "row process", role: "row", "aria-level": 1, "aria-expanded": open, title: safeText(about).replaceAll("\\n", "\n") },
@@ -81,16 +82,16 @@ export class Labels {
     const number = row.number;
     const track = trace.tracks[number];
     const name = session.symbols.track(number);
-    const ran = activity(session, number) / trace.end;
     const checked = !session.unchecked.has(number);
     const open = session.expanded.has(number);
     const classes = ["row", "track"];
     if (selection?.track === number) classes.push("selected");
     if (!checked) classes.push("off");
     const word = session.hasStates || track.running > 0 ? "ran" : "busy";
+    const share = (word === "ran" ? track.running : track.busy) / trace.end;
     const element = h(
       "div",
-      { class: classes.join(" "), role: "row", "aria-level": 2, "aria-selected": selection?.track === number, draggable: "true", title: `${name}\nthread ${track.tid || track.ident}` },
+      { class: classes.join(" "), role: "row", "aria-level": 2, "aria-selected": selection?.track === number, draggable: "true", title: [name, `thread ${track.tid || track.ident}`, trackCpu(session, number)].filter(Boolean).join("\n") },
       h(
         "div",
         { class: "cell", role: "gridcell" },
@@ -105,45 +106,25 @@ export class Labels {
           "span",
           { class: "names" },
           h("span", { class: "name" }, name),
-          row.height > 40 ? h("small", {}, `${word} ${percent(ran)} · tid ${track.tid || "–"}`) : null,
+          row.height > 40 ? h("small", {}, `${word} ${percent(share)} · tid ${track.tid || "–"}`) : null,
         ),
-        h("button", { class: "twist", tabindex: -1, "aria-pressed": open, "aria-label": `Show the frames of ${name}`, title: "Show frames (x)", onclick: () => this.toggleTrack(number) }, open ? "▴" : "▾"),
+        h("button", { class: "twist", tabindex: -1, "aria-pressed": open, "aria-label": `Show the frames of ${name}`, title: "Show frames (x)", onclick: () => session.toggleTrack(number) }, open ? "▴" : "▾"),
+        // What the height of the row stands for, like the upper end of an axis.
+        open ? null : h("span", { class: "deepest", title: "Frames of the deepest stack" }, String(session.deepest(number))),
       ),
     );
-    element.addEventListener("dblclick", () => this.toggleTrack(number));
+    // The controls of the row have their own meaning, and a first click on one makes new rows.
+    element.addEventListener("dblclick", (event) => {
+      if (!(event.target as Element).closest("button,input")) session.toggleTrack(number);
+    });
     element.addEventListener("dragstart", (event) => event.dataTransfer?.setData(MOVED, String(number)));
     element.addEventListener("drop", (event) => {
       const moved = event.dataTransfer?.getData(MOVED);
       if (!moved) return;
       handled(event);
-      this.move(Number(moved), number);
+      session.moveTrack(Number(moved), number);
     });
     return element;
-  }
-
-  private toggleProcess(process: number): void {
-    const { collapsed } = this.session;
-    if (!collapsed.delete(process)) collapsed.add(process);
-    this.session.relayout();
-  }
-
-  toggleTrack(track: number): void {
-    const { expanded } = this.session;
-    if (!expanded.delete(track)) expanded.add(track);
-    this.session.relayout();
-  }
-
-  /** Puts a track in the place of another of its process. */
-  private move(track: number, to: number): void {
-    const { session } = this;
-    const { tracks } = session.trace;
-    if (!tracks[track] || track === to || tracks[track].process !== tracks[to].process) return;
-    const order = session.visibleTracks();
-    const [from, past] = [order.indexOf(track), order.indexOf(to)];
-    order.splice(from, 1);
-    order.splice(past, 0, track);
-    session.manual = order;
-    session.relayout();
   }
 
   private key(event: KeyboardEvent): void {
@@ -153,14 +134,14 @@ export class Labels {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (step !== 0) {
       const next = session.rows[this.focused + step];
-      if (next && event.altKey && row.kind === "track" && next.kind === "track") this.move(row.number, next.number);
+      if (next && event.altKey && row.kind === "track" && next.kind === "track") session.moveTrack(row.number, next.number);
       if (next) this.focus(this.focused + step);
     } else if (event.key === "Home") this.focus(0);
     else if (event.key === "End") this.focus(session.rows.length - 1);
     else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
       const open = event.key === "ArrowRight";
-      if (row.kind === "process" && session.collapsed.has(row.number) === open) this.toggleProcess(row.number);
-      if (row.kind === "track" && session.expanded.has(row.number) !== open) this.toggleTrack(row.number);
+      if (row.kind === "process" && session.collapsed.has(row.number) === open) session.toggleProcess(row.number);
+      if (row.kind === "track" && session.expanded.has(row.number) !== open) session.toggleTrack(row.number);
     } else if (event.key === " " && row.kind === "track") session.checkTrack(row.number, session.unchecked.has(row.number));
     else if (event.key === "Enter" && row.kind === "track") {
       const { from, to } = session.view;

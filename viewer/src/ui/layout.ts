@@ -1,9 +1,27 @@
-// Which rows the timeline has, in which order and how high. It refuses to draw
-// them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-import type { Session } from "./session.ts";
+// Which rows the timeline has, in which order, and how high they are. Heights are in CSS
+// pixels.
+
+import type { Trace } from "../model/trace.ts";
 
 export type SortOrder = "activity" | "name" | "pid";
+
+/** What the rows depend on. */
+export interface LayoutState {
+  readonly trace: Trace;
+  readonly settings: { readonly sort: SortOrder };
+  /** The tracks and processes that the user opened, and closed. */
+  readonly expanded: ReadonlySet<number>;
+  readonly collapsed: ReadonlySet<number>;
+  /** Only threads and processes that contain this text have a row. */
+  readonly trackFilter: string;
+  /** The order of the tracks if one was moved by hand, else empty. */
+  readonly manual: readonly number[];
+  readonly hasStates: boolean;
+  /** The depth of the deepest stack of a track, in frames. */
+  deepest(track: number): number;
+}
 
 export interface LayoutRow {
   kind: "process" | "track";
@@ -15,34 +33,37 @@ export interface LayoutRow {
 
 export const PROCESS_HEIGHT = 26;
 export const TRACK_HEIGHT = 50;
-/** Height of one frame of an opened track. */
+/** The height of one frame of an expanded track. */
 export const FRAME_HEIGHT = 15;
-/** More frames than this are drawn thinner. */
+/** The most frames of full height; in a deeper track, all are drawn thinner. */
 export const MOST_FRAMES = 48;
 export const LANE_HEIGHT = 7;
-/** Above and below the bars of a track. */
+/** The space above and below the bars of a track. */
 export const TRACK_GAP = 4;
 
-/** The lane of states, where there are any. */
-export function laneHeight(session: Session): number {
-  return session.hasStates ? LANE_HEIGHT : 0;
+/** The height of the lane of states; 0 where the trace has none. */
+export function laneHeight(state: LayoutState): number {
+  return state.hasStates ? LANE_HEIGHT : 0;
 }
 
-export function trackHeight(session: Session, track: number): number {
-  if (!session.expanded.has(track)) return TRACK_HEIGHT;
-  const frames = Math.min(MOST_FRAMES, Math.max(4, session.deepest(track)));
-  return frames * FRAME_HEIGHT + laneHeight(session) + 2 * TRACK_GAP;
+export function trackHeight(state: LayoutState, track: number): number {
+  if (!state.expanded.has(track)) return TRACK_HEIGHT;
+  const frames = Math.min(MOST_FRAMES, Math.max(4, state.deepest(track)));
+  return frames * FRAME_HEIGHT + laneHeight(state) + 2 * TRACK_GAP;
 }
 
-/** How active a thread was: how long it ran, or had a stack where nothing ran. */
-export function activity(session: Session, track: number): number {
-  const { running, busy } = session.trace.tracks[track];
+/**
+ * How active a thread was: the ticks for which it ran. If it never ran, a millionth of the
+ * ticks for which it had a stack.
+ */
+export function activity(state: LayoutState, track: number): number {
+  const { running, busy } = state.trace.tracks[track];
   return running > 0 ? running : busy / 1e6;
 }
 
-export function layOut(session: Session): LayoutRow[] {
-  const { trace, settings, manual, collapsed } = session;
-  const filter = session.trackFilter.toLowerCase();
+export function layOut(state: LayoutState): LayoutRow[] {
+  const { trace, settings, manual, collapsed } = state;
+  const filter = state.trackFilter.toLowerCase();
   const groups = new Map<number, number[]>();
   trace.tracks.forEach((track, number) => {
     const process = trace.processes[track.process];
@@ -52,7 +73,7 @@ export function layOut(session: Session): LayoutRow[] {
     if (group) group.push(number);
     else groups.set(track.process, [number]);
   });
-  const sum = (tracks: number[]) => tracks.reduce((total, track) => total + activity(session, track), 0);
+  const sum = (tracks: number[]) => tracks.reduce((total, track) => total + activity(state, track), 0);
   const ordered = [...groups].map(([process, tracks]) => ({ process, tracks, activity: sum(tracks) }));
   ordered.sort((a, b) => {
     const one = trace.processes[a.process];
@@ -71,14 +92,14 @@ export function layOut(session: Session): LayoutRow[] {
   for (const { process, tracks } of ordered) {
     push("process", process, PROCESS_HEIGHT);
     if (collapsed.has(process)) continue;
-    sortTracks(session, tracks, manual);
-    for (const track of tracks) push("track", track, trackHeight(session, track));
+    sortTracks(state, tracks, manual);
+    for (const track of tracks) push("track", track, trackHeight(state, track));
   }
   return rows;
 }
 
-function sortTracks(session: Session, tracks: number[], manual: number[]): void {
-  const { trace, settings } = session;
+function sortTracks(state: LayoutState, tracks: number[], manual: readonly number[]): void {
+  const { trace, settings } = state;
   const byHand = new Map(manual.map((track, at) => [track, at]));
   tracks.sort((a, b) => {
     const [one, two] = [byHand.get(a), byHand.get(b)];
@@ -87,6 +108,6 @@ function sortTracks(session: Session, tracks: number[], manual: number[]): void 
     if (settings.sort === "name") return first.name.localeCompare(second.name) || first.tid - second.tid;
     if (settings.sort === "pid") return first.tid - second.tid;
     const main = Number(second.name === "MainThread") - Number(first.name === "MainThread");
-    return main || activity(session, b) - activity(session, a) || first.tid - second.tid;
+    return main || activity(state, b) - activity(state, a) || first.tid - second.tid;
   });
 }

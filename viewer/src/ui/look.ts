@@ -1,5 +1,7 @@
-// Light or dark, and which pair of colours; kept for the next page where the
-// browser allows it. It refuses to know what is drawn with them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Light or dark, and which pair of colours. The choice is stored in the browser, where it
+// allows that.
 
 import { palette, type Palette, type Scheme } from "../paint/palette.ts";
 
@@ -21,7 +23,7 @@ class Look {
       if (theme === "light" || theme === "dark") this.theme = theme;
       if (scheme === "classic") this.scheme = scheme;
     } catch {
-      // A browser that keeps nothing for pages from disk.
+      // This browser stores nothing for pages from disk.
     }
     this.media.addEventListener("change", () => this.apply());
     this.apply();
@@ -53,5 +55,5 @@ class Look {
   }
 }
 
-/** The worker, which runs the same script, has no look. */
+/** The look of the page. The worker, which runs the same script, has none. */
 export const look = typeof document === "undefined" ? (null as unknown as Look) : new Look();

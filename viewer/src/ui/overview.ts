@@ -1,5 +1,7 @@
-// The strip over everything: how busy all threads were, where the hits and the
-// common base are, and what is visible below. It refuses to know single rows.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The strip above the timeline, over the whole trace: how busy all threads were, where the
+// search hits and the common base are, and which part is visible below.
 
 import { SampledTracks } from "../paint/columns.ts";
 import { State } from "../model/state.ts";
@@ -11,7 +13,7 @@ import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
 import type { Session } from "./session.ts";
 
-/** What the strip shows of each of its columns, summed over the threads. */
+/** What the strip shows in each of its columns, taken over all counted threads. */
 interface Density {
   running: Float32Array;
   waiting: Float32Array;
@@ -23,7 +25,7 @@ interface Density {
 export class Overview {
   private canvas = byId<HTMLCanvasElement>("overview");
   private density: Density | null = null;
-  /** The strip without what moves. */
+  /** The strip without the marks of the view and the range, which move. */
   private strip: HTMLCanvasElement | null = null;
   private sampled = new SampledTracks();
   private abort = new AbortController();
@@ -50,7 +52,7 @@ export class Overview {
     clearTimeout(this.timer);
   }
 
-  /** The strip may come a moment after what was clicked. */
+  /** Repaints 30 ms later: the strip may lag behind a click. */
   private soon(): void {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
@@ -98,7 +100,7 @@ export class Overview {
     this.describe();
   }
 
-  /** It has thousands of rectangles, and moving what is visible changes none. */
+  /** Draws the strip. It has thousands of rectangles, and moving the view changes none. */
   private draw(density: Density, width: number, height: number, ratio: number): HTMLCanvasElement {
     const strip = document.createElement("canvas");
     strip.width = this.canvas.width;
@@ -117,7 +119,7 @@ export class Overview {
       rectangle(context, pale, x, bottom - ran - waited, 1, waited);
       rectangle(context, palette.rest, x, bottom - ran, 1, ran);
     }
-    // A lane of its own: how deep the deepest common base is.
+    // A lane of its own shows how deep the deepest common base is.
     if (this.session.selection) {
       context.fillStyle = palette.common;
       density.shared.forEach((part, x) => {

@@ -1,9 +1,10 @@
-// The tabs over the lower half, and which view is in it. It refuses to know
-// what the views show.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The tabs above the lower half of the page, and the view that they choose.
 
 import { inverted } from "../model/aggregate.ts";
 import { NO_NODE } from "../model/tree.ts";
-import { byId, fill, focusedIn, h, handled } from "./dom.ts";
+import { byId, fill, h, handled } from "./dom.ts";
 import { CompareView } from "./compare_view.ts";
 import { FlameView } from "./flame_view.ts";
 import { HeatView } from "./heat_view.ts";
@@ -48,18 +49,18 @@ export class Panels {
     session.on(["selection"], () => this.onSelection());
     session.on(["frame"], () => this.onFrame());
     session.on(["view"], () => session.panel === "heat" && this.heat.render());
+    this.makeTabs();
     this.render();
   }
 
   show(panel: PanelName): void {
-    this.session.panel = panel;
-    this.session.changed("panel");
+    this.session.show(panel);
     this.session.flush();
   }
 
   private render(): void {
     const { session } = this;
-    this.renderTabs();
+    this.markTab();
     const { panel } = session;
     byId("panels").classList.toggle("stack", panel === "stack");
     const element = this.elementOf(panel);
@@ -111,7 +112,7 @@ export class Panels {
     }
   }
 
-  /** Which functions lie on the selected stack. */
+  /** Which nodes are on the selected stack; undefined without a selection. */
   private onSelectedPath(): ((node: number) => boolean) | undefined {
     const { functions, selection } = this.session;
     if (!selection) return undefined;
@@ -128,13 +129,12 @@ export class Panels {
 
   private onFrame(): void {
     const { panel } = this.session;
-    if (panel === "sandwich" || panel === "top") this.renderView();
+    if (panel === "sandwich") this.renderView();
+    else if (panel === "top") this.top.mark();
     else if (panel !== "heat" && panel !== "compare") this.flame.paint();
   }
 
-  private renderTabs(): void {
-    const { session } = this;
-    const focused = focusedIn(this.tabs);
+  private makeTabs(): void {
     fill(
       this.tabs,
       ...PANELS.map(({ name, label }, at) =>
@@ -143,9 +143,7 @@ export class Panels {
           {
             role: "tab",
             id: `tab-${name}`,
-            "aria-selected": session.panel === name,
             "aria-controls": "pane",
-            tabindex: session.panel === name ? 0 : -1,
             title: `${label} (${at + 1})`,
             onclick: () => this.show(name),
             onkeydown: (event: KeyboardEvent) => this.key(event, at),
@@ -154,7 +152,15 @@ export class Panels {
         ),
       ),
     );
-    if (focused) byId(`tab-${session.panel}`).focus();
+  }
+
+  private markTab(): void {
+    for (const { name } of PANELS) {
+      const tab = byId(`tab-${name}`);
+      const chosen = name === this.session.panel;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+    }
   }
 
   private key(event: KeyboardEvent, at: number): void {

@@ -1,12 +1,13 @@
-// Follows a pointer that is pressed, moved and let go. It refuses to know what
-// is dragged.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Follows a pointer that is pressed, moved and released.
 
 export interface Drag {
-  /** Pressed, at a place in CSS pixels; false leaves it alone. */
+  /** Pressed, at a place in CSS pixels; if it returns false, the press is ignored. */
   down(x: number, y: number, event: PointerEvent): boolean | void;
   /** Moved while pressed. */
   move(x: number, y: number, event: PointerEvent): void;
-  /** Let go. */
+  /** Released. */
   up?(x: number, y: number, event: PointerEvent): void;
   /** Moved without being pressed. */
   hover?(x: number, y: number): void;

@@ -1,4 +1,6 @@
-// The scale of time above the threads. It refuses to know threads.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The scale of time above the threads.
 
 import { rectangle, byId, prepare } from "./dom.ts";
 import { duration, moment } from "./format.ts";
@@ -6,11 +8,11 @@ import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
 import type { Session } from "./session.ts";
 
-/** Pixels between two labels, at least. */
+/** The least distance between two labels, in CSS pixels. */
 const APART = 96;
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 
-/** Microseconds between two ticks. */
+/** The microseconds between two ticks of the ruler. */
 export function tickStep(usPerPixel: number): number {
   const least = usPerPixel * APART;
   for (const seconds of STEPS_S) if (seconds * 1e6 >= least && least > 0.5e6) return seconds * 1e6;
@@ -55,7 +57,7 @@ export class Ruler {
     const usPerPixel = session.us(to - from) / Math.max(1, width);
     const step = tickStep(usPerPixel);
     const start = session.settings.relative ? 0 : session.trace.info.unixStartUs;
-    // Ticks fall on whole steps of the clock that is shown, in the browser's zone.
+    // Ticks fall on whole steps of the displayed clock, in the browser's time zone.
     const zone = start > 0 ? new Date(start / 1000).getTimezoneOffset() * -60e6 : 0;
     const phase = start > 0 ? (start + zone) % step : 0;
     const digits = step >= 1e6 ? 0 : step >= 1e5 ? 1 : step >= 1e3 ? 3 : 6;

@@ -1,10 +1,12 @@
-// A function between its callers and its callees. It refuses to know how the
-// function was chosen.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-import { callees, callers, functionAt } from "../model/aggregate.ts";
+// A function between its callers and its callees, each as a flame graph.
+
+import { callees, callers, functionAt, systemOf } from "../model/aggregate.ts";
 import { fill, h } from "./dom.ts";
 import { currentFrame } from "./actions.ts";
-import { duration, percent } from "./format.ts";
+import { withSystem } from "./cpu_time.ts";
+import { percent } from "./format.ts";
 import { FlameView } from "./flame_view.ts";
 import type { Session } from "./session.ts";
 
@@ -22,7 +24,7 @@ export class SandwichView {
     const { session } = this;
     const frame = currentFrame(session);
     if (frame < 0) {
-      fill(this.element, h("div", { class: "empty" }, "Choose a frame first: click one in the stack, in a flame graph or in the table."));
+      fill(this.element, h("div", { class: "empty" }, "Select a frame first: click one in the stack, a flame graph or the table."));
       return;
     }
     const func = functionAt(session.classes, frame);
@@ -30,7 +32,7 @@ export class SandwichView {
     const from = callees(session.byFunction, session.classes, func);
     const whole = session.weights.total;
     const name = session.symbols.func(frame);
-    const about = `${name} ${session.symbols.place(frame, false)} · ${percent(whole > 0 ? from.total[0] / whole : 0)} of the window · ${duration(session.us(from.total[0]))}`;
+    const about = `${name} ${session.symbols.place(frame, false)} · ${percent(whole > 0 ? from.total[0] / whole : 0)} of the window · ${withSystem(session.us(from.total[0]), session.us(systemOf(from, 0)))}`;
     const marked = (tree: typeof into) => (node: number) => tree.depth[node] === 1;
     this.above.show(into, { order: "heavy", upwards: true, label: `Callers of ${name}`, marked: marked(into) });
     this.below.show(from, { order: "heavy", upwards: false, label: `Callees of ${name}`, marked: marked(from) });

@@ -1,12 +1,14 @@
-// What is open and what of it is shown: one trace, the window, the selection,
-// the settings, and all that follows from them. It refuses to draw and to know
-// elements: views listen and ask.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The state of the page: one trace, the window, the selection, the settings, and everything
+// derived from them. Does not touch the elements of the page: the views listen for changes and
+// read what they show.
 
 import { onNodes, type WeightedTree } from "../model/aggregate.ts";
 import { commonBase, depths } from "../model/common.ts";
 import { matchFrames, matchStacks, parseQuery } from "../model/search.ts";
 import { ALL_STATES, State } from "../model/state.ts";
-import { rowAt, rowEnd, type Trace } from "../model/trace.ts";
+import { rowAt, rowEnd, type Trace, type Weights } from "../model/trace.ts";
 import {
   buildTree,
   classify,
@@ -16,12 +18,12 @@ import {
   type Transform,
   type Tree,
 } from "../model/tree.ts";
-import { weigh, type Weights } from "../model/weights.ts";
+import { weigh } from "../model/weights.ts";
 import { moment } from "./format.ts";
 import { layOut, type LayoutRow, type SortOrder } from "./layout.ts";
 import { Symbols } from "./symbols.ts";
 
-/** What changed; views listen to the kinds that they show. */
+/** What can change; each view listens to the kinds that affect it. */
 export type Change = "trace" | "tree" | "view" | "window" | "selection" | "search" | "layout" | "look" | "frame" | "panel";
 
 export type Scope = "all" | "process" | "thread";
@@ -43,24 +45,31 @@ export interface Settings {
   lines: boolean;
 }
 
+/** What an address brings back; settings that it does not name stay as they are. */
+export interface Restored extends Partial<Settings> {
+  unchecked: number[];
+  expanded: number[];
+  collapsed: number[];
+  transforms: Transform[];
+  panel?: PanelName;
+}
+
 const NOTHING = new Uint16Array(0);
 
 export class Session {
   readonly symbols: Symbols;
   readonly classes: FrameClasses;
   view: { from: number; to: number };
-  /** What the panels add up, when it is not what is visible. */
+  /** The range that the panels add up; null when they add up what is visible. */
   range: { from: number; to: number } | null = null;
   selection: Selection | null = null;
-  /** A second stack, to be told apart from the selected one. */
+  /** A second stack, whose base is shown besides that of the selected one; 0 for none. */
   pinned = 0;
-  /** The frame that actions are about. */
-  frame = -1;
-  /** Hovering a frame: only what shares at least so many frames lights up. */
+  /** While a frame is hovered: only stacks that share at least so many frames light up. */
   threshold = 0;
   transforms: Transform[] = [];
   private undone: Transform[][] = [];
-  settings: Settings = {
+  private readonly chosen: Settings = {
     exactness: "line",
     scope: "all",
     states: ALL_STATES,
@@ -71,19 +80,18 @@ export class Session {
   };
   query = { text: "", expression: false };
   queryError = "";
-  panel: PanelName = "flame";
-  /** Tracks that are not counted and not shown. */
-  unchecked = new Set<number>();
-  collapsed = new Set<number>();
-  expanded = new Set<number>();
-  trackFilter = "";
-  /** Tracks that were moved by hand, in their order. */
-  manual: number[] = [];
+  private chosenFrame = -1;
+  private shownPanel: PanelName = "flame";
+  private uncheckedTracks = new Set<number>();
+  private collapsedProcesses = new Set<number>();
+  private expandedTracks = new Set<number>();
+  private filter = "";
+  private order: number[] = [];
   rows: LayoutRow[] = [];
-  /** All rows' height in CSS pixels. */
+  /** The height of all rows together, in CSS pixels. */
   height = 0;
 
-  /** The tree of the timeline, and that of the panels, which is by function. */
+  /** The tree of the timeline, by line or by function; that of the panels is by function. */
   tree!: Tree;
   functions!: Tree;
   depthOf: Uint16Array = NOTHING;
@@ -100,6 +108,43 @@ export class Session {
   private scheduled = 0;
   private windowTimer = 0;
 
+  // What callers read, and change by methods only.
+
+  get settings(): Readonly<Settings> {
+    return this.chosen;
+  }
+
+  /** The frame that was chosen; -1 for none. */
+  get frame(): number {
+    return this.chosenFrame;
+  }
+
+  get panel(): PanelName {
+    return this.shownPanel;
+  }
+
+  /** Tracks that the panels do not count. */
+  get unchecked(): ReadonlySet<number> {
+    return this.uncheckedTracks;
+  }
+
+  get collapsed(): ReadonlySet<number> {
+    return this.collapsedProcesses;
+  }
+
+  get expanded(): ReadonlySet<number> {
+    return this.expandedTracks;
+  }
+
+  get trackFilter(): string {
+    return this.filter;
+  }
+
+  /** The order of the tracks if one was moved by hand, else empty. */
+  get manual(): readonly number[] {
+    return this.order;
+  }
+
   constructor(readonly trace: Trace) {
     this.symbols = new Symbols(trace);
     this.classes = classify(trace);
@@ -108,12 +153,12 @@ export class Session {
     this.relayout();
   }
 
-  /** Calls back, once a frame at most, after any of these changed. */
+  /** Calls back after any of these changed, at most once per animation frame. */
   on(kinds: Change[], call: () => void): void {
     this.listeners.push({ kinds: new Set(kinds), call });
   }
 
-  changed(...kinds: Change[]): void {
+  private changed(...kinds: Change[]): void {
     for (const kind of kinds) this.pending.add(kind);
     if (!this.scheduled) this.scheduled = requestAnimationFrame(() => this.flush());
   }
@@ -133,14 +178,65 @@ export class Session {
     }
   }
 
-  /** Ends it: nothing calls back any more. */
+  /** Ends the session: listeners are no longer called. */
   close(): void {
     this.listeners = [];
     clearTimeout(this.windowTimer);
     cancelAnimationFrame(this.scheduled);
   }
 
-  // Trees and what follows from them.
+  /** Takes over what an address or a file says; `restored` is checked by its reader. */
+  restore(restored: Restored): void {
+    const { unchecked, expanded, collapsed, transforms, panel, ...settings } = restored;
+    Object.assign(this.chosen, settings);
+    this.uncheckedTracks = new Set(unchecked);
+    this.expandedTracks = new Set(expanded);
+    this.collapsedProcesses = new Set(collapsed);
+    if (panel) this.shownPanel = panel;
+    this.setTransforms(transforms);
+    this.changed("panel", "look");
+  }
+
+  /** Has every view draw itself. */
+  redrawAll(): void {
+    this.changed("trace", "tree", "view", "selection", "layout", "look", "panel", "window");
+    this.flush();
+  }
+
+  /** Has the timeline draw itself: it was scrolled or has another size. */
+  redrawTimeline(): void {
+    this.changed("layout");
+  }
+
+  /** Has the views draw themselves in other colours. */
+  redrawColours(): void {
+    this.changed("look");
+  }
+
+  show(panel: PanelName): void {
+    this.shownPanel = panel;
+    this.changed("panel");
+  }
+
+  /** Turns the flame graph around: from the innermost frames out, or back. */
+  toggleInverted(): void {
+    this.chosen.inverted = !this.chosen.inverted;
+    this.changed("look", "panel");
+  }
+
+  /** Switches between the time of day and the time since the start. */
+  toggleClock(): void {
+    this.chosen.relative = !this.chosen.relative;
+    this.changed("look", "view", "selection");
+  }
+
+  /** Switches the table between functions and lines. Lines need a tree by line. */
+  toggleLines(): void {
+    this.chosen.lines = !this.chosen.lines;
+    if (this.chosen.lines && this.chosen.exactness !== "line") this.setExactness("line");
+  }
+
+  // Trees and what is derived from them.
 
   private rebuild(): void {
     const { trace, classes, transforms } = this;
@@ -160,7 +256,7 @@ export class Session {
     this.pinnedOf = this.pinned > 0 ? commonBase(tree, tree.nodeOf[this.pinned]) : NOTHING;
   }
 
-  /** The deepest stack of a track, after the transforms. */
+  /** The depth of the deepest stack of a track, after the transforms. */
   deepest(track: number): number {
     if (this.transforms.length === 0) return this.trace.tracks[track].deepest;
     let cached = this.deepestOf.get(track);
@@ -174,18 +270,18 @@ export class Session {
   private deepestOf = new Map<number, number>();
 
   setExactness(exactness: Exactness): void {
-    this.settings.exactness = exactness;
+    this.chosen.exactness = exactness;
     this.rebuild();
     this.changed("tree");
   }
 
-  /** Adds a transform; `undo` takes it back. */
+  /** Adds a transform; `undo` removes it again. */
   transform(transform: Transform): void {
     this.undone.push(this.transforms);
     this.setTransforms([...this.transforms, transform]);
   }
 
-  /** Removes one of them, wherever it stands. */
+  /** Removes the transform at an index; `undo` brings it back. */
   removeTransform(at: number): void {
     this.undone.push(this.transforms);
     this.setTransforms(this.transforms.filter((_, number) => number !== at));
@@ -204,7 +300,7 @@ export class Session {
     return true;
   }
 
-  setTransforms(transforms: Transform[]): void {
+  private setTransforms(transforms: Transform[]): void {
     this.transforms = transforms;
     this.deepestOf.clear();
     this.rebuild();
@@ -214,17 +310,17 @@ export class Session {
 
   // The window.
 
-  /** What the panels add up: the range, or all that is visible. */
+  /** What the panels add up: the range, or else all that is visible. */
   get window(): { from: number; to: number } {
     return this.range ?? this.view;
   }
 
-  /** Ticks in microseconds. */
+  /** Converts ticks to microseconds. */
   us(ticks: number): number {
     return ticks * this.trace.tickUs;
   }
 
-  /** A moment as it is shown: of the clock, or since the start. */
+  /** Formats a moment as it is shown: the time of day, or the time since the start. */
   clock(ticks: number, digits = 3): string {
     return moment(this.us(ticks), this.settings.relative ? 0 : this.trace.info.unixStartUs, digits);
   }
@@ -249,7 +345,7 @@ export class Session {
     this.windowSoon();
   }
 
-  /** The panels follow when the window rests. */
+  /** Lets the panels follow when the window has not changed for 90 ms. */
   private windowSoon(): void {
     clearTimeout(this.windowTimer);
     this.windowTimer = window.setTimeout(() => this.forgetWindow(), 90);
@@ -263,7 +359,7 @@ export class Session {
     this.changed("window");
   }
 
-  /** The tracks that count: those checked, within the scope. */
+  /** The tracks that the panels count: those checked and within the scope. */
   countedTracks(): number[] {
     const { selection, settings, trace } = this;
     const numbers = [...trace.tracks.keys()].filter((number) => !this.unchecked.has(number));
@@ -277,7 +373,7 @@ export class Session {
     return [...tracks.keys()].filter((number) => tracks[number].process === process);
   }
 
-  /** Whether the selection lights up there. */
+  /** Whether the selection lights up in a track. */
   inScope(track: number): boolean {
     const { selection, settings, trace } = this;
     if (!selection || settings.scope === "all") return true;
@@ -294,32 +390,32 @@ export class Session {
     return (this.weighed = (isWhole && trace.whole) || weigh(trace, tracks, from, to, settings.states));
   }
 
-  /** The window by function. */
+  /** The times of the window on the tree of the panels, by function. */
   get byFunction(): WeightedTree {
-    this.aggregate ??= onNodes(this.functions, this.weights.ofStack);
+    this.aggregate ??= onNodes(this.functions, this.weights);
     return this.aggregate;
   }
 
-  /** The window on the tree of the timeline. */
+  /** The times of the window on the tree of the timeline. */
   get byTree(): WeightedTree {
     if (this.tree === this.functions) return this.byFunction;
-    this.lineAggregate ??= onNodes(this.tree, this.weights.ofStack);
+    this.lineAggregate ??= onNodes(this.tree, this.weights);
     return this.lineAggregate;
   }
 
   setScope(scope: Scope): void {
-    this.settings.scope = scope;
+    this.chosen.scope = scope;
     this.forgetWindow();
     this.changed("selection", "look");
   }
 
-  /** The node of the panels' tree that a node of the timeline's belongs to. */
+  /** The node of the panels' tree that a node of the timeline's tree corresponds to. */
   functionNode(node: number): number {
     if (this.tree === this.functions) return node;
     if (this.functionNodes === null) {
       const { tree, functions } = this;
       this.functionNodes = new Uint32Array(tree.parent.length).fill(NO_NODE);
-      // Stacks tell for their own nodes; callers follow from below.
+      // Stacks give the answer for their own nodes; that for callers follows from below.
       for (let stack = 0; stack < tree.nodeOf.length; stack++) {
         if (tree.nodeOf[stack] !== NO_NODE) this.functionNodes[tree.nodeOf[stack]] = functions.nodeOf[stack];
       }
@@ -339,9 +435,9 @@ export class Session {
     const all = ALL_STATES;
     const bit = 1 << state;
     const { states } = this.settings;
-    // The first click shows one state alone; the last one back to all.
+    // The first click selects one state alone; switching off the last selects all again.
     const next = states === all ? bit : states ^ bit;
-    this.settings.states = next === 0 ? all : next;
+    this.chosen.states = next === 0 ? all : next;
     this.forgetWindow();
     this.changed("look");
   }
@@ -362,7 +458,7 @@ export class Session {
   private setSelection(selection: Selection | null): void {
     this.selection = selection;
     this.threshold = 0;
-    this.frame = -1;
+    this.chosenFrame = -1;
     this.recolour();
     this.changed("selection");
     if (this.settings.scope !== "all") this.forgetWindow();
@@ -380,7 +476,7 @@ export class Session {
     this.changed("view");
   }
 
-  /** What lights up, with the threshold of a hovered frame. */
+  /** What lights up in a track, given the threshold of a hovered frame. */
   shares(track: number): { depth: Uint16Array; common: Uint16Array; pinned: Uint16Array } {
     const depth = this.depthOf;
     if (!this.inScope(track)) return { depth, common: NOTHING, pinned: NOTHING };
@@ -400,11 +496,14 @@ export class Session {
   }
 
   chooseFrame(frame: number): void {
-    this.frame = frame;
+    this.chosenFrame = frame;
     this.changed("frame");
   }
 
-  /** Moves to the next row that has a stack, or whose base differs. */
+  /**
+   * Selects the next row with a stack in a direction. With `differentBase`, skips rows that
+   * share more than half of the selected stack. Returns whether there was one.
+   */
   step(direction: 1 | -1, differentBase: boolean): boolean {
     const { selection, trace, commonOf } = this;
     if (!selection) return false;
@@ -420,7 +519,7 @@ export class Session {
     return false;
   }
 
-  /** Brings a row into the view. */
+  /** Moves the view so that a row is visible, unless it already is. */
   reveal(track: number, row: number): void {
     const { start } = this.trace.tracks[track];
     const { from, to } = this.view;
@@ -432,7 +531,7 @@ export class Session {
     this.setView(middle - length / 2, middle + length / 2);
   }
 
-  /** The row of a track at a time, if it has a stack there. */
+  /** The row of a track at a time; -1 if it has no stack then. */
   rowWithStack(track: number, time: number): number {
     const row = rowAt(this.trace.tracks[track], time);
     return row >= 0 && this.trace.tracks[track].stack[row] > 0 ? row : -1;
@@ -454,7 +553,7 @@ export class Session {
     this.changed("search");
   }
 
-  /** The part of the window in which a hit was on the stack. */
+  /** The share of the window's time in which a search hit was on the stack. */
   get hitShare(): number {
     const { ofStack, total } = this.weights;
     let sum = 0;
@@ -462,7 +561,7 @@ export class Session {
     return total > 0 ? sum / total : 0;
   }
 
-  /** Selects the next row, in order of time over all visible tracks, that is a hit. */
+  /** Selects the next search hit in order of time over all visible tracks; wraps around. */
   nextHit(direction: 1 | -1): boolean {
     const { hitStacks, selection, trace } = this;
     if (hitStacks.length === 0) return false;
@@ -481,7 +580,7 @@ export class Session {
       b === null || (a.time - b.time || (rank.get(a.track) ?? 0) - (rank.get(b.track) ?? 0)) * direction < 0;
     for (const track of order) {
       const { start, stack } = trace.tracks[track];
-      // A hit that the row before has too is the same hit.
+      // Consecutive rows with a hit are one hit.
       const isHit = (row: number) => hitStacks[stack[row]] === 1 && (row === 0 || hitStacks[stack[row - 1]] === 0);
       const ahead = (row: number) => {
         const order = start[row] - now || (rank.get(track) ?? 0) - own;
@@ -506,41 +605,74 @@ export class Session {
 
   // Layout.
 
-  relayout(): void {
+  private relayout(): void {
     this.rows = layOut(this);
     const last = this.rows[this.rows.length - 1];
     this.height = last ? last.top + last.height : 0;
     this.changed("layout");
   }
 
-  /** Tracks in the order in which they stand on the page. */
+  /** The tracks that have a row, in their order on the page. */
   visibleTracks(): number[] {
     return this.rows.filter((row) => row.kind === "track").map((row) => row.number);
   }
 
   setSort(sort: SortOrder): void {
-    this.settings.sort = sort;
-    this.manual = [];
+    this.chosen.sort = sort;
+    this.order = [];
+    this.relayout();
+  }
+
+  /** Shows only threads and processes that contain a text. */
+  filterTracks(text: string): void {
+    this.filter = text;
+    this.relayout();
+  }
+
+  toggleProcess(process: number): void {
+    toggle(this.collapsedProcesses, process);
+    this.relayout();
+  }
+
+  toggleTrack(track: number): void {
+    toggle(this.expandedTracks, track);
+    this.relayout();
+  }
+
+  /** Moves a track to the place of another one of its process. */
+  moveTrack(track: number, to: number): void {
+    const { tracks } = this.trace;
+    if (!tracks[track] || track === to || tracks[track].process !== tracks[to].process) return;
+    const order = this.visibleTracks();
+    const [from, past] = [order.indexOf(track), order.indexOf(to)];
+    order.splice(from, 1);
+    order.splice(past, 0, track);
+    this.order = order;
     this.relayout();
   }
 
   checkTrack(track: number, checked: boolean): void {
-    if (checked) this.unchecked.delete(track);
-    else this.unchecked.add(track);
+    if (checked) this.uncheckedTracks.delete(track);
+    else this.uncheckedTracks.add(track);
     this.forgetWindow();
     this.changed("layout");
   }
 
-  /** Whether a track has any state besides running. */
+  /** Whether the trace has states that its stacks do not imply. */
   get hasStates(): boolean {
     return this.trace.hasStates;
   }
 
-  /** Only what ran, or all. */
+  /** Switches between the state running alone and all states. */
   toggleIdle(): void {
     const running = 1 << State.running;
-    this.settings.states = this.settings.states === running ? ALL_STATES : running;
+    this.chosen.states = this.chosen.states === running ? ALL_STATES : running;
     this.forgetWindow();
     this.changed("look");
   }
+}
+
+/** Puts a number into a set, or takes it out. */
+function toggle(set: Set<number>, number: number): void {
+  if (!set.delete(number)) set.add(number);
 }

@@ -1,5 +1,6 @@
-// The border between the timeline and the panels, moved by pointer or keys. It
-// refuses to know either.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The border between the timeline and the panels, moved with the pointer or the keyboard.
 
 import { byId, handled } from "./dom.ts";
 import { onDrag } from "./pointer.ts";

@@ -1,16 +1,17 @@
-// The selected stack as a list: each frame with its place and source line, and
-// how much of the window ran below it and at its line. It refuses to know the
-// picture: hovering a frame only sets a threshold.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-import { STATE_NAMES } from "../model/state.ts";
+// The selected stack as a list: each frame with its place and source line, and how much of the
+// window ran below it and at its line. Hovering a frame sets the threshold of the session.
+
 import { pathOf, rowEnd } from "../model/trace.ts";
 import { LIBRARY, NO_NODE } from "../model/tree.ts";
-import { type Action, actionButtons } from "./actions.ts";
-import { byId, fill, focusedIn, h, handled } from "./dom.ts";
+import { type Action, actionButtons, canAct } from "./actions.ts";
+import { processCpu, stateWords, trackCpu } from "./cpu_time.ts";
+import { byId, fill, h, handled, refill } from "./dom.ts";
 import { duration, percent } from "./format.ts";
 import type { Session } from "./session.ts";
 
-/** A deeper stack shows this many frames at either end. */
+/** How many frames at either end a deep stack shows. */
 const MOST = 400;
 
 export class StackPanel {
@@ -21,8 +22,9 @@ export class StackPanel {
     private session: Session,
     private act: (action: Action) => void,
   ) {
-    session.on(["selection", "tree", "window", "frame"], () => this.render());
-    // To ask for it in between would lay out the page once more.
+    session.on(["selection", "tree", "window"], () => this.render());
+    session.on(["frame"], () => this.mark());
+    // Remembered here, because reading it while rendering would force another layout.
     this.panel.onscroll = () => (this.scrolled = this.panel.scrollTop);
     this.panel.onmouseleave = () => session.setThreshold(0);
     this.render();
@@ -32,20 +34,30 @@ export class StackPanel {
     const { session, panel } = this;
     const { selection, tree } = session;
     if (!selection) {
-      fill(panel, h("div", { class: "empty" }, "Click a sample. Its stack shows here, and in all others the part that they share with it turns orange."));
+      fill(panel, h("div", { class: "empty" }, "Click a sample to see its stack here. The frames that other samples share with it turn orange."));
       return;
     }
     const node = tree.nodeOf[selection.stack];
     const path = node === NO_NODE ? [] : pathOf(tree.parent, node);
-    const focused = focusedIn(panel)?.dataset.level;
     const items = path.map((at, level) => this.item(at, level, path.length));
     const cut = path.length - 2 * MOST;
     if (cut > 0) items.splice(MOST, cut, h("li", {}, `… ${cut} more frames`));
     const list = h("ol", { "aria-label": "Frames, outermost first" }, ...items);
     const { scrolled } = this;
-    fill(panel, this.head(path.length), path.length === 0 ? h("div", { class: "empty" }, "No frame of this stack is left by the filters. Undo with Ctrl-Z.") : list);
+    refill(panel, this.head(path.length), path.length === 0 ? h("div", { class: "empty" }, "The filters hide every frame of this stack. Press Ctrl-Z to undo.") : list);
     if (scrolled > 0) panel.scrollTop = scrolled;
-    if (focused) panel.querySelector<HTMLElement>(`[data-level="${focused}"]`)?.focus({ preventScroll: true });
+    this.mark();
+  }
+
+  /** Marks the chosen frame. The list stays as it is: the pointer may be pressed on it. */
+  private mark(): void {
+    const { session, panel } = this;
+    for (const button of panel.querySelectorAll<HTMLElement>("li button")) {
+      const current = Number(button.dataset.frame) === session.frame;
+      button.setAttribute("aria-current", String(current));
+      button.parentElement!.classList.toggle("current", current);
+    }
+    for (const button of panel.querySelectorAll<HTMLButtonElement>(".actions [data-key]:not([data-key=pin])")) button.disabled = !canAct(session);
   }
 
   private head(depth: number): HTMLElement {
@@ -55,18 +67,22 @@ export class StackPanel {
     const track = trace.tracks[selection.track];
     const when = session.clock(track.start[selection.row]);
     const lasted = duration(session.us(rowEnd(track, selection.row) - track.start[selection.row]));
+    const ofThread = trackCpu(session, selection.track);
+    const ofProcess = session.tracksOf(track.process).length > 1 ? processCpu(session, track.process) : "";
+    const cpu = [ofThread && `thread ${ofThread}`, ofProcess && `process ${ofProcess}`].filter(Boolean).join(" · ");
     const { pinned } = session;
     const isPinned = pinned > 0;
     return h(
       "div",
       { class: "about" },
       h("h2", {}, `${symbols.track(selection.track)} · ${symbols.process(track.process)}`),
-      h("p", {}, `${when} · ${lasted} · ${STATE_NAMES[track.state[selection.row]]} · depth ${depth}`),
+      h("p", {}, `${when} · ${lasted} · ${stateWords(trace, selection.track, selection.row)} · depth ${depth}`),
+      cpu && h("p", {}, cpu),
       h(
         "div",
         { class: "actions", role: "toolbar", "aria-label": "Actions on the frame" },
         ...actionButtons(session, this.act),
-        h("button", { "aria-pressed": isPinned, title: "Pin this stack and click another: its base shows in green (p, or Shift-click)", onclick: () => session.pin(isPinned ? 0 : selection.stack) }, "Pin"),
+        h("button", { "data-key": "pin", "aria-pressed": isPinned, title: "Pin this stack, then click another: what samples share with the pinned one turns green (p, or Shift-click)", onclick: () => session.pin(isPinned ? 0 : selection.stack) }, "Pin"),
       ),
     );
   }
@@ -76,7 +92,6 @@ export class StackPanel {
     const { symbols, tree } = session;
     const frame = tree.frame[node];
     const { below, line } = this.shares(node);
-    const current = frame === session.frame;
     const bar = (className: string, part: number) => {
       const inner = h("i");
       inner.style.width = `${Math.min(100, part * 100)}%`;
@@ -87,8 +102,8 @@ export class StackPanel {
     const button = h(
       "button",
       {
-        "data-level": level,
-        "aria-current": current,
+        "data-key": `level${level}`,
+        "data-frame": frame,
         title: symbols.fullPlace(frame),
         onclick: () => session.chooseFrame(frame),
         onfocus: () => session.setThreshold(level + 1),
@@ -108,10 +123,10 @@ export class StackPanel {
         bar("bar line", line),
       ),
     );
-    return h("li", { class: [shared && "shared", current && "current"].filter(Boolean).join(" ") }, button);
+    return h("li", { class: shared ? "shared" : "" }, button);
   }
 
-  /** The parts of the window under the same callers: below the function, and at its line. */
+  /** The shares of the window under the same callers: below the function, and at its line. */
   private shares(node: number): { below: number; line: number } {
     const { session } = this;
     const { total } = session.weights;
@@ -125,7 +140,7 @@ export class StackPanel {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (step === 0) return;
     const next = Math.max(0, Math.min(depth - 1, level + step));
-    this.panel.querySelector<HTMLElement>(`[data-level="${next}"]`)?.focus();
+    this.panel.querySelector<HTMLElement>(`[data-key=level${next}]`)?.focus();
     handled(event);
   }
 }

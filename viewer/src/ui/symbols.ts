@@ -1,5 +1,6 @@
-// Names of frames, made safe to show, each made once. It refuses to know where
-// they are shown.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The names of frames, threads and processes, made safe to show.
 
 import { safeText } from "../model/safe_text.ts";
 import type { Trace } from "../model/trace.ts";
@@ -38,20 +39,20 @@ export class Symbols {
     return frame >= LIBRARY ? "" : this.text(this.trace.frames.source[frame]);
   }
 
-  /** `app.py:31`, or `app.py` where the line does not count. */
+  /** `app.py:31`, or `app.py` where the line is unknown or not wanted. */
   place(frame: number, withLine = true): string {
     const file = shortFile(this.file(frame));
     const line = this.line(frame);
     return withLine && line > 0 ? `${file}:${line}` : file;
   }
 
-  /** The whole path and the line, as editors take it. */
+  /** The whole path and the line, in the form that editors accept. */
   fullPlace(frame: number): string {
     const line = this.line(frame);
     return line > 0 ? `${this.file(frame)}:${line}` : this.file(frame);
   }
 
-  /** The texts of a function as they are in the file, for a transform. */
+  /** The name and the file of a function, unescaped, for a transform. */
   identity(frame: number): { func: string; file: string } {
     const { frames, strings } = this.trace;
     return { func: strings[frames.func[frame]], file: strings[frames.file[frame]] };

@@ -1,12 +1,13 @@
-// The picture of all threads, and what the pointer does there. It refuses to
-// know panels: it changes the session, and draws it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The picture of all threads, and what the pointer does there.
 
 import { sampleColumns, makeColumns, SampledTracks, type Columns } from "../paint/columns.ts";
 import { inksOf, TrackPainter, type Extremes, type Inks } from "../paint/track_painter.ts";
 import { FlameChart } from "../paint/flame_chart.ts";
-import { STATE_NAMES } from "../model/state.ts";
 import { rowAt, rowEnd } from "../model/trace.ts";
 import { NO_NODE } from "../model/tree.ts";
+import { stateWords } from "./cpu_time.ts";
 import { announce, rectangle, byId, fill, h, prepare } from "./dom.ts";
 import { duration } from "./format.ts";
 import { laneHeight, TRACK_GAP, type LayoutRow } from "./layout.ts";
@@ -15,7 +16,7 @@ import { ExtremeScanner } from "./extremes.ts";
 import { onDrag } from "./pointer.ts";
 import type { Session } from "./session.ts";
 
-/** Pixels the pointer may move and still click. */
+/** How many CSS pixels a pressed pointer may move and still click. */
 const STILL = 4;
 
 export class Timeline {
@@ -40,11 +41,11 @@ export class Timeline {
       this.refresh();
     });
     const { signal } = this.abort;
-    this.scroll.addEventListener("scroll", () => session.changed("layout"), { signal, passive: true });
+    this.scroll.addEventListener("scroll", () => session.redrawTimeline(), { signal, passive: true });
     this.pointer(signal);
     const observer = new ResizeObserver(() => {
       this.resize();
-      session.changed("layout");
+      session.redrawTimeline();
     });
     observer.observe(this.scroll);
     signal.addEventListener("abort", () => observer.disconnect());
@@ -61,7 +62,7 @@ export class Timeline {
     this.canvas.style.height = `${Math.max(this.scroll.clientHeight, 1)}px`;
   }
 
-  /** The time under a pixel. */
+  /** The time, in ticks, at an x coordinate in CSS pixels. */
   timeAt(x: number): number {
     const { from, to } = this.session.view;
     return from + ((to - from) * x) / this.width;
@@ -121,7 +122,7 @@ export class Timeline {
     return this.sampled.of(trace.tracks[track], from, perColumn, this.canvas.width, settings.states);
   }
 
-  /** Paints a row that may lie partly outside, by way of an image of its own where it does. */
+  /** Paints a row. One that is partly out of sight is first painted into an image of its own. */
   private clipped(row: LayoutRow, scrolled: number, columns: Columns, painter: TrackPainter): void {
     const { ratio, session } = this;
     const lane = Math.round(laneHeight(session) * ratio);
@@ -140,7 +141,7 @@ export class Timeline {
     if (last > first) this.pixels.set(whole.subarray(first * stride, last * stride), (top + first) * stride);
   }
 
-  /** A collapsed process: how many of its threads had a stack. */
+  /** Paints a collapsed process: how many of its threads had a stack. */
   private density(row: LayoutRow, from: number, perColumn: number, scrolled: number): void {
     const { session, ratio, pixels } = this;
     const stride = this.canvas.width;
@@ -193,16 +194,7 @@ export class Timeline {
   private overlay(context: CanvasRenderingContext2D, rows: LayoutRow[], scrolled: number): void {
     const { session, width, height } = this;
     const { palette } = look;
-    context.font = "11px system-ui,sans-serif";
-    context.textBaseline = "top";
-    for (const row of rows) {
-      const top = Math.round(row.top - scrolled);
-      rectangle(context, palette.line, 0, top + row.height - 1, width, 1);
-      if (row.kind === "track" && !session.expanded.has(row.number)) {
-        context.fillStyle = palette.muted;
-        context.fillText(String(session.deepest(row.number)), 2, top + 1);
-      }
-    }
+    for (const row of rows) rectangle(context, palette.line, 0, Math.round(row.top - scrolled) + row.height - 1, width, 1);
     const { range, selection } = session;
     if (range) {
       const left = this.xAt(range.from);
@@ -265,7 +257,10 @@ export class Timeline {
     canvas.addEventListener("dblclick", (event) => this.doubleClick(event.offsetX, event.offsetY), { signal });
   }
 
-  /** Wheel: up and down the list, sideways in time; with Ctrl it zooms at the pointer. */
+  /**
+   * Handles the wheel: it scrolls the list, or moves in time if it is turned sideways, with
+   * Shift, or if the list fits. With Ctrl it zooms at the pointer.
+   */
   private wheel(event: WheelEvent): void {
     const { session } = this;
     event.preventDefault();
@@ -285,7 +280,7 @@ export class Timeline {
     if (!event.shiftKey && !fits) this.scroll.scrollTop += event.deltaY * unit;
   }
 
-  /** Makes what is visible `factor` times as long; what is at `x` stays there. */
+  /** Makes the visible time `factor` times as long; what is at `x` stays there. */
   zoom(factor: number, x = this.width / 2): void {
     const { from, to } = this.session.view;
     const at = this.timeAt(x);
@@ -297,7 +292,7 @@ export class Timeline {
     const row = this.rowAtY(y);
     this.canvas.focus({ preventScroll: true });
     if (!row || row.kind !== "track") {
-      if (row) session.changed("layout");
+      if (row) session.redrawTimeline();
       return;
     }
     const found = this.nearest(row.number, x);
@@ -314,14 +309,14 @@ export class Timeline {
     if (frame >= 0) session.chooseFrame(frame);
   }
 
-  /** The row drawn at a pixel: that of the column, or the nearest within three pixels. */
+  /** The row that is drawn at a pixel, or else the nearest within three pixels; -1 for none. */
   private nearest(number: number, x: number): number {
     const { session } = this;
     const track = session.trace.tracks[number];
     const perPixel = (session.view.to - session.view.from) / this.width;
     const exact = session.rowWithStack(number, this.timeAt(x));
     if (exact >= 0 && rowEnd(track, exact) - track.start[exact] >= perPixel) return exact;
-    // Many rows in a pixel: the one that is drawn there.
+    // Many rows share the pixel: finds the one that is drawn there.
     const columns = makeColumns(1);
     for (const shift of [0, 1, -1, 2, -2, 3, -3]) {
       const from = this.timeAt(Math.floor(x) + shift);
@@ -350,7 +345,7 @@ export class Timeline {
     return session.tree.depth[at] === level + 1 ? session.tree.frame[at] : -1;
   }
 
-  /** Zooms to the run of rows around the pointer that share as much as the one under it. */
+  /** Zooms to the rows around the pointer that share more than half of the selected stack. */
   private doubleClick(x: number, y: number): void {
     const { session } = this;
     const row = this.rowAtY(y);
@@ -392,7 +387,7 @@ export class Timeline {
       if (under >= 0) leaf = under;
     }
     const lasted = session.us(rowEnd(track, index) - track.start[index]);
-    const parts = [duration(lasted), STATE_NAMES[track.state[index]], `depth ${session.depthOf[stack]}`];
+    const parts = [duration(lasted), stateWords(session.trace, row.number, index), `depth ${session.depthOf[stack]}`];
     if (session.commonOf.length > 0) parts.push(`shares ${session.commonOf[stack]} of ${session.commonOf[session.selection!.stack]}`);
     fill(
       tip,
@@ -421,7 +416,7 @@ export class Timeline {
   }
 }
 
-/** A row as one sentence, for who cannot see it. */
+/** A row in one sentence, for those who cannot see it. */
 export function describeRow(session: Session, number: number, row: number): string {
   const { trace, symbols, tree, commonOf } = session;
   const track = trace.tracks[number];
@@ -431,7 +426,7 @@ export function describeRow(session: Session, number: number, row: number): stri
   const shares = session.selection ? `, shares ${commonOf[stack]} of ${commonOf[session.selection.stack]} frames` : "";
   return (
     `${symbols.track(number)}, ${session.clock(track.start[row])}, ` +
-    `${duration(session.us(rowEnd(track, row) - track.start[row]))}, ${STATE_NAMES[track.state[row]]}, ` +
+    `${duration(session.us(rowEnd(track, row) - track.start[row]))}, ${stateWords(trace, number, row)}, ` +
     `depth ${session.depthOf[stack]}${leaf}${shares}`
   );
 }

@@ -1,9 +1,10 @@
-// The bar on top: what is open, search, and the settings as buttons. It refuses
-// to know what they change: the session does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The bar at the top: what is open, the search, and the settings as buttons.
 
 import { EXPORTS, type ExportKind } from "../export/save.ts";
 import { safeText } from "../model/safe_text.ts";
-import { byId, fill, focusedIn, h, handled } from "./dom.ts";
+import { byId, fill, h, handled, refill } from "./dom.ts";
 import { count, date, duration, percent } from "./format.ts";
 import { look } from "./look.ts";
 import type { Scope, Session } from "./session.ts";
@@ -17,7 +18,7 @@ export interface ToolbarCommands {
 export class Toolbar {
   private bar = byId("bar");
   private search = h("input", { type: "search", id: "search", placeholder: "Search: text, file:line, /regex/", "aria-label": "Search functions, files and lines" });
-  private expression = h("button", { title: "Take the search as a regular expression", "aria-label": "Regular expression" }, ".*");
+  private expression = h("button", { title: "Search by regular expression", "aria-label": "Regular expression" }, ".*");
   private result = h("output", { for: "search", "aria-live": "polite" });
   private buttons = h("span", { class: "group" });
   private timer = 0;
@@ -56,7 +57,7 @@ export class Toolbar {
     );
     session.on(["search", "window"], () => this.showResult());
     session.on(["tree", "look", "search", "trace", "selection"], () => this.render());
-    look.on(() => session.changed("look"));
+    look.on(() => session.redrawColours());
     this.render();
     this.showResult();
   }
@@ -93,35 +94,33 @@ export class Toolbar {
     const scopes: Scope[] = ["all", "process", "thread"];
     const scope = h(
       "select",
-      { "aria-label": "Where the common base lights up", title: "Where the common base lights up, and what the panels count (o)" },
+      { "data-key": "scope", "aria-label": "Where shared frames are highlighted", title: "Where shared frames are highlighted, and what the panels count (o)" },
       ...scopes.map((name) => h("option", { value: name, selected: settings.scope === name }, name === "all" ? "Everything" : `This ${name}`)),
     );
     scope.addEventListener("change", () => session.setScope(scope.value as Scope));
     const exact = settings.exactness === "line";
-    const focused = focusedIn(this.buttons)?.dataset.id;
     const button = (id: string, label: string, title: string, pressed: boolean | null, onclick: () => void) =>
-      h("button", { "data-id": id, title, "aria-pressed": pressed, onclick }, label);
-    fill(
+      h("button", { "data-key": id, title, "aria-pressed": pressed, onclick }, label);
+    refill(
       this.buttons,
       button("mine", "My code", "Hide the standard library and installed packages (u)", has("mine"), () => session.toggleTransform("mine")),
-      button("exact", exact ? "Same line" : "Same function", "What makes two frames the same: their line, or their function (l)", null, () => session.setExactness(exact ? "function" : "line")),
+      button("exact", exact ? "Same line" : "Same function", "Whether frames match by line or by function (l)", null, () => session.setExactness(exact ? "function" : "line")),
       scope,
-      button("undo", "Undo", "Take back the last transform (Ctrl-Z)", null, () => session.undo()),
-      button("look", look.dark ? "☀" : "☾", "Light or dark", null, () => look.set(look.dark ? "light" : "dark", look.scheme)),
+      button("undo", "Undo", "Undo the last transform (Ctrl-Z)", null, () => session.undo()),
+      button("look", look.dark ? "☀" : "☾", "Switch between light and dark", null, () => look.set(look.dark ? "light" : "dark", look.scheme)),
       button("menu", "⋯", "Export, open, colours", null, () => this.menu()),
       button("help", "?", "Keys and mouse (?)", null, showHelp),
     );
-    this.buttons.querySelector("[data-id=menu]")?.setAttribute("aria-haspopup", "menu");
-    this.buttons.querySelector("[data-id=menu]")?.setAttribute("aria-label", "Menu: export, open, colours");
-    this.buttons.querySelector("[data-id=look]")?.setAttribute("aria-label", look.dark ? "Light" : "Dark");
-    this.buttons.querySelector("[data-id=help]")?.setAttribute("aria-label", "Help: keys and mouse");
-    if (focused) this.buttons.querySelector<HTMLElement>(`[data-id="${focused}"]`)?.focus();
+    this.buttons.querySelector("[data-key=menu]")?.setAttribute("aria-haspopup", "menu");
+    this.buttons.querySelector("[data-key=menu]")?.setAttribute("aria-label", "Menu: export, open, colours");
+    this.buttons.querySelector("[data-key=look]")?.setAttribute("aria-label", look.dark ? "Light" : "Dark");
+    this.buttons.querySelector("[data-key=help]")?.setAttribute("aria-label", "Help: keys and mouse");
   }
 
   private menu(): void {
     const { commands } = this;
-    const anchor = this.buttons.querySelector("[data-id=menu]")!.getBoundingClientRect();
-    // Taking the focused item away loses the focus, which closes it again.
+    const anchor = this.buttons.querySelector("[data-key=menu]")!.getBoundingClientRect();
+    // Removing the focused item makes the menu lose the focus, which calls `close` again.
     let isOpen = true;
     const close = () => {
       if (isOpen) {
@@ -141,7 +140,7 @@ export class Toolbar {
       ...EXPORTS.map(({ kind, label }) => item(`Export the window: ${label}`, () => commands.exportAs(kind))),
       item("Open another trace…", () => commands.open(false)),
       item("Compare with a second trace…", () => commands.open(true)),
-      item(classic ? "Colours: told apart by everyone" : "Colours: classic red and blue", () => look.set(look.theme, classic ? "safe" : "classic")),
+      item(classic ? "Colours: safe for colour blindness" : "Colours: classic red and blue", () => look.set(look.theme, classic ? "safe" : "classic")),
       item("Colours: follow the system", () => look.set("auto", look.scheme)),
     );
     document.body.append(menu);
@@ -155,7 +154,7 @@ export class Toolbar {
       if (step !== 0) items[(at + step + items.length) % items.length].focus();
       else if (event.key === "Escape") {
         close();
-        this.buttons.querySelector<HTMLElement>("[data-id=menu]")?.focus();
+        this.buttons.querySelector<HTMLElement>("[data-key=menu]")?.focus();
       } else if (event.key !== "Enter" && event.key !== " " && event.key !== "Tab") return;
       if (event.key !== "Enter" && event.key !== " ") handled(event);
     });
@@ -165,7 +164,7 @@ export class Toolbar {
   }
 }
 
-/** One line about what is open. */
+/** One line about the trace that is open. */
 export function aboutTrace(session: Session): string {
   const { trace } = session;
   const { info } = trace;

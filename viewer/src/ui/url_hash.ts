@@ -1,6 +1,7 @@
-// What is shown, as the part of the address behind `#`, so that a link or a
-// reload brings it back. It refuses to trust it: a value that makes no sense
-// counts for nothing.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// What is shown, as the part of the address after `#`, so that a link or a reload brings it
+// back. The address is not trusted: values that make no sense are ignored.
 
 import { ALL_STATES } from "../model/state.ts";
 import { rowAt } from "../model/trace.ts";
@@ -12,7 +13,6 @@ const WRITE_MS = 250;
 
 export class UrlHash {
   private timer = 0;
-  private written = "";
 
   constructor(private session: Session) {
     session.on(["view", "selection", "tree", "search", "panel", "look", "layout", "window"], () => {
@@ -25,19 +25,13 @@ export class UrlHash {
     clearTimeout(this.timer);
   }
 
-  /** Whether the address is not what was written last: the user changed it. */
-  get isForeign(): boolean {
-    return location.hash !== this.written;
-  }
-
   write(): void {
     const hash = `#${stateOf(this.session)}`;
-    this.written = hash;
     if (hash === location.hash) return;
     try {
       history.replaceState(null, "", hash);
     } catch {
-      // A browser that forbids it from disk: the page works without.
+      // This browser forbids it for pages from disk; the page works without it.
     }
   }
 }
@@ -67,7 +61,7 @@ function stateOf(session: Session): string {
     .join("&");
 }
 
-/** Brings a session to what the address says. */
+/** Applies what the address says to a session. */
 export function restore(session: Session, hash: string): void {
   const values = new Map<string, string>();
   for (const part of hash.replace(/^#/, "").split("&")) {
@@ -76,10 +70,10 @@ export function restore(session: Session, hash: string): void {
     try {
       values.set(part.slice(0, at), decodeURIComponent(part.slice(at + 1)));
     } catch {
-      // Half an escape: not a value.
+      // A malformed escape: not a value.
     }
   }
-  const { trace, settings } = session;
+  const { trace } = session;
   const pair = (name: string) => {
     const numbers = (values.get(name) ?? "").split(",").map(Number);
     const [from, to] = numbers.map((us) => us / trace.tickUs);
@@ -87,19 +81,21 @@ export function restore(session: Session, hash: string): void {
   };
   const list = (name: string, below: number) =>
     (values.get(name) ?? "").split(",").filter(Boolean).map(Number).filter((number) => Number.isInteger(number) && number >= 0 && number < below);
-  const transforms = transformsFrom(values.get("tr"));
-  if (values.get("same") === "function") settings.exactness = "function";
-  settings.inverted = values.get("inv") === "1";
-  settings.relative = values.get("rel") === "1";
   const sort = values.get("sort");
-  if (sort === "name" || sort === "pid") settings.sort = sort;
-  const states = Number(values.get("states"));
-  if (Number.isInteger(states) && (states & ALL_STATES) > 0) settings.states = states & ALL_STATES;
+  const states = Number(values.get("states")) & ALL_STATES;
   const tracks = trace.tracks.length;
-  session.unchecked = new Set(list("off", tracks));
-  session.expanded = new Set(list("open", tracks));
-  session.collapsed = new Set(list("shut", trace.processes.length));
-  session.setTransforms(transforms);
+  session.restore({
+    ...(values.get("same") === "function" && { exactness: "function" }),
+    ...((sort === "name" || sort === "pid") && { sort }),
+    ...(states > 0 && { states }),
+    inverted: values.get("inv") === "1",
+    relative: values.get("rel") === "1",
+    unchecked: list("off", tracks),
+    expanded: list("open", tracks),
+    collapsed: list("shut", trace.processes.length),
+    transforms: transformsFrom(values.get("tr")),
+    panel: PANELS.find(({ name }) => name === values.get("view"))?.name,
+  });
   const view = pair("t");
   if (view) session.setView(view.from, view.to);
   const range = pair("range");
@@ -110,10 +106,7 @@ export function restore(session: Session, hash: string): void {
   }
   const scope = values.get("scope");
   if (scope === "process" || scope === "thread") session.setScope(scope as Scope);
-  const panel = PANELS.find(({ name }) => name === values.get("view"));
-  if (panel) session.panel = panel.name;
   session.search((values.get("q") ?? "").slice(0, 1000), values.get("re") === "1");
-  session.changed("panel", "look");
   session.forgetWindow();
 }
 

@@ -1,5 +1,6 @@
-// The page before a trace is open: loading, an error, or an invitation. It
-// refuses to load anything.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The page before a trace is open: an invitation to open one, the progress, or an error.
 
 import { byId, fill, h } from "./dom.ts";
 
@@ -8,9 +9,9 @@ export function showWelcome(onOpen: () => void, error = ""): void {
   welcome.hidden = false;
   fill(
     welcome,
-    h("h2", {}, error ? "This file cannot be shown" : "Open a trace"),
+    h("h2", {}, error ? "Cannot open this file" : "Open a trace"),
     error ? h("p", { class: "error", role: "alert" }, error) : null,
-    h("p", {}, "Drop a file here: a .pyebpf recording, a timeline .json or folded stacks, also as .gz. Nothing leaves this page."),
+    h("p", {}, "Drop a file here: a .pyebpf recording, a timeline .json or folded stacks, optionally gzipped. Nothing leaves this page."),
     h("button", { onclick: onOpen }, "Choose a file…"),
   );
 }

@@ -1,10 +1,13 @@
-// What the panels add up: the window, the states in it as switches, and the
-// transforms as crumbs. It refuses to add anything up itself.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-import { ALL_STATES, STATE_NAMES, STATES } from "../model/state.ts";
+// The bar that says what the panels add up: the window, its states as switches, and the
+// transforms as crumbs.
+
+import { ALL_STATES, State, STATE_NAMES, STATES } from "../model/state.ts";
 import { safeText } from "../model/safe_text.ts";
 import type { Transform } from "../model/tree.ts";
-import { byId, fill, h } from "./dom.ts";
+import { withSystem } from "./cpu_time.ts";
+import { byId, h, refill } from "./dom.ts";
 import { duration, percent } from "./format.ts";
 import { look } from "./look.ts";
 import type { Session } from "./session.ts";
@@ -20,7 +23,7 @@ export class WindowBar {
     this.render();
   }
 
-  /** While the picture moves, a new text is enough: the rest follows when it rests. */
+  /** Updates only the text while the picture moves; the rest follows when it stops. */
   private follow(): void {
     this.bar.querySelector(".what")!.textContent = this.text();
   }
@@ -36,11 +39,11 @@ export class WindowBar {
   private render(): void {
     const { session } = this;
     const { from, to } = session.window;
-    fill(
+    refill(
       this.bar,
       h("span", { class: "what" }, this.text()),
-      session.range && h("button", { class: "chip", title: "Back to all that is visible (Esc)", onclick: () => session.setRange(null) }, "× range"),
-      session.range && h("button", { class: "chip", title: "Zoom to the range (Enter in the timeline with a range, or z)", onclick: () => session.setView(from, to) }, "Zoom to it"),
+      session.range && h("button", { class: "chip", title: "Back to the visible time (Esc)", onclick: () => session.setRange(null) }, "× range"),
+      session.range && h("button", { class: "chip", "data-key": "zoom", title: "Zoom to the range (z)", onclick: () => session.setView(from, to) }, "Zoom to range"),
       ...this.states(),
       this.crumbs(),
     );
@@ -48,7 +51,7 @@ export class WindowBar {
 
   private states(): HTMLElement[] {
     const { session } = this;
-    const { ofState } = session.weights;
+    const { ofState, system } = session.weights;
     const sum = ofState.reduce((total, time) => total + time, 0);
     const { states } = session.settings;
     const chips: HTMLElement[] = [];
@@ -59,9 +62,10 @@ export class WindowBar {
         "button",
         {
           class: "chip",
+          "data-key": `state${state}`,
           "data-state": state,
           "aria-pressed": states !== ALL_STATES && on,
-          title: `Only ${STATE_NAMES[state]}: click again for all`,
+          title: `${withSystem(session.us(ofState[state]), state === State.running ? session.us(system) : 0)}\nClick to show only ${STATE_NAMES[state]}, click again to show all`,
           onclick: () => session.toggleState(state),
         },
         `${STATE_NAMES[state]} ${percent(ofState[state] / sum)}`,
@@ -92,7 +96,7 @@ export class WindowBar {
       "span",
       { class: "crumbs", role: "group", "aria-label": "Transforms" },
       ...session.transforms.map((transform, at) =>
-        h("button", { class: "chip on", title: "Remove (Ctrl-Z takes back the last)", onclick: () => session.removeTransform(at) }, `${nameOf(transform)} ×`),
+        h("button", { class: "chip on", "data-key": `transform${at}`, title: "Remove (Ctrl-Z undoes the last)", onclick: () => session.removeTransform(at) }, `${nameOf(transform)} ×`),
       ),
     );
   }

@@ -1,6 +1,7 @@
-// A browser without a screen, and pages in it that are watched: an error, a
-// violated policy or a request of any page fails its test. It refuses to know
-// what the tests do.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// A headless browser, and watched pages in it: an error, a policy violation or a network
+// request of a page fails its test.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +10,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { repository } from "../fixtures.ts";
+import { service } from "../made_up.ts";
 
 export const EMPTY_PAGE = repository("viewer/dist/viewer.html");
 
@@ -37,7 +39,7 @@ after(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** A file for a test alone. */
+/** Writes a file for one test, and returns its path. It is removed after all tests. */
 export function scratchFile(name: string, content: string | Uint8Array): string {
   const path = join(scratch, name);
   writeFileSync(path, content);
@@ -52,7 +54,7 @@ export interface Options {
   forcedColors?: boolean;
 }
 
-/** A page of ours, its trouble, and what the tests ask it again and again. */
+/** An open page, what went wrong on it, and what the tests ask of it repeatedly. */
 export class Viewer {
   private trouble: string[] = [];
 
@@ -78,7 +80,7 @@ export class Viewer {
     });
     page.on("pageerror", (error) => viewer.trouble.push(`error: ${error.stack}`));
     page.on("console", (message) => {
-      // The tests read pixels back; the page does not.
+      // Ignores a warning about reading pixels back, which the tests do and the page does not.
       if (!message.text().includes("willReadFrequently")) viewer.trouble.push(`console: ${message.text()}`);
     });
     page.on("dialog", (dialog) => {
@@ -103,14 +105,14 @@ export class Viewer {
     await this.frame();
   }
 
-  /** Waits until what was changed is drawn, and the panels have followed. */
+  /** Waits until changes are drawn and the panels have followed. */
   async frame(): Promise<void> {
     await this.page.evaluate(
       () => new Promise<void>((resolve) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => resolve())), 130)),
     );
   }
 
-  /** Ends the page; whatever went wrong on it fails here. */
+  /** Closes the page, and fails if anything went wrong on it. */
   async close(): Promise<void> {
     const violations = await this.page.evaluate(() => (window as unknown as { violations: string[] }).violations);
     await this.page.context().close();
@@ -132,11 +134,16 @@ export class Viewer {
     );
   }
 
+  /** Where a time is in the picture, in CSS pixels from its left. */
+  async pixel(time: number): Promise<number> {
+    return this.page.evaluate((time) => (window as unknown as { __pyebpf: { pixel(time: number): number } }).__pyebpf.pixel(time), time);
+  }
+
   async text(selector: string): Promise<string> {
     return (await this.page.textContent(selector)) ?? "";
   }
 
-  /** Where the picture of a track is: its middle, and the pixel of a time. */
+  /** The rectangle of a track's row in the picture, in CSS pixels. */
   async placeOf(track: number): Promise<{ left: number; width: number; top: number; height: number }> {
     const place = await this.page.evaluate((track) => {
       const name = document.querySelector<HTMLElement>(`[data-key=track${track}]`);
@@ -148,7 +155,10 @@ export class Viewer {
     return place;
   }
 
-  /** Clicks the first sample of a track that is wide enough; gives its row. */
+  /**
+   * Clicks a sample of a track, the first one more than 3 pixels wide or else the widest, and
+   * returns its row. Starts at the fraction `from` of the track's rows.
+   */
   async clickSample(track: number, from = 0.5, modifiers: "Shift"[] = []): Promise<number> {
     const place = await this.placeOf(track);
     const wanted = await this.page.evaluate(
@@ -193,12 +203,25 @@ export class Viewer {
     );
   }
 
+  /** The colours of every column of pixels of a canvas, each from `top` on. */
+  async columns(canvas: string, top: number, height: number): Promise<string[][]> {
+    return this.page.evaluate(
+      ([canvas, top, height]) => {
+        const element = document.querySelector<HTMLCanvasElement>(canvas as string)!;
+        const { data, width } = element.getContext("2d")!.getImageData(0, top as number, element.width, height as number);
+        const colour = (at: number) => [0, 1, 2].map((part) => data[at + part].toString(16).padStart(2, "0")).join("");
+        return Array.from({ length: width }, (_, x) => Array.from({ length: height as number }, (_, y) => colour((y * width + x) * 4)));
+      },
+      [canvas, top, height] as const,
+    );
+  }
+
   async press(...keys: string[]): Promise<void> {
     for (const key of keys) await this.page.keyboard.press(key);
     await this.frame();
   }
 
-  /** Drops a file on the page; on the half that compares, if wanted. */
+  /** Drops a file on the page; with `compares`, on the half that compares. */
   async drop(name: string, content: Uint8Array | string, compares = false): Promise<void> {
     const base64 = Buffer.from(content as Uint8Array).toString("base64");
     await this.page.evaluate(
@@ -234,9 +257,18 @@ export interface Sample {
   doing: number;
 }
 
-/** Opens a page for one test and closes it. */
+/** Opens a page, runs one test on it, and closes it. */
 export async function withViewer(file: string, options: Options, run: (viewer: Viewer) => Promise<void>): Promise<void> {
   const viewer = await Viewer.open(file, options);
   await run(viewer);
   await viewer.close();
+}
+
+/** Like [`withViewer`], on the made-up service: it has the same rows in every run. */
+export async function withService(options: Options, run: (viewer: Viewer) => Promise<void>): Promise<void> {
+  await withViewer(EMPTY_PAGE, options, async (viewer) => {
+    await viewer.drop("service.json", service());
+    await viewer.settled();
+    await run(viewer);
+  });
 }

@@ -1,5 +1,7 @@
-// The page itself: what it opens, its address, its look, keyboard alone,
-// accessibility, and that a trace stays text whatever it says.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// The page itself: what it opens, its address, its look, its use by keyboard alone, its
+// accessibility, and that whatever is in a trace stays text.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -7,7 +9,8 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { repository, trace } from "../fixtures.ts";
-import { EMPTY_PAGE, scratchFile, Viewer, withViewer } from "./harness.ts";
+import { service } from "../made_up.ts";
+import { EMPTY_PAGE, scratchFile, Viewer, withService, withViewer } from "./harness.ts";
 
 const LIVE = trace("live.html");
 const STATES = trace("states.html");
@@ -24,15 +27,18 @@ test("the page alone invites, and opens whatever is dropped", () =>
     ]);
     const recording = readFileSync(trace("live.pyebpf"));
     const timeline = readFileSync(trace("live.json"));
+    // Of the same length in every run, so that what is left of them has samples.
+    const made = readFileSync(trace("small.json"));
+    const states = readFileSync(trace("states.pyebpf"));
     const files: [string, Uint8Array | string, RegExp, boolean][] = [
       ["original.json", original, /^MainThread$/, false],
       ["original-torn.json", original.slice(0, -60), /^MainThread$/, true],
-      ["live.json", timeline, /worker-0/, false],
-      ["live-torn.json", timeline.subarray(0, timeline.length * 0.6), /worker-\d/, true],
-      ["live.json.gz", gzipSync(timeline), /worker-0/, false],
-      ["live.pyebpf", recording, /worker-0/, false],
-      ["live-torn.pyebpf", recording.subarray(0, recording.length * 0.8), /worker-\d/, true],
-      ["live.html", readFileSync(LIVE), /worker-0/, false],
+      ["live.json", timeline, /worker-\d/, false],
+      ["torn.json", made.subarray(0, made.length * 0.6), /^\S+/, true],
+      ["live.json.gz", gzipSync(timeline), /worker-\d/, false],
+      ["live.pyebpf", recording, /worker-\d/, false],
+      ["torn.pyebpf", states.subarray(0, states.length * 0.8), /worker-\d/, true],
+      ["live.html", readFileSync(LIVE), /worker-\d/, false],
       ["stacks.folded", "run (app.py:3);read (app.py:9) 4\nrun (app.py:3) 2\n", /^stacks$/, false],
     ];
     let before = await viewer.page.evaluate(() => 0);
@@ -53,7 +59,7 @@ test("a file that is no trace is refused with its reason", () =>
     const [chooser] = await Promise.all([viewer.page.waitForEvent("filechooser"), viewer.page.click("text=Choose a file…")]);
     await chooser.setFiles(scratchFile("no.json", "{}"));
     await viewer.page.waitForSelector("#welcome .error");
-    assert.match(await viewer.text("#welcome .error"), /this is an object/);
+    assert.match(await viewer.text("#welcome .error"), /a JSON object, not a list/);
   }));
 
 test("what our own golden timelines hold is shown", () =>
@@ -98,17 +104,19 @@ test("the address brings everything back", async () => {
 });
 
 test("dark as the system, or as was chosen; classic colours", () =>
-  withViewer(LIVE, { dark: true }, async (viewer) => {
+  withService({ dark: true }, async (viewer) => {
     const { page } = viewer;
     const back = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     assert.equal(await back(), "rgb(13, 17, 23)");
-    await page.click("[data-id=look]");
+    await page.click("[data-key=look]");
     await viewer.frame();
     assert.equal(await back(), "rgb(255, 255, 255)");
     await page.reload();
     await viewer.settled();
+    await viewer.drop("service.json", service());
+    await viewer.settled();
     assert.equal(await back(), "rgb(255, 255, 255)");
-    await page.click("[data-id=menu]");
+    await page.click("[data-key=menu]");
     await page.click("menu >> text=classic");
     await viewer.clickSample((await viewer.now()).shown[0]);
     const [track] = (await viewer.now()).sample!;
@@ -186,7 +194,7 @@ test("everything by keyboard", () =>
     assert.deepEqual((await viewer.now()).shown, []);
     await viewer.press("ArrowRight", "End");
     // The menu.
-    await page.focus("[data-id=menu]");
+    await page.focus("[data-key=menu]");
     await viewer.press("Enter", "ArrowDown", "Escape");
     assert.equal(await page.locator("menu").count(), 0);
     await page.focus("#tracks");
@@ -197,7 +205,7 @@ test("everything by keyboard", () =>
 test("no serious finding of axe, in any view, light or dark", async () => {
   const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   const audit = async (viewer: Viewer, where: string) => {
-    // The page allows no script but its own; the debugger may add one.
+    // The page allows no script but its own; the debugger may add another.
     const session = await viewer.page.context().newCDPSession(viewer.page);
     await session.send("Runtime.evaluate", { expression: source });
     const { result } = await session.send("Runtime.evaluate", {
@@ -216,7 +224,7 @@ test("no serious finding of axe, in any view, light or dark", async () => {
       await audit(viewer, `dark ${dark}, nothing selected`);
       await viewer.clickSample((await viewer.now()).shown[0]);
       await viewer.press("x", "c");
-      // The dark colours are the same in all; the slow audit looks at three.
+      // The dark colours are the same in all panels; the slow audit looks at three.
       for (const panel of dark ? [1, 5, 7] : [1, 2, 3, 4, 5, 6, 7]) {
         await viewer.press(String(panel));
         await audit(viewer, `dark ${dark}, panel ${panel}`);
@@ -224,7 +232,7 @@ test("no serious finding of axe, in any view, light or dark", async () => {
       await viewer.press("?");
       await audit(viewer, `dark ${dark}, help`);
       await viewer.press("Escape");
-      await viewer.page.click("[data-id=menu]");
+      await viewer.page.click("[data-key=menu]");
       await audit(viewer, `dark ${dark}, menu`);
     });
   }
@@ -285,12 +293,12 @@ test("names that are markup stay text, everywhere", () =>
     const shownText = await viewer.text("body");
     assert.ok(shownText.includes("user\\u{202e}gpj.exe\\u{0}\\u{1b}[2J"));
     assert.ok(!shownText.includes("\u202e"));
-    await page.click("[data-id=menu]");
+    await page.click("[data-key=menu]");
     const [download] = await Promise.all([page.waitForEvent("download"), page.click("menu >> text=Picture (SVG)")]);
     const svg = readFileSync((await download.path())!, "utf8");
     assert.ok(!/<img|<script|onload=|<svg [^>]*onload/.test(svg.replaceAll("&#60;", "")) || !svg.includes("<img"));
     assert.ok(!svg.includes("<img") && !svg.includes("<script"));
-    // No element came of it, and nothing ran.
+    // No name became an element, and nothing ran.
     assert.equal(await page.locator("#main img, #main script, #bar img, #main svg[onload], [onclick], [onerror], a[href^=javascript]").count(), 0);
     assert.equal(await page.evaluate(() => (window as unknown as { pwned?: number }).pwned), undefined);
     assert.equal(await page.evaluate(() => ({} as { polluted?: number }).polluted), undefined);
@@ -317,7 +325,7 @@ test("the policy holds: markup, scripts and requests are stopped", async () => {
     };
     const stopped: string[] = [];
     for (const [name, attempt] of Object.entries(tries)) {
-      // In a turn of its own: what a debugger calls may do more.
+      // In a task of its own: code called by the debugger may do more.
       await new Promise<void>((resolve) =>
         setTimeout(async () => {
           try {

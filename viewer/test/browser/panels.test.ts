@@ -1,31 +1,42 @@
-// What the panels show of a window, and what search, filters, transforms and
-// exports do with it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// What the panels show of a window, and what search, filters, transforms and exports do with
+// it.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Download } from "playwright-core";
+import { container } from "../container_writer.ts";
 import { trace } from "../fixtures.ts";
-import { withViewer, type Viewer } from "./harness.ts";
+import { scratchFile, withService, withViewer, type Viewer } from "./harness.ts";
 
 const LIVE = trace("live.html");
 const STATES = trace("states.html");
 
+/** The page with a container in it, as the recorder writes one. */
+function pageWith(bytes: Uint8Array): string {
+  const live = readFileSync(LIVE, "utf8");
+  const mark = ' id="trace">';
+  const from = live.lastIndexOf(mark) + mark.length;
+  return live.slice(0, from) + Buffer.from(bytes).toString("base64") + live.slice(live.indexOf("<", from));
+}
+
 const functionsOf = (viewer: Viewer) => viewer.page.$$eval("#pane tbody td button", (all) => all.map((one) => one.textContent ?? ""));
 
 test("the top table names what the service does, and follows the window", () =>
-  withViewer(LIVE, {}, async (viewer) => {
+  withService({}, async (viewer) => {
     const { page } = viewer;
     await viewer.press("5");
     const functions = await functionsOf(viewer);
-    for (const name of ["sign_answer", "find_references"]) assert.ok(functions.slice(0, 6).includes(name), functions.slice(0, 6).join());
+    for (const name of ["sign_answer", "findall"]) assert.ok(functions.slice(0, 6).includes(name), functions.slice(0, 6).join());
     const shares = await page.$$eval("#pane tbody tr", (all) => all.map((row) => parseFloat(row.querySelector("td")!.textContent!.replace("<", ""))));
     assert.deepEqual(shares, [...shares].sort((a, b) => b - a));
     await page.click("th[data-column=total] button");
     const totals = await page.$$eval("#pane tbody tr", (all) => all.map((row) => parseFloat(row.querySelectorAll("td")[1].textContent!.replace("<", ""))));
     assert.ok(totals[0] >= 90 && totals[0] >= totals[1]);
     await page.click("text=Lines");
-    assert.match(await viewer.text("#pane tbody"), /demo_service\.py:\d+ · /);
+    assert.match(await viewer.text("#pane tbody"), /service\.py:\d+ · /);
     await page.click("text=Lines");
     await page.fill("#pane input[type=search]", "json");
     assert.ok((await functionsOf(viewer)).includes("JSONDecoder.raw_decode"));
@@ -42,8 +53,43 @@ test("the top table names what the service does, and follows the window", () =>
     assert.notEqual(await viewer.text("#pane .tools"), before);
   }));
 
+test("times are those of samples and of the kernel, not of what is drawn", async () => {
+  // Half a second of samples in a row of four seconds, one in five in the kernel.
+  const rows = [{ us: 0, stack: 1 as const, state: 1, samples: 50, system: 10 }, { us: 4_000_000, stack: 0 as const, state: 0 }];
+  const account = { process: { kernel_cpu_us: 530_000, kernel_user_us: 410_000, kernel_system_us: 120_000 }, tracks: [[0, 410_000, 110_000]] };
+  const bytes = container({ mode: "cpu", endUs: 5_000_000, segments: [[{ period: 10_000_000, rows }]], account });
+  await withViewer(scratchFile("page.html", pageWith(bytes)), {}, async (viewer) => {
+    const { page } = viewer;
+    assert.match(await viewer.text("#labels"), /ran 10 %/);
+    const titles = await page.$$eval("#labels .row", (all) => all.map((one) => one.getAttribute("title") ?? ""));
+    assert.match(titles[0], /530 ms of CPU, 500 ms seen \(410 ms user, 120 ms system\)/);
+    assert.match(titles[1], /520 ms of CPU, 500 ms seen \(410 ms user, 110 ms system\)/);
+    assert.match((await page.getAttribute("#window [data-state='1']", "title")) ?? "", /^500 ms, 100 ms in the kernel/);
+    await viewer.clickSample(0, 0);
+    assert.match(await viewer.text("#stack"), /4\.00 s · running 500 ms, 100 ms in the kernel · depth 1/);
+    assert.match(await viewer.text("#stack"), /thread 520 ms of CPU, 500 ms seen/);
+    await viewer.press("5");
+    assert.match(await viewer.text("#pane .tools"), /1 functions in 500 ms/);
+    const cells = await page.$$eval("#pane tbody td", (all) => all.map((one) => `${one.textContent} ${one.getAttribute("title") ?? ""}`.trim()));
+    assert.deepEqual(cells.slice(0, 3), ["100 % 500 ms, 100 ms in the kernel", "100 % 500 ms, 100 ms in the kernel", "20 % 100 ms"]);
+    await page.click("th[data-column=system] button");
+    assert.equal(await page.getAttribute("th[data-column=system]", "aria-sort"), "descending");
+    await viewer.press("2");
+    const box = (await page.locator("#pane canvas").boundingBox())!;
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height - 10);
+    await viewer.frame();
+    assert.match(await viewer.text("#pane .tools"), /100 % · 500 ms, 100 ms in the kernel/);
+  });
+  // If a trace has no such times, the page does not mention them.
+  await withViewer(STATES, {}, async (viewer) => {
+    await viewer.press("5");
+    assert.equal(await viewer.page.$("th[data-column=system]"), null);
+    assert.doesNotMatch(await viewer.text("#main"), /kernel/);
+  });
+});
+
 test("flame graph, left-heavy, inverted and zoomed", () =>
-  withViewer(LIVE, {}, async (viewer) => {
+  withService({}, async (viewer) => {
     const { page } = viewer;
     for (const [key, label] of [["2", /^Flame graph/], ["3", /^Left-heavy/]] as const) {
       await viewer.press(key);
@@ -51,7 +97,7 @@ test("flame graph, left-heavy, inverted and zoomed", () =>
       assert.match((await canvas.getAttribute("aria-label")) ?? "", label);
       const box = (await canvas.boundingBox())!;
       const x = box.x + box.width * 0.3;
-      // The lowest or highest box is the root of all.
+      // The root is the lowest box of a flame graph, the highest of a left-heavy one.
       await page.mouse.move(x, key === "2" ? box.y + box.height - 10 : box.y + 8);
       await viewer.frame();
       assert.match(await viewer.text("#pane .tools"), /^all .*100 %/);
@@ -60,7 +106,7 @@ test("flame graph, left-heavy, inverted and zoomed", () =>
     await canvas.focus();
     await viewer.press("ArrowDown", "ArrowDown", "ArrowDown");
     const described = await viewer.text("#live");
-    assert.match(described, /% · .* · itself/);
+    assert.match(described, /% · .* · self/);
     await viewer.press("Enter");
     await viewer.press("z");
     assert.match(await viewer.text("#pane .tools"), /Zoom out/);
@@ -72,21 +118,38 @@ test("flame graph, left-heavy, inverted and zoomed", () =>
   }));
 
 test("a function between its callers and its callees", () =>
-  withViewer(LIVE, {}, async (viewer) => {
+  withService({}, async (viewer) => {
     await viewer.press("5");
     await viewer.page.click("#pane tbody button:text-is('handle_job')");
     await viewer.press("4");
-    assert.match(await viewer.text("#pane"), /handle_job demo_service\.py · \d+ % of the window/);
+    assert.match(await viewer.text("#pane"), /handle_job service\.py · [\d.]+ % of the window/);
     const labels = await viewer.page.$$eval("#pane canvas", (all) => all.map((one) => one.getAttribute("aria-label")));
     assert.deepEqual(labels, ["Callers of handle_job", "Callees of handle_job"]);
+  }));
+
+test("a double click on a function of the table opens the sandwich", () =>
+  withService({}, async (viewer) => {
+    const { page } = viewer;
     await viewer.press("5");
-    await viewer.page.dblclick("#pane tbody button:text-is('sign_answer')");
+    // The first click marks the row, in the table that the second one lands on.
+    const table = await page.$("#pane table");
+    await page.click("#pane tbody button:text-is('worker_loop')");
     await viewer.frame();
-    assert.match(await viewer.text("#pane"), /^sign_answer/);
+    assert.equal(await page.textContent("#pane tr.current button"), "worker_loop");
+    assert.ok(await table!.evaluate((element) => element.isConnected), "the table was made anew");
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), "worker_loop");
+    const box = (await page.locator("#pane tbody button:text-is('handle_job')").boundingBox())!;
+    await page.mouse.move(box.x + 5, box.y + 5);
+    for (const clickCount of [1, 2]) {
+      await page.mouse.down({ clickCount });
+      await page.mouse.up({ clickCount });
+      await viewer.frame();
+    }
+    assert.match(await viewer.text("#pane"), /^handle_job/);
   }));
 
 test("the heat map chooses a range", () =>
-  withViewer(LIVE, {}, async (viewer) => {
+  withService({}, async (viewer) => {
     const { page } = viewer;
     await viewer.press("6");
     const canvas = page.locator("#pane canvas");
@@ -141,7 +204,7 @@ test("what blocks the server: a few clicks on a recording of it", () =>
     await page.click("#tab-top");
     await viewer.frame();
     assert.ok((await functionsOf(viewer)).slice(0, 3).some((name) => /wait|acquire/.test(name)), (await functionsOf(viewer)).join());
-    // In which of its own functions: the rest is hidden.
+    // Hiding the libraries shows in which of its own functions.
     await page.click("text=My code");
     await viewer.frame();
     const mine = await functionsOf(viewer);
@@ -149,7 +212,7 @@ test("what blocks the server: a few clicks on a recording of it", () =>
     await page.click("th[data-column=total] button");
     await page.click("text=Lines");
     assert.match(await viewer.text("#pane tbody"), /job\.done\.wait\(\)/);
-    // Who runs meanwhile lights up with a click.
+    // A click shows the stack of a thread that runs while others wait.
     await page.click("#window .chip[data-state='4']");
     const { shown } = await viewer.now();
     await viewer.clickSample(shown[1]);
@@ -157,7 +220,7 @@ test("what blocks the server: a few clicks on a recording of it", () =>
   }));
 
 test("searching by text, place and expression", () =>
-  withViewer(LIVE, {}, async (viewer) => {
+  withService({}, async (viewer) => {
     const { page } = viewer;
     await viewer.press("/");
     await page.keyboard.type("sign_answer");
@@ -178,7 +241,7 @@ test("searching by text, place and expression", () =>
     };
     await viewer.frame();
     assert.ok((await marks()) > 5);
-    await page.fill("#search", "demo_service.py:59");
+    await page.fill("#search", "service.py:59");
     await viewer.press("Enter");
     const share = await viewer.text("#bar output");
     await page.fill("#search", "/^sign_/");
@@ -197,13 +260,13 @@ test("searching by text, place and expression", () =>
   }));
 
 test("my code only, collapsed libraries, and the transforms, each taken back", () =>
-  withViewer(LIVE, {}, async (viewer) => {
+  withService({}, async (viewer) => {
     const { page } = viewer;
     await viewer.press("5");
     await page.click("text=My code");
     await viewer.frame();
     const mine = await page.$$eval("#pane tbody .place", (all) => all.map((one) => one.textContent!.trim()));
-    assert.ok(mine.length >= 3 && mine.every((place) => place.startsWith("demo_service.py")), mine.join());
+    assert.ok(mine.length >= 3 && mine.every((place) => place.startsWith("service.py")), mine.join());
     assert.match(await viewer.text("#window .crumbs"), /my code/);
     await page.click("#window .crumbs button");
     await viewer.frame();
@@ -240,7 +303,7 @@ test("my code only, collapsed libraries, and the transforms, each taken back", (
     await viewer.press("r");
     await viewer.press("Control+z");
 
-    // A subtree keeps only these very callers.
+    // A subtree keeps exactly these callers.
     await page.focus("#search");
     await page.keyboard.type("handle_job");
     await viewer.press("Enter");
@@ -280,7 +343,7 @@ test("exports: picture, folded stacks, speedscope", () =>
     const { page } = viewer;
     await viewer.clickSample((await viewer.now()).shown[0]);
     const save = async (label: string): Promise<{ name: string; bytes: Buffer }> => {
-      await page.click("[data-id=menu]");
+      await page.click("[data-key=menu]");
       const [download] = (await Promise.all([page.waitForEvent("download"), page.click(`menu >> text=${label}`)])) as [Download, void];
       return { name: download.suggestedFilename(), bytes: readFileSync((await download.path())!) };
     };
@@ -332,13 +395,13 @@ test("two traces on one clock, and what changed", () =>
       const points = (text: string) => parseFloat(text.replace("−", "-").replace("<", ""));
       assert.ok(Math.abs(points(after) - points(before) - points(change)) < 1.1, `${before} ${after} ${change}`);
     }
-    // A click in one lights up the other.
+    // A click in one trace lights up the other.
     const { shown } = await viewer.now();
     await viewer.clickSample(shown[0]);
     const otherSide = await viewer.page.evaluate(() => (window as unknown as { __pyebpf: { threads: unknown[] } }).__pyebpf.threads.length - 1);
     const shared = await Promise.all([2, 3, 10, 20].map((row) => viewer.sample(otherSide, row)));
     assert.ok(shared.some((sample) => sample.shared > 0));
-    // A third takes the place of the second.
+    // A third trace replaces the second.
     await viewer.drop("third.pyebpf", readFileSync(trace("small.pyebpf")), true);
     await page.waitForFunction(() => (window as unknown as { __pyebpf: { threads: unknown[] } }).__pyebpf.threads.length === 13);
     await viewer.frame();

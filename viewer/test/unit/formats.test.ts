@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -12,7 +14,7 @@ import { random } from "./random.ts";
 
 const open = (bytes: Uint8Array | string) => openTrace(new Blob([bytes as BlobPart]));
 
-/** All rows of a trace in a form that does not depend on numbers of its own. */
+/** All rows of a trace in a form that does not depend on its internal numbers. */
 function spelledOut(trace: Trace): string[] {
   const { strings, frames, stacks } = trace;
   const lines: string[] = [];
@@ -25,7 +27,7 @@ function spelledOut(trace: Trace): string[] {
         return `${strings[frames.file[frame]]}:${frames.line[frame]}:${strings[frames.func[frame]]}:${strings[frames.source[frame]]}`;
       });
       const what = `${path.join("|")} ${track.state[row]}`;
-      // Equal neighbours are one, and a thread's end may be a row or not.
+      // Equal neighbours count as one, and the end of a thread may be a row or not.
       if (what === last || (row === 0 && path.length === 0)) continue;
       last = what;
       if (path.length === 0 && rowEnd(track, row) === track.start[row]) continue;
@@ -104,7 +106,7 @@ test("a trace of the 2012 original opens", async () => {
 });
 
 test("a timeline cut at any byte gives its whole rows", async () => {
-  const text = readFileSync(repository("tests/golden/wall.json"), "utf8");
+  const text = readFileSync(repository("tests/golden/wall.json"), "utf8").trimEnd();
   const whole = (await open(text)).rows;
   let last = 0;
   for (let cut = 0; cut < text.length; cut += 7) {
@@ -140,7 +142,7 @@ test("a container cut at any byte gives every complete segment", async () => {
     try {
       const trace = await readContainer(bytes.subarray(0, cut));
       assert.ok(trace.rows >= last);
-      // Behind the rows lie only the summary and the index.
+      // After the rows come only the summary and the index.
       assert.ok(trace.torn || trace.rows === whole);
       last = trace.rows;
     } catch (error) {
@@ -212,12 +214,26 @@ test("folded stacks open, with processes and threads where they are named", asyn
   assert.equal(trace.end * trace.tickUs, 40_000);
 });
 
+test("stacks of other tools open as what they are", async () => {
+  for (const text of ["[unknown];f 3\n", "[[vdso]];f 3\n", "\ufeff[12];f 3", "# mode: wall\n# interval: 100\n#\n[a];f 3"]) {
+    const { frames, strings, end, tickUs } = await open(text);
+    assert.equal(strings[frames.func[1]], "f", text);
+    assert.equal(end * tickUs, 30_000, text);
+  }
+  const marked = await open('\ufeff[\n[1.0,"1","t",[["a.py",1,"f","x"]]],\n[2.0,null,null,[]]]');
+  assert.equal(marked.strings[marked.frames.func[0]], "f");
+  const named = await open("main;worker 3 250\nmain 10\n");
+  assert.equal(named.end * named.tickUs, 2_600_000);
+});
+
 test("what is no trace is refused by what is wrong with it", async () => {
   for (const [content, message] of [
     ["{}", /object/],
     ["[]", /no row/],
     ["[1, 2]", /not a timeline/],
     ["hello world\nmore", /no folded stack/],
+    ["a;b 10 12\na;c 0 3.5\n", /two profiles/],
+    ["# two\na 1 2", /two profiles/],
     ['[[5, 1, "a", 3]]', /no stack/],
     [Uint8Array.of(0, 1, 2, 3), /not a trace/],
     ["<!doctype html><p>nothing", /none in it/],

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { constants, deflateSync } from "node:zlib";

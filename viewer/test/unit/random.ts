@@ -1,6 +1,8 @@
-// Numbers that look random and are the same at every run.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-/** Gives numbers below its argument. */
+// Pseudo-random numbers, the same in every run.
+
+/** Returns a function that gives numbers below its argument. */
 export function random(seed: number): (limit: number) => number {
   let state = (seed * 2654435761) >>> 0 || 1;
   return (limit) => {

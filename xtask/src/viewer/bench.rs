@@ -1,6 +1,7 @@
-//! `cargo xtask bench viewer`: how fast the page is with nine million rows, in a
-//! browser without a screen. It refuses to measure anything itself:
-//! `viewer/bench/bench.ts` does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `cargo xtask bench viewer`: measures how fast the page is with nine million rows, in
+//! a headless browser. `viewer/bench/run.mjs` takes the measurements.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +12,7 @@ use super::{Node, chromium, traces};
 use crate::process::{self, say};
 use crate::workspace::Workspace;
 
-/// What the issue of the viewer asks for.
+/// The size of the recording: what the page is meant to handle.
 const MADE_UP: [&str; 6] = ["--rows", "9000000", "--threads", "64", "--stacks", "50000"];
 
 /// Makes the trace, converts it to a page as a user would, opens it and prints

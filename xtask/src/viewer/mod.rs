@@ -1,5 +1,7 @@
-//! The page that shows a trace: built with node, checked against what is
-//! committed, tested in a browser. It refuses to know what the page does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Builds the page that shows a trace with Node, compares it with what is committed,
+//! and tests it in a browser.
 
 mod bench;
 mod traces;
@@ -30,10 +32,10 @@ pub(crate) enum Task {
     Screenshots,
 }
 
-/// The oldest node whose test runner writes what is read here.
+/// The oldest Node whose test runner prints what is read here.
 const OLDEST_NODE: u32 = 18;
 
-/// Does one of the tasks.
+/// Runs one of the tasks.
 pub(crate) fn run(workspace: &Workspace, task: Task) -> anyhow::Result<()> {
     let node = Node::find_or_install(workspace)?;
     match task {
@@ -61,8 +63,8 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Node as it is on this host, or as Debian has it; then the tools that
-    /// `package-lock.json` names, in `viewer/node_modules`.
+    /// Finds Node on this host, or installs Debian's, then installs the tools that
+    /// `package-lock.json` names into `viewer/node_modules`.
     fn find_or_install(workspace: &Workspace) -> anyhow::Result<Self> {
         packages::need_program("node", "nodejs", "building the viewer")?;
         packages::need_program("npm", "npm", "building the viewer")?;
@@ -90,7 +92,7 @@ impl Node {
         Ok(node)
     }
 
-    /// Whether the lock file is newer than what was installed from it.
+    /// Whether the lock file is newer than what was installed from it, or nothing was.
     fn has_old_tools(&self) -> bool {
         let changed = |name: &str| -> Option<SystemTime> {
             fs::metadata(self.directory.join(name))
@@ -145,7 +147,7 @@ impl Node {
     }
 }
 
-/// The browser that the tests drive, installed where it is missing.
+/// Returns the browser that the tests drive, installing it if it is missing.
 fn chromium() -> anyhow::Result<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     if let Some(found) = names.into_iter().find_map(process::find) {
@@ -155,7 +157,7 @@ fn chromium() -> anyhow::Result<PathBuf> {
     process::find("chromium").context("chromium is installed and not on PATH")
 }
 
-/// The steps of `cargo xtask test --quick`: what needs no browser and no root.
+/// Runs the steps of `cargo xtask test --quick`: what needs no browser and no root.
 pub(crate) fn quick_checks(workspace: &Workspace, tally: &mut Tally) {
     if !process::on_path("node") || !process::on_path("npm") {
         let reason = "node or npm is missing: sudo apt-get install nodejs npm";
@@ -168,7 +170,7 @@ pub(crate) fn quick_checks(workspace: &Workspace, tally: &mut Tally) {
     });
 }
 
-/// All steps: the page is what its sources give, and does what it should.
+/// Runs all steps: the page is what its sources give, and does what it should.
 pub(crate) fn all_tests(workspace: &Workspace, binary: &Path, tally: &mut Tally) {
     let node = match Node::find_or_install(workspace) {
         Ok(node) => node,

@@ -1,5 +1,7 @@
-//! The traces that the viewer's tests open: one of a real service, recorded
-//! now, and some of a made-up one. It refuses to know what is done with them.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Makes the traces that the viewer's tests open: of a real service, recorded now, and
+//! synthetic ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +14,12 @@ use crate::process::{self, say};
 use crate::workspace::Workspace;
 use crate::{cargo, sudo};
 
-/// How long and how often the real service is sampled.
+/// How long the real service is sampled, each time.
 const DURATION: &str = "4s";
+/// The rate of sampling, in Hz.
 const HZ: &str = "100";
 
-/// Made-up traces: the name, and what the maker is told.
+/// Synthetic traces: the name of each, and the arguments of the program that makes it.
 const MADE_UP: [(&str, &[&str]); 4] = [
     (
         "states",
@@ -66,7 +69,7 @@ const MADE_UP: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// Makes all of them below the target directory; gives the place.
+/// Makes all traces below the target directory, and returns their directory.
 pub(super) fn make(workspace: &Workspace, binary: &Path) -> anyhow::Result<PathBuf> {
     let directory = workspace.target.join("viewer-traces");
     fs::remove_dir_all(&directory).ok();
@@ -88,18 +91,28 @@ pub(super) fn make(workspace: &Workspace, binary: &Path) -> anyhow::Result<PathB
         }
         process::run(&mut command)
     };
-    convert("states.pyebpf", &["states.json", "states.html"], &[])?;
+    convert(
+        "states.pyebpf",
+        &["states.json", "states.html", "states.folded"],
+        &[],
+    )?;
     convert(
         "states.pyebpf",
         &["states-by-time.json"],
         &["--order", "time"],
     )?;
+    convert(
+        "states.pyebpf",
+        &["part.folded"],
+        &["--from", "10.31s", "--to", "41.7s", "--mode", "cpu"],
+    )?;
     convert("small.pyebpf", &["small.json"], &[])?;
     record(workspace, binary, &directory)?;
+    convert("live.pyebpf", &["live.folded"], &[])?;
     Ok(directory)
 }
 
-/// The program that makes up traces, built.
+/// Builds the program that makes synthetic traces, and returns its path.
 pub(super) fn maker(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     process::run(
         cargo::command()
@@ -118,8 +131,8 @@ pub(super) fn maker(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     Ok(workspace.target.join("release/synthetic"))
 }
 
-/// A service under load: what ran into a page, a container and a timeline, and
-/// what waited as well into another page.
+/// Records a service under load: running threads into a page, a container and a
+/// timeline, then waiting threads as well into another page.
 fn record(workspace: &Workspace, binary: &Path, directory: &Path) -> anyhow::Result<()> {
     let service = Service::start(workspace)?;
     say(format!(

@@ -1,8 +1,9 @@
-//! Writes the archive that a kernel unpacks as its first root directory
-//! (`Documentation/driver-api/early-userspace/buffer-format.rst`). It refuses to
-//! know what is in it.
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-/// An archive in the making.
+//! Writes the cpio archive that a kernel unpacks as its first root directory
+//! (`Documentation/driver-api/early-userspace/buffer-format.rst`).
+
+/// An archive that is being written.
 #[derive(Default)]
 pub(super) struct Archive {
     bytes: Vec<u8>,
@@ -11,21 +12,21 @@ pub(super) struct Archive {
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
-/// Marks the end.
+/// The name of the entry that ends an archive.
 const TRAILER: &str = "TRAILER!!!";
 
 impl Archive {
-    /// Adds a directory. Those above it have to be there.
+    /// Adds a directory. Its parents must have been added.
     pub(super) fn directory(&mut self, path: &str) {
         self.entry(path, DIRECTORY, &[]);
     }
 
-    /// Adds a file that may be executed.
+    /// Adds an executable file.
     pub(super) fn file(&mut self, path: &str, content: &[u8]) {
         self.entry(path, PROGRAM, content);
     }
 
-    /// The whole archive.
+    /// Ends the archive and returns its bytes.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.entry(TRAILER, 0, &[]);
         self.bytes
@@ -34,8 +35,8 @@ impl Archive {
     fn entry(&mut self, path: &str, mode: u32, content: &[u8]) {
         self.entries += 1;
         let name_size = path.len() as u32 + 1;
-        // Magic, then number, mode, owner, group, links, time, size, four numbers
-        // of devices, size of the name, checksum.
+        // Magic, then inode number, mode, owner, group, links, time, size, four device
+        // numbers, size of the name, checksum.
         let fields = [
             self.entries,
             mode,

@@ -1,5 +1,6 @@
-//! One boot of one kernel in qemu, with a job to do. It refuses to know what the
-//! job is.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Boots a kernel in qemu and has it do a job.
 
 use std::fs;
 use std::path::Path;
@@ -13,20 +14,20 @@ use super::archive::Archive;
 use super::kernels::Kernel;
 use crate::process::{self, say};
 
-/// How long a guest may take. One that hangs is ended.
+/// How long a guest may run; one that hangs is ended.
 const PATIENCE: Duration = Duration::from_secs(3600);
-/// How often it is looked at whether it still may.
+/// How long to wait for a line before the time is checked.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Memory of a guest, in MiB: the files that the tests write are in it.
+/// Memory of a guest, in MiB; it has to hold the files that the tests write.
 const MEMORY: &str = "3072";
-/// CPUs of a guest.
+/// Number of CPUs of a guest.
 const CPUS: &str = "2";
 
 const INIT: &str = include_str!("init.sh");
 
-/// Boots `kernel`, has it run the shell script `job` over the host's files, and
-/// hands over each line that comes of it. Files of the boot go to `directory`.
+/// Boots `kernel`, has it run the shell script `job` over the host's files, and passes
+/// each line of the output to `take`. Files of the boot go to `directory`.
 ///
 /// The guest sees the whole host, read-only; what it writes stays in its memory.
 pub(super) fn run(
@@ -59,7 +60,7 @@ pub(super) fn run(
     bail!("the guest ended before its job did; its console says:\n{tail}")
 }
 
-/// What the job's last line is.
+/// The job's last line.
 pub(super) const DONE: &str = "pyebpf-vm: done";
 
 fn archive(kernel: &Kernel, job: &str) -> anyhow::Result<Vec<u8>> {
@@ -85,13 +86,13 @@ fn archive(kernel: &Kernel, job: &str) -> anyhow::Result<Vec<u8>> {
 fn qemu(kernel: &Kernel, initial: &Path, console: &Path) -> anyhow::Result<Command> {
     let text = |path: &Path| -> anyhow::Result<String> {
         let text = path.to_str().context("the cache's path is no UTF-8")?;
-        // qemu takes a doubled comma for one.
+        // qemu reads a doubled comma as one.
         Ok(text.replace(',', ",,"))
     };
     let mut qemu = Command::new("qemu-system-x86_64");
-    // One thread for both CPUs: where each has its own, a CPU that is in an
-    // instruction which another patches can go on with half of it, and from 6.12 on
-    // the kernel's scheduler, which attaching patches, ends in a panic now and then.
+    // One thread emulates both CPUs. If each had its own, a CPU could execute half of
+    // an instruction that another one is patching: attaching eBPF programs patches the
+    // kernel's scheduler, which from 6.12 on ends in a panic now and then.
     qemu.args(["-accel", "tcg,thread=single", "-cpu", "max"])
         .args(["-smp", CPUS, "-m", MEMORY])
         .args(["-display", "none", "-nic", "none", "-no-reboot"])
@@ -112,7 +113,7 @@ fn qemu(kernel: &Kernel, initial: &Path, console: &Path) -> anyhow::Result<Comma
     Ok(qemu)
 }
 
-/// A qemu that runs; it ends with this.
+/// A running qemu; dropping this kills it.
 struct Guest(Child);
 
 impl Guest {
@@ -125,7 +126,7 @@ impl Guest {
         Ok(Self(child))
     }
 
-    /// Hands over its lines until it ends. Whether its job did end.
+    /// Passes its lines to `take` until it ends. Returns whether its job finished.
     fn read(&mut self, take: &mut impl FnMut(&str)) -> anyhow::Result<bool> {
         use std::io::{BufRead as _, BufReader};
 
@@ -146,14 +147,14 @@ impl Guest {
                 Ok(line) if line == DONE => is_whole = true,
                 Ok(line) => take(&line),
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) if Instant::now() > deadline => {
-                    bail!("the guest did not end within {} s", PATIENCE.as_secs());
-                }
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            if Instant::now() > deadline {
+                bail!("the guest did not end within {} s", PATIENCE.as_secs());
             }
         }
         self.0.wait()?;
-        // It ends with the output that it reads.
+        // The thread ends when the output does.
         let _ = reader.join();
         Ok(is_whole)
     }

@@ -1,5 +1,7 @@
-//! Debian's kernels, fetched once and kept: which suite has which, its image and
-//! the modules that a guest needs. It refuses to know what a guest does.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Fetches Debian's kernels once and keeps them: the suite that has each, its image,
+//! and the modules that a guest needs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use crate::apt::PrivateApt;
 use crate::cache;
 use crate::process::{self, say};
 
-/// Kernels by their first two numbers, and the suite that carries each.
+/// Kernels by their first two version numbers, and the Debian suite that has each.
 pub(super) const SUITES: [(&str, &str); 4] = [
     ("5.10", "bullseye"),
     ("6.1", "bookworm"),
@@ -20,35 +22,35 @@ pub(super) const SUITES: [(&str, &str); 4] = [
     ("7.2", "forky"),
 ];
 
-/// Packages of the static shell that a guest begins with.
+/// The package of the static shell that a guest begins with.
 const SHELL: &str = "busybox-static";
 
-/// Written last. Raised when what is kept of a kernel changes.
+/// Written last. Raise the number when what is kept of a kernel changes.
 const STAMP: &str = "pyebpf kernel 1\n";
 
-/// A kernel that is ready to be booted.
+/// A kernel that is ready to boot.
 pub(super) struct Kernel {
-    /// What it is asked for by: its first two numbers.
+    /// Its first two version numbers, by which it is asked for.
     pub(super) name: String,
-    /// The same, to compare.
+    /// The same as numbers, to compare.
     pub(super) version: (u32, u32),
-    /// What it calls itself.
+    /// Its release, such as `6.1.0-41-amd64`.
     pub(super) release: String,
     directory: PathBuf,
 }
 
 impl Kernel {
-    /// The image to boot.
+    /// Returns the path of the image to boot.
     pub(super) fn image(&self) -> PathBuf {
         self.directory.join("vmlinuz")
     }
 
-    /// A busybox that needs nothing else.
+    /// Returns the path of a statically linked busybox.
     pub(super) fn shell(&self) -> PathBuf {
         self.directory.join("busybox")
     }
 
-    /// Module files in the order in which they have to be loaded.
+    /// Returns the paths of the modules, in the order in which they have to be loaded.
     pub(super) fn modules(&self) -> anyhow::Result<Vec<PathBuf>> {
         let directory = self.directory.join("modules");
         let order = fs::read_to_string(directory.join("order"))?;
@@ -56,7 +58,7 @@ impl Kernel {
     }
 }
 
-/// Gives the kernel `name` (such as `5.10`), fetching it where it is not kept yet.
+/// Returns the kernel `name` (such as `5.10`), fetching it if it is not kept yet.
 pub(super) fn find_or_fetch(name: &str) -> anyhow::Result<Kernel> {
     let Some((_, suite)) = SUITES.iter().find(|(known, _)| *known == name) else {
         let known: Vec<_> = SUITES.iter().map(|(known, _)| *known).collect();
@@ -82,7 +84,7 @@ pub(super) fn find_or_fetch(name: &str) -> anyhow::Result<Kernel> {
     })
 }
 
-/// Fetches a kernel beside its place and moves it there when it is whole.
+/// Fetches a kernel beside `place` and renames it to that when it is complete.
 fn fetch(place: &Path, name: &str, suite: &str) -> anyhow::Result<()> {
     say(format!("fetching the kernel {name} of Debian {suite}"));
     let partial = place.with_file_name(format!("{name}.partial"));
@@ -92,7 +94,7 @@ fn fetch(place: &Path, name: &str, suite: &str) -> anyhow::Result<()> {
     let image = newest(apt.names(&format!("linux-image-{name}."))?)
         .with_context(|| format!("Debian {suite} has no kernel {name} any more"))?;
     let unpacked = partial.join("unpacked");
-    // From 7.0 on, image and modules are packages of their own.
+    // From 7.0 on, image and modules are separate packages.
     let mut packages = vec![image.clone(), SHELL.to_owned()];
     packages.extend(apt.dependencies(&image, "linux-")?);
     for package in &packages {
@@ -117,7 +119,7 @@ fn fetch(place: &Path, name: &str, suite: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The newest image for ordinary machines among these packages.
+/// Returns the newest image for ordinary machines among these packages.
 fn newest(names: Vec<String>) -> Option<String> {
     let is_ordinary = |name: &String| {
         let parts: Vec<&str> = name.split('-').collect();
@@ -128,14 +130,14 @@ fn newest(names: Vec<String>) -> Option<String> {
     images.max_by_key(|name| version(name))
 }
 
-/// All numbers in a name, in order.
+/// Returns all numbers in a name, in order.
 fn version(name: &str) -> Vec<u32> {
     name.split(|letter: char| !letter.is_ascii_digit())
         .filter_map(|part| part.parse().ok())
         .collect()
 }
 
-/// The first file below `directory` whose name is right.
+/// Returns the first file below `directory` whose name is right.
 pub(super) fn find(directory: &Path, is_right: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
     let mut directories = Vec::new();
     for entry in fs::read_dir(directory).ok()?.flatten() {

@@ -1,5 +1,6 @@
-//! `cargo xtask vm`: the live tests on Debian's kernels, in emulated machines. It
-//! refuses to know what the tests assert.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `cargo xtask vm`: runs the live tests on Debian's kernels, in emulated machines.
 
 mod archive;
 mod guest;
@@ -22,15 +23,15 @@ use kernels::Kernel;
 use outcome::{DOCTOR, Outcome, Reader, TESTS};
 use table::Row;
 
-/// How many times slower than hardware an emulated machine is taken to be: tests
-/// record so much longer, at so much lower rates.
+/// How many times slower than hardware an emulated machine is assumed to be: tests
+/// record this many times longer, at rates this many times lower.
 const SLOWNESS: u32 = 2;
 
-/// Samples of each interpreter that the tests for impossible stacks take.
+/// How many samples of each interpreter the tests for impossible stacks take.
 const ORACLE_SAMPLES: u32 = 1000;
 
-/// Runs the tests on the kernels `names`, or on all, and prints the table; puts
-/// their rows into the README's if asked to.
+/// Runs the tests on the kernels `names`, or on all if there are none, and prints the
+/// table. With `into_readme`, puts their rows into README.md.
 pub(crate) fn run(
     workspace: &Workspace,
     names: &[String],
@@ -48,7 +49,7 @@ pub(crate) fn run(
         .map(|name| kernels::find_or_fetch(name))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let binary = build::everything(workspace)?;
-    let tests = live::build(workspace, "tests", "live")?;
+    let tests = live::build(workspace, "tests", &["--release", "--test", "live"])?;
     let roots = roots::find_or_make(false)?;
     let found = interpreters::with_versions(&roots);
     let pythons = plan::choose(&found);
@@ -56,7 +57,7 @@ pub(crate) fn run(
     for kernel in &kernels {
         let job = job(workspace, kernel, &binary, &tests, &pythons);
         let directory = workspace.target.join("vm").join(&kernel.release);
-        // What goes wrong with one says nothing of the others.
+        // A failure on one kernel says nothing about the others.
         let outcome = boot(kernel, &job, &directory).unwrap_or_else(Outcome::of_error);
         rows.push(Row {
             name: kernel.name.clone(),
@@ -94,7 +95,7 @@ fn boot(kernel: &Kernel, job: &str, directory: &Path) -> anyhow::Result<Outcome>
     Ok(reader.finish())
 }
 
-/// What a guest does, as a shell script.
+/// Returns what a guest does, as a shell script.
 fn job(
     workspace: &Workspace,
     kernel: &Kernel,
@@ -113,7 +114,7 @@ fn job(
         ("PYEBPF_SLOWNESS", SLOWNESS.to_string()),
         ("PYEBPF_ORACLE_SAMPLES", ORACLE_SAMPLES.to_string()),
         ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
-        // No other interpreters than these.
+        // Keeps tests from finding other interpreters than these.
         ("HOME", "/nonexistent".to_owned()),
     ];
     let mut job = String::new();
@@ -131,7 +132,7 @@ fn job(
     line("\"$PYEBPF_BIN\" doctor --json".to_owned());
     line(format!("echo '{TESTS}'"));
     let mut run = quoted(&tests.display().to_string());
-    run.push_str(" --test-threads=1 --nocapture --color=never --exact");
+    run.push_str(" --include-ignored --test-threads=1 --nocapture --color=never --exact");
     for test in plan::tests(kernel.version) {
         run.push(' ');
         run.push_str(test);
@@ -140,7 +141,7 @@ fn job(
     job
 }
 
-/// `text` as one word of a shell's.
+/// Quotes `text` as one word of a shell command.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

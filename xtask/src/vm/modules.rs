@@ -1,5 +1,6 @@
-//! The modules of a kernel that a guest needs to see the host's files. It refuses
-//! to load any.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Copies the modules of a kernel that a guest needs to see the host's files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,15 +11,15 @@ use anyhow::{Context as _, bail};
 
 use super::kernels::find;
 
-/// A root of two layers, the lower one over virtio by 9p. What a kernel has built
-/// in is no module, and is not missed.
+/// Modules for a root directory of two layers, the lower of which comes from the host
+/// by 9p over virtio. What a kernel has built in is not a module, and is not missed.
 const WANTED: [&str; 5] = ["virtio_pci", "virtio_mmio", "9pnet_virtio", "9p", "overlay"];
 
-/// Of these, one that is neither a module nor built in cannot be done without.
+/// Those of [`WANTED`] that must exist, as a module or built in.
 const NEEDED: [&str; 4] = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
 
-/// Copies the modules that are wanted, with all that they need, to `destination`,
-/// unpacked, and a file `order` with their names as they have to be loaded. Gives
+/// Copies the wanted modules, with all that they depend on, to `destination`,
+/// decompressed, and writes a file `order` with their names in loading order. Returns
 /// the release of the kernel that they are for.
 pub(super) fn extract(unpacked: &Path, destination: &Path) -> anyhow::Result<String> {
     fs::create_dir_all(destination)?;
@@ -53,12 +54,12 @@ struct Modules<'a> {
     tree: &'a Path,
     destination: &'a Path,
     order: Vec<String>,
-    /// Whether there is a module of a name.
+    /// Whether there is a module of this name.
     found: BTreeMap<String, bool>,
 }
 
 impl Modules<'_> {
-    /// Copies a module behind those that it needs. Whether there is one.
+    /// Copies a module, after those that it depends on. Returns whether there is one.
     fn copy(&mut self, name: &str) -> anyhow::Result<bool> {
         if let Some(found) = self.found.get(name) {
             return Ok(*found);
@@ -81,7 +82,7 @@ impl Modules<'_> {
     }
 }
 
-/// The bytes of a module, which may be packed.
+/// Reads a module, which may be compressed.
 fn unpack(file: &PathBuf) -> anyhow::Result<Vec<u8>> {
     let program = match file.extension().and_then(|it| it.to_str()) {
         Some("ko") => return Ok(fs::read(file)?),
@@ -101,7 +102,8 @@ fn unpack(file: &PathBuf) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// What a module says that it needs: `depends=a,b` in its section `.modinfo`.
+/// Returns the modules on which a module depends: `depends=a,b` in its `.modinfo`
+/// section.
 fn needed_by(module: &[u8]) -> Vec<String> {
     const FIELD: &[u8] = b"\0depends=";
     let start = module

@@ -1,19 +1,23 @@
-//! What a guest's job printed: how the kernel side works there, and which tests
-//! passed. It refuses to judge.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads what a guest's job printed: how the eBPF program works there, and which tests
+//! passed.
 
 use serde_json::Value;
 
 /// The line before the document that `pyebpf doctor` prints.
 pub(super) const DOCTOR: &str = "pyebpf-vm: doctor";
-/// The line before what the tests print.
+/// The line before the output of the tests.
 pub(super) const TESTS: &str = "pyebpf-vm: tests";
 
-/// What came of one kernel.
+/// The result of one kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// How frames are stepped through, in the words of `doctor`.
+    /// How the eBPF program steps from frame to frame: `bpf_loop`, calls, or none if
+    /// `doctor` did not say.
     pub(super) walk: String,
-    /// How waiting threads are looked at.
+    /// What makes the passes over waiting threads: the kernel, user space, or none if
+    /// `doctor` did not say.
     pub(super) passes: String,
     pub(super) passed: u64,
     /// The names of the tests that failed.
@@ -21,7 +25,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Of a guest that did not do its job.
+    /// Returns the outcome of a guest that did not do its job.
     pub(super) fn of_error(error: anyhow::Error) -> Self {
         Self {
             failed: vec![format!("{error:#}")],
@@ -47,7 +51,7 @@ enum Part {
 }
 
 impl Reader {
-    /// Takes the next line.
+    /// Reads the next line.
     pub(super) fn take(&mut self, line: &str) {
         match line {
             DOCTOR => self.part = Part::Doctor,
@@ -66,7 +70,7 @@ impl Reader {
         }
     }
 
-    /// What has been read.
+    /// Returns the outcome of all lines read.
     pub(super) fn finish(self) -> Outcome {
         self.outcome
     }
@@ -89,7 +93,8 @@ impl Reader {
         self.outcome.passes = way(is_limited, "user space", "the kernel");
     }
 
-    /// `test chain::name ... ok`. What the test itself prints may stand between.
+    /// Reads a line of the tests' output: the number that passed from `test result: `,
+    /// and the name of a failed test from the indented list before that.
     fn read_test(&mut self, line: &str) {
         if let Some(counts) = line.strip_prefix("test result: ") {
             let passed = counts

@@ -1,16 +1,20 @@
-//! Which live tests run on an old kernel, and with which interpreters. It refuses
-//! to know how a guest is made.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which live tests run on a kernel in an emulated machine, and with which
+//! interpreters.
 //!
-//! An emulated machine is many times slower than hardware, so not all of them do.
-//! Those are here whose outcome the kernel has a part in: every program of the
-//! kernel side, every kind of record, every way to a thread's state, and both ways
-//! to look at waiting threads. Left out is what user space does by itself once it
-//! has records, which is the same on every kernel: arguments and exit statuses
-//! (`bad_input`), files and formats (`outputs`), signals to pyebpf (`signals`);
-//! what costs an emulated machine an hour: two thousand threads; what is the same
-//! again through another kind of child (`children`: one of four stays); what
-//! compares counts with the speed of a real machine (`rate`); and what asks for more
-//! passes a second than an emulated one makes (`wall`: the impossible stacks).
+//! An emulated machine is many times slower than hardware, so only those tests run
+//! whose outcome depends on the kernel: every eBPF program, every kind of record, every
+//! way to a thread state, and both ways to sample waiting threads. Left out is:
+//!
+//! * what user space does alone once it has records, which is the same on every kernel:
+//!   arguments and exit statuses (`bad_input`), files and formats (`outputs`), signals
+//!   to pyebpf (`signals`);
+//! * what takes an emulated machine an hour: two thousand threads;
+//! * what is the same with another kind of child (`children`: one of four is kept);
+//! * what compares counts with the speed of a real machine (`rate`);
+//! * what needs more passes per second than an emulated machine makes (`wall`: the
+//!   impossible stacks).
 
 use std::path::Path;
 
@@ -22,11 +26,12 @@ struct Test {
     since: (u32, u32),
 }
 
-/// Every kernel that pyebpf runs on.
+/// The first kernel that pyebpf runs on.
 const ANY: (u32, u32) = (5, 8);
-/// Threads that the kernel makes in a process for its `io_uring`.
+/// The first kernel that makes threads in a process for its `io_uring`.
 const KERNEL_THREADS: (u32, u32) = (5, 12);
-/// The task iterator of wall-clock mode; before, passes are made from user space.
+/// The first kernel with the task iterator of wall-clock mode; before, passes are made
+/// from user space.
 const ITERATOR: (u32, u32) = (5, 18);
 
 const fn on_any(name: &'static str) -> Test {
@@ -37,21 +42,22 @@ const fn since(since: (u32, u32), name: &'static str) -> Test {
     Test { name, since }
 }
 
-/// CPU mode.
+/// Tests of CPU mode.
 const CPU: [Test; 17] = [
-    // Stacks, shallow and deep, by both ways from frame to frame.
+    // Shallow and deep stacks, with both ways of stepping from frame to frame.
     on_any("chain::shows_a_known_chain_with_exact_lines"),
     on_any("chain::shows_a_known_chain_without_bpf_loop"),
     on_any("depth::shows_a_recursion_of_1000_frames_whole"),
     on_any("depth::cuts_a_recursion_of_1500_frames_and_says_so"),
     on_any("depth::shows_and_cuts_recursions_without_bpf_loop"),
     on_any("constructs::shows_every_way_of_calling"),
-    // What is seen in the middle of a call.
+    // Stacks that are sampled in the middle of a call.
     on_any("oracle::no_stack_is_impossible"),
-    // Names that are read in the interrupt, and code that takes another's place.
+    // Names that are read in the interrupt, and code objects that take the place of
+    // others.
     on_any("replaced_code::no_name_is_that_of_code_that_was_there_before"),
     on_any("short_lived::names_scripts_of_fifty_milliseconds"),
-    // The ways to a thread's state.
+    // The ways to a thread state.
     on_any("released::shows_the_stack_of_a_thread_that_hashes"),
     on_any("threads::shows_fifty_threads_by_name"),
     since(
@@ -59,10 +65,11 @@ const CPU: [Test; 17] = [
         "threads::shows_no_stack_of_a_thread_that_the_kernel_made",
     ),
     on_any("subinterpreter::shows_code_in_a_subinterpreter"),
-    // The lifecycle programs.
+    // The eBPF programs that follow processes as they fork, run new programs and end.
     on_any("children::follows_forked_workers"),
     on_any("targets_gone::a_target_may_become_another_python"),
-    // Before 5.18 there is no iterator to load, and before 5.16 no count.
+    // Before 5.18 there is no iterator to load, and before 5.16 the kernel does not
+    // give the count.
     since(ITERATOR, "verifier::the_verifier_has_little_to_do"),
     since(
         ITERATOR,
@@ -70,8 +77,8 @@ const CPU: [Test; 17] = [
     ),
 ];
 
-/// Wall-clock mode. Before 5.18 the first of them run from user space as well,
-/// since there they do so by themselves.
+/// Tests of wall-clock mode. Before 5.18, all that run make their passes from user
+/// space, since pyebpf has no other way there.
 const WALL: [Test; 4] = [
     on_any("fallback::shows_the_same_without_the_task_iterator"),
     on_any("wall::a_thread_that_waits_is_one_row_with_its_state_and_line"),
@@ -79,7 +86,7 @@ const WALL: [Test; 4] = [
     since(ITERATOR, "wall::a_fight_for_the_gil_is_not_one_for_a_lock"),
 ];
 
-/// The tests for a kernel, by name.
+/// Returns the names of the tests for a kernel.
 pub(super) fn tests(kernel: (u32, u32)) -> Vec<&'static str> {
     let runs = |test: &&Test| test.since <= kernel;
     CPU.iter()
@@ -89,13 +96,13 @@ pub(super) fn tests(kernel: (u32, u32)) -> Vec<&'static str> {
         .collect()
 }
 
-/// The interpreter that tests use wherever there is one.
+/// The interpreter that tests use wherever it exists.
 const SYSTEM: &str = "/usr/bin/python3";
 
-/// Interpreters that differ most for a kernel side: frames as objects (to 3.10),
-/// frames on a stack (3.11, 3.12), and layouts that the interpreter tells (3.13
-/// on). The newest of each that the host has; but where the system's own is of a
-/// kind it stands for it, since the tests use that one in any case.
+/// Chooses the interpreters that differ most for the eBPF program: with frames as
+/// objects (up to 3.10), frames on a stack (3.11, 3.12), and layouts that the
+/// interpreter describes (from 3.13 on). Returns the newest of each kind, but the
+/// system's own if it is of that kind, since the tests use it in any case.
 pub(super) fn choose(found: &[Interpreter]) -> Vec<&Interpreter> {
     let kinds = [(0, 10), (11, 12), (13, u8::MAX)];
     let newest = kinds.map(|(from, to)| {

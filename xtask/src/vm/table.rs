@@ -1,21 +1,23 @@
-//! The table of kernels, as the README has it. It refuses to run anything.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Formats the table of kernels for README.md.
 
 use super::kernels::SUITES;
 use super::outcome::Outcome;
 
 /// One kernel of the table.
 pub(super) struct Row {
-    /// Its first two numbers, as in [`SUITES`].
+    /// Its first two version numbers, as in [`SUITES`].
     pub(super) name: String,
-    /// What it calls itself.
+    /// Its release, such as `6.1.0-41-amd64`.
     pub(super) release: String,
-    /// Minor versions of the interpreters.
+    /// Minor versions of the interpreters that were sampled.
     pub(super) pythons: Vec<u8>,
     pub(super) outcome: Outcome,
 }
 
 impl Row {
-    /// What went wrong: tests by name, or that there were none.
+    /// Returns what went wrong: failed tests by name, or that no test ran.
     pub(super) fn failures(&self) -> impl Iterator<Item = String> {
         let none = self.outcome.passed == 0 && self.outcome.failed.is_empty();
         let none = none.then(|| "no test ran".to_owned());
@@ -39,8 +41,8 @@ impl Row {
     }
 }
 
-/// The table in Markdown. A kernel that is not among `rows` keeps the row that it
-/// has in `old`, an earlier table.
+/// Returns the table in Markdown. A kernel that is not among `rows` keeps its row of
+/// `old`, an earlier table.
 pub(super) fn render(rows: &[Row], old: &str) -> String {
     let mut text = "\
         Written by `cargo xtask vm`: live tests in qemu, by software emulation.\n\n\

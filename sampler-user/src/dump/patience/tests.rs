@@ -1,4 +1,6 @@
-//! Workers that hang, and what is left then.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Workers that hang, and what the dump then has.
 
 use super::*;
 
@@ -16,7 +18,7 @@ fn thread(tid: u32, stack: StackQuality) -> DumpedThread {
     }
 }
 
-/// Finds three threads, and never comes back from those in `hanging`.
+/// A worker that finds three threads, and hangs at those in `hanging`.
 fn worker(hanging: &'static [u32]) -> impl Fn(Order, &Findings) + Send + Sync {
     move |order, findings| {
         let send = |finding| findings.send(finding).is_ok();

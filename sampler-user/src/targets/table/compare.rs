@@ -1,19 +1,35 @@
-//! Holds the processes that are known against the kernel side's table: news of
-//! starts and ends can be lost. It refuses to act at first sight, since news may
-//! just be on their way.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Compares the known processes with the eBPF program's table, because records of starts
+//! and ends can be lost. A sweep acts only on what it finds twice, because a record may
+//! just be on its way.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
+use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::ProcessKey;
 
-use super::Targets;
+use super::{Targets, random_key};
 use crate::scout::Scout;
 use crate::targets::followed::FollowedProcess;
+use crate::targets::selection::Selection;
+use sampler_cpython::process::identity::ProcessError;
+
+/// What an entry of the table belongs to.
+enum Entry {
+    /// A life that goes on.
+    Known,
+    /// A process that has ended.
+    Over,
+    /// A life that is over or unknown, of a process that still runs.
+    Strange,
+}
 
 impl Targets {
-    /// Holds what is known here against the kernel side's table and `/proc`: an
-    /// event may have been lost, or an entry written when its process was ending.
-    /// Nothing is done at first sight.
+    /// Compares what is known here with the eBPF program's table and `/proc`: a record
+    /// may have been lost, or an entry written while its process was ending. What is
+    /// found for the first time is only remembered.
     pub(super) fn compare_with_table(&mut self) {
         let before = std::mem::take(&mut self.suspects);
         let in_table = self.table.tgids();
@@ -22,46 +38,115 @@ impl Targets {
             let Some(key) = self.entry_of(*tgid) else {
                 continue;
             };
-            let known = self.lives.get(key);
-            let identity = known.and_then(|it| it.identity.as_ref());
-            let began = identity.map_or(0, |it| it.start_time);
-            let is_over = match times.get(tgid) {
-                Some(Ok(now)) => {
-                    began != 0 && *now != began || known.is_some_and(|it| it.has_ended)
+            let verdict = self.judge_entry(key, times.get(tgid));
+            let is_confirmed = before.contains(&(*tgid, key));
+            match verdict {
+                // Both sides are written from here, so a difference can be corrected at
+                // once.
+                Entry::Known => self.correct_entry(key),
+                Entry::Over if is_confirmed => {
+                    self.remove_stale(*tgid, key);
+                    self.lives.end(key);
+                    self.find_successor(*tgid);
                 }
-                Some(Err(error)) => error.is_gone(),
-                None => false,
-            };
-            if is_over && before.contains(&(*tgid, key)) {
-                self.remove_stale(*tgid, key);
-                self.lives.end(key);
-            } else if is_over {
-                self.suspects.insert((*tgid, key));
+                Entry::Strange if is_confirmed => self.begin_anew(*tgid, key),
+                Entry::Over | Entry::Strange => {
+                    self.suspects.insert((*tgid, key));
+                }
             }
         }
-        let in_table: HashSet<u32> = in_table.into_iter().collect();
-        let missing: Vec<(u32, ProcessKey)> = self
-            .lives
-            .going_on()
-            .filter(|it| it.python.is_some() && !in_table.contains(&it.tgid))
-            .map(|it| (it.tgid, it.key))
+        self.look_for_missing(&before, &in_table.into_iter().collect());
+    }
+
+    /// Judges the entry `key`, whose process started at `now` according to `/proc`.
+    fn judge_entry(&self, key: ProcessKey, now: Option<&Result<u64, ProcessError>>) -> Entry {
+        let known = self.lives.get(key);
+        let now = match now {
+            Some(Ok(now)) => *now,
+            Some(Err(error)) if error.is_gone() => return Entry::Over,
+            // Nothing is known of the process.
+            Some(Err(_)) | None => return Entry::Known,
+        };
+        let identity = known.and_then(|it| it.identity.as_ref());
+        let began = identity.map_or(0, |it| it.start_time);
+        if began != 0 && now != began {
+            return Entry::Over;
+        }
+        match known {
+            Some(known) if !known.has_ended => Entry::Known,
+            Some(_) | None => Entry::Strange,
+        }
+    }
+
+    /// Begins a new life of the process `tgid`, which runs although its entry is of a
+    /// life that has ended or that no record announced. Otherwise nobody would find out
+    /// what it runs.
+    fn begin_anew(&mut self, tgid: u32, entry: ProcessKey) {
+        let key = match self.lives.get(entry) {
+            Some(_) => random_key(),
+            None => entry,
+        };
+        let process = FollowedProcess {
+            is_kin: true,
+            ..FollowedProcess::new(key, tgid)
+        };
+        // This fails if the process has ended.
+        if self.table.update(tgid, &process.config()).is_ok() {
+            self.lives.begin(process);
+            self.pending.add(key, ProgramId::UNKNOWN, Instant::now());
+        }
+    }
+
+    /// Looks at the process that has the id `tgid` by now, if there is one: it was not
+    /// looked at while the id had an entry. Does nothing for processes that were asked
+    /// for by id.
+    fn find_successor(&mut self, tgid: u32) {
+        if !matches!(self.selection, Selection::Processes { .. }) {
+            self.find_one_if_wanted(tgid);
+        }
+    }
+
+    /// Ends lives that have no entry. A process that still runs is looked at again.
+    fn look_for_missing(&mut self, before: &HashSet<(u32, ProcessKey)>, in_table: &HashSet<u32>) {
+        let missing = self.lives.going_on();
+        let missing = missing.filter(|it| !in_table.contains(&it.tgid));
+        let began = |it: &FollowedProcess| it.identity.as_ref().map(|it| it.start_time);
+        let missing: Vec<_> = missing
+            .map(|it| {
+                let began = began(it).filter(|time| *time != 0);
+                (it.tgid, it.key, began, it.python.is_some())
+            })
             .collect();
-        for suspect in missing {
-            if before.contains(&suspect) {
-                self.lives.end(suspect.1);
+        for (tgid, key, began, has_python) in missing {
+            // A program that has just started need not be in the table yet.
+            if !has_python && !self.is_gone(tgid) {
+                continue;
+            }
+            if !before.contains(&(tgid, key)) {
+                self.suspects.insert((tgid, key));
+                continue;
+            }
+            self.lives.end(key);
+            if began.is_some() && self.scout.start_time(tgid) == began {
+                self.find_one(tgid);
             } else {
-                self.suspects.insert(suspect);
+                self.find_successor(tgid);
             }
         }
     }
 
-    /// Some news of forks and ends were lost: finds out which processes have ended,
-    /// and forgets what is counted of those that came and went unnoticed. Every
-    /// record must have been taken.
+    fn is_gone(&self, tgid: u32) -> bool {
+        let times = self.scout.start_times(vec![tgid]);
+        matches!(times.get(&tgid), Some(Err(error)) if error.is_gone())
+    }
+
+    /// Finds out which processes have ended, after records of forks and ends were lost,
+    /// and drops the accounts of those that came and went unnoticed. Every record must
+    /// have been taken.
     pub fn reconcile(&mut self) {
         let alive = self.table.keys();
         let is_over = |process: &&FollowedProcess| {
-            // One whose program has just started need not be in the table yet.
+            // A program that has just started need not be in the table yet.
             let is_waiting = process.python.is_none() && is_there(&self.scout, process);
             !alive.contains(&process.key) && !is_waiting
         };
@@ -70,6 +155,14 @@ impl Targets {
         for key in over {
             self.lives.end(key);
         }
+        // The records of how these began were lost.
+        for tgid in self.table.tgids() {
+            if let Some(key) = self.entry_of(tgid)
+                && self.lives.get(key).is_none_or(|it| it.has_ended)
+            {
+                self.begin_anew(tgid, key);
+            }
+        }
         let is_unknown = |key: &ProcessKey| !alive.contains(key) && self.lives.get(*key).is_none();
         let unknown: HashSet<_> = self
             .table
@@ -77,7 +170,7 @@ impl Targets {
             .into_iter()
             .filter(is_unknown)
             .collect();
-        // News of one that came and went just now may be on their way.
+        // Records of a process that came and went just now may still be on their way.
         for key in unknown.intersection(&self.unknown) {
             self.table.close_account(*key);
         }

@@ -1,21 +1,22 @@
-//! Looks at followed processes until their interpreter is found, or it is plain
-//! that there is none, and later at those that have loaded code. It refuses to
-//! know how an interpreter is recognised.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Looks at followed processes until their interpreter is found or there clearly is none,
+//! and later at those that have loaded code.
 
 use std::time::{Duration, Instant};
 
-use sampler_common::process::ProcessKey;
+use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
 
 use super::{SWEEP_FEW, SWEEP_HOST, SWEEP_SETTLED, Targets};
-use crate::cpython::discovery::Looked;
-use crate::cpython::instance::Instance;
-use crate::cpython::refusal::Refusal;
 use crate::targets::followed::FollowedProcess;
 use crate::targets::pending::Look;
 use crate::targets::selection::Selection;
+use sampler_cpython::cpython::discovery::Looked;
+use sampler_cpython::cpython::instance::Instance;
+use sampler_cpython::cpython::refusal::Refusal;
 
 impl Targets {
-    /// Looks at the processes that are due.
+    /// Makes the looks that are due, and a sweep if that is due.
     pub fn look_at_pending(&mut self, now: Instant) {
         while let Some(look) = self.pending.take_due(now) {
             self.look(look);
@@ -23,6 +24,7 @@ impl Targets {
         if self.sweep.is_due(now) {
             self.look_for_late_ones();
             self.compare_with_table();
+            self.programs.expire(now);
             self.sweep.done(now, Instant::now(), self.sweep_every());
         }
     }
@@ -53,8 +55,10 @@ impl Targets {
                 self.start_sampling(look.key, instance, started);
             }
             Err(Refusal::NotPython { .. }) => {
-                if look.is_settled() {
-                    self.programs.had_none(look.program);
+                // On a busy machine the loader may not have mapped the library with
+                // Python yet.
+                if look.is_settled() && look.is_plain_program || look.is_last() {
+                    self.programs.had_none(look.program, Instant::now());
                 }
                 if look.is_last() {
                     self.give_up(look.key);
@@ -73,10 +77,10 @@ impl Targets {
         }
     }
 
-    /// A process has ended without Python, as far as it was looked at.
+    /// Notes that a process has ended without Python, as far as it was looked at.
     pub(super) fn had_no_python(&mut self, look: &Look) {
         if look.is_plain_program {
-            self.programs.had_none(look.program);
+            self.programs.had_none(look.program, Instant::now());
         }
     }
 
@@ -86,21 +90,26 @@ impl Targets {
         };
         let tgid = process.tgid;
         if self.table.get(tgid).is_some_and(|entry| entry.key != key) {
-            // Another life has begun, and the event is on its way.
+            // Another life has begun, and its record is on its way.
             return;
         }
         process.identify(&self.scout);
+        let others = Refusal::of_others(tgid, &instance);
         let config = process.found(instance, &self.scout);
         self.refusals.take_back(tgid);
-        // A full table is counted by the kernel side where it matters, at forks;
-        // here the process stays unsampled and shows no samples in the summary.
+        if let Some(others) = others {
+            self.refusals.add(tgid, others);
+        }
+        // The eBPF program counts a full table where it matters, at forks. Here the
+        // process stays unsampled and shows no samples in the summary.
         if self.table.set(tgid, &config).is_ok() && !self.is_still(tgid, started) {
             self.lives.end(key);
         }
     }
 
-    /// Looks at processes without Python that have loaded code since the last time,
-    /// and on a whole host at those whose start went unnoticed.
+    /// Looks at processes without Python that have loaded code since the last sweep, and,
+    /// where processes of the whole host are followed, at those whose start went
+    /// unnoticed.
     pub(super) fn look_for_late_ones(&mut self) {
         let wanted = match self.selection {
             Selection::Host | Selection::Chosen { .. } => None,
@@ -131,9 +140,10 @@ impl Targets {
         }
     }
 
-    /// A program without an interpreter: forgotten if nobody asked for it, and
-    /// followed on for its children's sake otherwise.
+    /// Gives up on a program without an interpreter: forgets it if nobody asked for it,
+    /// and otherwise goes on following it for its children's sake.
     pub(super) fn give_up(&mut self, key: ProcessKey) {
+        self.mark_plain(key);
         if let Selection::Processes { tgids, .. } = &self.selection {
             let tgid = self.lives.get(key).map(|process| process.tgid);
             if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
@@ -147,7 +157,25 @@ impl Targets {
             return;
         }
         if let Some(process) = self.lives.remove(key) {
-            self.remove_stale(process.tgid, key);
+            self.forget_entry(process.tgid, key);
+        }
+    }
+
+    /// Marks the entry of a process without an interpreter: what it forks has none
+    /// either, so records of that are not urgent.
+    fn mark_plain(&mut self, key: ProcessKey) {
+        let Some(process) = self.lives.get(key) else {
+            return;
+        };
+        let is_followed = ProcessState::Followed as u32;
+        let entry = self.table.get(process.tgid);
+        if let Some(entry) = entry.filter(|it| it.key == key && it.state == is_followed) {
+            let plain = ProcessConfig {
+                state: ProcessState::Plain as u32,
+                ..entry
+            };
+            // This fails if the process has ended.
+            let _ = self.table.update(process.tgid, &plain);
         }
     }
 
@@ -170,8 +198,8 @@ impl Targets {
         self.sweep.is_due(now) || self.next_look().is_some_and(|look| look <= now)
     }
 
-    /// When a process must be looked at next. What is done now and then need not
-    /// wake anyone up: it is done with what does.
+    /// Returns when a process must be looked at next. Sweeps are left out: they wake
+    /// nobody up, and are done when something else does.
     pub fn next_look(&self) -> Option<Instant> {
         self.pending.next()
     }

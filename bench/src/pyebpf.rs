@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! pyebpf as one profiler among others. Its cost includes the time of its eBPF program,
+//! which no process is charged for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::procfs;
+use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
+use super::recorder::{Account, Recorder};
+
+/// Counts of the samples that pyebpf took but shows cut or not at all.
+const ERRORS: [&str; 4] = ["refused", "truncated", "cut_by_fault", "lost"];
+
+/// How long pyebpf leaves records in the ring buffer that are not urgent (`PAUSE` in
+/// `recorder/recording.rs`). With few records, it wakes up this often.
+pub(super) const RHYTHM: Duration = Duration::from_millis(500);
+
+/// `pyebpf --mode MODE`.
+pub(super) struct Pyebpf {
+    /// Path of the program.
+    pub(super) binary: PathBuf,
+}
+
+struct Recording {
+    recorder: Recorder,
+    mode: Mode,
+}
+
+impl Profiler for Pyebpf {
+    fn name(&self) -> String {
+        "pyebpf".to_owned()
+    }
+
+    fn options(&self, mode: Mode) -> String {
+        match mode {
+            Mode::Cpu => String::new(),
+            Mode::Wall => "--mode wall".to_owned(),
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        true
+    }
+
+    fn rhythm(&self) -> Option<Duration> {
+        Some(RHYTHM)
+    }
+
+    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {
+        let processes = [order.subject.pid()];
+        let (mode, place) = (order.mode, order.place);
+        let recorder =
+            Recorder::start_mode(&self.binary, place, mode.name(), order.hz, &processes)?;
+        Ok(Box::new(Recording { recorder, mode }))
+    }
+}
+
+impl Running for Recording {
+    fn spent(&self) -> anyhow::Result<Spent> {
+        self.recorder.spent()
+    }
+
+    fn finish(self: Box<Self>, wanted: bool) -> anyhow::Result<Outcome> {
+        let account = self.recorder.finish_with(wanted)?;
+        Ok(Outcome {
+            taken: match self.mode {
+                Mode::Cpu => Taken::Stacks(account.shown as f64),
+                Mode::Wall => Taken::Passes(passes(&account) as f64),
+            },
+            errors: errors(&account),
+            recorded: None,
+            peak_memory: account.peak_memory,
+            stacks: account.stacks,
+        })
+    }
+}
+
+impl Recorder {
+    /// Returns what it has cost so far.
+    pub(super) fn spent(&self) -> anyhow::Result<Spent> {
+        Ok(Spent {
+            process: procfs::cpu_time_of_tree(self.pid())?,
+            uncharged: self.ticks()?.total,
+            division: procfs::division_of_tree(self.pid()),
+        })
+    }
+}
+
+/// Returns the number of passes over all threads that succeeded. A pass counts for
+/// every thread: one that has not run since the last pass still has the same stack, and
+/// is not walked again.
+fn passes(account: &Account) -> u64 {
+    let failed = account.count("passes_failed");
+    account.count("passes").saturating_sub(failed)
+}
+
+fn errors(account: &Account) -> f64 {
+    let errors: u64 = ERRORS.iter().map(|name| account.count(name)).sum();
+    errors as f64 / (account.taken as f64).max(1.0)
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads the CPU time of threads and processes, as the kernel counts it, from `/proc`.
+
+use std::time::Duration;
+
+use super::identity::{ProcessError, malformed, read_file, threads};
+use super::stat::field;
+
+/// The most bytes read of a file about a thread.
+const MAX_FILE: u64 = 4096;
+
+/// How long a thread ran, and how many of the kernel's clock ticks it spent in which
+/// mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadCpuTime {
+    /// The CPU time in both modes together.
+    pub all: Duration,
+    /// The time in user mode, in clock ticks.
+    pub user: u64,
+    /// The time in the kernel, in clock ticks.
+    pub system: u64,
+}
+
+/// The CPU time of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessCpuTime {
+    /// Of all its threads, including those that have ended, to 10 ms.
+    pub all: ThreadCpuTime,
+    /// Of each thread that lives, with its id.
+    pub threads: Vec<(u32, ThreadCpuTime)>,
+}
+
+/// Reads the CPU time of the process `pid` and of each of its threads. A thread that ends
+/// during the read is left out.
+///
+/// # Errors
+/// [`ProcessError`] when the process is gone or cannot be read.
+pub fn of_process(pid: u32) -> Result<ProcessCpuTime, ProcessError> {
+    let stat = read_file(pid, "stat", MAX_FILE)?;
+    let (user, system) = parse_stat(&stat).ok_or_else(|| malformed(pid, "stat"))?;
+    let times = threads(pid)?.into_iter();
+    Ok(ProcessCpuTime {
+        all: ThreadCpuTime {
+            all: ticks(user.saturating_add(system)),
+            user,
+            system,
+        },
+        threads: times
+            .filter_map(|tid| Some((tid, of_thread(pid, tid).ok()?)))
+            .collect(),
+    })
+}
+
+/// Reads the CPU time of one thread.
+///
+/// # Errors
+/// [`ProcessError`] when the thread is gone or cannot be read.
+pub fn of_thread(pid: u32, tid: u32) -> Result<ThreadCpuTime, ProcessError> {
+    let name = format!("task/{tid}/stat");
+    let stat = read_file(pid, &name, MAX_FILE)?;
+    let (user, system) = parse_stat(&stat).ok_or_else(|| malformed(pid, &name))?;
+    // Exact to the nanosecond; missing without CONFIG_SCHED_INFO.
+    let exact = read_file(pid, &format!("task/{tid}/schedstat"), MAX_FILE);
+    let exact = exact.ok().and_then(|text| parse_schedstat(&text));
+    let all = exact.unwrap_or_else(|| ticks(user.saturating_add(system)));
+    Ok(ThreadCpuTime { all, user, system })
+}
+
+/// Parses fields 14 and 15 of proc_pid_stat(5), in clock ticks.
+fn parse_stat(stat: &[u8]) -> Option<(u64, u64)> {
+    Some((field(stat, 14)?, field(stat, 15)?))
+}
+
+/// Parses the first field of `/proc/PID/schedstat`: nanoseconds on a CPU
+/// (Documentation/scheduler/sched-stats.rst).
+fn parse_schedstat(text: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(text).ok()?;
+    let nanoseconds = text.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
+}
+
+/// Converts clock ticks of `/proc`: 100 a second on every architecture (`USER_HZ`,
+/// include/asm-generic/param.h).
+fn ticks(number: u64) -> Duration {
+    Duration::from_millis(number.saturating_mul(10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used() -> Duration {
+        let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+        nix::time::clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
+    }
+
+    #[test]
+    fn agrees_with_what_we_use() {
+        let pid = std::process::id();
+        let tid = nix::unistd::gettid().as_raw().unsigned_abs();
+        let least = used();
+        while used() < least + Duration::from_millis(30) {}
+        let time = of_thread(pid, tid).expect("it runs").all;
+        let most = used();
+        assert!(time >= least + Duration::from_millis(30), "{time:?}");
+        assert!(time <= most, "{time:?}, {most:?}");
+        let process = of_process(pid).expect("it runs");
+        let this = process.threads.iter().find(|(other, _)| *other == tid);
+        assert!(this.is_some_and(|(_, now)| now.all >= time));
+        assert!(process.all.all + Duration::from_millis(20) >= time);
+        assert!(of_process(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn what_is_no_stat_is_none() {
+        let stat = b"7 (a) b) R 1 7 7 0 -1 4194560 134 0 0 0 12 34 0 0 20 0 1 0 5";
+        assert_eq!(parse_stat(stat), Some((12, 34)));
+        for text in [
+            &b""[..],
+            b"7 (a",
+            b"7 (a) R 1",
+            b"7 (a) R 1 7 7 0 -1 4 1 0 0 0 x 3",
+            b"\xff)\xff",
+        ] {
+            assert_eq!(parse_stat(text), None);
+        }
+        assert_eq!(
+            parse_schedstat(b"123 4 5\n"),
+            Some(Duration::from_nanos(123))
+        );
+        assert_eq!(parse_schedstat(b""), None);
+        assert_eq!(parse_schedstat(b"-1 2"), None);
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What Linux tells about any process: identity, mappings, ELF files, memory, cgroups.
+//! Nothing here depends on [`crate::cpython`]. A process can change or end at any time,
+//! so every answer may already be out of date.
+
+pub mod borrowed_rights;
+pub mod cgroup;
+pub mod cgroup_selector;
+pub mod container;
+pub mod cpu_time;
+pub mod descendants;
+pub mod descriptor;
+pub mod elf;
+#[cfg(test)]
+pub(crate) mod elf_fixture;
+pub mod elf_symbols;
+mod environment;
+pub mod files;
+pub mod identity;
+pub mod living_task;
+pub mod mapped_elf;
+pub mod mapped_file;
+pub mod maps;
+pub mod memory;
+pub mod namespace;
+mod program;
+mod program_start;
+mod stat;
+pub mod task;
+pub mod time_namespace;
+pub mod vitals;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Cheap checks on a process: whether it is still the same one, and whether it has loaded
+//! code since.
+
+use super::identity::{ProcessError, malformed, read_file};
+use super::living_task::living_task;
+use super::stat::field;
+
+/// The most bytes read of a file in `/proc`; the longest, `status`, has some 1500.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Returns when the process `pid` started, in clock ticks since boot: this distinguishes
+/// it from a later process with the same pid.
+///
+/// # Errors
+/// [`ProcessError`]; a process that has ended counts as gone, even before its parent has
+/// reaped it.
+pub fn start_time(pid: u32) -> Result<u64, ProcessError> {
+    let stat = read_file(pid, "stat", MAX_FILE)?;
+    let vitals = parse_stat(&stat).ok_or_else(|| malformed(pid, "stat"))?;
+    if vitals.has_ended {
+        return Err(ProcessError::Gone { pid });
+    }
+    Ok(vitals.start_time)
+}
+
+/// Returns how many KiB of code the process `pid` has mapped, which grows with every
+/// library that it loads. `None` for a kernel thread and for a process that has ended.
+///
+/// # Errors
+/// [`ProcessError`] when the process is gone or cannot be read.
+pub fn mapped_code(pid: u32) -> Result<Option<u64>, ProcessError> {
+    let status = read_file(pid, "status", MAX_FILE)?;
+    let code = parse_code(&status);
+    if code.is_none()
+        && is_zombie(&status)
+        && let Some(tid) = living_task(pid)
+    {
+        return Ok(parse_code(&read_file(tid, "status", MAX_FILE)?));
+    }
+    Ok(code)
+}
+
+fn is_zombie(status: &[u8]) -> bool {
+    let mut lines = status.split(|byte| *byte == b'\n');
+    lines.any(|line| line.starts_with(b"State:\tZ"))
+}
+
+/// The addresses of a process's code, stack, data and heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MemoryPlaces([u64; 6]);
+
+/// Reads fields 26 to 28 and 45 to 47 of proc_pid_stat(5); `None` when the process is
+/// gone, has no memory, or may not be inspected.
+pub fn memory_places(pid: u32) -> Option<MemoryPlaces> {
+    parse_places(&read_file(pid, "stat", MAX_FILE).ok()?)
+}
+
+fn parse_places(stat: &[u8]) -> Option<MemoryPlaces> {
+    let mut places = [0; 6];
+    for (place, number) in places.iter_mut().zip([26, 27, 28, 45, 46, 47]) {
+        *place = field(stat, number)?;
+    }
+    // 1 means that we lack permission, 0 that the process has no memory.
+    (places[0] > 1).then_some(MemoryPlaces(places))
+}
+
+struct Vitals {
+    has_ended: bool,
+    start_time: u64,
+}
+
+/// Parses fields 3, 20 and 22 of proc_pid_stat(5). A main thread that ends before the
+/// others is a zombie although the process lives.
+fn parse_stat(stat: &[u8]) -> Option<Vitals> {
+    let (state, threads): (char, u64) = (field(stat, 3)?, field(stat, 20)?);
+    Some(Vitals {
+        has_ended: matches!(state, 'Z' | 'X') && threads <= 1,
+        start_time: field(stat, 22)?,
+    })
+}
+
+/// Adds up `VmExe` and `VmLib` of proc_pid_status(5): the program's own code and all
+/// other code.
+fn parse_code(status: &[u8]) -> Option<u64> {
+    let number = |label: &[u8]| {
+        let line = status
+            .split(|byte| *byte == b'\n')
+            .find_map(|line| line.strip_prefix(label))?;
+        let text = std::str::from_utf8(line).ok()?;
+        text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    };
+    number(b"VmExe:")?.checked_add(number(b"VmLib:")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::identity::ProcessIdentity;
+
+    #[test]
+    fn agrees_with_who_we_are() {
+        let pid = std::process::id();
+        let identity = ProcessIdentity::read(pid).expect("we may look at ourselves");
+        assert_eq!(start_time(pid).expect("we run"), identity.start_time);
+        let code = mapped_code(pid).expect("we run").expect("we have code");
+        assert!(code > 100, "{code} KiB");
+        assert!(matches!(
+            start_time(u32::MAX),
+            Err(ProcessError::Gone { .. })
+        ));
+    }
+
+    #[test]
+    fn a_zombie_with_threads_lives() {
+        let ended = |stat: &[u8]| parse_stat(stat).map(|vitals| vitals.has_ended);
+        let line = |state, threads| {
+            format!("7 (a) Z) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 {threads} 0 4711 0 0")
+        };
+        assert_eq!(ended(line("Z", 1).as_bytes()), Some(true));
+        assert_eq!(ended(line("Z", 2).as_bytes()), Some(false));
+        assert_eq!(ended(line("S", 1).as_bytes()), Some(false));
+        let parsed = parse_stat(line("S", 1).as_bytes()).expect("a good line");
+        assert_eq!(parsed.start_time, 4711);
+        assert_eq!(ended(b"7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn places_in_memory_are_those_of_the_documented_fields() {
+        let line = |code: &str| {
+            let fields = (3..=52).map(|field| match field {
+                26 => code.to_owned(),
+                _ => field.to_string(),
+            });
+            let fields: Vec<String> = fields.collect();
+            format!("7 (a) 1) {}", fields.join(" ")).replace(") 3 ", ") S ")
+        };
+        let places = |line: &str| parse_places(line.as_bytes());
+        let expected = MemoryPlaces([4096, 27, 28, 45, 46, 47]);
+        assert_eq!(places(&line("4096")), Some(expected));
+        assert_eq!(places(&line("1")), None);
+        assert_eq!(places(&line("0")), None);
+        assert_eq!(places("7 (a) S 1 2"), None);
+        assert!(memory_places(std::process::id()).is_some());
+    }
+
+    #[test]
+    fn a_kernel_thread_has_no_code() {
+        assert_eq!(parse_code(b"Name:\tkthreadd\nThreads:\t1\n"), None);
+        let status = b"Name:\tVmExe: 9 kB\nVmExe:\t     900 kB\nVmLib:\t    3000 kB\n";
+        assert_eq!(parse_code(status), Some(3900));
+    }
+}

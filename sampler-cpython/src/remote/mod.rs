@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Looks into threads of other processes from user space, without stopping them. It uses
+//! the eBPF program's walker and, like that program, checks whether a stack could have
+//! changed during the look.
+
+mod look;
+mod pass;
+
+pub use look::{Looker, RemoteThread};
+pub use pass::{PassAccounts, PassTarget, PassTargets, RemotePass};

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Converts a trace: reads any supported format, selects a part of the trace, and writes
+//! it in one or more formats. How a file is created and put in its place is up to the
+//! caller ([`Destination`]).
+
+mod frames;
+mod input;
+mod module;
+mod parts;
+mod privacy;
+mod selection;
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+pub use self::frames::FrameSelection;
+pub use self::input::read_trace;
+pub use self::module::module_of;
+pub use self::privacy::Privacy;
+pub use self::selection::{Selection, Split, TimePoint};
+use crate::output::{
+    ChromeTrace, ContainerSink, FileFormat, FirefoxProfile, Flame, FlameSvg, Folded, FoldedError,
+    Format, HtmlSink, JsonError, Pprof, Shape, SinkError, Speedscope, TimelineJson, TraceSink,
+    TraceView, drive, projected_bytes,
+};
+use crate::trace::{Trace, TraceError};
+
+/// JSON above this many bytes is written with a warning: browsers need seconds to load it.
+pub const LARGE: u64 = 100_000_000;
+/// JSON above this many bytes is written only when forced: no browser can load it.
+pub const TOO_LARGE: u64 = 500_000_000;
+
+/// Why a trace was not converted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The input is not a trace.
+    #[error(
+        "not a trace: neither a .pyebpf container, nor a timeline JSON, nor collapsed stacks (gzip is fine)"
+    )]
+    NotATrace,
+    /// The input is compressed with zstd, which is not supported.
+    #[error("the input is packed by zstd: unpack it first (zstd -d)")]
+    Zstd,
+    /// The input could not be read.
+    #[error("cannot read the input: {source}")]
+    Read {
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The input is a container that cannot be read.
+    #[error(transparent)]
+    Container(#[from] TraceError),
+    /// The input is JSON that cannot be read.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The input is a file of collapsed stacks that cannot be read.
+    #[error(transparent)]
+    Folded(#[from] FoldedError),
+    /// No row is in the selected part.
+    #[error(
+        "nothing of the trace is wanted: it has {threads} threads over {seconds:.1} s, and none has a wanted stack in the wanted time"
+    )]
+    Nothing {
+        /// How many threads the whole trace has.
+        threads: usize,
+        /// How long the whole trace is.
+        seconds: f64,
+    },
+    /// The selection asks for waiting threads, and the trace was recorded without them.
+    #[error(
+        "the trace was recorded in cpu mode, so what waited is not in it; record with --mode wall"
+    )]
+    NoWaiting,
+    /// The JSON would be larger than any browser can load.
+    #[error("{path}: the JSON would have {megabytes} MB, and no browser reads that; write .pyebpf, take a part (--from, --to, --thread, --split), or use --force", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its projected size, in megabytes.
+        megabytes: u64,
+    },
+    /// A file could not be created or put in its place.
+    #[error("{path}: {source}", path = path.display())]
+    Destination {
+        /// The file.
+        path: PathBuf,
+        /// The error of the caller's code that creates files.
+        source: DestinationError,
+    },
+    /// A file could not be written.
+    #[error("{path}: {source}", path = path.display())]
+    Sink {
+        /// The file.
+        path: PathBuf,
+        /// The error of the format's sink.
+        source: SinkError,
+    },
+}
+
+/// An error of the caller's code that creates files.
+pub type DestinationError = Box<dyn Error + Send + Sync>;
+
+/// Where the bytes of an output go. If it is dropped without a commit, it leaves nothing behind.
+pub trait Destination: Write {
+    /// Puts the file in its place, after all bytes were written.
+    ///
+    /// # Errors
+    /// Whatever prevents that.
+    fn commit(self: Box<Self>) -> Result<(), DestinationError>;
+}
+
+/// A file to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its path. What `-` means is up to the caller's code that creates files.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: Format,
+    /// Whether it is compressed with gzip.
+    pub gzip: bool,
+}
+
+impl Output {
+    fn file_format(&self) -> FileFormat {
+        FileFormat {
+            format: self.format,
+            gzip: self.gzip,
+        }
+    }
+}
+
+/// How a trace is written.
+#[derive(Clone, Debug, Default)]
+pub struct ConvertOptions {
+    /// Which part of the trace to write.
+    pub selection: Selection,
+    /// How many files to split it into.
+    pub split: Split,
+    /// The order of its rows, and what is added up.
+    pub shape: Shape,
+    /// What to remove from it first.
+    pub privacy: Privacy,
+    /// Whether to write JSON that no browser can load.
+    pub force: bool,
+}
+
+/// A file that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its path.
+    pub path: PathBuf,
+    /// How many threads are in it.
+    pub threads: usize,
+    /// Its projected size in bytes, if that exceeds [`LARGE`]: worth a warning that
+    /// suggests `.pyebpf`.
+    pub large: Option<u64>,
+}
+
+/// Reads a trace and writes it to every output.
+///
+/// `create` creates the file of a path. All sizes are checked before the first file is
+/// created. A file that fails is not committed; those before it stay.
+///
+/// # Errors
+/// [`ConvertError`].
+pub fn convert(
+    input: impl Read,
+    outputs: &[Output],
+    options: &ConvertOptions,
+    create: impl FnMut(&Path) -> Result<Box<dyn Destination>, DestinationError>,
+) -> Result<Vec<Written>, ConvertError> {
+    let mut trace = read_trace(input)?;
+    options.privacy.apply(&mut trace);
+    write_trace(&trace, outputs, options, create)
+}
+
+/// Writes a trace to every output as [`convert`] does, but does not apply
+/// [`ConvertOptions::privacy`].
+///
+/// # Errors
+/// [`ConvertError`].
+pub fn write_trace(
+    trace: &Trace,
+    outputs: &[Output],
+    options: &ConvertOptions,
+    mut create: impl FnMut(&Path) -> Result<Box<dyn Destination>, DestinationError>,
+) -> Result<Vec<Written>, ConvertError> {
+    let whole = options.selection.of(trace)?;
+    let mut planned = Vec::new();
+    for output in outputs {
+        let ending = output.file_format().extension();
+        for (path, view) in parts::split(&whole, &output.path, &ending, options.split) {
+            let size = projected_bytes(&view, output.format);
+            if size > TOO_LARGE && output.format.is_for_browsers() && !options.force {
+                return Err(ConvertError::TooLarge {
+                    path,
+                    megabytes: size / 1_000_000,
+                });
+            }
+            let large = (size > LARGE).then_some(size);
+            planned.push((
+                Written {
+                    path,
+                    threads: view.tracks().len(),
+                    large,
+                },
+                output,
+                view,
+            ));
+        }
+    }
+    let mut written = Vec::new();
+    for (file, output, view) in planned {
+        let failed = |source| ConvertError::Destination {
+            path: file.path.clone(),
+            source,
+        };
+        let mut destination = create(&file.path).map_err(failed)?;
+        write_packed(&view, output, options.shape, &mut *destination).map_err(|source| {
+            ConvertError::Sink {
+                path: file.path.clone(),
+                source,
+            }
+        })?;
+        destination.commit().map_err(failed)?;
+        written.push(file);
+    }
+    Ok(written)
+}
+
+fn write_packed(
+    view: &TraceView<'_>,
+    output: &Output,
+    shape: Shape,
+    destination: &mut dyn Destination,
+) -> Result<(), SinkError> {
+    if !output.gzip {
+        return write_view(view, output.format, shape, destination);
+    }
+    let mut packer = GzEncoder::new(destination, Compression::fast());
+    write_view(view, output.format, shape, &mut packer)?;
+    Ok(packer.finish()?.flush()?)
+}
+
+/// Writes a part of a trace in one format.
+///
+/// # Errors
+/// [`SinkError`].
+pub fn write_view(
+    view: &TraceView<'_>,
+    format: Format,
+    shape: Shape,
+    output: impl Write,
+) -> Result<(), SinkError> {
+    let sink: Box<dyn TraceSink + '_> = match format {
+        Format::TimelineJson => Box::new(TimelineJson::new(output, view, shape.order)),
+        Format::Container => Box::new(ContainerSink::new(output, view)?),
+        Format::Html => Box::new(HtmlSink::new(output, view)?),
+        Format::Folded => Box::new(Folded::new(output, view, shape)),
+        Format::FlameGraph => Box::new(FlameSvg::new(output, view, Flame::Graph, shape)),
+        Format::FlameChart => Box::new(FlameSvg::new(output, view, Flame::Chart, shape)),
+        Format::Speedscope => Box::new(Speedscope::new(output, view)),
+        Format::Chrome => Box::new(ChromeTrace::new(output, view)),
+        Format::Pprof => Box::new(Pprof::new(output, view, shape)),
+        Format::Firefox => Box::new(FirefoxProfile::new(output, view)),
+    };
+    drive(view, sink)
+}
