@@ -15,8 +15,9 @@ pub(crate) struct Failures {
     inside: bool,
 }
 
+/// One test that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Failure {
+pub(crate) struct Failure {
     name: String,
     said: Vec<String>,
 }
@@ -51,6 +52,28 @@ impl Failures {
         }
     }
 
+    /// The tests that failed, in order.
+    pub(crate) fn tests(&self) -> &[Failure] {
+        &self.tests
+    }
+
+    /// The names of the tests that failed, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.tests.iter().map(|test| test.name.clone()).collect()
+    }
+
+    /// Takes out the tests that are not among `names`, and returns them.
+    pub(crate) fn take_all_but(&mut self, names: &[String]) -> Self {
+        let (kept, taken) = std::mem::take(&mut self.tests)
+            .into_iter()
+            .partition(|test| names.contains(&test.name));
+        self.tests = kept;
+        Self {
+            tests: taken,
+            inside: false,
+        }
+    }
+
     fn add(&mut self, name: &str) {
         self.tests.push(Failure {
             name: name.to_owned(),
@@ -69,13 +92,11 @@ impl Failures {
     }
 }
 
-impl fmt::Display for Failures {
+impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for test in &self.tests {
-            writeln!(out, "FAILED {}", test.name)?;
-            for line in &test.said {
-                writeln!(out, "    {line}")?;
-            }
+        writeln!(out, "{}", self.name)?;
+        for line in &self.said {
+            writeln!(out, "    {line}")?;
         }
         Ok(())
     }
@@ -93,6 +114,10 @@ fn is_backtrace(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Failures, LINES};
+
+    fn text(failures: &Failures) -> String {
+        failures.tests().iter().map(ToString::to_string).collect()
+    }
 
     #[test]
     fn what_a_failed_test_said_is_kept_without_its_backtrace() {
@@ -115,8 +140,8 @@ mod tests {
             failures.read(line);
         }
         assert_eq!(
-            failures.to_string(),
-            "FAILED wall::a\n    thread 'wall::a' panicked at live/wall.rs:9:5:\n    too few: 3\n"
+            text(&failures),
+            "wall::a\n    thread 'wall::a' panicked at live/wall.rs:9:5:\n    too few: 3\n"
         );
     }
 
@@ -127,7 +152,7 @@ mod tests {
         for number in 0..100 {
             failures.read(&format!("line {number}"));
         }
-        let text = failures.to_string();
+        let text = text(&failures);
         assert!(text.ends_with("    line 99\n"));
         assert_eq!(text.lines().count(), LINES + 1);
     }
@@ -138,9 +163,6 @@ mod tests {
         for line in ["ok 1 - a", "    not ok 2 - b", "  error: 'no such element'"] {
             failures.read_tap(line);
         }
-        assert_eq!(
-            failures.to_string(),
-            "FAILED b\n    error: 'no such element'\n"
-        );
+        assert_eq!(text(&failures), "b\n    error: 'no such element'\n");
     }
 }

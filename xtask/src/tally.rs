@@ -18,6 +18,8 @@ pub(crate) struct Counts {
     pub(crate) failed: u64,
     pub(crate) ignored: u64,
     pub(crate) failures: Failures,
+    /// Tests that failed and then passed; they count as passed.
+    pub(crate) flaky: Failures,
     pub(crate) times: Times,
     pub(crate) not_run: NotRun,
 }
@@ -62,6 +64,17 @@ impl Counts {
 }
 
 impl Counts {
+    /// Replaces the results of the tests that failed by those of `again`, which ran them
+    /// once more, if it ran them all.
+    pub(crate) fn settle(&mut self, again: &Self) {
+        if again.passed + again.failed != self.failed {
+            return;
+        }
+        self.passed += again.passed;
+        self.failed = again.failed;
+        self.flaky = self.failures.take_all_but(&again.failures.names());
+    }
+
     /// Adds the numbers of one line of a run of Node's tests: `# pass 3`.
     pub(crate) fn read_tap(&mut self, line: &str) {
         self.failures.read_tap(line);
@@ -146,8 +159,11 @@ impl Tally {
         });
     }
 
-    /// Prints what was not run, what failed, the slowest tests, every step and the sums; an error if
-    /// anything failed.
+    /// Prints what was not run, what failed, the slowest tests, every step and the sums.
+    ///
+    /// # Errors
+    ///
+    /// If anything failed.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         println!();
         let counts = || {
@@ -159,7 +175,14 @@ impl Tally {
             print!("{}", counts.not_run);
         }
         for counts in counts() {
-            print!("{}", counts.failures);
+            for test in counts.flaky.tests() {
+                print!("flaky, passed when run again: {test}");
+            }
+        }
+        for counts in counts() {
+            for test in counts.failures.tests() {
+                print!("FAILED {test}");
+            }
         }
         print!("{}", Slowest::of(counts().map(|it| &it.times)));
         for step in &self.steps {
@@ -185,6 +208,36 @@ mod tests {
         counts.read("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured");
         let sums = (counts.passed, counts.failed, counts.ignored);
         assert_eq!(sums, (5, 4, 1));
+    }
+
+    #[test]
+    fn what_passes_when_run_again_is_flaky_and_no_failure() {
+        let run = |lines: &[&str]| {
+            let mut counts = Counts::default();
+            lines.iter().for_each(|line| counts.read(line));
+            counts
+        };
+        let first = run(&[
+            "---- a stdout ----",
+            "too few",
+            "---- b stdout ----",
+            "wrong",
+            "test result: FAILED. 5 passed; 2 failed; 0 ignored",
+        ]);
+        let again = run(&[
+            "---- b stdout ----",
+            "wrong again",
+            "test result: FAILED. 1 passed; 1 failed; 0 ignored",
+        ]);
+        let mut settled = first.clone();
+        settled.settle(&again);
+        assert_eq!((settled.passed, settled.failed), (6, 1));
+        assert_eq!(settled.failures.names(), ["b"]);
+        assert_eq!(settled.flaky.names(), ["a"]);
+        // A second run that did not run them all settles nothing.
+        let mut unsettled = first.clone();
+        unsettled.settle(&run(&["test result: ok. 1 passed; 0 failed; 0 ignored"]));
+        assert_eq!(unsettled, first);
     }
 
     #[test]

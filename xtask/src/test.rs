@@ -36,6 +36,11 @@ const AS_ROOT: &str = "::as_root::";
 /// How long each fuzz target runs as part of the tests, in seconds.
 const FUZZ_SECONDS: u32 = 15;
 
+/// How many live tests may fail and be tried a second time, alone. They measure real
+/// processes, and a machine that stands still for a moment fails one or two of them; if
+/// more fail, it is not the machine.
+const SECOND_TRIES: usize = 4;
+
 /// Runs everything, or with `quick` only what needs neither root nor BPF nor
 /// other interpreters.
 pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<()> {
@@ -280,8 +285,18 @@ fn run_live(
     let program = live::program(workspace, TESTS, LIVE)?;
     let mut counts = Counts::default();
     for which in choices {
-        let mut command = live::command(workspace, TESTS, &program, *which, &given)?;
+        let mut command = live::command(workspace, TESTS, &program, which, &given)?;
         counted_into(&mut command, &mut counts)?;
+    }
+    let failed = counts.failures.names();
+    if (1..=SECOND_TRIES).contains(&failed.len()) {
+        say(format!(
+            "live tests that failed run once more, alone: {}",
+            failed.join(", ")
+        ));
+        let which = Which::Exactly(failed);
+        let mut command = live::command(workspace, TESTS, &program, &which, &given)?;
+        counts.settle(&counted(&mut command)?);
     }
     Ok(counts)
 }
