@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sampler_trace::trace::read_bytes;
+use sampler_trace::container::load::read_bytes;
 
 fuzz_target!(|file: &[u8]| {
     let _ = read_bytes(file);

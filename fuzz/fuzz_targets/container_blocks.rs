@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sampler_trace::trace::read_bytes;
+use sampler_trace::container::load::read_bytes;
 
 const START: &[u8] = b"\x89pyebpf\n\x01\0\0\0";
 const HEADER: &[u8] = br#"{"hz":10,"mode":"cpu","host":"h","kernel":"k","start_ns":"5123000","unix_start_us":1352241181539376,"program":"pyebpf","command":[]}"#;

@@ -6,8 +6,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use sampler_trace::convert::write_view;
-use sampler_trace::output::{Format, Shape, TraceView, read_folded_bytes};
-use sampler_trace::trace::Trace;
+use sampler_trace::formats::format::Format;
+use sampler_trace::formats::sink::Shape;
+use sampler_trace::query::view::TraceView;
+use sampler_trace::formats::folded::read::read_folded_bytes;
+use sampler_trace::container::load::Trace;
 
 fuzz_target!(|file: &[u8]| {
     let Ok(trace) = read_folded_bytes(file) else {

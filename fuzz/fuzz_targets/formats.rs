@@ -7,7 +7,11 @@
 use libfuzzer_sys::fuzz_target;
 use sampler_trace::analysis::Analysis;
 use sampler_trace::convert::write_view;
-use sampler_trace::output::{Format, Shape, TraceView, projected_bytes, read_timeline_bytes};
+use sampler_trace::formats::format::Format;
+use sampler_trace::formats::sink::Shape;
+use sampler_trace::query::view::TraceView;
+use sampler_trace::formats::size::projected_bytes;
+use sampler_trace::formats::json_reader::read_timeline_bytes;
 
 fuzz_target!(|file: &[u8]| {
     let Ok(trace) = read_timeline_bytes(file) else {

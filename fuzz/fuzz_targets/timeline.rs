@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sampler_trace::output::read_timeline_bytes;
+use sampler_trace::formats::json_reader::read_timeline_bytes;
 
 fuzz_target!(|file: &[u8]| {
     let _ = read_timeline_bytes(file);

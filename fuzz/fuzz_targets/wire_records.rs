@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sampler_user::bpf::events::decode;
+use sampler_user::capture::bpf::events::decode;
 
 fuzz_target!(|record: &[u8]| {
     let _ = decode(record);

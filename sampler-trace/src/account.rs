@@ -3,8 +3,8 @@
 //! Counts the samples of one process, or of a whole recording. Every sample that was
 //! taken is counted in exactly one place.
 
-mod cpu_time;
-mod drop_reason;
+pub mod cpu_time;
+pub mod drop_reason;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use sampler_common::account::KernelAccount;
 use sampler_common::stop::StopReason;
 
-pub use cpu_time::{CpuCheck, CpuTime};
-pub use drop_reason::{DropReason, PartialReason, Severity};
+use crate::account::cpu_time::{CpuCheck, CpuTime};
+use crate::account::drop_reason::{DropReason, PartialReason, Severity};
 
 /// The samples of one process.
 ///

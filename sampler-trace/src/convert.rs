@@ -4,12 +4,12 @@
 //! it in one or more formats. How a file is created and put in its place is up to the
 //! caller ([`Destination`]).
 
-mod frames;
-mod input;
-mod module;
+pub mod frames;
+pub mod input;
+pub mod module;
 mod parts;
-mod privacy;
-mod selection;
+pub mod privacy;
+pub mod selection;
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -18,17 +18,26 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-pub use self::frames::FrameSelection;
-pub use self::input::read_trace;
-pub use self::module::module_of;
-pub use self::privacy::Privacy;
-pub use self::selection::{Selection, Split, TimePoint};
-use crate::output::{
-    ChromeTrace, ContainerSink, FileFormat, FirefoxProfile, Flame, FlameSvg, Folded, FoldedError,
-    Format, HtmlSink, JsonError, Pprof, Shape, SinkError, Speedscope, TimelineJson, TraceSink,
-    TraceView, drive, projected_bytes,
-};
-use crate::trace::{Trace, TraceError};
+use crate::container::error::TraceError;
+use crate::container::load::Trace;
+use crate::convert::input::read_trace;
+use crate::convert::privacy::Privacy;
+use crate::convert::selection::{Selection, Split};
+use crate::formats::chrome::ChromeTrace;
+use crate::formats::container::ContainerSink;
+use crate::formats::firefox::FirefoxProfile;
+use crate::formats::flame::{Flame, FlameSvg};
+use crate::formats::folded::Folded;
+use crate::formats::folded::read::FoldedError;
+use crate::formats::format::{FileFormat, Format};
+use crate::formats::html::HtmlSink;
+use crate::formats::json_reader::JsonError;
+use crate::formats::pprof::Pprof;
+use crate::formats::sink::{Shape, SinkError, TraceSink, drive};
+use crate::formats::size::projected_bytes;
+use crate::formats::speedscope::Speedscope;
+use crate::formats::timeline_json::TimelineJson;
+use crate::query::view::TraceView;
 
 /// JSON above this many bytes is written with a warning: browsers need seconds to load it.
 pub const LARGE: u64 = 100_000_000;

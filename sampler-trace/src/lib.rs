@@ -5,8 +5,9 @@
 
 pub mod account;
 pub mod analysis;
+pub mod container;
 pub mod convert;
 pub mod escape;
-pub mod output;
-pub mod timeline;
-pub mod trace;
+pub mod formats;
+pub mod model;
+pub mod query;

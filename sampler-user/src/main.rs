@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sampler_trace::escape::escape_lines_for_terminal;
-use sampler_user::cli::CommandLine;
-use sampler_user::left_behind::LeftBehind;
-use sampler_user::outfile::outlive_the_limit_of_size;
-use sampler_user::verbs::run;
+use sampler_user::cli::arguments::CommandLine;
+use sampler_user::commands::dispatch::run;
+use sampler_user::platform::left_behind::LeftBehind;
+use sampler_user::platform::outfile::outlive_the_limit_of_size;
 
 fn main() -> ExitCode {
     // Threads inherit the signal mask, so this comes before the first one starts.

@@ -3,8 +3,13 @@
 //! The container: what the reader returns for a whole file, for every truncated
 //! one, and for damaged ones.
 
-use sampler_trace::timeline::{KernelTime, StackId, State, TimelineRow, TrackId, Weight};
-use sampler_trace::trace::{Mode, Torn, Trace, TraceError, TraceReader, read_bytes, read_index};
+use sampler_trace::container::error::{Torn, TraceError};
+use sampler_trace::container::index::read_index;
+use sampler_trace::container::info::Mode;
+use sampler_trace::container::load::{Trace, read_bytes};
+use sampler_trace::container::reader::TraceReader;
+use sampler_trace::model::identifiers::{KernelTime, StackId, TrackId};
+use sampler_trace::model::row::{State, TimelineRow, Weight};
 
 use crate::sample_trace::{at, container, info};
 

@@ -7,12 +7,18 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
-use sampler_trace::convert::{ConvertOptions, Privacy, Selection, read_trace};
-use sampler_trace::output::{
-    FoldedError, Format, Shape, TraceView, read_folded_bytes, read_timeline_bytes,
-};
-use sampler_trace::timeline::State;
-use sampler_trace::trace::{Mode, Trace};
+use sampler_trace::container::info::Mode;
+use sampler_trace::container::load::Trace;
+use sampler_trace::convert::ConvertOptions;
+use sampler_trace::convert::input::read_trace;
+use sampler_trace::convert::privacy::Privacy;
+use sampler_trace::convert::selection::Selection;
+use sampler_trace::formats::folded::read::{FoldedError, read_folded_bytes};
+use sampler_trace::formats::format::Format;
+use sampler_trace::formats::json_reader::read_timeline_bytes;
+use sampler_trace::formats::sink::Shape;
+use sampler_trace::model::row::State;
+use sampler_trace::query::view::TraceView;
 use serde_json::Value;
 
 use crate::golden::written;
@@ -208,7 +214,7 @@ fn hostile_collapsed_stacks_are_refused_or_bounded() {
         .rows(deep.rows.tracks()[0], deep.summary.end)
         .next();
     let depth = deep.symbols.depth(row.unwrap().stack);
-    assert_eq!(depth, sampler_trace::timeline::MAXIMUM_DEPTH);
+    assert_eq!(depth, sampler_trace::model::symbols::MAXIMUM_DEPTH);
     let huge = u64::MAX.to_string();
     let error = |text: &str| read_folded_bytes(text.as_bytes()).unwrap_err();
     assert!(matches!(

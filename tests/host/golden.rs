@@ -7,9 +7,12 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use flate2::read::MultiGzDecoder;
+use sampler_trace::container::info::Mode;
+use sampler_trace::container::load::Trace;
 use sampler_trace::convert::write_view;
-use sampler_trace::output::{Format, Order, Shape, TraceView};
-use sampler_trace::trace::{Mode, Trace};
+use sampler_trace::formats::format::Format;
+use sampler_trace::formats::sink::{Order, Shape};
+use sampler_trace::query::view::TraceView;
 
 use crate::sample_trace;
 

@@ -2,10 +2,13 @@
 
 //! Malicious and damaged files, and files of the 2012 profiler.
 
-use sampler_trace::convert::{ConvertError, read_trace};
-use sampler_trace::output::{JsonError, Order, read_timeline_bytes};
-use sampler_trace::timeline::{KernelTime, StackId, TrackId};
-use sampler_trace::trace::{Mode, Trace};
+use sampler_trace::container::info::Mode;
+use sampler_trace::container::load::Trace;
+use sampler_trace::convert::ConvertError;
+use sampler_trace::convert::input::read_trace;
+use sampler_trace::formats::json_reader::{JsonError, read_timeline_bytes};
+use sampler_trace::formats::sink::Order;
+use sampler_trace::model::identifiers::{KernelTime, StackId, TrackId};
 
 use crate::golden::json;
 use crate::sample_trace::trace;
@@ -141,7 +144,7 @@ fn a_stack_without_end_is_cut() {
     assert!(row.stack != StackId::EMPTY);
     assert_eq!(
         trace.symbols.depth(row.stack),
-        sampler_trace::timeline::MAXIMUM_DEPTH
+        sampler_trace::model::symbols::MAXIMUM_DEPTH
     );
 }
 

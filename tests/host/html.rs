@@ -9,9 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sampler_trace::container::info::Mode;
+use sampler_trace::container::load::Trace;
 use sampler_trace::convert::write_view;
-use sampler_trace::output::{Format, Order, Shape, TraceView, VIEWER};
-use sampler_trace::trace::{Mode, Trace};
+use sampler_trace::formats::format::Format;
+use sampler_trace::formats::html::VIEWER;
+use sampler_trace::formats::sink::{Order, Shape};
+use sampler_trace::query::view::TraceView;
 
 use crate::golden::json;
 use crate::sample_trace::trace;

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use sampler_trace::output::Order;
-use sampler_trace::trace::Mode;
+use sampler_trace::container::info::Mode;
+use sampler_trace::formats::sink::Order;
 use serde_json::Value;
 
 use crate::golden::json;

@@ -3,11 +3,15 @@
 //! What `pyebpf report` prints for the sample trace, and for traces made for
 //! one case each.
 
-use sampler_trace::analysis::{Analysis, Comparison};
-use sampler_trace::convert::{FrameSelection, Selection};
-use sampler_trace::output::{TraceView, read_folded_bytes};
-use sampler_trace::timeline::State;
-use sampler_trace::trace::{Mode, Trace};
+use sampler_trace::analysis::Analysis;
+use sampler_trace::analysis::compare::Comparison;
+use sampler_trace::container::info::Mode;
+use sampler_trace::container::load::Trace;
+use sampler_trace::convert::frames::FrameSelection;
+use sampler_trace::convert::selection::Selection;
+use sampler_trace::formats::folded::read::read_folded_bytes;
+use sampler_trace::model::row::State;
+use sampler_trace::query::view::TraceView;
 
 use crate::golden::check;
 use crate::sample_trace::trace;

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use sampler_trace::container::info::Mode;
+use sampler_trace::convert::input::read_trace;
+use sampler_trace::convert::selection::{Selection, Split, TimePoint};
 use sampler_trace::convert::{
-    ConvertError, ConvertOptions, Destination, DestinationError, Output, Selection, Split,
-    TimePoint, convert, read_trace,
+    ConvertError, ConvertOptions, Destination, DestinationError, Output, convert,
 };
-use sampler_trace::output::{FileFormat, Order, Shape};
-use sampler_trace::trace::Mode;
+use sampler_trace::formats::format::FileFormat;
+use sampler_trace::formats::sink::{Order, Shape};
 
 use crate::golden::json;
 use crate::sample_trace::{container, trace};

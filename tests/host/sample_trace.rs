@@ -4,13 +4,16 @@
 //! whose threads share an ident, a gap, a thread that ends early and one that
 //! begins late, names that need escapes, states that change within one stack.
 
-use sampler_trace::timeline::{
-    Frame, KernelTime, ProcessInfo, ProcessPlace, RowChange, StackId, State, SymbolInterner, Track,
-    Tracks, Weight,
+use sampler_trace::container::info::{
+    Counts, Mode, ProcessSummary, Summary, ThreadCpuTime, TraceInfo,
 };
-use sampler_trace::trace::{
-    Counts, Mode, ProcessSummary, Summary, ThreadCpuTime, Trace, TraceInfo, TraceWriter,
-};
+use sampler_trace::container::load::Trace;
+use sampler_trace::container::writer::TraceWriter;
+use sampler_trace::model::identifiers::{KernelTime, StackId};
+use sampler_trace::model::intern::SymbolInterner;
+use sampler_trace::model::row::{RowChange, State, Weight};
+use sampler_trace::model::symbols::Frame;
+use sampler_trace::model::track::{ProcessInfo, ProcessPlace, Track, Tracks};
 
 /// The start of the trace, in nanoseconds of a clock that has run for four months.
 pub(crate) const START: u64 = 10_368_000_000_000_000;

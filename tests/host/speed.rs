@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use sampler_trace::container::load::read_bytes;
 use sampler_trace::convert::write_view;
-use sampler_trace::output::{Format, Shape, TraceView, projected_bytes};
-use sampler_trace::trace::read_bytes;
+use sampler_trace::formats::format::Format;
+use sampler_trace::formats::sink::Shape;
+use sampler_trace::formats::size::projected_bytes;
+use sampler_trace::query::view::TraceView;
 
 use crate::synthetic;
 

@@ -6,10 +6,12 @@
 
 use std::io::Write;
 
-use sampler_trace::timeline::{
-    Frame, FrameId, ProcessInfo, RowChange, StackId, State, Track, TrackId, Weight,
-};
-use sampler_trace::trace::{Mode, Summary, TraceWriter};
+use sampler_trace::container::info::{Mode, Summary};
+use sampler_trace::container::writer::TraceWriter;
+use sampler_trace::model::identifiers::{FrameId, StackId, TrackId};
+use sampler_trace::model::row::{RowChange, State, Weight};
+use sampler_trace::model::symbols::Frame;
+use sampler_trace::model::track::{ProcessInfo, Track};
 
 use crate::sample_trace::{Recording, at, info};
 

@@ -8,15 +8,23 @@ use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use sampler_trace::analysis::Analysis;
-use sampler_trace::convert::{ConvertOptions, Selection, TimePoint};
-use sampler_trace::output::{
-    Format, RowFilter, Shape, TraceView, read_timeline_bytes, stack_times,
-};
-use sampler_trace::timeline::{
-    Frame, KernelTime, ProcessInfo, RowChange, StackId, State, SymbolInterner, TimelineBuilder,
-    Track, TrackId, Tracks, Weight,
-};
-use sampler_trace::trace::{Mode, Summary, Trace, TraceWriter, read_bytes};
+use sampler_trace::container::info::{Mode, Summary};
+use sampler_trace::container::load::{Trace, read_bytes};
+use sampler_trace::container::writer::TraceWriter;
+use sampler_trace::convert::ConvertOptions;
+use sampler_trace::convert::selection::{Selection, TimePoint};
+use sampler_trace::formats::format::Format;
+use sampler_trace::formats::json_reader::read_timeline_bytes;
+use sampler_trace::formats::sink::Shape;
+use sampler_trace::model::builder::TimelineBuilder;
+use sampler_trace::model::identifiers::{KernelTime, StackId, TrackId};
+use sampler_trace::model::intern::SymbolInterner;
+use sampler_trace::model::row::{RowChange, State, Weight};
+use sampler_trace::model::symbols::Frame;
+use sampler_trace::model::track::{ProcessInfo, Track, Tracks};
+use sampler_trace::query::aggregate::stack_times;
+use sampler_trace::query::filter::RowFilter;
+use sampler_trace::query::view::TraceView;
 use serde_json::Value;
 
 use crate::golden::written;

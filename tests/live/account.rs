@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use sampler_trace::trace::read_bytes;
+use sampler_trace::container::load::read_bytes;
 use serde_json::Value;
 
 use crate::support::machine::{Machine, machine};

@@ -2,8 +2,8 @@
 
 //! The kernel's verifier accepts the eBPF programs with room to spare.
 
-use sampler_user::bpf::kernel::{Kernel, KernelOptions};
-use sampler_user::bpf::stepping::SteppingChoice;
+use sampler_user::capture::bpf::kernel::{Kernel, KernelOptions};
+use sampler_user::capture::bpf::stepping::SteppingChoice;
 
 use crate::support::machine::{machine, say};
 

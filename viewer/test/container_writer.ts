@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-// Writes small containers in the format of sampler-trace/src/trace/mod.rs, for tests of what
+// Writes small containers in the format of sampler-trace/src/container/mod.rs, for tests of what
 // the page reads from them.
 
 import { crc32 } from "../src/model/checksum.ts";

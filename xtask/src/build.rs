@@ -33,7 +33,7 @@ fn with_profile(workspace: &Workspace, profile: &str) -> anyhow::Result<PathBuf>
                 profile,
                 "--locked",
                 "--package",
-                "sampler-user",
+                "pyebpf",
             ])
             .current_dir(&workspace.root),
     )?;

@@ -28,7 +28,10 @@ const TESTS: &str = "tests";
 const LIVE: &str = "live";
 
 /// The crate some of whose unit tests need root.
-const ROOT: &str = "sampler-user";
+const ROOT: &str = "pyebpf";
+
+/// Its directory.
+const ROOT_DIRECTORY: &str = "sampler-user";
 
 /// What the names of these unit tests contain.
 const AS_ROOT: &str = "::as_root::";
@@ -187,7 +190,7 @@ fn unit_tests_as_root(workspace: &Workspace) -> anyhow::Result<Counts> {
     let program = live::build(workspace, ROOT, &["--lib"])?;
     let mut command = sudo::command(program, &[(slowest::VARIABLE, OsStr::new("1"))])?;
     command.args(slowest::OPTIONS).args(["--ignored", AS_ROOT]);
-    counted(command.current_dir(workspace.root.join(ROOT)))
+    counted(command.current_dir(workspace.root.join(ROOT_DIRECTORY)))
 }
 
 fn cargo_test(workspace: &Workspace) -> Command {

@@ -11,8 +11,7 @@ use sampler_common::process::ProcessConfig;
 use sampler_common::sample::CodeKey;
 use sampler_common::window::Window;
 
-pub use super::text::decode_text;
-use super::text::{TextError, read_text};
+use crate::cpython::text::{TextError, read_text};
 
 /// The most characters of a file name or a name; longer ones are cut.
 const MAX_NAME: usize = 4096;

@@ -345,4 +345,4 @@ fn implausible(field: &'static str, value: u64) -> DebugOffsetsError {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub mod tests;

@@ -15,15 +15,13 @@ use sampler_common::process::{
 };
 use sampler_common::thread_state::{INLINE_KEYS, specific_slot};
 
-use crate::cpython::code_count;
-use crate::cpython::code_type;
 use crate::cpython::layout_table::CodeCount;
 use crate::cpython::native_threads::has_record_of;
 use crate::cpython::runtime::Runtime;
 use crate::cpython::thread_names::layout::AttributeLayout;
 use crate::cpython::thread_names::{ThreadNames, Wanted};
-use crate::cpython::tls_slot;
 use crate::cpython::version::PythonVersion;
+use crate::cpython::{code_count, code_type, tls_slot};
 
 /// The most interpreters of one process that are read, besides the main one.
 const MAX_INTERPRETERS: usize = 4096;

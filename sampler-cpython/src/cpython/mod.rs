@@ -7,11 +7,11 @@ mod code_count;
 pub mod code_object;
 mod code_type;
 pub mod debug_offsets;
-pub(crate) mod debug_offsets_order;
+pub mod debug_offsets_order;
 pub mod discovery;
 #[cfg(test)]
-mod forged;
-mod forked;
+pub mod forged;
+pub mod forked;
 pub mod gil;
 pub mod instance;
 pub(crate) mod layout_rows;
@@ -20,13 +20,13 @@ pub mod line_table;
 #[cfg(test)]
 mod live_tests;
 pub mod native_threads;
-mod other_pythons;
+pub mod other_pythons;
 pub mod refusal;
 pub mod runtime;
 #[cfg(test)]
-mod test_words;
+pub mod test_words;
 pub mod text;
 pub mod thread_names;
-pub(crate) mod tls_slot;
+pub mod tls_slot;
 pub mod version;
 pub mod version_evidence;

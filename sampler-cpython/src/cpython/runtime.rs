@@ -11,12 +11,11 @@ use sampler_common::layout::InterpreterLayout;
 use sampler_common::life::LifePlace;
 use sampler_common::process::GilPlace;
 
-use crate::cpython::layout_table::{
-    self, CodeCount, LayoutRow, NEWEST_MINOR, NamesLayout, OLDEST_MINOR,
-};
+use crate::cpython::layout_table::{CodeCount, LayoutRow, NEWEST_MINOR, NamesLayout, OLDEST_MINOR};
 use crate::cpython::line_table::LineTableKind;
 use crate::cpython::version::PythonVersion;
-use crate::cpython::version_evidence::{self, EvidenceError};
+use crate::cpython::version_evidence::EvidenceError;
+use crate::cpython::{layout_table, version_evidence};
 use crate::process::elf::{ElfError, ElfFile};
 use crate::process::elf_symbols::Symbol;
 
@@ -319,7 +318,8 @@ fn begins_with_links(elf: &ElfFile, address: u64) -> bool {
 mod tests {
     use super::*;
     use crate::cpython::debug_offsets::tests::{WORDS_3_14, bytes};
-    use crate::process::elf_fixture::{self, ADDRESS};
+    use crate::process::elf_fixture;
+    use crate::process::elf_fixture::ADDRESS;
     use object::elf::{SHT_DYNSYM, SHT_SYMTAB};
 
     fn from_bytes(content: &[u8], file_name: &str) -> Result<Option<Runtime>, RuntimeError> {

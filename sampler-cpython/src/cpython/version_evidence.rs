@@ -12,7 +12,8 @@
 
 use std::ops::RangeInclusive;
 
-use crate::cpython::debug_offsets::{self, DebugOffsets, DebugOffsetsError};
+use crate::cpython::debug_offsets;
+use crate::cpython::debug_offsets::{DebugOffsets, DebugOffsetsError};
 use crate::cpython::version::PythonVersion;
 use crate::process::elf::{ElfError, ElfFile};
 use crate::process::elf_symbols::Symbol;

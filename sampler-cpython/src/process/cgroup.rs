@@ -6,8 +6,8 @@
 //! Reading the file takes a lock of the whole kernel for a moment, so read it only for
 //! processes that matter.
 
-use super::container::CgroupPlace;
-use super::identity::{ProcessError, read_file};
+use crate::process::container::CgroupPlace;
+use crate::process::identity::{ProcessError, read_file};
 
 /// The most bytes that are read: a path has at most 4096, and there are about a dozen
 /// hierarchies.

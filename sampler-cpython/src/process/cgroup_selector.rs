@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::cgroup::{Cgroups, Membership};
-use super::container::{CgroupPlace, is_id};
-use super::identity::running_pids;
+use crate::process::cgroup::{Cgroups, Membership};
+use crate::process::container::{CgroupPlace, is_id};
+use crate::process::identity::running_pids;
 
 /// The fewest digits that can stand for a whole container id.
 const LEAST_DIGITS: usize = 8;

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::identity::{ProcessError, malformed, read_file, threads};
-use super::stat::field;
+use crate::process::identity::{ProcessError, malformed, read_file, threads};
+use crate::process::stat::field;
 
 /// The most bytes read of a file about a thread.
 const MAX_FILE: u64 = 4096;

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use super::identity::running_pids;
-use super::stat::field;
+use crate::process::identity::running_pids;
+use crate::process::stat::field;
 
 /// Returns the children of `pids`, their children and so on, without `pids` themselves,
 /// as `/proc` shows them now.

@@ -427,7 +427,8 @@ fn c_string(bytes: &[u8], offset: u32) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::elf_fixture::{self, ADDRESS};
+    use crate::process::elf_fixture;
+    use crate::process::elf_fixture::ADDRESS;
     use crate::process::maps::read_maps;
 
     fn parse(content: &[u8]) -> Result<ElfFile, ElfError> {

@@ -277,7 +277,8 @@ fn defined(entry: Bytes<'_>) -> Option<Symbol> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::elf_fixture::{self, ADDRESS};
+    use crate::process::elf_fixture;
+    use crate::process::elf_fixture::ADDRESS;
     use crate::process::mapped_file::MappedFile;
     use crate::process::maps::read_maps;
 

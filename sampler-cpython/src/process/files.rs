@@ -23,10 +23,10 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::statfs::{self, FsType, fstatfs};
 
-use super::borrowed_rights::{BorrowedRights, FileUser};
-use super::environment::variable;
-use super::living_task::living_task;
-use super::program_start::program_start;
+use crate::process::borrowed_rights::{BorrowedRights, FileUser};
+use crate::process::environment::variable;
+use crate::process::living_task::living_task;
+use crate::process::program_start::program_start;
 
 /// How a process sees files: its root, its working directory, its user.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::environment::variable;
-use super::living_task::living_task;
-use super::program::{file_name, is_of_cache, program_name};
-use super::stat::field;
+use crate::process::environment::variable;
+use crate::process::living_task::living_task;
+use crate::process::program::{file_name, is_of_cache, program_name};
+use crate::process::stat::field;
 
 /// The most bytes of a command line that are kept.
 const MAX_COMMAND_LINE: u64 = 4096;

@@ -5,8 +5,8 @@
 //! `/proc/PID` shows none of them once the main thread has ended, even if other threads
 //! go on.
 
-use super::identity::{read_file, threads};
-use super::stat::field;
+use crate::process::identity::{read_file, threads};
+use crate::process::stat::field;
 
 /// The most bytes read of `/proc/PID/task/TID/stat`; it has some 300.
 const MAX_FILE: u64 = 4096;

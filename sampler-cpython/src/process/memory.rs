@@ -11,7 +11,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use sampler_common::memory::{MemoryFault, UserMemory};
 
-use super::living_task::living_task;
+use crate::process::living_task::living_task;
 
 /// The memory of one process, read through `process_vm_readv` (Linux 3.2), which faults
 /// in pages that the eBPF program cannot read in an interrupt.

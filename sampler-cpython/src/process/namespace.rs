@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::identity::namespace_pids;
+use crate::process::identity::namespace_pids;
 
 /// The inode of the initial pid namespace: `PROC_PID_INIT_INO`
 /// (`include/uapi/linux/nsfs.h`).

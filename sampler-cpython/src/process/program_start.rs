@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
 
-use super::identity::{ProcessError, malformed, read_file};
-use super::stat::field;
+use crate::process::identity::{ProcessError, malformed, read_file};
+use crate::process::stat::field;
 
 /// Ticks per second of the times in `/proc/PID/stat`, on every 64-bit architecture
 /// (`USER_HZ`, include/asm-generic/param.h).

@@ -5,7 +5,7 @@
 
 use sampler_common::wait::telling_argument;
 
-use super::identity::{ProcessError, malformed, read_file};
+use crate::process::identity::{ProcessError, malformed, read_file};
 
 /// The most bytes read of a file about a thread; the longest, `status`, has some 1500.
 const MAX_FILE: u64 = 64 * 1024;

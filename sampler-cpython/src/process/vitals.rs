@@ -3,9 +3,9 @@
 //! Cheap checks on a process: whether it is still the same one, and whether it has loaded
 //! code since.
 
-use super::identity::{ProcessError, malformed, read_file};
-use super::living_task::living_task;
-use super::stat::field;
+use crate::process::identity::{ProcessError, malformed, read_file};
+use crate::process::living_task::living_task;
+use crate::process::stat::field;
 
 /// The most bytes read of a file in `/proc`; the longest, `status`, has some 1500.
 const MAX_FILE: u64 = 64 * 1024;

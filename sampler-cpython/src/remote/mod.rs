@@ -4,8 +4,5 @@
 //! the eBPF program's walker and, like that program, checks whether a stack could have
 //! changed during the look.
 
-mod look;
-mod pass;
-
-pub use look::{Looker, RemoteThread};
-pub use pass::{PassAccounts, PassTarget, PassTargets, RemotePass};
+pub mod look;
+pub mod pass;

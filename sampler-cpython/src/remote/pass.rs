@@ -21,11 +21,11 @@ use sampler_common::sample::{RawFrame, RecordKind, SampleHeader};
 use sampler_common::stop::StopReason;
 use sampler_common::wait::{Origin, WaitFacts};
 
-use super::look::{Looker, RemoteThread, wait_facts};
 use crate::cpython::instance::Instance;
 use crate::process::identity::threads;
 use crate::process::memory::ProcessMemory;
 use crate::process::task::TaskStatus;
+use crate::remote::look::{Looker, RemoteThread, wait_facts};
 
 /// A process to pass over.
 #[derive(Clone, Debug)]

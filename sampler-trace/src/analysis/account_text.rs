@@ -6,10 +6,11 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use super::text::shown;
-use super::{Analysis, ProcessTimes};
-use crate::account::{DropReason, PartialReason, Severity};
-use crate::trace::Counts;
+use crate::account::drop_reason::{DropReason, PartialReason, Severity};
+use crate::analysis::Analysis;
+use crate::analysis::text::shown;
+use crate::analysis::threads::ProcessTimes;
+use crate::container::info::Counts;
 
 /// Writes what became of the samples of the whole recording, and of those of the
 /// processes that miss some, the worst first.

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Analysis, FunctionTimes};
+use crate::analysis::Analysis;
+use crate::analysis::functions::FunctionTimes;
 
 /// Two analyses and how they differ.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use super::text::{percent, recording, seconds, shown};
-use super::{Comparison, FunctionChange};
-use crate::timeline::State;
+use crate::analysis::compare::{Comparison, FunctionChange};
+use crate::analysis::text::{percent, recording, seconds, shown};
+use crate::model::row::State;
 
 /// The text of a comparison, with at most `top` functions.
 pub struct ComparisonReport<'a> {

@@ -5,9 +5,12 @@
 
 use std::cmp::Reverse;
 
-use super::Place;
-use crate::output::{Functions, StackTime, StackTotals};
-use crate::timeline::{FrameId, StackId, State, Symbols};
+use crate::analysis::Place;
+use crate::model::identifiers::{FrameId, StackId};
+use crate::model::row::State;
+use crate::model::symbols::Symbols;
+use crate::query::aggregate::{StackTime, StackTotals};
+use crate::query::functions::Functions;
 
 /// The times of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]

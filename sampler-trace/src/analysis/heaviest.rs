@@ -4,9 +4,10 @@
 //! most time, until a frame has more time of its own than any one call from it. The
 //! stacks of all threads form one tree.
 
-use super::Place;
-use crate::output::StackTime;
-use crate::timeline::{StackId, Symbols};
+use crate::analysis::Place;
+use crate::model::identifiers::StackId;
+use crate::model::symbols::Symbols;
+use crate::query::aggregate::StackTime;
 
 /// A frame of the path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{
-    Analysis, Comparison, FunctionChange, FunctionTimes, PathStep, Place, ProcessTimes, Recording,
-    StateTimes, ThreadTimes,
-};
-use crate::convert::module_of;
-use crate::trace::{Counts, ThreadCpuTime};
+use crate::analysis::compare::{Comparison, FunctionChange};
+use crate::analysis::functions::FunctionTimes;
+use crate::analysis::heaviest::PathStep;
+use crate::analysis::threads::{ProcessTimes, ThreadTimes};
+use crate::analysis::times::StateTimes;
+use crate::analysis::{Analysis, Place, Recording};
+use crate::container::info::{Counts, ThreadCpuTime};
+use crate::convert::module::module_of;
 
 /// The version of the documents. Fields may be added without a new version.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -4,27 +4,24 @@
 //! heaviest path.
 
 mod account_text;
-mod compare;
+pub mod compare;
 mod compare_text;
 mod functions;
 mod heaviest;
-mod json;
+pub mod json;
 mod text;
 mod threads;
 mod times;
 
-use crate::output::{StackTotals, TraceView, stack_times};
-use crate::timeline::{FrameId, Symbols};
-use crate::trace::{Counts, RateChange, TraceInfo};
-
-pub use compare::{Comparison, FunctionChange};
-pub use functions::FunctionTimes;
-pub use heaviest::PathStep;
-pub use json::SCHEMA_VERSION;
-pub use threads::{ProcessCpuTime, ProcessTimes, ThreadTimes};
-pub use times::StateTimes;
-
-use functions::FunctionSums;
+use crate::analysis::functions::{FunctionSums, FunctionTimes};
+use crate::analysis::heaviest::PathStep;
+use crate::analysis::threads::{ProcessTimes, ThreadTimes};
+use crate::analysis::times::StateTimes;
+use crate::container::info::{Counts, RateChange, TraceInfo};
+use crate::model::identifiers::FrameId;
+use crate::model::symbols::Symbols;
+use crate::query::aggregate::{StackTotals, stack_times};
+use crate::query::view::TraceView;
 
 /// Where the time of a trace, or of a part of it, went.
 #[derive(Clone, Debug)]

@@ -5,11 +5,13 @@
 use std::fmt::{self, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::account_text::account;
-use super::threads::BASE_PERCENT;
-use super::{Analysis, FunctionTimes, Place, ProcessTimes, Recording, StateTimes, ThreadTimes};
+use crate::analysis::account_text::account;
+use crate::analysis::functions::FunctionTimes;
+use crate::analysis::threads::{BASE_PERCENT, ProcessTimes, ThreadTimes};
+use crate::analysis::times::StateTimes;
+use crate::analysis::{Analysis, Place, Recording};
 use crate::escape::escape_for_terminal;
-use crate::timeline::State;
+use crate::model::row::State;
 
 /// The last moment that is written as a date: the end of the year 9999, in microseconds
 /// of Unix time.

@@ -6,11 +6,16 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::{Place, StateTimes};
-use crate::account::{CpuCheck, DropReason};
-use crate::output::{StackTime, StackTotals, TraceView};
-use crate::timeline::{ProcessIndex, ProcessPlace, StackId, Symbols, TrackId};
-use crate::trace::{Counts, Mode, ThreadCpuTime};
+use crate::account::cpu_time::CpuCheck;
+use crate::account::drop_reason::DropReason;
+use crate::analysis::Place;
+use crate::analysis::times::StateTimes;
+use crate::container::info::{Counts, Mode, ThreadCpuTime};
+use crate::model::identifiers::{ProcessIndex, StackId, TrackId};
+use crate::model::symbols::Symbols;
+use crate::model::track::ProcessPlace;
+use crate::query::aggregate::{StackTime, StackTotals};
+use crate::query::view::TraceView;
 
 /// The least percentage of a thread's time that is spent under its base. Less than 100,
 /// because what runs before and after the real work must not hide the base.

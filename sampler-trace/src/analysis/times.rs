@@ -2,8 +2,8 @@
 
 //! Adds up times by the state of a thread.
 
-use crate::output::StackTime;
-use crate::timeline::State;
+use crate::model::row::State;
+use crate::query::aggregate::StackTime;
 
 /// Microseconds in each state, while a thread had a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use super::module::module_of;
-use crate::output::Functions;
-use crate::timeline::{StackId, Symbols};
+use crate::convert::module::module_of;
+use crate::model::identifiers::StackId;
+use crate::model::symbols::Symbols;
+use crate::query::functions::Functions;
 
 /// Expressions that a single frame of a stack has to match, all of them at once. The
 /// default selects every stack.

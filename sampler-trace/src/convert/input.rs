@@ -7,9 +7,11 @@ use std::io::{BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::ConvertError;
-use crate::output::{FoldedError, read_folded, read_timeline};
-use crate::trace::{MAGIC, Trace};
+use crate::container::MAGIC;
+use crate::container::load::Trace;
+use crate::convert::ConvertError;
+use crate::formats::folded::read::{FoldedError, read_folded};
+use crate::formats::json_reader::read_timeline;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -92,7 +94,7 @@ fn peek(mut input: impl Read) -> Result<(Vec<u8>, impl Read), ConvertError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::FrameId;
+    use crate::model::identifiers::FrameId;
 
     /// The functions of all frames, in the order in which they were read.
     fn functions(text: &[u8]) -> Vec<String> {

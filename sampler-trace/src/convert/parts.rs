@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Split;
-use crate::output::TraceView;
-use crate::timeline::{ProcessIndex, TrackId};
+use crate::convert::selection::Split;
+use crate::model::identifiers::{ProcessIndex, TrackId};
+use crate::query::view::TraceView;
 
 /// The longest file name in bytes (`NAME_MAX`, include/uapi/linux/limits.h).
 const LONGEST_NAME: usize = 255;

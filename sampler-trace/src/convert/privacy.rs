@@ -2,7 +2,7 @@
 
 //! Removes data from a trace that others should not see.
 
-use crate::trace::Trace;
+use crate::container::load::Trace;
 
 /// What to remove. The default removes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

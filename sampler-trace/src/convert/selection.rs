@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::{ConvertError, FrameSelection};
-use crate::output::{RowFilter, TraceView};
-use crate::timeline::{KernelTime, TrackId};
-use crate::trace::{Mode, Trace, TraceInfo};
+use crate::container::info::{Mode, TraceInfo};
+use crate::container::load::Trace;
+use crate::convert::ConvertError;
+use crate::convert::frames::FrameSelection;
+use crate::model::identifiers::{KernelTime, TrackId};
+use crate::query::filter::RowFilter;
+use crate::query::view::TraceView;
 
 /// The selected part of a trace. The default is all of it.
 #[derive(Clone, Debug, Default)]

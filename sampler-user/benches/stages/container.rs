@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use sampler_trace::trace::read_bytes;
+use sampler_trace::container::load::read_bytes;
 
 use crate::material::{ROWS, Service};
 

@@ -10,7 +10,7 @@ use sampler_common::code::{CodeHeader, RawText};
 use sampler_common::sample::{CodeKey, RawFrame, RecordKind, SampleHeader};
 use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
-use sampler_user::bpf::events::decode;
+use sampler_user::capture::bpf::events::decode;
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");

@@ -5,9 +5,11 @@
 use std::io;
 
 use criterion::{Criterion, Throughput};
+use sampler_trace::container::load::read_bytes;
 use sampler_trace::convert::write_view;
-use sampler_trace::output::{Format, Shape, TraceView};
-use sampler_trace::trace::read_bytes;
+use sampler_trace::formats::format::Format;
+use sampler_trace::formats::sink::Shape;
+use sampler_trace::query::view::TraceView;
 
 use crate::material::{ROWS, Service};
 

@@ -6,7 +6,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use sampler_trace::timeline::{StackId, SymbolInterner};
+use sampler_trace::model::identifiers::StackId;
+use sampler_trace::model::intern::SymbolInterner;
 
 use crate::material::{DEPTH, frame};
 

@@ -3,11 +3,13 @@
 //! The input of the benchmarks: frames, and the trace of a plausible service. It is the
 //! same in every run.
 
-use sampler_trace::timeline::{
-    Frame, FrameId, KernelTime, ProcessInfo, RowChange, StackId, State, SymbolInterner, Track,
-    TrackId, Tracks, Weight,
-};
-use sampler_trace::trace::{Mode, Summary, TraceInfo, TraceWriter};
+use sampler_trace::container::info::{Mode, Summary, TraceInfo};
+use sampler_trace::container::writer::TraceWriter;
+use sampler_trace::model::identifiers::{FrameId, KernelTime, StackId, TrackId};
+use sampler_trace::model::intern::SymbolInterner;
+use sampler_trace::model::row::{RowChange, State, Weight};
+use sampler_trace::model::symbols::Frame;
+use sampler_trace::model::track::{ProcessInfo, Track, Tracks};
 
 /// Frames per stack.
 pub(crate) const DEPTH: u64 = 32;

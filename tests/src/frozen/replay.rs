@@ -17,8 +17,9 @@ use sampler_common::wait::Origin;
 use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 use sampler_common::window::Window;
 use sampler_cpython::cpython::line_table::LineTableKind;
-use sampler_user::bpf::events::{RawRecord, RawSample, decode};
-use sampler_user::symbolize::{ProcessContext, StaticCode, Symbolizer};
+use sampler_user::capture::bpf::events::{RawRecord, RawSample, decode};
+use sampler_user::capture::symbolize::python::{ProcessContext, Symbolizer};
+use sampler_user::capture::symbolize::static_code::StaticCode;
 
 use super::file::ExpectedFrame;
 
@@ -91,7 +92,7 @@ pub fn replay(
         files: None,
         cache_tag: String::new(),
     };
-    let mut symbolizer = Symbolizer::new(false, sampler_user::scout::Scout::default());
+    let mut symbolizer = Symbolizer::new(false, sampler_user::capture::scout::Scout::default());
     learn(memory, &walk, &frames, &context, &mut symbolizer);
     Replay {
         thread_state,

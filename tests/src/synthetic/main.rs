@@ -14,10 +14,11 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 
 use random::Random;
-use sampler_trace::timeline::{
-    KernelTime, ProcessInfo, RowChange, StackId, State, Track, Tracks, Weight,
-};
-use sampler_trace::trace::{Mode, Summary, TraceInfo, TraceWriter};
+use sampler_trace::container::info::{Mode, Summary, TraceInfo};
+use sampler_trace::container::writer::TraceWriter;
+use sampler_trace::model::identifiers::{KernelTime, StackId};
+use sampler_trace::model::row::{RowChange, State, Weight};
+use sampler_trace::model::track::{ProcessInfo, Track, Tracks};
 use service::Service;
 
 /// The start of the recording: nanoseconds of the kernel's clock and, below,
@@ -117,7 +118,7 @@ fn write(wanted: &Wanted) -> u64 {
             if std::mem::replace(in_gap, stack == StackId::EMPTY) && *in_gap {
                 continue;
             }
-            let track = sampler_trace::timeline::TrackId(number);
+            let track = sampler_trace::model::identifiers::TrackId(number);
             writer.change(&RowChange {
                 track,
                 time,

@@ -3,7 +3,10 @@
 //! A made-up service: its functions, the stacks they form, and what each thread does
 //! next.
 
-use sampler_trace::timeline::{Frame, FrameId, StackId, State, SymbolInterner, Symbols};
+use sampler_trace::model::identifiers::{FrameId, StackId};
+use sampler_trace::model::intern::SymbolInterner;
+use sampler_trace::model::row::State;
+use sampler_trace::model::symbols::{Frame, Symbols};
 
 use crate::random::Random;
 

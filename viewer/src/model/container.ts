@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 // Reads a .pyebpf container, up to where it was cut off or damaged. The format is specified in
-// sampler-trace/src/trace/mod.rs.
+// sampler-trace/src/container/mod.rs.
 
 import { readAccount } from "./account.ts";
 import { TraceBuilder } from "./builder.ts";

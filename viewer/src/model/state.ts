@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 // What a thread was doing while a row lasts. The numbers are those of the container
-// (sampler-trace/src/timeline/row.rs).
+// (sampler-trace/src/model/row.rs).
 
 export const State = {
   none: 0,

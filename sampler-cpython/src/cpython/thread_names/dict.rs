@@ -5,9 +5,9 @@
 
 use sampler_common::memory::UserMemory;
 
-use super::ThreadNamesError;
-use super::layout::{KeysKind, ValuesKind};
-use super::objects::{Objects, Subclass};
+use crate::cpython::thread_names::ThreadNamesError;
+use crate::cpython::thread_names::layout::{KeysKind, ValuesKind};
+use crate::cpython::thread_names::objects::{Objects, Subclass};
 
 /// The most entries, deleted ones included, of a dict that is read.
 const MAX_ENTRIES: u64 = 1 << 16;

@@ -7,10 +7,10 @@ use std::cell::Cell;
 
 use sampler_common::memory::UserMemory;
 
-use super::ThreadNamesError;
-use super::dict::Entry;
-use super::layout::InstanceKind;
-use super::objects::{Objects, TypeFacts};
+use crate::cpython::thread_names::ThreadNamesError;
+use crate::cpython::thread_names::dict::Entry;
+use crate::cpython::thread_names::layout::InstanceKind;
+use crate::cpython::thread_names::objects::{Objects, TypeFacts};
 
 /// A name to look up. Names of attributes are interned, so the address of the first one
 /// found is tried first from then on.

@@ -7,10 +7,10 @@
 //! identifier, and the `_name` of that to the name (`Lib/threading.py`, these four names
 //! from 3.6 to 3.15).
 
-mod dict;
-mod instance;
+pub mod dict;
+pub mod instance;
 pub mod layout;
-mod objects;
+pub mod objects;
 #[cfg(test)]
 mod tests;
 
@@ -19,11 +19,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sampler_common::layout::ObjectLayout;
 use sampler_common::memory::{MemoryFault, UserMemory};
 
-use self::dict::Entry;
-use self::instance::Name;
-use self::layout::AttributeLayout;
-use self::objects::Objects;
-use super::text::TextError;
+use crate::cpython::text::TextError;
+use crate::cpython::thread_names::dict::Entry;
+use crate::cpython::thread_names::instance::Name;
+use crate::cpython::thread_names::layout::AttributeLayout;
+use crate::cpython::thread_names::objects::Objects;
 
 /// The most characters of a thread's name; longer names are cut.
 const MAX_NAME: usize = 256;

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The blocks of a container: each one knows its length and carries a checksum.
+
+use std::io::{self, Read};
+
+use flate2::Compression;
+use flate2::bufread::{ZlibDecoder, ZlibEncoder};
+
+use crate::container::error::TraceError;
+
+/// The most bytes of a block, stored or decoded.
+const MAXIMUM: u32 = 64 << 20;
+const HEAD: usize = 16;
+/// A higher level takes twice the time and makes rows only 4 % smaller.
+const LEVEL: Compression = Compression::new(3);
+
+/// The kinds of blocks.
+pub(super) mod kind {
+    pub(in super::super) const HEADER: u8 = 1;
+    pub(in super::super) const SEGMENT: u8 = 2;
+    pub(in super::super) const SUMMARY: u8 = 3;
+    pub(in super::super) const INDEX: u8 = 4;
+    pub(in super::super) const ACCOUNT: u8 = 5;
+}
+
+/// Encodes a block, and compresses it where that makes it smaller.
+pub(super) fn encode(kind: u8, data: &[u8]) -> Result<Vec<u8>, TraceError> {
+    let write = |source| TraceError::Write { source };
+    let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, "a block has over 64 MiB");
+    let raw = u32::try_from(data.len()).ok().filter(|&raw| raw <= MAXIMUM);
+    let raw = raw.ok_or_else(too_large).map_err(write)?;
+    let mut packed = Vec::new();
+    ZlibEncoder::new(data, LEVEL)
+        .read_to_end(&mut packed)
+        .map_err(write)?;
+    let (encoding, stored) = if packed.len() < data.len() {
+        (1, &*packed)
+    } else {
+        (0, data)
+    };
+    let stored_length = u32::try_from(stored.len()).map_err(|_| write(too_large()))?;
+
+    let mut block = Vec::with_capacity(HEAD + stored.len());
+    block.extend([kind, encoding, 0, 0]);
+    block.extend(stored_length.to_le_bytes());
+    block.extend(raw.to_le_bytes());
+    block.extend(checksum(&block, stored).to_le_bytes());
+    block.extend(stored);
+    Ok(block)
+}
+
+/// A block as it is in the file.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) kind: u8,
+    /// Its size in the file, in bytes.
+    pub(super) length: u64,
+    encoding: u8,
+    raw: u32,
+    stored: Vec<u8>,
+}
+
+/// Reads a block. Returns `None` when there is no complete and undamaged one.
+pub(super) fn read(input: &mut impl Read) -> Result<Option<Block>, TraceError> {
+    let mut head = Vec::with_capacity(HEAD);
+    take(input, HEAD as u64, &mut head)?;
+    let Ok(
+        &[
+            kind,
+            encoding,
+            _,
+            _,
+            s0,
+            s1,
+            s2,
+            s3,
+            r0,
+            r1,
+            r2,
+            r3,
+            c0,
+            c1,
+            c2,
+            c3,
+        ],
+    ) = <&[u8; HEAD]>::try_from(head.as_slice())
+    else {
+        return Ok(None);
+    };
+    let length = u32::from_le_bytes([s0, s1, s2, s3]);
+    let raw = u32::from_le_bytes([r0, r1, r2, r3]);
+    if length > MAXIMUM || raw > MAXIMUM {
+        return Ok(None);
+    }
+    let mut stored = Vec::new();
+    take(input, u64::from(length), &mut stored)?;
+    let expected = u32::from_le_bytes([c0, c1, c2, c3]);
+    let before_checksum = head.get(..HEAD - 4).unwrap_or_default();
+    if stored.len() != length as usize || checksum(before_checksum, &stored) != expected {
+        return Ok(None);
+    }
+    Ok(Some(Block {
+        kind,
+        length: HEAD as u64 + u64::from(length),
+        encoding,
+        raw,
+        stored,
+    }))
+}
+
+impl Block {
+    /// Decodes the data of the block. Returns `None` when it does not match the block's head.
+    pub(super) fn into_data(self) -> Option<Vec<u8>> {
+        let data = match self.encoding {
+            0 => self.stored,
+            1 => {
+                let mut data = Vec::new();
+                // Reads one byte more than promised, to notice if there is more.
+                ZlibDecoder::new(self.stored.as_slice())
+                    .take(u64::from(self.raw) + 1)
+                    .read_to_end(&mut data)
+                    .ok()?;
+                data
+            }
+            _ => return None,
+        };
+        (data.len() == self.raw as usize).then_some(data)
+    }
+}
+
+/// Reads up to `length` bytes. Memory grows with the bytes that are there, not with the
+/// length that was promised.
+fn take(input: &mut impl Read, length: u64, into: &mut Vec<u8>) -> Result<(), TraceError> {
+    input
+        .by_ref()
+        .take(length)
+        .read_to_end(into)
+        .map(drop)
+        .map_err(|source| TraceError::Read { source })
+}
+
+fn checksum(head: &[u8], stored: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(head);
+    hasher.update(stored);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Block, encode, read};
+
+    fn read_back(bytes: &[u8]) -> Option<Vec<u8>> {
+        read(&mut { bytes }).unwrap().and_then(Block::into_data)
+    }
+
+    #[test]
+    fn a_block_comes_back_and_any_damage_is_noticed() {
+        for data in [&b""[..], b"x", &[7; 5000]] {
+            let block = encode(2, data).unwrap();
+            assert_eq!(read_back(&block).as_deref(), Some(data));
+            for cut in 0..block.len() {
+                assert_eq!(read_back(&block[..cut]), None);
+                let mut changed = block.clone();
+                changed[cut] ^= 0x10;
+                assert_eq!(read_back(&changed), None, "byte {cut} of {}", block.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_not_unpacked() {
+        let mut block = encode(2, &vec![0; 1 << 20]).unwrap();
+        assert!(block.len() < 4096);
+        block[8..12].copy_from_slice(&10_u32.to_le_bytes());
+        let sum = super::checksum(&block[..12], &block[16..]);
+        block[12..16].copy_from_slice(&sum.to_le_bytes());
+        assert_eq!(read_back(&block), None);
+    }
+}

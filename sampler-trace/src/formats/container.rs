@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes a part of a trace as a container of its own, in the layout of [`crate::container`].
+
+use std::io::Write;
+
+use crate::container::error::TraceError;
+use crate::container::info::{Mode, ProcessSummary, Summary, ThreadCpuTime, TraceInfo};
+use crate::container::writer::TraceWriter;
+use crate::formats::sink::{Order, SinkError, TraceSink};
+use crate::model::identifiers::{FrameId, ProcessIndex, StackId, StringId, TrackId};
+use crate::model::row::{RowChange, TimelineRow, Weight};
+use crate::model::symbols::{Frame, StackNode, Symbols, SymbolsError};
+use crate::model::track::{Track, Tracks};
+use crate::query::view::TraceView;
+
+/// A sink for `.pyebpf`. Only what the rows use is written.
+pub struct ContainerSink<'a, W> {
+    view: &'a TraceView<'a>,
+    writer: TraceWriter<W>,
+    tracks: Tracks,
+    new_tracks: Vec<Option<TrackId>>,
+    new_processes: Vec<Option<ProcessIndex>>,
+    kept: KeptSymbols<'a>,
+}
+
+impl<'a, W: Write> ContainerSink<'a, W> {
+    /// Begins the file.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub fn new(output: W, view: &'a TraceView<'a>) -> Result<Self, SinkError> {
+        let trace = view.trace();
+        let info = TraceInfo {
+            mode: view.mode(),
+            ..trace.info.clone()
+        };
+        Ok(Self {
+            view,
+            writer: TraceWriter::create(output, &info)?,
+            tracks: Tracks::default(),
+            new_tracks: vec![None; trace.tracks.tracks().len()],
+            new_processes: vec![None; trace.tracks.processes().len()],
+            kept: KeptSymbols::new(&trace.symbols),
+        })
+    }
+
+    /// The weight of a row in the file: none where the row counts for its length, samples
+    /// where nothing else has weights, otherwise microseconds.
+    fn weight(&self, row: &TimelineRow) -> Weight {
+        if !self.view.trace().rows.is_weighed(row.track) {
+            return Weight::ZERO;
+        }
+        match self.view.mode() {
+            Mode::Cpu => row.weight,
+            Mode::Wall | Mode::CpuAndWall => row.weight.in_microseconds(),
+        }
+    }
+
+    /// Completes the file and returns its output.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub(super) fn end(mut self) -> Result<W, SinkError> {
+        let whole = &self.view.trace().summary;
+        let renumbered = |of: &ProcessSummary| {
+            let process = self
+                .new_processes
+                .get(of.process.index())
+                .copied()
+                .flatten()?;
+            Some(ProcessSummary {
+                process,
+                counts: self.view.counts(&of.counts).into_owned(),
+            })
+        };
+        let of_track = |of: &ThreadCpuTime| {
+            let track = self.new_tracks.get(of.track.index()).copied().flatten()?;
+            Some(ThreadCpuTime { track, ..*of })
+        };
+        let summary = Summary {
+            end: self.view.end(),
+            counts: self.view.counts(&whole.counts).into_owned(),
+            processes: whole.processes.iter().filter_map(renumbered).collect(),
+            rates: whole.rates.clone(),
+            threads: match self.view.has_all_times() {
+                true => whole.threads.iter().filter_map(of_track).collect(),
+                false => Vec::new(),
+            },
+        };
+        Ok(self
+            .writer
+            .finish(&summary, &self.kept.symbols, &mut self.tracks)?)
+    }
+}
+
+impl<W: Write> TraceSink for ContainerSink<'_, W> {
+    fn order(&self) -> Option<Order> {
+        Some(Order::Time)
+    }
+
+    fn track(&mut self, id: TrackId) -> Result<(), SinkError> {
+        let Some((track, process)) = self.view.thread(id) else {
+            return Ok(());
+        };
+        let Some(slot) = self.new_processes.get_mut(track.process.index()) else {
+            return Ok(());
+        };
+        let process = *slot.get_or_insert_with(|| self.tracks.add_process(process.clone()));
+        if let Some(slot) = self.new_tracks.get_mut(id.index()) {
+            *slot = Some(self.tracks.add_track(Track {
+                process,
+                ..track.clone()
+            }));
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: &TimelineRow) -> Result<(), SinkError> {
+        let Some(track) = self.new_tracks.get(row.track.index()).copied().flatten() else {
+            return Ok(());
+        };
+        let full = |source| TraceError::Symbols { at: 0, source };
+        let stack = self.kept.stack(row.stack).map_err(full)?;
+        self.writer.change(&RowChange {
+            track,
+            time: row.start,
+            stack,
+            state: row.state,
+            weight: self.weight(row),
+        });
+        if self.writer.wants_flush() {
+            self.writer
+                .flush(row.start, &self.kept.symbols, &mut self.tracks)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(self.end()?.flush()?)
+    }
+}
+
+/// The symbols that are used, renumbered in the order of their first use.
+struct KeptSymbols<'a> {
+    old: &'a Symbols,
+    symbols: Symbols,
+    strings: Vec<Option<StringId>>,
+    frames: Vec<Option<FrameId>>,
+    stacks: Vec<Option<StackId>>,
+    path: Vec<StackId>,
+}
+
+impl<'a> KeptSymbols<'a> {
+    fn new(old: &'a Symbols) -> Self {
+        let mut strings = vec![None; old.string_count() as usize];
+        let mut stacks = vec![None; old.stack_count() as usize];
+        // The empty string and the empty stack have the same number in every trace.
+        strings
+            .iter_mut()
+            .take(1)
+            .for_each(|slot| *slot = Some(StringId::EMPTY));
+        stacks
+            .iter_mut()
+            .take(1)
+            .for_each(|slot| *slot = Some(StackId::EMPTY));
+        let frames = vec![None; old.frame_count() as usize];
+        Self {
+            old,
+            symbols: Symbols::default(),
+            strings,
+            frames,
+            stacks,
+            path: Vec::new(),
+        }
+    }
+
+    fn stack(&mut self, id: StackId) -> Result<StackId, SymbolsError> {
+        let known = |stacks: &[Option<StackId>], id: StackId| {
+            stacks
+                .get(id.index())
+                .copied()
+                .unwrap_or(Some(StackId::EMPTY))
+        };
+        let mut at = id;
+        let mut parent = loop {
+            if let Some(new) = known(&self.stacks, at) {
+                break new;
+            }
+            self.path.push(at);
+            at = self
+                .old
+                .stack(at)
+                .map_or(StackId::EMPTY, |node| node.parent);
+        };
+        while let Some(old) = self.path.pop() {
+            let frame = self.old.stack(old).map_or(FrameId(0), |node| node.frame);
+            let frame = self.frame(frame)?;
+            parent = self.symbols.push_stack(StackNode { parent, frame })?;
+            if let Some(slot) = self.stacks.get_mut(old.index()) {
+                *slot = Some(parent);
+            }
+        }
+        Ok(parent)
+    }
+
+    fn frame(&mut self, id: FrameId) -> Result<FrameId, SymbolsError> {
+        if let Some(&Some(new)) = self.frames.get(id.index()) {
+            return Ok(new);
+        }
+        let Frame {
+            file,
+            function,
+            line,
+            source,
+        } = self.old.frame(id).unwrap_or_default();
+        let (file, function) = (self.string(file)?, self.string(function)?);
+        let source = self.string(source)?;
+        let new = self.symbols.push_frame(Frame {
+            file,
+            function,
+            line,
+            source,
+        })?;
+        if let Some(slot) = self.frames.get_mut(id.index()) {
+            *slot = Some(new);
+        }
+        Ok(new)
+    }
+
+    fn string(&mut self, id: StringId) -> Result<StringId, SymbolsError> {
+        if let Some(&Some(new)) = self.strings.get(id.index()) {
+            return Ok(new);
+        }
+        let new = self.symbols.push_string(self.old.string(id))?;
+        if let Some(slot) = self.strings.get_mut(id.index()) {
+            *slot = Some(new);
+        }
+        Ok(new)
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Rows: what each thread did, from when to when.
+
+pub mod builder;
+mod hash_index;
+pub mod identifiers;
+pub mod intern;
+pub mod row;
+pub mod row_store;
+pub mod symbols;
+pub mod track;
+pub mod varint;

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Loads the eBPF programs, attaches them and starts their ticks.
+
+use std::os::fd::AsFd as _;
+use std::thread;
+
+use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya::programs::{Iter, PerfEvent, ProgramError, RawTracePoint};
+use aya::util::{nr_cpus, online_cpus};
+use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
+
+use crate::capture::bpf::counters::Counters;
+use crate::capture::bpf::kernel_types::{KernelTypes, KernelTypesError};
+use crate::capture::bpf::known_code::KnownCode;
+use crate::capture::bpf::locked_memory::LockedMemory;
+use crate::capture::bpf::namespace_offsets;
+use crate::capture::bpf::passes::Passes;
+use crate::capture::bpf::plain_programs::PlainProgramTable;
+use crate::capture::bpf::processes::ProcessTable;
+use crate::capture::bpf::rhythm::Rhythm;
+use crate::capture::bpf::ring::RecordRing;
+use crate::capture::bpf::stepping::{Stepping, SteppingChoice};
+use crate::capture::bpf::task_offsets::TaskOffsets;
+use crate::capture::bpf::ticks::Ticks;
+
+/// The compiled eBPF object; empty when this binary was built without it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
+
+/// Programs for raw tracepoints: the name of the function, and that of its tracepoint.
+const LIFECYCLE: [(&str, &str); 3] = [
+    ("process_fork", "sched_process_fork"),
+    ("process_exec", "sched_process_exec"),
+    ("process_exit", "sched_process_exit"),
+];
+
+/// Why the eBPF programs do not run.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// This binary was built without them.
+    #[error("this pyebpf was built without its kernel side; build it with `cargo xtask build`")]
+    NotBuiltIn,
+    /// The kernel's types cannot be read, or lack a field.
+    #[error(transparent)]
+    Types(#[from] KernelTypesError),
+    /// A privilege is missing.
+    #[error(
+        "not permitted to {doing}: run pyebpf as root (sudo), or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"
+    )]
+    NotPermitted {
+        /// What was tried.
+        doing: &'static str,
+    },
+    /// The kernel refused a program; `log` ends with the verifier's reason.
+    #[error("the kernel refused the program {program}: {source}\n{log}")]
+    Refused {
+        /// The name of the program.
+        program: String,
+        /// The kernel's error.
+        source: std::io::Error,
+        /// The end of the verifier's log.
+        log: String,
+    },
+    /// The object lacks something that this binary expects in it.
+    #[error("the kernel side has no {name}: pyebpf and its kernel side are of different builds")]
+    Missing {
+        /// The name of the map or program.
+        name: &'static str,
+    },
+    /// Anything else that failed.
+    #[error("cannot {doing}: {message}")]
+    Failed {
+        /// What was tried.
+        doing: &'static str,
+        /// The error, with the chain of its causes.
+        message: String,
+    },
+}
+
+impl KernelError {
+    /// Whether more privileges or a newer kernel can help.
+    pub fn is_about_rights_or_kernel(&self) -> bool {
+        !matches!(self, Self::NotBuiltIn | Self::Missing { .. })
+    }
+}
+
+impl KernelError {
+    /// Whether the kernel lacks a feature that was asked of it. False when a privilege is
+    /// missing, or something in pyebpf itself.
+    pub fn is_about_a_feature(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Failed { .. })
+    }
+
+    /// Returns the first line of the message, without the verifier's log.
+    pub fn in_one_line(&self) -> String {
+        let text = self.to_string();
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+/// What must be known before the eBPF programs are loaded.
+#[derive(Clone, Debug)]
+pub struct KernelOptions {
+    /// Follow the children that followed processes fork.
+    pub follow_children: bool,
+    /// Report every program that starts on the host, not only followed ones.
+    pub report_all_execs: bool,
+    /// Stop following a process when it starts a program without Python, and follow none
+    /// of its children.
+    pub leave_plain_programs: bool,
+    /// Size of the ring buffer: a power of two, at least a page.
+    pub ring_bytes: u32,
+    /// Prepare passes over threads that are off CPU.
+    pub passes: bool,
+    /// How to get from one frame to the next.
+    pub stepping: SteppingChoice,
+    /// The inode of the pid namespace in which process ids are reported; `None` for the
+    /// initial one.
+    pub pid_namespace: Option<u32>,
+}
+
+/// The loaded eBPF programs. Dropping this detaches and unloads everything.
+pub struct Kernel {
+    ebpf: Ebpf,
+    stepping: Stepping,
+}
+
+/// The maps, each in the type that uses it.
+pub struct KernelMaps {
+    /// Records from the eBPF programs.
+    pub records: RecordRing,
+    /// The processes that are followed.
+    pub processes: ProcessTable,
+    /// The programs whose starts are not reported.
+    pub plain_programs: PlainProgramTable,
+    /// The code objects that need not be described any more.
+    pub known: KnownCode,
+    /// The counters.
+    pub counters: Counters,
+}
+
+impl Kernel {
+    /// Loads all programs and attaches those that follow processes. There are no ticks
+    /// yet.
+    ///
+    /// # Errors
+    /// [`KernelError`]. Needs Linux 5.8 with BTF, `CAP_BPF` and `CAP_PERFMON`.
+    pub fn load(options: KernelOptions) -> Result<Self, KernelError> {
+        if OBJECT.is_empty() {
+            return Err(KernelError::NotBuiltIn);
+        }
+        // When it is created, Aya's loader reads all types of the kernel, which takes
+        // longer than looking up the few that are needed here. Both are done at once.
+        let making = thread::spawn(EbpfLoader::new);
+        let types = KernelTypes::of_this_kernel()?;
+        let offsets = TaskOffsets::find(&types)?;
+        let namespace = match options.pid_namespace {
+            Some(inode) => Some(namespace_offsets::find(&types, inode)?),
+            None => None,
+        };
+        drop(types);
+        let follow_children = u32::from(options.follow_children);
+        let report_all_execs = u32::from(options.report_all_execs);
+        let leave_plain_programs = u32::from(options.leave_plain_programs);
+        let has_passes = u32::from(options.passes);
+        let ring_wake_at = options.ring_bytes / 4;
+        let mut loader = making.join().unwrap_or_else(|_| EbpfLoader::new());
+        loader
+            .verifier_log_level(VerifierLogLevel::STATS)
+            // Nothing in the object depends on the kernel's types.
+            .btf(None)
+            .override_global("FOLLOW_CHILDREN", &follow_children, true)
+            .override_global("REPORT_ALL_EXECS", &report_all_execs, true)
+            .override_global("LEAVE_PLAIN_PROGRAMS", &leave_plain_programs, true)
+            .override_global("HAS_PASSES", &has_passes, true)
+            .override_global("RING_WAKE_AT", &ring_wake_at, true)
+            .map_max_entries("RECORDS", options.ring_bytes)
+            .map_max_entries("CODE_CACHES", places_for_cpus()?);
+        if !options.passes {
+            loader.map_max_entries("THREADS", 1);
+        }
+        let of_namespace = namespace.iter().flatten();
+        for (name, value) in offsets.globals.iter().chain(of_namespace) {
+            loader.override_global(name, value, true);
+        }
+        let _raised = LockedMemory::raise();
+        let mut ebpf = loader
+            .load(OBJECT)
+            .map_err(|error| failed("load the kernel side", &error))?;
+        for (program, tracepoint) in LIFECYCLE {
+            let loaded: &mut RawTracePoint = find(&mut ebpf, program)?;
+            loaded.load().map_err(|error| refused(program, error))?;
+            loaded
+                .attach(tracepoint)
+                .map_err(|error| refused(program, error))?;
+        }
+        let stepping = load_sampler(&mut ebpf, options.stepping)?;
+        Ok(Self { ebpf, stepping })
+    }
+
+    /// Returns how the programs get from one frame to the next.
+    pub fn stepping(&self) -> &Stepping {
+        &self.stepping
+    }
+
+    /// Takes the maps out. This works only once.
+    ///
+    /// # Errors
+    /// [`KernelError::Missing`] or [`KernelError::Failed`].
+    pub fn take_maps(&mut self) -> Result<KernelMaps, KernelError> {
+        let mut take = |name| {
+            self.ebpf
+                .take_map(name)
+                .ok_or(KernelError::Missing { name })
+        };
+        let bad = |error: aya::maps::MapError| failed("open the kernel side's maps", &error);
+        Ok(KernelMaps {
+            records: RecordRing::new(RingBuf::try_from(take("RECORDS")?).map_err(bad)?)
+                .map_err(|error| failed("wait for the kernel side's records", &error))?,
+            processes: ProcessTable::new(
+                HashMap::try_from(take("PROCESSES")?).map_err(bad)?,
+                HashMap::try_from(take("ACCOUNTS")?).map_err(bad)?,
+            ),
+            plain_programs: PlainProgramTable::new(
+                HashMap::try_from(take("PLAIN_PROGRAMS")?).map_err(bad)?,
+            ),
+            known: KnownCode::new(Array::try_from(take("KNOWN")?).map_err(bad)?),
+            counters: Counters::new(PerCpuArray::try_from(take("COUNTERS")?).map_err(bad)?),
+        })
+    }
+
+    /// Loads the program for passes over threads that are off CPU.
+    ///
+    /// # Errors
+    /// [`KernelError`]. Needs Linux 5.18.
+    pub fn prepare_passes(&mut self) -> Result<Passes, KernelError> {
+        let order = self.ebpf.take_map("PASS_ORDER");
+        let order = order.ok_or(KernelError::Missing { name: "PASS_ORDER" })?;
+        let doing = "attach the passes over threads";
+        // A map of another size is a fault of the object, and no reason to do without
+        // passes.
+        let order =
+            Array::try_from(order).map_err(|_| KernelError::Missing { name: "PASS_ORDER" })?;
+        let types =
+            Btf::from_sys_fs().map_err(|error| failed("read the kernel's types", &error))?;
+        let program: &mut Iter = find(&mut self.ebpf, "off_cpu")?;
+        program
+            .load("task", &types)
+            .map_err(|error| refused("off_cpu", error))?;
+        let descriptor = program.fd().map_err(|error| failed(doing, &error))?;
+        let descriptor = descriptor.as_fd().try_clone_to_owned();
+        descriptor
+            .and_then(|descriptor| Passes::new(descriptor, order))
+            .map_err(|error| failed(doing, &error))
+    }
+
+    /// Starts ticks by `rhythm` on every CPU that is online.
+    ///
+    /// # Errors
+    /// [`KernelError::NotPermitted`], [`KernelError::Failed`] or
+    /// [`KernelError::Missing`].
+    pub fn start_ticks(&mut self, rhythm: Rhythm) -> Result<Ticks, KernelError> {
+        let places = places_for_cpus()?;
+        let name = self.stepping.program();
+        let sampler: &mut PerfEvent = find(&mut self.ebpf, name)?;
+        let program = sampler.fd().map_err(|error| refused(name, error))?;
+        let program = program.as_fd().try_clone_to_owned();
+        program
+            .and_then(|program| Ticks::start(program, places, rhythm))
+            .map_err(|error| of_ticks("start the ticks of the CPUs", error))
+    }
+
+    /// Returns how many instructions of each program the verifier looked at. Needs Linux
+    /// 5.16.
+    pub fn verified_instructions(&mut self) -> Vec<(String, u32)> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                let count = program.info().ok()?.verified_instruction_count()?;
+                Some((name.to_owned(), count))
+            })
+            .collect()
+    }
+}
+
+/// Loads the program for ticks: the one with `bpf_loop` if that is wanted and the kernel
+/// accepts it, otherwise the one with calls.
+fn load_sampler(ebpf: &mut Ebpf, choice: SteppingChoice) -> Result<Stepping, KernelError> {
+    let reason = match choice {
+        SteppingChoice::Calls(reason) => reason,
+        SteppingChoice::Best => match load_perf_event(ebpf, Stepping::Loop) {
+            Err(error) if error.is_about_a_feature() => {
+                let error = error.in_one_line();
+                format!("the kernel has no bpf_loop, which came with 5.17 ({error})")
+            }
+            other => return other,
+        },
+    };
+    load_perf_event(ebpf, Stepping::Calls(reason))
+}
+
+fn load_perf_event(ebpf: &mut Ebpf, stepping: Stepping) -> Result<Stepping, KernelError> {
+    let program: &mut PerfEvent = find(ebpf, stepping.program())?;
+    program
+        .load()
+        .map_err(|error| refused(stepping.program(), error))?;
+    Ok(stepping)
+}
+
+fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, KernelError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let program = ebpf
+        .program_mut(name)
+        .ok_or(KernelError::Missing { name })?;
+    program
+        .try_into()
+        .map_err(|_| KernelError::Missing { name })
+}
+
+fn refused(program: &str, error: ProgramError) -> KernelError {
+    match error {
+        ProgramError::LoadError { io_error, .. }
+            if io_error.kind() == std::io::ErrorKind::PermissionDenied
+                && io_error.raw_os_error() == Some(libc::EPERM) =>
+        {
+            KernelError::NotPermitted {
+                doing: "load a BPF program",
+            }
+        }
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(40)..].join("\n");
+            KernelError::Refused {
+                program: program.into(),
+                source: io_error,
+                log: tail,
+            }
+        }
+        other => failed("attach the kernel side", &other),
+    }
+}
+
+fn of_ticks(doing: &'static str, error: std::io::Error) -> KernelError {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return KernelError::NotPermitted { doing };
+    }
+    KernelError::Failed {
+        doing,
+        message: error.to_string(),
+    }
+}
+
+/// Returns how many slots a table by CPU number needs, for the CPUs that get ticks and
+/// those that may come later. Some virtual machines could have hundreds of CPUs, and each
+/// slot costs memory.
+fn places_for_cpus() -> Result<u32, KernelError> {
+    let online = online_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
+    let possible = nr_cpus().map_err(|(_, error)| failed("list the CPUs", &error))?;
+    let online = online.into_iter().max().map_or(1, |last| last + 1);
+    let possible = u32::try_from(possible).unwrap_or(u32::MAX);
+    Ok(possible.clamp(online, online + SPARE_CPUS))
+}
+
+/// Slots for CPUs that may come later.
+const SPARE_CPUS: u32 = 16;
+
+fn failed(doing: &'static str, error: &dyn std::error::Error) -> KernelError {
+    let mut message = error.to_string();
+    let mut next = error.source();
+    let mut not_permitted = false;
+    while let Some(cause) = next {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            not_permitted |= io.kind() == std::io::ErrorKind::PermissionDenied;
+        }
+        message = format!("{message}: {cause}");
+        next = cause.source();
+    }
+    if not_permitted {
+        KernelError::NotPermitted { doing }
+    } else {
+        KernelError::Failed { doing, message }
+    }
+}

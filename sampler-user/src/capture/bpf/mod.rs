@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The eBPF programs as user space sees them: loading, attaching, maps and records. No
+//! other module uses aya.
+
+pub mod counters;
+pub mod cpu_news;
+pub mod events;
+pub mod kernel;
+pub mod kernel_types;
+pub mod known_code;
+pub mod locked_memory;
+mod namespace_offsets;
+pub mod passes;
+pub mod plain_programs;
+pub mod processes;
+pub mod rhythm;
+pub mod ring;
+pub mod stepping;
+pub mod task_offsets;
+pub mod ticks;

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Looks into processes in a thread of its own, so that the thread that takes samples
+//! never waits long. A process that made it wait is not looked at again until it has
+//! answered.
+//!
+//! Reading the memory of a process, or a file that it has mapped, can hang: the page may
+//! lie on a file system that does not answer, because it is broken or was made for that.
+//! The looking thread has the capabilities that this needs ([`Role::Looking`]); the
+//! thread that asks can then do without them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sampler_cpython::cpython::discovery::{Discovery, Looked};
+use sampler_cpython::cpython::instance::Instance;
+use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::process::cgroup::Cgroups;
+use sampler_cpython::process::files::FileView;
+use sampler_cpython::process::identity::{ProcessError, ProcessIdentity, running_pids};
+use sampler_cpython::process::memory::ProcessMemory;
+use sampler_cpython::process::vitals;
+
+use crate::platform::patient::{Patience, Patient, Unanswered};
+use crate::platform::privileges::role::Role;
+
+/// The first look at a process reads every program file that it has mapped, which takes
+/// tens of milliseconds on a machine that is not too busy.
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(3),
+    least: Duration::from_millis(500),
+};
+
+/// The most processes that are remembered for not answering.
+const MAX_SILENT: usize = 16_384;
+
+/// How often to wait for a process that answers too late: it may do so on purpose.
+const MOST_WAITS: u32 = 3;
+
+/// A handle to the looking thread; clones share it.
+#[derive(Clone, Debug)]
+pub struct Scout {
+    shared: Rc<RefCell<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    patient: Patient<Discovery>,
+    /// Processes that answered too late or not yet, by thread group id.
+    silent: HashMap<u32, Silence>,
+}
+
+/// What is remembered of a process that answered too late or not yet.
+#[derive(Debug)]
+struct Silence {
+    /// Whether the answer has come since, as it does if only the machine was busy.
+    has_answered: Arc<AtomicBool>,
+    /// How often the process made the scout wait in vain.
+    times: u32,
+}
+
+impl Default for Scout {
+    fn default() -> Self {
+        Self {
+            shared: Rc::new(RefCell::new(Shared {
+                patient: Patient::new("scout", Role::Looking, PATIENCE),
+                silent: HashMap::new(),
+            })),
+        }
+    }
+}
+
+impl Scout {
+    /// Asks something about the process `tgid` that needs its memory or files.
+    ///
+    /// # Errors
+    /// [`Unanswered`] when the answer does not come in time; at once if an earlier one
+    /// has not come yet, or if the process was too late three times.
+    pub fn ask<R: Send + 'static>(
+        &self,
+        tgid: u32,
+        question: impl FnOnce(&mut Discovery) -> R + Send + 'static,
+    ) -> Result<R, Unanswered> {
+        let mut shared = self.shared.borrow_mut();
+        let times = match shared.silent.get(&tgid) {
+            Some(Silence {
+                has_answered,
+                times,
+            }) if *times >= MOST_WAITS || !has_answered.load(Ordering::Relaxed) => {
+                return Err(Unanswered::Before);
+            }
+            Some(silence) => silence.times,
+            None => 0,
+        };
+        let has_answered = Arc::new(AtomicBool::new(false));
+        let answered = Arc::clone(&has_answered);
+        let answer = shared.patient.ask(move |discovery| {
+            let result = question(discovery);
+            answered.store(true, Ordering::Relaxed);
+            result
+        });
+        if let Err(Unanswered::Late(_)) = answer {
+            if shared.silent.len() >= MAX_SILENT {
+                shared.silent.clear();
+            }
+            let silence = Silence {
+                has_answered,
+                times: times + 1,
+            };
+            shared.silent.insert(tgid, silence);
+        }
+        answer
+    }
+
+    /// Asks the next question of a new thread, with the capabilities that the asking
+    /// thread can hand on by then.
+    pub fn begin_anew(&self) {
+        self.shared.borrow_mut().patient.begin_anew();
+    }
+
+    /// As [`Discovery::inspect`].
+    ///
+    /// # Errors
+    /// [`Refusal`], which includes that the process does not answer in time.
+    pub fn inspect(&self, tgid: u32) -> Result<Instance, Refusal> {
+        self.look(tgid).found
+    }
+
+    /// As [`Discovery::look`]; a process that does not answer in time is unreadable.
+    pub fn look(&self, tgid: u32) -> Looked {
+        let answer = self.ask(tgid, move |discovery| discovery.look(tgid));
+        answer.unwrap_or_else(|silence| Looked {
+            found: Err(Refusal::Unreadable {
+                pid: tgid,
+                path: "its memory and programs".into(),
+                reason: silence.to_string(),
+            }),
+            is_plain_program: false,
+        })
+    }
+
+    /// Returns when each of these processes started, as [`vitals::start_time`] does; an
+    /// empty map if there is no answer in time.
+    pub fn start_times(&self, tgids: Vec<u32>) -> HashMap<u32, Result<u64, ProcessError>> {
+        let times = self.ask(std::process::id(), move |_| {
+            let times = tgids.into_iter();
+            times.map(|tgid| (tgid, vitals::start_time(tgid))).collect()
+        });
+        times.unwrap_or_default()
+    }
+
+    /// Returns when the process started; `None` when it has ended, cannot be read, or
+    /// does not answer in time.
+    pub fn start_time(&self, tgid: u32) -> Option<u64> {
+        self.start_times(vec![tgid]).remove(&tgid)?.ok()
+    }
+
+    /// Returns how much code these processes have mapped, as [`vitals::mapped_code`]
+    /// does. `tgids` is `None` for all processes.
+    pub fn mapped_code(&self, tgids: Option<Vec<u32>>) -> Vec<(u32, Option<u64>)> {
+        let codes = self.ask(std::process::id(), move |_| {
+            let tgids = tgids.unwrap_or_else(|| running_pids().unwrap_or_default());
+            let codes = tgids.into_iter();
+            codes
+                .map(|tgid| (tgid, vitals::mapped_code(tgid).ok().flatten()))
+                .collect()
+        });
+        codes.unwrap_or_default()
+    }
+
+    /// Returns who the process is; `None` when it is gone, cannot be read, or does not
+    /// answer in time.
+    pub fn identity(&self, tgid: u32) -> Option<ProcessIdentity> {
+        self.ask(tgid, move |_| ProcessIdentity::read(tgid))
+            .ok()?
+            .ok()
+    }
+
+    /// Returns the cgroups of the process; `None` as for [`Self::identity`].
+    pub fn cgroups(&self, tgid: u32) -> Option<Cgroups> {
+        self.ask(tgid, move |_| Cgroups::read(tgid)).ok()?.ok()
+    }
+
+    /// Returns how the process sees files; `None` as for [`Self::identity`].
+    pub fn files(&self, tgid: u32) -> Option<Arc<FileView>> {
+        let view = self.ask(tgid, move |_| FileView::of(tgid)).ok()?;
+        view.ok().map(Arc::new)
+    }
+
+    /// As [`Instance::learn`]; false if there is no answer in time.
+    pub fn learn(&self, tgid: u32, instance: &mut Instance) -> bool {
+        let mut learning = instance.clone();
+        let answer = self.ask(tgid, move |_| {
+            let has_learnt = learning.learn(&ProcessMemory::new(tgid));
+            (learning, has_learnt)
+        });
+        let Ok((learnt, has_learnt)) = answer else {
+            return false;
+        };
+        *instance = learnt;
+        has_learnt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn who_made_us_wait_is_not_asked_again_before_it_answers() {
+        let scout = Scout::default();
+        scout.shared.borrow_mut().patient = Patient::new(
+            "test",
+            Role::Looking,
+            Patience {
+                first: Duration::from_millis(20),
+                least: Duration::from_millis(10),
+            },
+        );
+        let (go_on, wait) = mpsc::channel::<()>();
+        let late = scout.ask(7, move |_| wait.recv().is_ok());
+        assert!(matches!(late, Err(Unanswered::Late(_))));
+        assert_eq!(scout.ask(7, |_| ()), Err(Unanswered::Before));
+        scout.shared.borrow_mut().patient = Patient::new("test", Role::Looking, PATIENCE);
+        assert_eq!(scout.ask(8, |_| ()), Ok(()));
+        let refusal = scout.inspect(7).expect_err("it is known to be silent");
+        assert!(refusal.to_string().contains("before"), "{refusal}");
+        // That the machine was busy is no reason to leave a process out forever.
+        drop(go_on);
+        while scout.ask(7, |_| ()).is_err() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn looks_at_itself() {
+        let own = std::process::id();
+        let scout = Scout::default();
+        assert_eq!(scout.identity(own).map(|it| it.pid), Some(own));
+        assert!(scout.files(own).is_some());
+        assert!(matches!(scout.inspect(own), Err(Refusal::NotPython { .. })));
+    }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The processes that are followed, and the configuration that the eBPF program has of
+//! each.
+
+pub mod choice;
+pub mod followed;
+mod lives;
+mod pending;
+mod programs;
+mod refusals;
+pub mod selection;
+mod sweep;
+pub mod table;

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Turns typed arguments into checked configurations, with every default filled in. Does
+//! not look at the host: [`Surroundings`] is all that the defaults depend on.
+
+pub mod choice;
+pub mod error;
+pub mod exit;
+mod limits;
+pub mod output;
+pub mod time;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use regex::Regex;
+use sampler_trace::container::info::Mode;
+use sampler_trace::convert::frames::FrameSelection;
+use sampler_trace::convert::privacy::Privacy;
+use sampler_trace::convert::selection::Selection;
+
+use crate::cli::arguments::{
+    ConvertArguments, DumpArguments, ModeArgument, PsArguments, RecordArguments, ReportArguments,
+    SelectionArguments, ViewArguments,
+};
+use crate::cli::config::choice::ChoiceConfig;
+use crate::cli::config::error::UsageError;
+use crate::cli::config::output::OutputConfig;
+use crate::cli::config::time::{parse_duration, parse_time_point};
+
+/// The highest rate, in samples a second on each CPU.
+pub const HIGHEST_RATE: u32 = 10_000;
+
+/// The longest duration that can be asked for. A longer one is never needed: without a
+/// duration, a recording goes on until it is stopped.
+pub const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// The largest process id of Linux (`PID_MAX_LIMIT` in `include/linux/threads.h`).
+pub const LARGEST_PROCESS_ID: u32 = 4_194_304;
+
+/// What is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Every Python process of the host, including those that start later.
+    Host,
+    /// The Python processes of the host that match.
+    Chosen(ChoiceConfig),
+    /// These processes (thread group ids), sorted, each once.
+    Processes(Vec<u32>),
+    /// A command to start: the program and its arguments.
+    Command(Vec<OsString>),
+}
+
+/// How much is printed on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors and losses only.
+    Quiet,
+    /// The progress line on a terminal, and the closing summary.
+    Normal,
+    /// In addition what pyebpf does, at this level: 1 for `-v`, 2 for `-vv`, and so on.
+    Verbose(u8),
+}
+
+/// What the meaning of arguments depends on besides the arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The name of the host, for the default file name.
+    pub host: &'a str,
+    /// The time now, for the default file name.
+    pub now: SystemTime,
+}
+
+/// The checked arguments of `record`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordConfig {
+    /// Whether only running threads are sampled, or waiting ones as well.
+    pub mode: Mode,
+    /// The processes to record.
+    pub target: Target,
+    /// Whether processes that the target starts are recorded as well.
+    pub children: bool,
+    /// Samples a second on each CPU, 1 to [`HIGHEST_RATE`].
+    pub hz: u32,
+    /// The share of one CPU that sampling may use, where 1.0 is a whole CPU; `None` for
+    /// no limit.
+    pub max_cpu: Option<f64>,
+    /// The size of the ring buffer in bytes, a power of two.
+    pub buffer: u32,
+    /// The longest time to record; `None` to record until the targets end or Ctrl-C.
+    pub duration: Option<Duration>,
+    /// What is written and where, with at least one output.
+    pub output: OutputConfig,
+    /// Whether the text of source lines goes into the trace.
+    pub source: bool,
+    /// Whether command lines of processes go into the trace.
+    pub command_lines: bool,
+    /// Whether privileges are dropped and system calls restricted once the recording
+    /// runs.
+    pub sandbox: bool,
+    /// How much is printed.
+    pub verbosity: Verbosity,
+}
+
+impl RecordConfig {
+    /// Checks the arguments of `record`.
+    ///
+    /// # Errors
+    /// The first argument that is invalid.
+    pub fn from_arguments(
+        typed: &RecordArguments,
+        surroundings: Surroundings<'_>,
+    ) -> Result<Self, UsageError> {
+        let mode = mode(&typed.mode)?;
+        let target = target(typed)?;
+        let subject = match &target {
+            Target::Command(words) => words.first().map_or(surroundings.host.into(), |program| {
+                Path::new(program)
+                    .file_name()
+                    .unwrap_or(program)
+                    .to_string_lossy()
+            }),
+            Target::Host | Target::Chosen(_) | Target::Processes(_) => surroundings.host.into(),
+        };
+        let stem = output::default_stem(&subject, surroundings.now);
+        let duration = match &typed.duration {
+            None => None,
+            Some(value) => Some(positive_duration("--duration", value)?),
+        };
+        Ok(Self {
+            mode,
+            target,
+            children: !typed.no_children,
+            hz: rate(&typed.hz)?,
+            max_cpu: limits::max_cpu(&typed.max_cpu)?,
+            buffer: limits::buffer(&typed.buffer)?,
+            duration,
+            output: OutputConfig::from_arguments(&typed.output, Some(&stem))?,
+            source: !typed.no_source,
+            command_lines: !typed.no_cmdline,
+            sandbox: !typed.no_sandbox,
+            verbosity: match (typed.quiet, typed.verbose) {
+                (true, _) => Verbosity::Quiet,
+                (false, 0) => Verbosity::Normal,
+                (false, level) => Verbosity::Verbose(level),
+            },
+        })
+    }
+}
+
+/// The checked arguments of `convert`.
+#[derive(Clone, Debug)]
+pub struct ConvertConfig {
+    /// The trace to read.
+    pub input: PathBuf,
+    /// What is written and where, with at least one output.
+    pub output: OutputConfig,
+    /// The part of the trace to write.
+    pub selection: Selection,
+    /// Whether formats without a time axis merge the threads of a process.
+    pub merge_threads: bool,
+    /// What is left out of the result.
+    pub privacy: Privacy,
+}
+
+impl ConvertConfig {
+    /// Checks the arguments of `convert`.
+    ///
+    /// # Errors
+    /// The first argument that is invalid.
+    pub fn from_arguments(typed: &ConvertArguments) -> Result<Self, UsageError> {
+        Ok(Self {
+            input: typed.input.clone(),
+            output: OutputConfig::from_arguments(&typed.output, None)?,
+            selection: selection(&typed.selection)?,
+            merge_threads: typed.merge_threads,
+            privacy: Privacy {
+                no_source: typed.no_source,
+                no_command_line: typed.no_cmdline,
+            },
+        })
+    }
+}
+
+/// The checked arguments of `report`.
+#[derive(Clone, Debug)]
+pub struct ReportConfig {
+    /// The trace to read.
+    pub input: PathBuf,
+    /// The trace to compare it with, if any.
+    pub other: Option<PathBuf>,
+    /// The greatest number of entries in each list.
+    pub top: usize,
+    /// Whether JSON is printed.
+    pub json: bool,
+    /// The part of the trace, or of both traces, that is added up.
+    pub selection: Selection,
+}
+
+impl ReportConfig {
+    /// Checks the arguments of `report`.
+    ///
+    /// # Errors
+    /// The first argument that is invalid.
+    pub fn from_arguments(typed: &ReportArguments) -> Result<Self, UsageError> {
+        let standard_input = Path::new("-");
+        if typed.input == standard_input && typed.other.as_deref() == Some(standard_input) {
+            return Err(UsageError::InputTwice);
+        }
+        Ok(Self {
+            input: typed.input.clone(),
+            other: typed.other.clone(),
+            top: typed.top,
+            json: typed.json,
+            selection: selection(&typed.selection)?,
+        })
+    }
+}
+
+fn selection(typed: &SelectionArguments) -> Result<Selection, UsageError> {
+    let time = |option, value: &Option<String>| match value {
+        None => Ok(None),
+        Some(value) => parse_time_point(value)
+            .map(Some)
+            .ok_or_else(|| UsageError::TimePoint {
+                option,
+                value: value.clone(),
+            }),
+    };
+    Ok(Selection {
+        from: time("--from", &typed.from)?,
+        to: time("--to", &typed.to)?,
+        thread: pattern("--thread", &typed.thread)?,
+        process: pattern("--process", &typed.process)?,
+        frames: FrameSelection {
+            function: pattern("--function", &typed.function)?,
+            file: pattern("--file", &typed.file)?,
+            module: pattern("--module", &typed.module)?,
+        },
+        mode: typed.mode.map(|mode| match mode {
+            ModeArgument::Cpu => Mode::Cpu,
+            ModeArgument::Wall => Mode::Wall,
+        }),
+    })
+}
+
+/// The checked arguments of `view`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewConfig {
+    /// The trace, or a page.
+    pub input: PathBuf,
+    /// Whether a browser is started to show it.
+    pub open: bool,
+}
+
+impl ViewConfig {
+    /// Takes over the arguments of `view`, none of which can be invalid.
+    #[must_use]
+    pub fn from_arguments(typed: &ViewArguments) -> Self {
+        Self {
+            input: typed.input.clone(),
+            open: !typed.no_open,
+        }
+    }
+}
+
+/// The checked arguments of `ps`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PsConfig {
+    /// The processes to list.
+    pub choice: ChoiceConfig,
+    /// Whether JSON is printed.
+    pub json: bool,
+}
+
+impl PsConfig {
+    /// Checks the arguments of `ps`.
+    ///
+    /// # Errors
+    /// The first argument that is invalid.
+    pub fn from_arguments(typed: &PsArguments) -> Result<Self, UsageError> {
+        Ok(Self {
+            choice: ChoiceConfig::from_arguments(&typed.choice)?,
+            json: typed.json,
+        })
+    }
+}
+
+/// The checked arguments of `dump`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DumpConfig {
+    /// The process to dump (a thread group id).
+    pub pid: u32,
+}
+
+impl DumpConfig {
+    /// Checks the arguments of `dump`.
+    ///
+    /// # Errors
+    /// [`UsageError::ProcessId`].
+    pub fn from_arguments(typed: &DumpArguments) -> Result<Self, UsageError> {
+        let pid = process_id(&typed.pid)?;
+        Ok(Self { pid })
+    }
+}
+
+/// Joins the typed expressions into one that matches where any of them does.
+fn pattern(option: &'static str, typed: &[String]) -> Result<Option<Regex>, UsageError> {
+    if typed.iter().any(String::is_empty) {
+        return Err(UsageError::Empty { option });
+    }
+    // Each is compiled by itself first, so that no parenthesis of one closes another's.
+    for value in typed {
+        Regex::new(value).map_err(|error| UsageError::Pattern {
+            option,
+            value: value.clone(),
+            reason: error.to_string(),
+        })?;
+    }
+    let alternatives: Vec<_> = typed.iter().map(|value| format!("(?:{value})")).collect();
+    Ok((!typed.is_empty())
+        .then(|| Regex::new(&alternatives.join("|")).ok())
+        .flatten())
+}
+
+fn target(typed: &RecordArguments) -> Result<Target, UsageError> {
+    let choice = ChoiceConfig::from_arguments(&typed.choice)?;
+    if !choice.is_everything() {
+        return match (typed.pid.first(), typed.command.first()) {
+            (None, None) => Ok(Target::Chosen(choice)),
+            (Some(_), _) => Err(UsageError::ChoiceWith { other: "--pid" }),
+            (None, Some(_)) => Err(UsageError::ChoiceWith { other: "a command" }),
+        };
+    }
+    match (typed.pid.as_slice(), typed.command.first()) {
+        ([], None) => Ok(Target::Host),
+        ([], Some(program)) if program.is_empty() => Err(UsageError::EmptyCommand),
+        ([], Some(_)) => Ok(Target::Command(typed.command.clone())),
+        (_, Some(_)) => Err(UsageError::TargetTwice),
+        (values, None) => {
+            let mut processes = values
+                .iter()
+                .map(|value| process_id(value))
+                .collect::<Result<Vec<_>, _>>()?;
+            processes.sort_unstable();
+            processes.dedup();
+            Ok(Target::Processes(processes))
+        }
+    }
+}
+
+/// Reads `cpu`, `wall`, or both in any order.
+fn mode(value: &str) -> Result<Mode, UsageError> {
+    match value {
+        "cpu" => Ok(Mode::Cpu),
+        "wall" => Ok(Mode::Wall),
+        "cpu,wall" | "wall,cpu" => Ok(Mode::CpuAndWall),
+        _ => Err(UsageError::Mode {
+            value: value.to_owned(),
+        }),
+    }
+}
+
+fn process_id(value: &str) -> Result<u32, UsageError> {
+    digits(value.trim())
+        .filter(|pid| (1..=LARGEST_PROCESS_ID).contains(pid))
+        .ok_or_else(|| UsageError::ProcessId {
+            value: value.to_owned(),
+        })
+}
+
+fn rate(value: &str) -> Result<u32, UsageError> {
+    digits(value)
+        .filter(|hz| (1..=HIGHEST_RATE).contains(hz))
+        .ok_or_else(|| UsageError::Rate {
+            value: value.to_owned(),
+        })
+}
+
+/// Reads a number of decimal digits only: `u32::from_str` would accept a sign.
+fn digits(value: &str) -> Option<u32> {
+    value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| value.parse().ok())?
+}
+
+fn positive_duration(option: &'static str, value: &str) -> Result<Duration, UsageError> {
+    let refuse = |reason| UsageError::Duration {
+        option,
+        value: value.to_owned(),
+        reason,
+    };
+    let duration = parse_duration(value).ok_or_else(|| refuse("this is no length of time"))?;
+    if duration.is_zero() {
+        return Err(refuse("nothing can be recorded in no time"));
+    }
+    if duration > LONGEST_DURATION {
+        return Err(refuse(
+            "this is more than a year; without it, Ctrl-C ends the recording",
+        ));
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Reads the limits of what a recording may use: `--max-cpu` and `--buffer`.
+
+use crate::cli::config::error::UsageError;
+
+/// The range of sizes of a ring buffer, in bytes; the kernel requires a power of two
+/// pages.
+const SMALLEST_BUFFER: u64 = 64 << 10;
+const LARGEST_BUFFER: u64 = 1 << 30;
+/// The smallest share that can be asked for: about as much as an idle recording uses.
+const LEAST_SHARE: f64 = 0.001;
+/// The largest share: a hundred CPUs.
+const GREATEST_SHARE: f64 = 100.0;
+
+/// Reads `5%`, `5` or `0.5%` as a share of one CPU, and `off` as no limit.
+pub(super) fn max_cpu(value: &str) -> Result<Option<f64>, UsageError> {
+    let text = value.trim();
+    if text == "off" {
+        return Ok(None);
+    }
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+    let is_plain = number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let percent: Option<f64> = is_plain.then(|| number.parse().ok()).flatten();
+    let share = percent.map(|percent| percent / 100.0);
+    let share = share.filter(|share| (LEAST_SHARE..=GREATEST_SHARE).contains(share));
+    share.map(Some).ok_or_else(|| UsageError::MaxCpu {
+        value: value.to_owned(),
+    })
+}
+
+/// Reads a size in bytes, or with `K`, `M` or `G`, and rounds it up to a power of two.
+pub(super) fn buffer(value: &str) -> Result<u32, UsageError> {
+    let text = value.trim();
+    let units = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30)];
+    let unit = units.into_iter().find_map(|(letter, bytes)| {
+        let number = text.strip_suffix([letter, letter.to_ascii_lowercase()])?;
+        Some((number, bytes))
+    });
+    let (number, unit) = unit.unwrap_or((text, 1));
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = is_plain.then(|| number.parse::<u64>().ok()).flatten();
+    let bytes = number.and_then(|number| number.checked_mul(unit));
+    let bytes = bytes.filter(|bytes| (SMALLEST_BUFFER..=LARGEST_BUFFER).contains(bytes));
+    bytes
+        .and_then(|bytes| u32::try_from(bytes.next_power_of_two()).ok())
+        .ok_or_else(|| UsageError::Buffer {
+            value: value.to_owned(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_a_cpu() {
+        for (text, share) in [("5%", 0.05), ("5", 0.05), ("0.5 %", 0.005), ("200%", 2.0)] {
+            let found = max_cpu(text).expect("is a share").expect("is a limit");
+            assert!((found - share).abs() < 1e-9, "{text}");
+        }
+        assert_eq!(max_cpu("off"), Ok(None));
+        for text in [
+            "", "0", "0%", "-5%", "5%%", "nan", "inf", "1e9", "five", ".",
+        ] {
+            assert!(max_cpu(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_a_buffer() {
+        for (text, bytes) in [
+            ("64K", 64 << 10),
+            ("4M", 4 << 20),
+            ("4m", 4 << 20),
+            ("5M", 8 << 20),
+            ("1G", 1 << 30),
+            ("65536", 65536),
+        ] {
+            assert_eq!(buffer(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "4K",
+            "2G",
+            "-4M",
+            "4MB",
+            "M",
+            "ä",
+            "99999999999999999999",
+        ] {
+            assert!(buffer(text).is_err(), "{text}");
+        }
+    }
+}

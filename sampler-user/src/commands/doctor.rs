@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The verb `doctor`: what this kernel and these rights allow, and what to do about the
+//! rest. The checks here only read files; the caller loads the sampling program and adds
+//! the result.
+
+pub mod kernel;
+pub mod probe;
+mod render;
+pub mod rights;
+mod view;
+
+use serde::Serialize;
+
+use crate::cli::config::exit::ExitStatus;
+use crate::commands::doctor::probe::Probe;
+
+/// The result of a check, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckResult {
+    /// Nothing is in the way of recording.
+    Ok,
+    /// The check could not find out.
+    Unknown,
+    /// Recording works only in part, or may not work.
+    Limited,
+    /// Recording does not work.
+    Missing,
+}
+
+/// One check and its result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// A name that stays the same from version to version.
+    pub id: &'static str,
+    /// The result.
+    pub result: CheckResult,
+    /// What was found, and where.
+    pub evidence: String,
+    /// What to do about it; `None` when there is nothing to do.
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    fn ok(id: &'static str, evidence: impl Into<String>) -> Self {
+        Self {
+            id,
+            result: CheckResult::Ok,
+            evidence: evidence.into(),
+            remedy: None,
+        }
+    }
+
+    fn wrong(
+        id: &'static str,
+        result: CheckResult,
+        evidence: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            id,
+            result,
+            evidence: evidence.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
+/// All checks. [`to_json`](Self::to_json) documents the schema; the text form is
+/// its `Display`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    checks: Vec<Check>,
+}
+
+impl Diagnosis {
+    /// Runs every check that only reads.
+    pub fn examine(probe: &Probe<'_>) -> Self {
+        let rights = rights::Rights::of(probe);
+        let release = kernel::Release::of(probe);
+        let mut checks = vec![
+            kernel::architecture(probe),
+            kernel::version(release.as_ref()),
+            kernel::btf(probe),
+            kernel::lockdown(probe),
+        ];
+        checks.extend(rights.checks());
+        checks.extend([
+            rights::user_namespace(probe),
+            rights::perf_events(probe, &rights),
+            rights::unprivileged_bpf(probe),
+            rights::ptrace_scope(probe, &rights),
+            rights::locked_memory(probe, release.as_ref(), &rights),
+            view::pid_namespace(probe),
+            view::hidden_processes(probe, &rights),
+            view::run_time_statistics(probe),
+        ]);
+        Self { checks }
+    }
+
+    /// Adds the result of loading and attaching the sampling program, which proves what
+    /// the other checks only suggest. `Err` is the kernel's error.
+    #[must_use]
+    pub fn with_load_result(mut self, result: Result<(), String>) -> Self {
+        const ID: &str = "program-load";
+        self.checks.push(match result {
+            Ok(()) => Check::ok(ID, "the kernel takes the sampling program"),
+            Err(reason) => Check::wrong(
+                ID,
+                CheckResult::Missing,
+                reason,
+                "see to what is missing above; if nothing is, report this with the kernel version",
+            ),
+        });
+        self
+    }
+
+    /// Adds how stacks are walked; `without_loop` is the reason why that is not by
+    /// `bpf_loop`.
+    #[must_use]
+    pub fn with_stepping(mut self, without_loop: Option<&str>) -> Self {
+        let evidence = match without_loop {
+            None => "from frame to frame by bpf_loop".to_owned(),
+            Some(reason) => format!("from frame to frame by calls: {reason}"),
+        };
+        self.checks.push(Check::ok("stack-walk", evidence));
+        self
+    }
+
+    /// Adds the result of loading and attaching the iterator over waiting threads.
+    #[must_use]
+    pub fn with_pass_result(mut self, result: Result<(), String>) -> Self {
+        const ID: &str = "task-iterator";
+        self.checks.push(match result {
+            Ok(()) => Check::ok(ID, "the kernel looks at waiting threads itself"),
+            Err(reason) => Check::wrong(
+                ID,
+                CheckResult::Limited,
+                format!("--mode wall looks at waiting threads from user space: {reason}"),
+                "use Linux 5.18 or later, which makes it cheaper",
+            ),
+        });
+        self
+    }
+
+    /// Adds the result of trying out the system call filters.
+    #[must_use]
+    pub fn with_sandbox_result(mut self, result: Result<(), String>) -> Self {
+        const ID: &str = "sandbox";
+        self.checks.push(match result {
+            Ok(()) => Check::ok(
+                ID,
+                "a recording sheds its rights and filters its system calls once it runs",
+            ),
+            Err(reason) => Check::wrong(
+                ID,
+                CheckResult::Limited,
+                format!("a recording cannot filter its system calls: {reason}"),
+                "use a kernel with CONFIG_SECCOMP_FILTER=y, and in a container a profile that \
+                 allows seccomp(2); or --no-sandbox, which spares the warning",
+            ),
+        });
+        self
+    }
+
+    /// The checks, in the order in which they are shown.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The worst result of all checks.
+    pub fn verdict(&self) -> CheckResult {
+        self.checks
+            .iter()
+            .map(|check| check.result)
+            .max()
+            .unwrap_or(CheckResult::Unknown)
+    }
+
+    /// The exit status of `doctor`: 3 when recording does not work, else 0.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self.verdict() {
+            CheckResult::Missing => ExitStatus::NOT_ALLOWED,
+            CheckResult::Ok | CheckResult::Unknown | CheckResult::Limited => ExitStatus::DATA,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes a trace to the outputs that were asked for: connects the formats of
+//! `sampler_trace` with the files of [`outfile`](crate::platform::outfile).
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sampler_trace::container::load::Trace;
+use sampler_trace::convert::input::read_trace;
+use sampler_trace::convert::privacy::Privacy;
+use sampler_trace::convert::selection::{Selection, Split};
+use sampler_trace::convert::{
+    ConvertError, ConvertOptions, Destination, DestinationError, Output, Written, write_trace,
+};
+use sampler_trace::escape::escape_for_terminal;
+use sampler_trace::formats::format::{FileFormat, Format, FormatError};
+use sampler_trace::formats::sink::Shape;
+
+use crate::cli::config::ConvertConfig;
+use crate::cli::config::exit::ExitStatus;
+use crate::cli::config::output::{Destination as Place, OutputConfig};
+use crate::platform::outfile::OutputFile;
+use crate::platform::outfile::error::OutfileError;
+use crate::platform::outfile::stream::Stream;
+use crate::platform::privileges::{Owner, PrivilegeError};
+
+/// The path that means standard output.
+const STANDARD_OUTPUT: &str = "-";
+/// The path that means standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Why a trace was not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The format is not known, or cannot be written as asked for.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// `--merge-threads` is given with a format that shows each thread by itself.
+    #[error(
+        "--merge-threads: a .{ending} shows each thread by itself; it is for .folded, .svg and .pb.gz"
+    )]
+    MergedTimeline {
+        /// The extension of the format.
+        ending: &'static str,
+    },
+    /// `--split` is given with an output that is not a file.
+    #[error("--split writes several files, and {path:?} is none: name a file with -o")]
+    SplitStream {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Two outputs go to the same place.
+    #[error("{path:?} is written to already")]
+    SameStream {
+        /// The second one.
+        path: PathBuf,
+    },
+    /// An output cannot be written.
+    #[error(transparent)]
+    Outfile(#[from] OutfileError),
+    /// The input cannot be opened.
+    #[error("cannot open {path}: {source}", path = path.display())]
+    Open {
+        /// The input.
+        path: PathBuf,
+        /// The kernel's error.
+        source: io::Error,
+    },
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// The caller of sudo cannot be determined.
+    #[error(transparent)]
+    Privilege(#[from] PrivilegeError),
+}
+
+impl DeliveryError {
+    /// The exit status of the program.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Format(_)
+            | Self::MergedTimeline { .. }
+            | Self::SplitStream { .. }
+            | Self::SameStream { .. } => ExitStatus::USAGE,
+            Self::Outfile(_) | Self::Open { .. } | Self::Convert(_) | Self::Privilege(_) => {
+                ExitStatus::ERROR
+            }
+        }
+    }
+}
+
+/// Where a trace is written, and how.
+#[derive(Clone)]
+pub struct Delivery {
+    /// The files and their formats.
+    pub outputs: Vec<Output>,
+    /// Which part of the trace is written, in which order.
+    pub options: ConvertOptions,
+    owner: Owner,
+    /// The outputs that are not files, opened.
+    streams: Vec<(PathBuf, Arc<File>)>,
+    /// When set, further writes fail.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+impl Delivery {
+    /// Decides the formats, and opens the outputs that are not files to be created.
+    ///
+    /// # Errors
+    /// [`DeliveryError`].
+    pub fn plan(
+        config: &OutputConfig,
+        options: ConvertOptions,
+        owner: Owner,
+    ) -> Result<Self, DeliveryError> {
+        let mut outputs: Vec<Output> = Vec::new();
+        let mut streams = Vec::new();
+        for target in &config.targets {
+            let named = target
+                .format
+                .as_deref()
+                .map(FileFormat::from_name)
+                .transpose()?;
+            let unnamed = FileFormat {
+                format: Format::TimelineJson,
+                gzip: false,
+            };
+            let (path, found) = match &target.destination {
+                Place::StandardOutput => (STANDARD_OUTPUT.into(), named.unwrap_or(unnamed)),
+                Place::DefaultName(_) => {
+                    let found = named.unwrap_or(unnamed);
+                    let path = target.path(&found.extension()).unwrap_or_default();
+                    (path.into_owned(), found)
+                }
+                Place::File(path) => {
+                    let of_path = FileFormat::from_path(path);
+                    let stream = Stream::at(path, &owner)?;
+                    if stream.is_some() && options.split != Split::No {
+                        return Err(DeliveryError::SplitStream { path: path.clone() });
+                    }
+                    match stream {
+                        Some(Stream::Standard) => {
+                            (STANDARD_OUTPUT.into(), named.unwrap_or(unnamed))
+                        }
+                        Some(Stream::Open(file)) => {
+                            streams.push((path.clone(), Arc::new(file)));
+                            let found = named.or(of_path.ok()).unwrap_or(unnamed);
+                            (path.clone(), found)
+                        }
+                        None => (path.clone(), named.map_or(of_path, Ok)?),
+                    }
+                }
+            };
+            let is_stream =
+                path == Path::new(STANDARD_OUTPUT) || streams.iter().any(|(it, _)| *it == path);
+            if is_stream && outputs.iter().any(|output| output.path == path) {
+                return Err(DeliveryError::SameStream { path });
+            }
+            let FileFormat { format, gzip } = found;
+            if options.shape.merge_threads && format.is_timeline() {
+                return Err(DeliveryError::MergedTimeline {
+                    ending: format.extension(),
+                });
+            }
+            outputs.push(Output { path, format, gzip });
+        }
+        Ok(Self {
+            outputs,
+            options,
+            owner,
+            streams,
+            cancelled: Arc::default(),
+        })
+    }
+
+    /// Whether this output is not a file: nothing is created in its place or beside it.
+    pub fn is_stream(&self, path: &Path) -> bool {
+        path == Path::new(STANDARD_OUTPUT) || self.stream(path).is_some()
+    }
+
+    fn stream(&self, path: &Path) -> Option<&Arc<File>> {
+        let mut streams = self.streams.iter();
+        streams.find_map(|(it, file)| (it == path).then_some(file))
+    }
+
+    /// Reads a trace and writes it to all outputs.
+    ///
+    /// # Errors
+    /// [`ConvertError`]; outputs that are complete by then stay.
+    pub fn deliver(&self, input: impl Read) -> Result<Vec<Written>, ConvertError> {
+        self.deliver_trace(&mut read_trace(BufReader::new(input))?)
+    }
+
+    /// Writes a trace to all outputs, without what is to be left out.
+    fn deliver_trace(&self, trace: &mut Trace) -> Result<Vec<Written>, ConvertError> {
+        self.options.privacy.apply(trace);
+        write_trace(trace, &self.outputs, &self.options, |path| {
+            self.create(path)
+        })
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn Destination>, DestinationError> {
+        let cancelled = self.cancelled.clone();
+        let target = if path == Path::new(STANDARD_OUTPUT) {
+            Target::Standard(BufWriter::new(io::stdout()))
+        } else if let Some(file) = self.stream(path) {
+            Target::Stream(BufWriter::with_capacity(1 << 16, Arc::clone(file)))
+        } else {
+            Target::of_file(path, &self.owner)?
+        };
+        Ok(Box::new(Cancellable { target, cancelled }))
+    }
+}
+
+/// Creates a file that belongs to `owner`, to take the bytes of one output.
+///
+/// # Errors
+/// As [`OutputFile::create`].
+pub fn destination(path: &Path, owner: &Owner) -> Result<Box<dyn Destination>, DestinationError> {
+    Ok(Box::new(Cancellable {
+        target: Target::of_file(path, owner)?,
+        cancelled: Arc::default(),
+    }))
+}
+
+enum Target {
+    Standard(BufWriter<io::Stdout>),
+    Stream(BufWriter<Arc<File>>),
+    File(BufWriter<OutputFile>),
+}
+
+impl Target {
+    fn of_file(path: &Path, owner: &Owner) -> Result<Self, DestinationError> {
+        let file = OutputFile::create(path, owner.clone())?;
+        Ok(Self::File(BufWriter::with_capacity(1 << 16, file)))
+    }
+}
+
+/// A destination whose writes fail once it is cancelled.
+struct Cancellable {
+    target: Target,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Cancellable {
+    fn writer(&mut self) -> &mut dyn Write {
+        match &mut self.target {
+            Target::Standard(output) => output,
+            Target::Stream(output) => output,
+            Target::File(file) => file,
+        }
+    }
+}
+
+impl Write for Cancellable {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(io::Error::other("given up"));
+        }
+        self.writer().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer().flush()
+    }
+}
+
+impl Destination for Cancellable {
+    fn commit(self: Box<Self>) -> Result<(), DestinationError> {
+        match self.target {
+            Target::Standard(mut output) => Ok(output.flush()?),
+            Target::Stream(mut output) => Ok(output.flush()?),
+            Target::File(file) => Ok(file
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?
+                .commit()?),
+        }
+    }
+}
+
+/// Returns the options that write a part of a trace to these outputs.
+pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions {
+    ConvertOptions {
+        selection,
+        split: config.split,
+        shape: Shape {
+            order: config.order,
+            merge_threads: false,
+        },
+        privacy: Privacy::default(),
+        force: config.force,
+    }
+}
+
+/// Runs the verb `convert`.
+///
+/// # Errors
+/// [`DeliveryError`].
+pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
+    let owner = Owner::of_this_process()?;
+    let mut options = written_as(&config.output, config.selection.clone());
+    options.shape.merge_threads = config.merge_threads;
+    options.privacy = config.privacy;
+    let delivery = Delivery::plan(&config.output, options, owner)?;
+    let mut trace = read_trace(open_input(&config.input)?)?;
+    if let Some(torn) = trace.torn {
+        let (path, at) = (named(&config.input, "standard input"), torn.at);
+        eprintln!("pyebpf: {path} is cut off: what its first {at} bytes hold is converted");
+    }
+    warn_of_large(&delivery.deliver_trace(&mut trace)?);
+    Ok(())
+}
+
+/// Opens a trace for reading; `-` is standard input.
+///
+/// # Errors
+/// [`DeliveryError::Open`].
+pub fn open_input(path: &Path) -> Result<Box<dyn Read>, DeliveryError> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let input = File::open(path).map_err(|source| DeliveryError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Box::new(input))
+}
+
+/// Returns a path for a message; for `-`, the name of the stream that it means.
+fn named(path: &Path, stream: &str) -> String {
+    if path == Path::new(STANDARD_OUTPUT) {
+        stream.to_owned()
+    } else {
+        escape_for_terminal(&path.to_string_lossy()).into_owned()
+    }
+}
+
+/// Warns about files that are too large to be opened comfortably.
+pub fn warn_of_large(files: &[Written]) {
+    for file in files {
+        if let Some(bytes) = file.large {
+            eprintln!(
+                "pyebpf: {} has {} MB, which browsers open slowly; .pyebpf is far smaller",
+                named(&file.path, "standard output"),
+                bytes / 1_000_000
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

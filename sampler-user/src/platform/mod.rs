@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the program needs of Linux: rights, the sandbox, child processes, output files,
+//! timers and threads that may hang.
+
+pub mod alarm;
+pub mod delivery;
+pub mod launch;
+pub mod left_behind;
+pub mod outfile;
+pub mod patient;
+pub mod privileges;
+pub mod sandbox;

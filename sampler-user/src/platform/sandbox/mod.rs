@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Restricts pyebpf, with seccomp filters, to the system calls that a recording needs.
+//!
+//! System calls fall into three groups:
+//!
+//! * Those that a recording uses are allowed (`system_calls.rs`), some of them only with
+//!   certain arguments: no new process, no executable memory, no new BPF program.
+//! * Those that only somebody who has taken over the program would make, such as
+//!   `execve`, `ptrace` or `connect`, kill it at once. Neither pyebpf nor the C library
+//!   makes them here, and an error would let the attacker try something else. The
+//!   recording is readable up to its last segment.
+//! * All others fail with `EPERM` and are counted (`refusals.rs`). A newer C library may
+//!   use calls that are not known here; nearly all of them have a fallback, and a long
+//!   recording must not end because of one. They are named after the summary, and every
+//!   live test fails on them. (Starting a process kills the program as well: the C
+//!   library blocks all signals first, including the `SIGSYS` whose handler counts.)
+
+pub mod refusals;
+mod system_calls;
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch,
+    apply_filter_all_threads,
+};
+
+/// Why the filters could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The processor is not supported, or a filter is malformed.
+    #[error("the filters cannot be made: {0}")]
+    Filter(#[from] BackendError),
+    /// The kernel, or something around pyebpf such as a container, does not accept them.
+    #[error("{0}")]
+    Install(#[from] seccompiler::Error),
+    /// The handler that counts refused calls could not be installed.
+    #[error("refused calls cannot be caught: {0}")]
+    Signal(#[from] nix::errno::Errno),
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Installs the filters in all threads; threads started later inherit them. This cannot
+/// be undone.
+///
+/// # Errors
+/// [`SandboxError`]. Filters that were installed before it stay.
+pub fn close() -> Result<(), SandboxError> {
+    let fatal = filter(
+        system_calls::fatal(),
+        SeccompAction::Allow,
+        SeccompAction::KillProcess,
+    )?;
+    // `clone3` has its flags in memory, which a filter cannot read, so it could not tell
+    // a thread from a process. After `ENOSYS` the C library falls back to `clone`, whose
+    // flags are an argument.
+    let without = filter(
+        system_calls::as_if_unknown(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
+    )?;
+    let allowed = filter(
+        system_calls::allowed()?,
+        SeccompAction::Trap,
+        SeccompAction::Allow,
+    )?;
+    refusals::catch()?;
+    // The strictest answer of all filters counts. `allowed` is last, since it does not
+    // allow another filter to be installed.
+    for program in [fatal, without, allowed] {
+        apply_filter_all_threads(&program)?;
+    }
+    Ok(())
+}
+
+fn filter(
+    rules: Rules,
+    otherwise: SeccompAction,
+    action: SeccompAction,
+) -> Result<BpfProgram, BackendError> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
+    SeccompFilter::new(rules, otherwise, action, architecture)?.try_into()
+}
+
+/// Checks that the kernel accepts the filters, by installing one in a thread that then
+/// ends.
+///
+/// # Errors
+/// [`SandboxError`].
+pub fn try_out() -> Result<(), SandboxError> {
+    let trial = || -> Result<(), SandboxError> {
+        let allowed = filter(
+            system_calls::allowed()?,
+            SeccompAction::Log,
+            SeccompAction::Allow,
+        )?;
+        Ok(seccompiler::apply_filter(&allowed)?)
+    };
+    std::thread::spawn(trial).join().unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_filter_can_be_made() {
+        let allow = SeccompAction::Allow;
+        for (rules, action) in [
+            (system_calls::fatal(), SeccompAction::KillProcess),
+            (system_calls::as_if_unknown(), SeccompAction::Errno(38)),
+            (
+                system_calls::allowed().expect("good rules"),
+                SeccompAction::Trap,
+            ),
+        ] {
+            let program = filter(rules, action, allow.clone()).expect("a good filter");
+            assert!(!program.is_empty());
+        }
+    }
+
+    #[test]
+    fn nothing_is_both_allowed_and_fatal() {
+        let allowed = system_calls::allowed().expect("good rules");
+        for number in system_calls::fatal().keys() {
+            // A call may be allowed with certain arguments, but not with all.
+            assert!(
+                allowed.get(number).is_none_or(|rules| !rules.is_empty()),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn they_can_be_tried_out() {
+        try_out().expect("tests run where filters are allowed");
+        assert!(
+            std::net::TcpListener::bind("127.0.0.1:0").is_ok(),
+            "we are not"
+        );
+    }
+
+    /// Restricts the whole process, so it runs in a process of its own.
+    #[test]
+    #[ignore = "run by refused_calls_are_counted_and_fatal_ones_end_it"]
+    fn in_the_sandbox() {
+        use std::io::Write as _;
+        let say = |text: &str| {
+            let written = std::io::stderr().write_all(text.as_bytes());
+            written.expect("what is open stays open");
+        };
+        close().expect("tests run where filters are allowed");
+        let thread = std::thread::spawn(|| std::fs::read("/proc/self/status"));
+        assert!(thread.join().expect("it does not panic").is_ok());
+        assert_eq!(refusals::refused(), []);
+        let socket = std::net::TcpListener::bind("127.0.0.1:0");
+        let error = socket.expect_err("sockets are not needed");
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+        let numbers: Vec<_> = refusals::refused()
+            .into_iter()
+            .map(|(number, _)| number)
+            .collect();
+        assert!(
+            numbers.contains(&(libc::SYS_socket as usize)),
+            "{numbers:?}"
+        );
+        say("counted\n");
+        let error = nix::unistd::execv(c"/bin/true", &[c"true"]);
+        say(&format!("went on: {error:?}\n"));
+    }
+
+    #[test]
+    fn refused_calls_are_counted_and_fatal_ones_end_it() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let own = std::env::current_exe().expect("we have one");
+        let output = std::process::Command::new(own)
+            .args(["--ignored", "--exact", "sandbox::tests::in_the_sandbox"])
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("counted") && !said.contains("went on"),
+            "{said}"
+        );
+        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{said}");
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Closes a recording: takes the remaining records, prints the summary and writes the
+//! outputs.
+
+use std::time::Instant;
+
+use sampler_common::counter::Counter;
+
+use crate::cli::config::exit::ExitStatus;
+use crate::cli::config::{Target, Verbosity};
+use crate::record::clock::monotonic_now;
+use crate::record::error::RecordError;
+use crate::record::no_sample::{Counted, no_sample};
+use crate::record::recording::{End, Recording};
+use crate::record::report::summary::{RateSummary, Summary, TakingSummary};
+
+impl Recording<'_> {
+    /// Takes the remaining records, closes the container and converts it to the outputs.
+    /// Returns the exit status of the command if that has ended.
+    ///
+    /// # Errors
+    /// [`RecordError`], for example when no sample can be shown. If the command has
+    /// failed, its exit status is returned instead of that.
+    pub(super) async fn close(mut self, end: End) -> Result<ExitStatus, RecordError> {
+        let is_cut_short = !self.sampling.stop();
+        self.session.read_last_cpu_times();
+        while self.take_records() {}
+        self.progress.clear();
+        let now = monotonic_now();
+        let on_processes = self.session.take_time_on_processes();
+        self.pace.costs().add_on_processes(on_processes);
+        let mut counters = self.sampling.counts();
+        // The eBPF program counts the others: processes that forked or started a program.
+        let left_out = self.session.targets.refusals().left_out();
+        counters.add(Counter::ProcessTableFull, left_out as u64);
+        let summary = Summary {
+            elapsed: now.since(self.start),
+            taking: TakingSummary {
+                counters,
+                passes: self.sampling.pass_counts(),
+                is_cut_short,
+                without_loop: self.sampling.without_loop(),
+                cpus: self.sampling.cpu_changes(),
+            },
+            rate: RateSummary {
+                hz: self.config.hz,
+                changes: Vec::new(),
+                cost: self.pace.total_cost(self.sampling.clocks(), Instant::now()),
+                max_cpu: self.config.max_cpu,
+            },
+            ..Summary::default()
+        };
+        let pythons = self.session.targets.sampled().count();
+        let is_chosen = matches!(self.config.target, Target::Host | Target::Chosen(_));
+        let knows_used = !is_chosen && self.session.knows_cpu_times();
+        let (container, summary) = self.session.finish(now, summary)?;
+        if summary.total.shown() == 0 {
+            let counted = Counted {
+                pythons,
+                used: knows_used.then_some(summary.total.cpu.all),
+            };
+            let reason = no_sample(self.config, &summary, &counted);
+            self.outputs.discard(container)?;
+            return match end {
+                End::CommandEnded(status) if status != ExitStatus::DATA => Ok(status),
+                _ => Err(RecordError::NoSample(reason)),
+            };
+        }
+        if self.config.verbosity != Verbosity::Quiet {
+            eprint!("{summary}");
+        }
+        self.outputs.derive(container, &mut self.signals).await?;
+        Ok(match end {
+            End::CommandEnded(status) => status,
+            End::Asked | End::TargetsEnded => ExitStatus::DATA,
+        })
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Gives up the privileges that a running recording no longer needs, installs the
+//! sandbox, and reports what went wrong with either.
+
+use std::path::PathBuf;
+
+use crate::capture::bpf::counters::Counters;
+use crate::cli::config::{RecordConfig, Verbosity};
+use crate::platform::privileges::Owner;
+use crate::platform::privileges::shed::{Kept, shed};
+use crate::platform::sandbox;
+
+/// Drops privileges and installs the filter of system calls. A failure is only a warning:
+/// the recording matters more, and has run with all privileges until now.
+pub(super) fn confine(
+    config: &RecordConfig,
+    owner: &Owner,
+    counters: &Counters,
+    directories: &[PathBuf],
+) {
+    if !config.sandbox {
+        return;
+    }
+    let kept = Kept {
+        maps_work: &|| counters.can_be_read(),
+        directories,
+    };
+    let is_quiet = config.verbosity == Verbosity::Quiet;
+    if let Err(error) = shed(owner, &kept)
+        && !is_quiet
+    {
+        eprintln!("pyebpf: goes on with rights that it does not need: {error}");
+    }
+    if let Err(error) = sandbox::close()
+        && !is_quiet
+    {
+        eprintln!("pyebpf: goes on without a filter of system calls: {error}");
+    }
+}
+
+/// Prints which system calls the sandbox refused, if any.
+pub(super) fn tell_refused() {
+    let refused = sandbox::refusals::refused();
+    if refused.is_empty() {
+        return;
+    }
+    let calls = refused.iter().map(|(number, count)| match count {
+        1 => format!("number {number}"),
+        count => format!("number {number} ({count} times)"),
+    });
+    eprintln!(
+        "pyebpf: its sandbox refused system calls: {}; \
+         please report this with the C library's version; --no-sandbox goes without",
+        calls.collect::<Vec<_>>().join(", ")
+    );
+}

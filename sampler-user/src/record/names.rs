@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The names that Python has given to the threads of a process, read at moments that keep
+//! the cost small.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use sampler_cpython::cpython::thread_names::Wanted;
+use sampler_cpython::process::memory::ProcessMemory;
+use sampler_trace::model::identifiers::KernelTime;
+
+use crate::capture::scout::Scout;
+use crate::capture::targets::followed::FollowedProcess;
+
+/// Reading names takes at most one part in `SHARE` of the time.
+const SHARE: u32 = 50;
+/// How old names may be: Python code can rename a thread at any time.
+const OLDEST: Duration = Duration::from_secs(5);
+
+/// Whose names are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// Those of all threads at once: each has a sample, which may be its only one.
+    All,
+    /// Those of threads with samples: the others may be many, and each costs time.
+    Sampled,
+}
+
+/// The names of one process's threads, as of the last reading.
+#[derive(Default)]
+pub(super) struct ThreadNames {
+    by_ident: BTreeMap<u64, String>,
+    not_before: Option<Instant>,
+    /// How often they were read, and the time of the sample that asked for the last
+    /// reading.
+    asked: (u32, KernelTime),
+}
+
+impl ThreadNames {
+    /// Forgets the name of the thread `ident`, which is another thread than before.
+    pub(super) fn forget(&mut self, ident: u64) {
+        self.by_ident.remove(&ident);
+    }
+
+    /// Returns the number of the last reading: after another reading, names may differ.
+    pub(super) fn reading(&self) -> u32 {
+        self.asked.0
+    }
+
+    /// Whether they should be read anew for a sample taken at `time`.
+    pub(super) fn are_old(&self, time: KernelTime) -> bool {
+        let (_, asked) = self.asked;
+        time.0.saturating_sub(asked.0) >= OLDEST.as_nanos() as u64
+    }
+
+    /// Returns the name of the thread `ident` (`threading.get_ident()`), if Python has
+    /// given it one and it can be read. With `anew`, what was read earlier does not
+    /// count, because the thread may have been renamed. If `sampled` returns `None`, the
+    /// names of all threads are read.
+    pub(super) fn of(
+        &mut self,
+        process: &FollowedProcess,
+        ident: u64,
+        time: KernelTime,
+        anew: bool,
+        scout: &Scout,
+        sampled: impl FnOnce() -> Option<BTreeSet<u64>>,
+    ) -> Option<&String> {
+        let now = Instant::now();
+        let is_missing = anew || !self.by_ident.contains_key(&ident);
+        if is_missing && self.not_before.is_none_or(|time| now >= time) && !process.has_ended {
+            if let Some(python) = &process.python {
+                let (tgid, instance) = (process.tgid, python.instance.clone());
+                let sampled = sampled();
+                let names = scout.ask(tgid, move |_| {
+                    let wanted = sampled.as_ref().map_or(Wanted::All, Wanted::Only);
+                    instance.thread_names(&ProcessMemory::new(tgid), wanted)
+                });
+                self.by_ident = names.unwrap_or_default();
+            }
+            let took = now.elapsed().max(Duration::from_micros(20));
+            self.not_before = Some(now + took * SHARE);
+            self.asked = (self.asked.0.wrapping_add(1), time);
+        }
+        self.by_ident.get(&ident)
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Explains why a recording shows nothing, by what was counted: the samples that were
+//! taken, why each is not shown, and the CPU time that the processes used.
+
+use std::time::Duration;
+
+use sampler_trace::account::Account;
+use sampler_trace::container::info::Mode;
+use sampler_trace::escape::escape_for_terminal;
+
+use crate::cli::config::{RecordConfig, Target};
+use crate::record::report::summary::Summary;
+use crate::record::target_choice::asked_processes;
+
+/// What was counted besides samples.
+pub(super) struct Counted {
+    /// Processes with a Python that is sampled, at the end of the recording.
+    pub(super) pythons: usize,
+    /// CPU time that the followed processes used during the recording, to within 10 ms;
+    /// `None` when it is not known for all of them.
+    pub(super) used: Option<Duration>,
+}
+
+/// Returns why nothing is shown, and what could help.
+pub(super) fn no_sample(config: &RecordConfig, summary: &Summary, counted: &Counted) -> String {
+    let who = who(&config.target);
+    let mut reason = if came(&summary.total) > 0 {
+        not_shown(&who, &summary.total)
+    } else if config.mode == Mode::Cpu {
+        no_tick(config, &who, counted)
+    } else {
+        format!("no sample: no thread of {who} was there to be looked at")
+    };
+    for line in &summary.not_sampled {
+        reason.push_str(&format!("\n  not sampled: {}", escape_for_terminal(line)));
+    }
+    let is_chosen = matches!(config.target, Target::Host | Target::Chosen(_));
+    if is_chosen && counted.pythons == 0 {
+        reason.push_str("\n`pyebpf ps` shows which processes run Python");
+    } else if config.mode == Mode::Cpu && came(&summary.total) == 0 {
+        reason.push_str(
+            "\na process that waits takes no CPU time and has no samples in cpu mode; \
+             --mode wall shows what it waits for",
+        );
+    }
+    reason
+}
+
+/// Returns how many samples were taken.
+fn came(total: &Account) -> u64 {
+    total.taken.max(total.lost + total.refused())
+}
+
+fn who(target: &Target) -> String {
+    match target {
+        Target::Host => "a Python process of this host".to_owned(),
+        Target::Chosen(choice) => {
+            let choice = choice.in_words();
+            format!("a Python process {}", escape_for_terminal(&choice))
+        }
+        Target::Processes(numbers) => {
+            let processes = asked_processes(numbers);
+            let list: Vec<_> = processes.iter().map(ToString::to_string).collect();
+            let noun = if list.len() == 1 {
+                "process"
+            } else {
+                "processes"
+            };
+            format!("{noun} {}", list.join(", "))
+        }
+        Target::Command(_) => "the command".to_owned(),
+    }
+}
+
+/// Explains that samples were taken, but none can be shown.
+fn not_shown(who: &str, total: &Account) -> String {
+    let mut reasons = Vec::new();
+    if total.lost > 0 {
+        reasons.push(format!("{} lost on their way", total.lost));
+    }
+    if total.refused() > 0 {
+        reasons.push(total.refusals_in_words());
+    }
+    let reasons = match reasons.join(", ") {
+        none if none.is_empty() => "the reason was not counted".to_owned(),
+        reasons => reasons,
+    };
+    let taken = match came(total) {
+        1 => "1 sample was taken and is not shown".to_owned(),
+        count => format!("{count} samples were taken and none can be shown"),
+    };
+    format!("no stack of {who}: {taken}: {reasons}")
+}
+
+/// Explains that no tick came while one of the processes ran.
+fn no_tick(config: &RecordConfig, who: &str, counted: &Counted) -> String {
+    let is_chosen = matches!(config.target, Target::Host | Target::Chosen(_));
+    match counted.used {
+        Some(used) if used.is_zero() => {
+            format!("no sample: {who} used no CPU time meanwhile, to within 10 ms")
+        }
+        Some(used) => format!(
+            "no sample: {who} used {:.2} s of CPU time meanwhile, and none of the ticks, \
+             {} a second on each CPU, came during that; --hz asks for more",
+            used.as_secs_f64(),
+            config.hz
+        ),
+        None if is_chosen && counted.pythons == 0 => {
+            format!("no sample: {who} was not there meanwhile")
+        }
+        None => format!(
+            "no sample: none of the ticks, {} a second on each CPU, came while {who} ran",
+            config.hz
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use sampler_common::stop::StopReason;
+
+    use super::*;
+    use crate::cli::arguments::{CommandLine, Verb};
+    use crate::cli::config::Surroundings;
+    use sampler_trace::account::drop_reason::DropReason;
+
+    fn said(words: &[&str], total: Account, pythons: usize, used: Option<u64>) -> String {
+        let words = ["pyebpf"].iter().chain(words);
+        let Verb::Record(typed) = CommandLine::parse_from(words).into_verb() else {
+            panic!("not record");
+        };
+        let surroundings = Surroundings {
+            host: "host",
+            now: std::time::SystemTime::UNIX_EPOCH,
+        };
+        let config = RecordConfig::from_arguments(&typed, surroundings).expect("is meant");
+        let summary = Summary {
+            total,
+            ..Summary::default()
+        };
+        let used = used.map(Duration::from_millis);
+        no_sample(&config, &summary, &Counted { pythons, used })
+    }
+
+    /// A process id that no process can have.
+    const PID: &str = "4194304";
+
+    #[test]
+    fn what_was_taken_is_not_said_to_have_not_run() {
+        let mut total = Account {
+            taken: 75,
+            ..Account::default()
+        };
+        total.refuse_all(StopReason::BrokenChain.into(), 70);
+        total.refuse_all(StopReason::NoThreadState.into(), 3);
+        total.lost = 2;
+        let text = said(&["-p", PID], total.clone(), 1, Some(900));
+        assert_eq!(
+            text,
+            "no stack of process 4194304: 75 samples were taken and none can be shown: \
+             2 lost on their way, 70 with a broken chain of frames, 3 in threads without Python"
+        );
+        total = Account::default();
+        total.refuse(DropReason::WithoutProcess);
+        let text = said(&["--", "true"], total, 0, None);
+        assert!(
+            text.starts_with("no stack of the command: 1 sample was taken"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_cpu_time_that_was_used_is_said() {
+        let nothing = Account::default;
+        let text = said(&["-p", PID, "--hz", "10"], nothing(), 1, Some(500));
+        assert!(
+            text.contains("used 0.50 s of CPU time meanwhile, and none of the ticks, 10 a second")
+        );
+        let text = said(&["-p", PID], nothing(), 1, Some(0));
+        assert!(text.contains("used no CPU time meanwhile") && text.contains("--mode wall"));
+        let text = said(&["-p", PID], nothing(), 0, None);
+        assert!(text.contains("came while process 4194304 ran"), "{text}");
+        let text = said(&["-p", PID, "--mode", "wall"], nothing(), 0, None);
+        assert!(
+            !text.contains("CPU") && text.contains("no thread of process 4194304"),
+            "{text}"
+        );
+        let text = said(&[], nothing(), 0, None);
+        assert!(
+            text.contains("was not there meanwhile") && text.contains("pyebpf ps"),
+            "{text}"
+        );
+        let text = said(&[], nothing(), 3, None);
+        assert!(
+            text.contains("came while a Python process of this host ran"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The rate of a recording's samples: joins its measured cost with the limit on it, and
+//! words the message about a lower rate.
+
+use std::time::{Duration, Instant};
+
+use sampler_trace::container::info::RateChange;
+use sampler_trace::model::identifiers::KernelTime;
+
+use crate::record::cost::{Clocks, Costs};
+use crate::record::governor::{Decision, Governor, LOOK_EVERY};
+use crate::record::report::summary_in_words::percent_in_words;
+
+/// How often samples are taken, what that costs, and what it may cost.
+pub(super) struct Pace {
+    period: Duration,
+    costs: Costs,
+    /// The share of one CPU that the recording may use, if there is a limit.
+    limit: Option<f64>,
+    governor: Option<Governor>,
+    next_look: Instant,
+    /// Whether the user was informed that the rate is lower than was asked for.
+    is_told: bool,
+}
+
+impl Pace {
+    /// Creates the pace of a recording that takes a sample each `period` from `now` on.
+    pub(super) fn new(period: Duration, limit: Option<f64>, costs: Costs, now: Instant) -> Self {
+        Self {
+            period,
+            costs,
+            limit,
+            governor: limit.map(|limit| Governor::new(limit, period)),
+            next_look: now + LOOK_EVERY,
+            is_told: false,
+        }
+    }
+
+    /// Whether it is time for [`Self::look`].
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now >= self.next_look
+    }
+
+    /// Takes in what was spent since the last look. Returns a decision if the rate should
+    /// change.
+    pub(super) fn look(&mut self, clocks: Clocks, now: Instant) -> Option<Decision> {
+        self.next_look = now + LOOK_EVERY;
+        let spent = self.costs.look(clocks, now);
+        self.governor.as_mut()?.look(spent)
+    }
+
+    /// Returns all CPU time that was spent, up to `now`.
+    pub(super) fn total_cost(&mut self, clocks: Clocks, now: Instant) -> Duration {
+        self.costs.look(clocks, now);
+        self.costs.total()
+    }
+
+    /// Returns the costs, to count work that no sample has caused.
+    pub(super) fn costs(&mut self) -> &mut Costs {
+        &mut self.costs
+    }
+
+    /// Adopts the rate that was decided at `time`. Returns a message for the user the
+    /// first time that the rate is lowered.
+    pub(super) fn change(&mut self, decision: Decision, time: KernelTime) -> Option<String> {
+        let before = std::mem::replace(&mut self.period, decision.period);
+        if decision.period <= before || self.is_told {
+            return None;
+        }
+        self.is_told = true;
+        Some(self.lowered_in_words(before, decision, time))
+    }
+
+    /// Returns the period if it is longer than the one that was asked for.
+    pub(super) fn lowered(&self) -> Option<Duration> {
+        self.governor.as_ref().and_then(Governor::lowered)
+    }
+
+    fn lowered_in_words(&self, before: Duration, decision: Decision, time: KernelTime) -> String {
+        let now = RateChange {
+            time,
+            period: before,
+        };
+        let then = RateChange {
+            time,
+            period: decision.period,
+        };
+        let percent = 100.0 * decision.share;
+        format!(
+            "sampling at {} Hz takes {percent:.0} % of a CPU, and may take {}: from now on {} Hz, \
+             or what fits (--max-cpu {:.0}% would keep the rate)",
+            now.hz_in_words(),
+            percent_in_words(self.limit.unwrap_or_default()),
+            then.hz_in_words(),
+            (percent * 1.3).ceil(),
+        )
+    }
+}

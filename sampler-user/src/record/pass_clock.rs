@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Begins a pass over the waiting threads at each tick, in a thread of its own, because a
+//! pass may block on a page of a target, which must delay nothing else.
+//!
+//! A thread that runs is sampled by the tick, and one that does not by the pass. To look
+//! at each thread once, the pass begins as soon as the tick has come on every CPU, and
+//! gets the time of the tick.
+
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{io, thread};
+
+use rustix::thread::set_current_timer_slack;
+use sampler_common::pass::PassOrder;
+
+use crate::platform::privileges::role::Role;
+use crate::record::clock::{monotonic_now, thread_cpu_time};
+use crate::record::report::pass_counts::PassCounts;
+use crate::record::tick_clock::BeatSource;
+
+/// A way to look at all threads of some processes once.
+pub(super) trait Pass: Send + 'static {
+    /// The role of the thread that makes the passes.
+    const ROLE: Role;
+
+    /// Makes one pass over the processes with these thread group ids.
+    fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()>;
+}
+
+/// A running clock, as its owner sees it.
+pub(super) struct PassClock {
+    shared: Arc<Shared>,
+    beats: BeatSource,
+    /// Receives nothing, and is disconnected when the last pass is over.
+    end: Receiver<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    is_over: AtomicBool,
+    tgids: Mutex<Arc<[u32]>>,
+    run: AtomicU64,
+    skipped: AtomicU64,
+    failed: AtomicU64,
+    nanoseconds: AtomicU64,
+    /// CPU time of the thread, in nanoseconds.
+    cpu_time: AtomicU64,
+}
+
+impl PassClock {
+    /// Starts with a pass at once, which accounts for no time: waiting threads have a row
+    /// from then on. After that, one pass begins at each of `beats`.
+    pub(super) fn start<P: Pass>(
+        mut pass: P,
+        beats: BeatSource,
+        tgids: Arc<[u32]>,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        *lock(&shared.tgids) = tgids;
+        let of_thread = Beaten {
+            shared: Arc::clone(&shared),
+            beats: beats.clone(),
+        };
+        let (ending, end) = mpsc::channel();
+        thread::Builder::new()
+            .name("passes".into())
+            .spawn(move || {
+                // A privilege that cannot be given up is kept.
+                P::ROLE.take_up().ok();
+                // Passes come late enough without timer slack.
+                set_current_timer_slack(NonZeroU64::new(1)).ok();
+                of_thread.passes(&mut pass, ending);
+            })?;
+        Ok(Self { shared, beats, end })
+    }
+
+    /// Returns the CPU time that passes have used.
+    pub(super) fn cpu_time(&self) -> Duration {
+        Duration::from_nanos(self.shared.cpu_time.load(Ordering::Relaxed))
+    }
+
+    /// Makes passes look at these processes from now on.
+    pub(super) fn follow(&self, tgids: Arc<[u32]>) {
+        let mut current = lock(&self.shared.tgids);
+        if *current != tgids {
+            *current = tgids;
+        }
+    }
+
+    /// Begins no other pass, and waits for the end of one that is under way, but at most
+    /// for `patience`: it may be blocked on a target's memory. Returns whether it has
+    /// ended.
+    pub(super) fn stop(&self, patience: Duration) -> bool {
+        self.shared.is_over.store(true, Ordering::Release);
+        self.beats.wake();
+        self.end.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    /// Returns what was counted so far.
+    pub(super) fn counts(&self) -> PassCounts {
+        let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        PassCounts {
+            run: load(&self.shared.run),
+            skipped: load(&self.shared.skipped),
+            failed: load(&self.shared.failed),
+            nanoseconds: load(&self.shared.nanoseconds),
+            from_user_space: None,
+        }
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the thread that makes the passes owns.
+struct Beaten {
+    shared: Arc<Shared>,
+    beats: BeatSource,
+}
+
+impl Beaten {
+    /// Makes passes until the clock is stopped, then the last one, and drops `_ending`.
+    fn passes(&self, pass: &mut impl Pass, _ending: Sender<()>) {
+        let mut done = monotonic_now().0;
+        let mut order = PassOrder {
+            since: done,
+            ..PassOrder::default()
+        };
+        loop {
+            self.pass(pass, order);
+            let Some(due) = self.wait_after(done) else {
+                break;
+            };
+            self.shared
+                .skipped
+                .fetch_add(due.number - 1, Ordering::Relaxed);
+            done = due.now;
+            order = PassOrder {
+                since: due.since,
+                weight: due.weight,
+                period: due.period,
+                is_last: 0,
+            };
+        }
+        self.pass(
+            pass,
+            PassOrder {
+                is_last: 1,
+                ..PassOrder::default()
+            },
+        );
+    }
+
+    fn pass(&self, pass: &mut impl Pass, order: PassOrder) {
+        let shared = &self.shared;
+        let add = |counter: &AtomicU64, number: u64| counter.fetch_add(number, Ordering::Relaxed);
+        let began = monotonic_now();
+        let tgids = Arc::clone(&lock(&shared.tgids));
+        let result = pass.run(order, &tgids);
+        add(&shared.run, 1 - order.is_last);
+        add(&shared.failed, u64::from(result.is_err()));
+        add(
+            &shared.nanoseconds,
+            monotonic_now().0.saturating_sub(began.0),
+        );
+        let cpu_time = u64::try_from(thread_cpu_time().as_nanos()).unwrap_or(u64::MAX);
+        shared.cpu_time.store(cpu_time, Ordering::Relaxed);
+    }
+
+    /// Waits until there was a tick after `done`; `None` when the clock is stopped.
+    fn wait_after(&self, done: u64) -> Option<Due> {
+        let mut beats = self.beats.lock();
+        loop {
+            if self.shared.is_over.load(Ordering::Acquire) {
+                return None;
+            }
+            let now = monotonic_now().0;
+            let number = beats.between(done, now);
+            if number > 0
+                && let Some(last) = beats.until(now)
+            {
+                return Some(Due {
+                    since: last.first,
+                    now,
+                    number,
+                    weight: number.saturating_mul(beats.period),
+                    period: beats.period,
+                });
+            }
+            let due = beats.after(now).map_or(u64::MAX, |beat| beat.last);
+            let left = Duration::from_nanos(due.saturating_sub(now).min(LONGEST_WAIT));
+            beats = self.beats.wait(beats, left);
+        }
+    }
+}
+
+/// The longest single wait, in nanoseconds; after it, the thread waits again.
+const LONGEST_WAIT: u64 = 3_600_000_000_000;
+
+/// A pass that is due.
+struct Due {
+    /// When the tick came on the first CPU.
+    since: u64,
+    now: u64,
+    /// Ticks since the previous pass, including this one. Those in between have no pass.
+    number: u64,
+    /// The time that these ticks account for, in nanoseconds.
+    weight: u64,
+    /// The time that one tick accounts for, in nanoseconds.
+    period: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::bpf::rhythm::{Beats, PartBeats};
+
+    struct Sent(mpsc::Sender<(PassOrder, Vec<u32>)>, Duration);
+
+    impl Pass for Sent {
+        const ROLE: Role = Role::Waiting;
+
+        fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
+            thread::park_timeout(self.1);
+            let sent = self.0.send((order, tgids.to_vec()));
+            sent.map_err(io::Error::other)
+        }
+    }
+
+    /// One clock that ticks each `milliseconds` from now on.
+    fn beats(milliseconds: u64) -> Beats {
+        let period = milliseconds * 1_000_000;
+        let first = monotonic_now().0 + period;
+        Beats {
+            period,
+            parts: vec![PartBeats {
+                first,
+                last: first,
+                period,
+            }],
+        }
+    }
+
+    #[test]
+    fn passes_come_until_it_is_stopped() {
+        let (sender, passes) = mpsc::channel();
+        let source = BeatSource::of(&beats(1));
+        let pass = Sent(sender, Duration::ZERO);
+        let clock = PassClock::start(pass, source.clone(), [7].into());
+        let clock = clock.expect("a thread can be had");
+        let (order, tgids) = passes.recv().expect("it begins");
+        assert_eq!((order.weight, tgids), (0, vec![7]));
+        clock.follow([7, 8].into());
+        assert!(passes.iter().any(|(_, tgids)| tgids == [7, 8]));
+        source.set(&beats(2));
+        let two = |(order, _): (PassOrder, _)| order.weight == 2_000_000;
+        assert!(passes.iter().any(two));
+        assert!(clock.stop(Duration::from_secs(60)));
+        let last = passes.iter().last().expect("there is one at the end");
+        assert_eq!(last.0.is_last, 1);
+        assert!(clock.shared.run.load(Ordering::Relaxed) >= 3);
+    }
+
+    #[test]
+    fn a_pass_that_takes_too_long_skips_ticks_and_counts_for_them() {
+        let (sender, passes) = mpsc::channel();
+        let pass = Sent(sender, Duration::from_millis(20));
+        let clock = PassClock::start(pass, BeatSource::of(&beats(2)), [].into());
+        let clock = clock.expect("a thread can be had");
+        let mut weight = 0;
+        for _ in 0..4 {
+            weight += passes.recv().expect("it goes on").0.weight;
+        }
+        assert!(clock.stop(Duration::from_secs(60)));
+        // A pass is counted when it is over, and each took ten ticks.
+        let counts = clock.counts();
+        assert!(counts.skipped >= (counts.run - 1) * 5, "{counts:?}");
+        let of_others: u64 = passes.iter().map(|(order, _)| order.weight).sum();
+        let ticks = counts.run - 1 + counts.skipped;
+        assert_eq!(weight + of_others, ticks * 2_000_000);
+    }
+
+    #[test]
+    fn the_end_of_a_pass_that_hangs_is_not_waited_for() {
+        struct Hangs(mpsc::Receiver<()>, mpsc::Sender<()>);
+        impl Pass for Hangs {
+            const ROLE: Role = Role::Waiting;
+
+            fn run(&mut self, order: PassOrder, _: &[u32]) -> io::Result<()> {
+                if order.is_last == 1 {
+                    return Ok(());
+                }
+                self.1.send(()).map_err(io::Error::other)?;
+                self.0.recv().map_err(io::Error::other)
+            }
+        }
+        let (release, waiting) = mpsc::channel();
+        let (sender, began) = mpsc::channel();
+        let pass = Hangs(waiting, sender);
+        let clock = PassClock::start(pass, BeatSource::of(&beats(1)), [].into());
+        let clock = clock.expect("a thread can be had");
+        began.recv().expect("it begins");
+        assert!(!clock.stop(Duration::from_millis(1)));
+        release.send(()).expect("it waits");
+        assert!(clock.stop(Duration::from_secs(60)));
+    }
+}

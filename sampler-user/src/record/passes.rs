@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Chooses how passes look at waiting threads: with the kernel's task iterator or, on a
+//! kernel without it, from user space.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sampler_common::counter::CounterValues;
+use sampler_common::pass::PassOrder;
+use sampler_cpython::remote::pass::{PassAccounts, PassTarget, PassTargets, RemotePass};
+
+use crate::capture::bpf::kernel::{Kernel, KernelError};
+use crate::capture::bpf::passes::Passes;
+use crate::capture::targets::followed::FollowedProcess;
+use crate::capture::targets::table::Targets;
+use crate::platform::privileges::role::Role;
+use crate::record::clock::monotonic_now;
+use crate::record::error::RecordError;
+use crate::record::pass_clock::{Pass, PassClock};
+use crate::record::record_queue::{RecordQueue, time_of};
+use crate::record::report::pass_counts::PassCounts;
+use crate::record::tick_clock::BeatSource;
+
+/// An environment variable: with the value `user`, passes are made from user space on
+/// every kernel.
+const CHOICE: &str = "PYEBPF_PASSES";
+
+/// How long the end of a recording waits for a pass that is under way.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The way in which passes will be made.
+pub(super) enum PreparedPasses {
+    /// With the task iterator.
+    Kernel(Passes),
+    /// From user space, for this reason.
+    UserSpace(String),
+}
+
+impl PreparedPasses {
+    /// Loads the task iterator, if this kernel has it.
+    ///
+    /// # Errors
+    /// [`KernelError`] when loading fails although the kernel could have it.
+    pub(super) fn prepare(kernel: &mut Kernel) -> Result<Self, KernelError> {
+        if std::env::var_os(CHOICE).is_some_and(|choice| choice == "user") {
+            return Ok(Self::UserSpace(format!("{CHOICE} says so")));
+        }
+        match kernel.prepare_passes() {
+            Ok(passes) => Ok(Self::Kernel(passes)),
+            Err(error) if error.is_about_a_feature() => Ok(Self::UserSpace(no_iterator(&error))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Starts passes over the threads of the sampled processes.
+    pub(super) fn start(
+        self,
+        beats: BeatSource,
+        targets: &Targets,
+    ) -> Result<RunningPasses, RecordError> {
+        let tgids = targets.sampled().collect();
+        let started = match self {
+            Self::Kernel(passes) => PassClock::start(passes, beats, tgids)
+                .map(|clock| RunningPasses { clock, user: None }),
+            Self::UserSpace(reason) => {
+                let followed = PassTargets::default();
+                let queue = RecordQueue::default();
+                let sending = queue.clone();
+                let clock = || monotonic_now().0;
+                let pass = RemotePass::new(followed.clone(), clock, move |record: &[u8]| {
+                    sending.push(record)
+                });
+                let user = UserSpace {
+                    followed,
+                    queue,
+                    counters: pass.counters(),
+                    accounts: pass.accounts(),
+                    reason,
+                };
+                user.follow(targets);
+                PassClock::start(pass, beats, tgids).map(|clock| RunningPasses {
+                    clock,
+                    user: Some(user),
+                })
+            }
+        };
+        started.map_err(|source| RecordError::System {
+            doing: "start the passes over waiting threads",
+            source,
+        })
+    }
+}
+
+/// Explains why the kernel makes no passes.
+fn no_iterator(error: &KernelError) -> String {
+    let error = error.in_one_line();
+    format!(
+        "the kernel has no task iterator with bpf_copy_from_user_task, which came with 5.18 ({error})"
+    )
+}
+
+/// Running passes, by the kernel or from user space.
+pub(super) struct RunningPasses {
+    clock: PassClock,
+    user: Option<UserSpace>,
+}
+
+struct UserSpace {
+    followed: PassTargets,
+    queue: RecordQueue,
+    counters: Arc<Mutex<CounterValues>>,
+    accounts: PassAccounts,
+    reason: String,
+}
+
+impl UserSpace {
+    fn follow(&self, targets: &Targets) {
+        let target = |process: &FollowedProcess| {
+            Some(PassTarget {
+                key: process.key,
+                tgid: process.tgid,
+                instance: process.python.as_ref()?.instance.clone(),
+            })
+        };
+        let alive = targets.processes().filter(|process| !process.has_ended);
+        self.followed.set(alive.filter_map(target));
+    }
+}
+
+impl RunningPasses {
+    /// Makes passes look at the processes that are sampled now.
+    pub(super) fn follow(&self, targets: &Targets) {
+        if let Some(user) = &self.user {
+            user.follow(targets);
+        }
+        self.clock.follow(targets.sampled().collect());
+    }
+
+    /// Hands over the records from user space up to the time of `record`, which is one of
+    /// the eBPF program: rows are made in the order of time.
+    pub(super) fn take_before(&self, record: &[u8], take: impl FnMut(&[u8])) {
+        if let Some(user) = &self.user
+            && let Some(time) = time_of(record)
+        {
+            user.take(time, take);
+        }
+    }
+
+    /// Hands over all records from user space.
+    pub(super) fn take_all(&self, take: impl FnMut(&[u8])) {
+        if let Some(user) = &self.user {
+            user.take(u64::MAX, take);
+        }
+    }
+
+    /// Begins no other pass. Returns whether none is under way any more: one may still be
+    /// blocked on a target's memory.
+    pub(super) fn stop(&self) -> bool {
+        self.clock.stop(PATIENCE)
+    }
+
+    /// Returns the CPU time that passes have used.
+    pub(super) fn cpu_time(&self) -> Duration {
+        self.clock.cpu_time()
+    }
+
+    /// Whether passes are made from user space, where they cannot see ticks.
+    pub(super) fn are_from_user_space(&self) -> bool {
+        self.user.is_some()
+    }
+
+    /// Returns what passes from user space count of each process; nothing where the
+    /// kernel makes them.
+    pub(super) fn accounts(&self) -> PassAccounts {
+        let user = self.user.as_ref();
+        user.map(|user| user.accounts.clone()).unwrap_or_default()
+    }
+
+    /// Returns what was counted so far.
+    pub(super) fn counts(&self) -> PassCounts {
+        PassCounts {
+            from_user_space: self.user.as_ref().map(|user| user.reason.clone()),
+            ..self.clock.counts()
+        }
+    }
+
+    /// Adds what passes from user space have counted of samples.
+    pub(super) fn add_to(&self, counters: &mut CounterValues) {
+        if let Some(user) = &self.user {
+            let counted = user.counters.lock().unwrap_or_else(PoisonError::into_inner);
+            counters.add_all(&counted);
+        }
+    }
+}
+
+impl UserSpace {
+    fn take(&self, until: u64, mut take: impl FnMut(&[u8])) {
+        while let Some(record) = self.queue.pop_until(until) {
+            take(&record);
+        }
+    }
+}
+
+impl Pass for Passes {
+    const ROLE: Role = Role::Passes;
+
+    fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
+        Passes::run(self, order, tgids)
+    }
+}
+
+impl<Clock, Sink> Pass for RemotePass<Clock, Sink>
+where
+    Clock: FnMut() -> u64 + Send + 'static,
+    Sink: FnMut(&[u8]) -> bool + Send + 'static,
+{
+    const ROLE: Role = Role::Looking;
+
+    fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
+        RemotePass::run(self, order, tgids);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_one_line() {
+        let error = KernelError::Refused {
+            program: "off_cpu".into(),
+            source: io::Error::from_raw_os_error(libc::EINVAL),
+            log: "unknown func bpf_copy_from_user_task#191\nand more".into(),
+        };
+        assert!(error.is_about_a_feature());
+        let reason = no_iterator(&error);
+        assert!(
+            reason.contains("5.18") && !reason.contains('\n'),
+            "{reason}"
+        );
+        let forbidden = KernelError::NotPermitted { doing: "load it" };
+        assert!(!forbidden.is_about_a_feature());
+    }
+}

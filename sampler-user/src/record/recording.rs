@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The main loop of a recording: waits for records, signals, timers and ends, and runs
+//! each stage when it is due.
+
+use std::time::{Duration, Instant};
+
+use sampler_common::counter::Counter;
+use sampler_trace::model::identifiers::KernelTime;
+
+use crate::cli::config::RecordConfig;
+use crate::cli::config::exit::ExitStatus;
+use crate::platform::outfile::visible::VisibleFile;
+use crate::record::clock::monotonic_now;
+use crate::record::error::RecordError;
+use crate::record::governor::Decision;
+use crate::record::lost_news::LostNews;
+use crate::record::outputs::Outputs;
+use crate::record::pace::Pace;
+use crate::record::progress::{ProgressFacts, ProgressLine};
+use crate::record::sampling::Sampling;
+use crate::record::session::{FLUSH_EVERY, Session};
+use crate::record::signals::{Request, Signals};
+use crate::record::start::CommandEnd;
+
+/// How long records may stay in the ring buffer. A wake-up costs as much as about fifty
+/// samples, so periodic work is done at the same moments. Urgent records, such as new
+/// code, wake the loop at once.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often the progress line is updated.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// A recording that is running.
+pub(super) struct Recording<'a> {
+    pub(super) config: &'a RecordConfig,
+    pub(super) sampling: Sampling,
+    pub(super) session: Session<VisibleFile>,
+    pub(super) outputs: Outputs,
+    pub(super) signals: Signals,
+    pub(super) progress: ProgressLine<std::io::Stderr>,
+    pub(super) schedule: Schedule,
+    pub(super) pace: Pace,
+    pub(super) lost_news: LostNews,
+    /// When the recording began.
+    pub(super) start: KernelTime,
+    /// The time up to which every record was taken.
+    pub(super) taken_until: KernelTime,
+}
+
+/// When periodic work is due next.
+pub(super) struct Schedule {
+    started: Instant,
+    next_flush: Instant,
+    next_progress: Instant,
+}
+
+/// How the recording ended.
+pub(super) enum End {
+    /// By a signal, or because its duration was over.
+    Asked,
+    /// All targets have ended.
+    TargetsEnded,
+    /// The command ended, with this status.
+    CommandEnded(ExitStatus),
+}
+
+impl Schedule {
+    /// Creates the schedule of a recording that begins at `now`.
+    pub(super) fn from(now: Instant) -> Self {
+        Self {
+            started: now,
+            next_flush: now + FLUSH_EVERY,
+            next_progress: now + PROGRESS_EVERY,
+        }
+    }
+}
+
+impl Recording<'_> {
+    /// Runs until something ends the recording.
+    pub(super) async fn until_end(
+        &mut self,
+        mut command: Option<&mut CommandEnd>,
+    ) -> Result<End, RecordError> {
+        let started = self.schedule.started;
+        let deadline = self.config.duration.map(|duration| started + duration);
+        let mut is_behind = false;
+        loop {
+            let pause = if is_behind {
+                Duration::ZERO
+            } else {
+                self.pause(deadline)
+            };
+            tokio::select! {
+                () = self.sampling.wait(pause) => {}
+                request = self.signals.next() => match request {
+                    Request::Stop => return Ok(End::Asked),
+                    Request::Snapshot => self.snapshot()?,
+                },
+                status = ended(command.as_deref_mut()) => return Ok(End::CommandEnded(status)),
+            }
+            let read_at = monotonic_now();
+            is_behind = self.take_records();
+            let now = Instant::now();
+            self.look_at_pending(now);
+            self.sampling.follow(&self.session.targets);
+            if now >= self.schedule.next_flush || self.session.wants_flush() {
+                self.schedule.next_flush = now + FLUSH_EVERY;
+                self.flush((!is_behind).then_some(read_at))?;
+            }
+            if self.pace.is_due(now) {
+                self.look_at_costs(now)?;
+            }
+            if now >= self.schedule.next_progress {
+                self.schedule.next_progress = now + PROGRESS_EVERY;
+                self.show_progress();
+            }
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(End::Asked);
+            }
+            if command.is_none() && !is_behind && self.session.targets.all_ended() {
+                return Ok(End::TargetsEnded);
+            }
+        }
+    }
+
+    /// Returns how long to wait at most.
+    fn pause(&self, deadline: Option<Instant>) -> Duration {
+        let now = Instant::now();
+        let dates = [self.session.targets.next_look(), deadline];
+        let pauses = dates.into_iter().flatten();
+        pauses
+            .map(|date| date.saturating_duration_since(now))
+            .fold(PAUSE, Duration::min)
+    }
+
+    /// Takes records. Returns whether there are more than could be taken in one go.
+    pub(super) fn take_records(&mut self) -> bool {
+        let session = &mut self.session;
+        self.sampling.take_records(|record| session.take(record))
+    }
+
+    fn look_at_pending(&mut self, now: Instant) {
+        let targets = &mut self.session.targets;
+        if targets.is_look_due(now) {
+            let costs = self.pace.costs();
+            costs.on_processes(|| targets.look_at_pending(now));
+        }
+    }
+
+    /// Lowers the rate if it costs too much, and raises it if it need not be that low.
+    fn look_at_costs(&mut self, now: Instant) -> Result<(), RecordError> {
+        let on_processes = self.session.take_time_on_processes();
+        self.pace.costs().add_on_processes(on_processes);
+        match self.pace.look(self.sampling.clocks(), now) {
+            Some(decision) => self.change_rate(decision),
+            None => Ok(()),
+        }
+    }
+
+    fn change_rate(&mut self, decision: Decision) -> Result<(), RecordError> {
+        let now = monotonic_now();
+        self.sampling.set_period(decision.period)?;
+        self.session.change_rate(now, decision.period);
+        if let Some(message) = self.pace.change(decision, self.taken_until) {
+            self.progress.clear();
+            eprintln!("pyebpf: {message}");
+        }
+        Ok(())
+    }
+
+    /// Writes a segment. `taken_until` is the time up to which every record was taken;
+    /// `None` if there are more than could be taken in one go.
+    fn flush(&mut self, taken_until: Option<KernelTime>) -> Result<(), RecordError> {
+        if let Some(now) = taken_until {
+            let lost = self.sampling.count(Counter::LostLifecycle);
+            if self.lost_news.look(lost) {
+                self.session.targets.reconcile();
+            }
+            self.session.settle(now);
+            self.taken_until = now;
+        }
+        Ok(self.session.flush(self.taken_until)?)
+    }
+
+    fn snapshot(&mut self) -> Result<(), RecordError> {
+        let now = monotonic_now();
+        let is_behind = self.take_records();
+        self.flush((!is_behind).then_some(now))?;
+        self.outputs.snapshot(self.session.container());
+        Ok(())
+    }
+
+    fn show_progress(&mut self) {
+        if !self.progress.is_shown() {
+            return;
+        }
+        let (processes, threads) = self.session.population();
+        self.progress.update(ProgressFacts {
+            elapsed: self.schedule.started.elapsed(),
+            processes,
+            threads,
+            samples: self.session.ledger.samples,
+            lost: self.sampling.count(Counter::LostRing),
+            lowered: self.pace.lowered(),
+        });
+    }
+}
+
+async fn ended(command: Option<&mut CommandEnd>) -> ExitStatus {
+    match command {
+        // The sender is dropped only if its thread panicked.
+        Some(command) => command.await.unwrap_or(ExitStatus::ERROR),
+        None => std::future::pending().await,
+    }
+}

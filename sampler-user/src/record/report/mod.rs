@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The closing summary: what was sampled, what was lost, and why.
+
+pub mod cpu_changes;
+pub mod pass_counts;
+pub mod summary;
+pub mod summary_in_words;

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The summary of a whole recording, and its counts as a trace carries them.
+
+use std::time::Duration;
+
+use sampler_common::counter::{Counter, CounterValues};
+use sampler_trace::account::Account;
+use sampler_trace::account::drop_reason::DropReason;
+use sampler_trace::container::info::RateChange;
+
+use crate::capture::symbolize::python::Counts;
+use crate::record::report::cpu_changes::CpuChanges;
+use crate::record::report::pass_counts::PassCounts;
+
+/// One process in the summary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessSummary {
+    /// Its thread group id.
+    pub tgid: u32,
+    /// Its name.
+    pub name: String,
+    /// Its version of CPython.
+    pub python: String,
+    /// Its pid in its container, and the container, in words; empty for a process of the
+    /// host.
+    pub inside: String,
+    /// What became of its samples.
+    pub account: Account,
+}
+
+/// A whole recording.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// How long the recording took.
+    pub elapsed: Duration,
+    /// What became of all samples.
+    pub total: Account,
+    /// The processes that had samples, those that miss most of them first; if there are
+    /// very many, not all.
+    pub processes: Vec<ProcessSummary>,
+    /// How many processes had a sample that is shown.
+    pub sampled: usize,
+    /// Processes that could not be sampled, with the reason.
+    pub not_sampled: Vec<String>,
+    /// How samples were taken.
+    pub taking: TakingSummary,
+    /// The rate that was asked for, and what sampling cost.
+    pub rate: RateSummary,
+    /// What symbolization could not do.
+    pub names: Counts,
+    /// Records that could not be decoded, other than samples.
+    pub undecodable: u64,
+}
+
+/// How the samples of a recording were taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TakingSummary {
+    /// The counters of the eBPF program.
+    pub counters: CounterValues,
+    /// Passes over waiting threads, if there were any.
+    pub passes: Option<PassCounts>,
+    /// Whether a pass was still running when the recording ended.
+    pub is_cut_short: bool,
+    /// Why stacks were walked without `bpf_loop`, if they were.
+    pub without_loop: Option<String>,
+    /// The CPUs that came online or went offline.
+    pub cpus: CpuChanges,
+}
+
+/// The rate of a recording.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RateSummary {
+    /// The rate that was asked for, in ticks a second on each CPU.
+    pub hz: u32,
+    /// The changes of the rate; empty if it was `hz` throughout.
+    pub changes: Vec<RateChange>,
+    /// The CPU time that sampling used, in the eBPF program and in user space.
+    pub cost: Duration,
+    /// The share of a CPU that sampling was allowed to use, if there was a limit.
+    pub max_cpu: Option<f64>,
+}
+
+impl Summary {
+    /// Completes the account of all processes with the totals of the eBPF program, which
+    /// has counted samples of processes that user space never heard of.
+    pub fn complete(&self, total: &mut Account) {
+        let kernel = |counter| self.taking.counters.get(counter);
+        total.taken = kernel(Counter::Taken);
+        total.lost = kernel(Counter::LostRing);
+        for (reason, number) in [
+            (
+                DropReason::WithoutInterpreter,
+                kernel(Counter::WithoutInterpreter),
+            ),
+            (DropReason::Unreadable, kernel(Counter::Unreadable)),
+        ] {
+            total.refused.remove(&reason);
+            total.refuse_all(reason, number);
+        }
+        if self.taking.is_cut_short {
+            total.leave_unfinished();
+        }
+    }
+
+    /// Returns for how many microseconds a CPU was online and not sampled.
+    fn cpus_not_sampled(&self) -> u64 {
+        let missing = self.taking.cpus.missing(self.elapsed);
+        u64::try_from(missing.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the counts by the names under which the trace carries them.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let mut counts = self.total.counts();
+        let cost = u64::try_from(self.rate.cost.as_micros()).unwrap_or(u64::MAX);
+        counts.extend([
+            ("undecodable_others", self.undecodable),
+            ("unknown_frames", self.names.unknown_frames),
+            ("read_from_process", self.names.read_from_process),
+            ("sources_unanswered", self.names.sources_unanswered),
+            ("read_elsewhere", self.names.read_elsewhere),
+            ("code_without_lines", self.names.without_lines),
+            ("paged_in", self.names.paged_in),
+            ("own_cpu_us", cost),
+            ("rate_changes", self.rate.changes.len() as u64),
+            ("cpus_changed", self.taking.cpus.number() as u64),
+            ("cpus_not_sampled_us", self.cpus_not_sampled()),
+        ]);
+        let kernel = Counter::ALL.iter().filter(|it| **it != Counter::Taken);
+        counts.extend(kernel.map(|it| (it.name(), self.taking.counters.get(*it))));
+        counts.push((
+            "walked_without_loop",
+            u64::from(self.taking.without_loop.is_some()),
+        ));
+        if let Some(passes) = &self.taking.passes {
+            counts.extend([
+                ("passes", passes.run),
+                ("passes_skipped", passes.skipped),
+                ("passes_failed", passes.failed),
+                (
+                    "passes_from_user_space",
+                    u64::from(passes.from_user_space.is_some()),
+                ),
+            ]);
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_is_what_the_kernel_side_counts() {
+        let mut counters = CounterValues::default();
+        for (counter, number) in [
+            (Counter::Taken, 20),
+            (Counter::LostRing, 5),
+            (Counter::WithoutInterpreter, 4),
+            (Counter::Unreadable, 1),
+        ] {
+            counters.set(counter, number);
+        }
+        let summary = Summary {
+            taking: TakingSummary {
+                counters,
+                ..TakingSummary::default()
+            },
+            ..Summary::default()
+        };
+        let mut total = Account {
+            taken: 13,
+            lost: 1,
+            whole: 10,
+            refused: [(DropReason::WithoutInterpreter, 2)].into(),
+            ..Account::default()
+        };
+        summary.complete(&mut total);
+        assert!(total.is_balanced(), "{total:?}");
+    }
+}

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes the summary of a recording as text. Every loss is named.
+
+use std::fmt;
+use std::time::Duration;
+
+use sampler_common::counter::Counter;
+use sampler_trace::account::Account;
+use sampler_trace::account::cpu_time::CpuCheck;
+use sampler_trace::account::drop_reason::{DropReason, PartialReason};
+use sampler_trace::escape::escape_for_terminal;
+
+use crate::record::report::summary::{ProcessSummary, Summary};
+
+/// The most processes that are listed one by one.
+const LISTED: usize = 20;
+
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = &self.total;
+        writeln!(
+            out,
+            "{:.1} s at {} Hz: {} of {} in {}",
+            self.elapsed.as_secs_f64(),
+            self.rate.hz,
+            counted(total.shown(), "sample"),
+            counted(self.sampled as u64, "process"),
+            counted(total.threads.into(), "thread"),
+        )?;
+        self.rates(out)?;
+        for process in self.processes.iter().take(LISTED) {
+            write!(
+                out,
+                "  {:>7} {:<20} {:<8}",
+                process.tgid,
+                escape_for_terminal(&process.name),
+                process.python,
+            )?;
+            self.of_process(out, process)?;
+        }
+        let more = self.sampled.saturating_sub(LISTED);
+        if more > 0 {
+            writeln!(out, "  and {more} more")?;
+        }
+        for line in &self.not_sampled {
+            writeln!(out, "  not sampled: {}", escape_for_terminal(line))?;
+        }
+        if let Some(reason) = &self.taking.without_loop {
+            let reason = escape_for_terminal(reason);
+            writeln!(out, "  stacks were walked by calls: {reason}")?;
+        }
+        let passes = self.taking.passes.as_ref();
+        if let Some(reason) = passes.and_then(|it| it.from_user_space.as_deref()) {
+            let reason = escape_for_terminal(reason);
+            writeln!(
+                out,
+                "  waiting threads were looked at from user space: {reason}"
+            )?;
+        }
+        self.losses(out)?;
+        self.idleness(out)
+    }
+}
+
+/// The share of one CPU below which `--mode wall` is suggested: with so little running,
+/// most questions about a recording are not answered by what runs.
+const IDLE: f64 = 0.1;
+
+/// How late samples may be read without being reported. They are read in batches, because
+/// that is cheap.
+const PUNCTUAL: Duration = Duration::from_secs(2);
+
+impl Summary {
+    /// Writes what became of the samples of a process, without counts that are 0.
+    fn of_process(&self, out: &mut fmt::Formatter<'_>, process: &ProcessSummary) -> fmt::Result {
+        let account = &process.account;
+        write!(
+            out,
+            " {:>8} {:>6}",
+            counted(account.shown(), "sample"),
+            counted(account.threads.into(), "thread"),
+        )?;
+        if !process.inside.is_empty() {
+            write!(out, "; {}", escape_for_terminal(&process.inside))?;
+        }
+        let check = self.cpu_check(account);
+        if check.is_known() {
+            write!(out, "; {check}")?;
+        }
+        if account.lost > 0 {
+            write!(out, "; lost: {}", account.lost)?;
+        }
+        if account.refused() > 0 {
+            write!(out, "; not shown: {}", account.refusals_in_words())?;
+        }
+        writeln!(out)?;
+        if let Some(warning) = check.warning() {
+            writeln!(out, "          {warning}")?;
+        }
+        Ok(())
+    }
+
+    /// Compares the kernel's CPU time of a process with that of its samples.
+    fn cpu_check(&self, account: &Account) -> CpuCheck {
+        let slowest = self.rate.changes.iter().map(|rate| rate.period).max();
+        let period = Duration::from_secs(1) / self.rate.hz.max(1);
+        let only_ticks = self.taking.passes.is_none();
+        account.cpu_check(slowest.unwrap_or(period).max(period), only_ticks)
+    }
+
+    /// Writes how the rate was lowered, if it was.
+    fn rates(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Some(last), Some(limit)) = (self.rate.changes.last(), self.rate.max_cpu) else {
+            return Ok(());
+        };
+        let slowest = self.rate.changes.iter().max_by_key(|rate| rate.period);
+        write!(
+            out,
+            "  the rate was lowered to {} Hz, since sampling may take {} of a CPU (--max-cpu)",
+            slowest.unwrap_or(last).hz_in_words(),
+            percent_in_words(limit)
+        )?;
+        if self.rate.changes.len() > 1 {
+            write!(out, "; at the end it was {} Hz", last.hz_in_words())?;
+        }
+        writeln!(out)
+    }
+
+    /// Suggests `--mode wall` if little ran and waiting threads were not looked at.
+    fn idleness(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ticks = f64::from(self.rate.hz) * self.elapsed.as_secs_f64();
+        // Threads whose samples are not shown ran all the same.
+        let total = &self.total;
+        let share = (total.shown() + total.missing()) as f64 / ticks.max(1.0);
+        if self.taking.passes.is_some() || !self.rate.changes.is_empty() || share >= IDLE {
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "  {:.1} % of a CPU was used; --mode wall shows what waits, and for what",
+            share * 100.0
+        )
+    }
+
+    fn losses(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kernel = |counter| self.taking.counters.get(counter);
+        let total = &self.total;
+        let of = |reason| total.refused.get(&reason).copied().unwrap_or(0);
+        let parts = PartialReason::ALL.map(|reason| (total.partial(reason), reason));
+        for (count, reason) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            let what = reason.in_words();
+            writeln!(out, "  {} shown in part: {what}", counted(count, "sample"))?;
+        }
+        let elsewhere = of(DropReason::WithoutInterpreter);
+        if elsewhere > 0 {
+            let what = DropReason::WithoutInterpreter.in_words();
+            writeln!(out, "  {} {what}", counted(elsewhere, "sample"))?;
+        }
+        if total.behind > PUNCTUAL {
+            let behind = total.behind.as_secs_f64();
+            writeln!(out, "  samples were read up to {behind:.1} s late")?;
+        }
+        let passes = self.taking.passes.clone().unwrap_or_default();
+        for (count, what) in [
+            (passes.skipped, "left out: the one before took too long"),
+            (passes.failed, "failed"),
+        ] {
+            if count > 0 {
+                writeln!(
+                    out,
+                    "  {} over waiting threads {what}",
+                    counted(count, "pass")
+                )?;
+            }
+        }
+        for line in self.taking.cpus.in_words(self.elapsed) {
+            writeln!(out, "  {line}")?;
+        }
+        let unanswered = self.names.sources_unanswered;
+        if unanswered > 0 {
+            writeln!(
+                out,
+                "  {} shown without text: no answer in time, a file system may hang",
+                counted(unanswered, "source file")
+            )?;
+        }
+        let without_lines = self.names.without_lines;
+        if without_lines > 0 {
+            writeln!(
+                out,
+                "  {} shown at line 0: the line table could not be read, or is longer than a megabyte",
+                counted(without_lines, "code object")
+            )?;
+        }
+        for (counter, what) in [
+            (
+                Counter::LostLifecycle,
+                "starts or ends of processes went unnoticed",
+            ),
+            (
+                Counter::ProcessTableFull,
+                "processes not followed: too many at once",
+            ),
+        ] {
+            if kernel(counter) > 0 {
+                writeln!(out, "  {} {what}", kernel(counter))?;
+            }
+        }
+        if let Some(verdict) = total.verdict() {
+            writeln!(out, "  {verdict}")?;
+        }
+        for advice in total.advice() {
+            writeln!(out, "  {advice}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns a share of a CPU in percent: `5 %`, `0.5 %`.
+pub fn percent_in_words(share: f64) -> String {
+    let percent = (share * 1e4).round() / 100.0;
+    format!("{percent} %")
+}
+
+/// Returns a number with its noun: `1 sample`, `2 samples`, `2 processes`.
+fn counted(number: u64, noun: &str) -> String {
+    let plural = if noun.ends_with('s') { "es" } else { "s" };
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}{plural}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::report::pass_counts::PassCounts;
+    use crate::record::report::summary::RateSummary;
+    use sampler_trace::account::cpu_time::CpuTime;
+    use sampler_trace::account::drop_reason::Severity;
+    use sampler_trace::container::info::RateChange;
+    use sampler_trace::model::identifiers::KernelTime;
+
+    #[test]
+    fn a_walk_without_bpf_loop_is_named_with_its_reason() {
+        let mut summary = Summary::default();
+        assert!(!summary.to_string().contains("by calls"));
+        assert!(summary.counts().contains(&("walked_without_loop", 0)));
+        summary.taking.without_loop = Some("this kernel\nis old".into());
+        let text = summary.to_string();
+        assert!(
+            text.contains("walked by calls: this kernel\\nis old\n"),
+            "{text}"
+        );
+        assert!(summary.counts().contains(&("walked_without_loop", 1)));
+    }
+
+    #[test]
+    fn lines_that_are_not_known_are_said() {
+        let mut summary = Summary::default();
+        assert!(!summary.to_string().contains("line 0"));
+        summary.names.without_lines = 2;
+        let text = summary.to_string();
+        assert!(
+            text.contains("  2 code objects shown at line 0: "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn where_little_ran_there_is_another_mode() {
+        let mut summary = Summary {
+            elapsed: Duration::from_secs(10),
+            rate: RateSummary {
+                hz: 10,
+                ..RateSummary::default()
+            },
+            ..Summary::default()
+        };
+        summary.total.whole = 2;
+        let text = summary.to_string();
+        assert!(
+            text.contains("  2.0 % of a CPU was used; --mode wall"),
+            "{text}"
+        );
+        summary.total.whole = 50;
+        assert!(!summary.to_string().contains("--mode wall"));
+        // It ran as much even if most of it could not be shown.
+        summary.total.whole = 2;
+        summary.total.refuse_all(DropReason::Late, 48);
+        assert!(!summary.to_string().contains("--mode wall"));
+        summary.total.refused.clear();
+        summary.total.whole = 2;
+        summary.taking.passes = Some(PassCounts::default());
+        assert!(!summary.to_string().contains("--mode wall"));
+    }
+
+    #[test]
+    fn passes_from_user_space_are_named_with_their_reason() {
+        let mut summary = Summary::default();
+        summary.taking.passes = Some(PassCounts::default());
+        assert!(!summary.to_string().contains("user space"));
+        summary.taking.passes = Some(PassCounts {
+            from_user_space: Some("this kernel\nis old".into()),
+            ..PassCounts::default()
+        });
+        let text = summary.to_string();
+        assert!(
+            text.contains("looked at from user space: this kernel\\nis old\n"),
+            "{text}"
+        );
+        assert!(summary.counts().contains(&("passes_from_user_space", 1)));
+    }
+
+    #[test]
+    fn every_reason_is_in_the_last_lines() {
+        for reason in DropReason::all().filter(|it| *it != DropReason::RingFull) {
+            let mut summary = Summary::default();
+            summary.total.whole = 100;
+            summary.total.refuse_all(reason, 900);
+            let text = summary.to_string();
+            assert!(
+                text.contains(&format!(" {}\n", reason.in_words())),
+                "{text}"
+            );
+            let is_ours = reason.severity() != Severity::Elsewhere;
+            let verdict = "  10.0 % of the samples shown; 900 not: 900 ";
+            assert_eq!(text.contains(verdict), is_ours, "{text}");
+        }
+        for reason in PartialReason::ALL {
+            let mut summary = Summary::default();
+            for (is, count) in [
+                (PartialReason::TooDeep, &mut summary.total.truncated),
+                (PartialReason::OuterFault, &mut summary.total.cut_by_fault),
+                (PartialReason::OpenEnd, &mut summary.total.open_ended),
+                (PartialReason::NoName, &mut summary.total.unknown_code),
+            ] {
+                *count = if is == reason { 2 } else { 0 };
+            }
+            let line = format!("  2 samples shown in part: {}\n", reason.in_words());
+            let text = summary.to_string();
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_and_nothing_else() {
+        let mut summary = Summary {
+            sampled: 1,
+            ..Summary::default()
+        };
+        assert!(!summary.to_string().contains("not:"));
+        let account = Account {
+            taken: 12,
+            lost: 3,
+            whole: 7,
+            refused: [(DropReason::Late, 2)].into(),
+            behind: Duration::from_millis(3210),
+            ..Account::default()
+        };
+        assert!(account.is_balanced());
+        summary.total = account.clone();
+        summary.processes = vec![ProcessSummary {
+            tgid: 7,
+            name: "web".into(),
+            python: "3.12.1".into(),
+            inside: String::new(),
+            account,
+        }];
+        let text = summary.to_string();
+        for part in [
+            "; lost: 3; not shown: 2 that came too late\n",
+            "  58.3 % of the samples shown; 5 not: 3 lost because the ring buffer was full, \
+             2 that came too late\n  pyebpf got too little CPU time: lower --hz\n  a larger ring buffer (--buffer)",
+            "  samples were read up to 3.2 s late\n",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("rate") && !text.contains("cut"), "{text}");
+        assert!(!text.contains("of CPU"), "{text}");
+        summary.rate.hz = 100;
+        let of_web = &mut summary.processes[0].account;
+        of_web.cpu = CpuTime::divided(Duration::from_millis(2500), 1, 0);
+        (of_web.ticked, of_web.seen) = (Duration::from_millis(2450), Duration::from_secs(2));
+        let text = summary.to_string();
+        assert!(
+            text.contains("; 2.50 s of CPU, 2.00 s seen; lost"),
+            "{text}"
+        );
+        assert!(!text.contains("chance"), "{text}");
+        summary.processes[0].account.ticked = Duration::from_millis(900);
+        let text = summary.to_string();
+        assert!(
+            text.contains("stand for 0.93 s where the kernel counted 2.50 s"),
+            "{text}"
+        );
+        summary.rate.max_cpu = Some(0.05);
+        let rate = |milliseconds| RateChange {
+            time: KernelTime(0),
+            period: Duration::from_millis(milliseconds),
+        };
+        summary.rate.changes = vec![rate(8), rate(2)];
+        let text = summary.to_string();
+        let lowered = "lowered to 125 Hz, since sampling may take 5 % of a CPU (--max-cpu); \
+                       at the end it was 500 Hz";
+        assert!(text.contains(lowered), "{text}");
+    }
+}

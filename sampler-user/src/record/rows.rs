@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Turns the stacks of threads into rows in the container: feeds the timeline's builder,
+//! and passes what that makes on to the writer.
+
+use std::io::Write;
+use std::time::Duration;
+
+use sampler_trace::container::error::TraceError;
+use sampler_trace::container::info::Summary;
+use sampler_trace::container::writer::TraceWriter;
+use sampler_trace::model::builder::TimelineBuilder;
+use sampler_trace::model::identifiers::{KernelTime, StackId, TrackId};
+use sampler_trace::model::row::{RowChange, State, Weight};
+use sampler_trace::model::symbols::Symbols;
+use sampler_trace::model::track::Tracks;
+
+/// The last two stages of a recording.
+pub(super) struct Rows<W> {
+    builder: TimelineBuilder,
+    /// Changes that were built and not written; empty between calls.
+    changes: Vec<RowChange>,
+    trace: TraceWriter<W>,
+    /// The last wait of each thread, by the index of its track.
+    waits: Vec<Wait>,
+}
+
+/// What a thread waited for the last time.
+#[derive(Clone, Copy, Default)]
+struct Wait {
+    stack: StackId,
+    state: State,
+    /// The stack with which it was last seen running since then, if it was.
+    ran: Option<StackId>,
+}
+
+impl<W: Write> Rows<W> {
+    pub(super) fn new(builder: TimelineBuilder, trace: TraceWriter<W>) -> Self {
+        Self {
+            builder,
+            changes: Vec::new(),
+            trace,
+            waits: Vec::new(),
+        }
+    }
+
+    /// Sets the time between two samples from `time` on.
+    pub(super) fn change_period(&mut self, time: KernelTime, period: Duration) {
+        self.builder.change_period(time, period);
+    }
+
+    /// Returns the time that a sample taken at `time` accounts for, in nanoseconds.
+    pub(super) fn period_at(&self, time: KernelTime) -> u64 {
+        self.builder.period_at(time)
+    }
+
+    /// Takes in a look that found a thread waiting with a stack and accounts for
+    /// `nanoseconds`. Returns false if it came too late and was dropped.
+    pub(super) fn observe_waiting(
+        &mut self,
+        track: TrackId,
+        time: KernelTime,
+        (stack, state): (StackId, State),
+        nanoseconds: u64,
+    ) -> bool {
+        let is_in_time = self.observe(track, time, stack, state);
+        if is_in_time {
+            let ran = None;
+            *self.wait(track) = Wait { stack, state, ran };
+            self.trace
+                .weigh(track, time, self.weight(time, nanoseconds));
+        }
+        is_in_time
+    }
+
+    /// Takes in looks that found a thread where it waited last and account for
+    /// `nanoseconds`.
+    pub(super) fn weigh_wait(&mut self, track: TrackId, time: KernelTime, nanoseconds: u64) {
+        let wait = *self.wait(track);
+        if wait.state == State::None {
+            return;
+        }
+        let weight = self.weight(time, nanoseconds);
+        let Some(ran) = wait.ran else {
+            self.trace.weigh(track, time, weight);
+            return;
+        };
+        // The thread ran since then: its row gets a part without a length.
+        self.observe(track, time, wait.stack, wait.state);
+        self.trace.weigh(track, time, weight);
+        self.observe(track, time, ran, State::Running);
+    }
+
+    /// Converts a time to a number of samples, which is how the trace stores it.
+    fn weight(&self, time: KernelTime, nanoseconds: u64) -> Weight {
+        let period = self.builder.period_at(time).max(1);
+        let count = nanoseconds.saturating_add(period / 2) / period;
+        Weight::of_samples(period, count)
+    }
+
+    fn wait(&mut self, track: TrackId) -> &mut Wait {
+        let number = track.index();
+        if self.waits.len() <= number {
+            self.waits.resize(number + 1, Wait::default());
+        }
+        &mut self.waits[number]
+    }
+
+    fn observe(&mut self, track: TrackId, time: KernelTime, stack: StackId, state: State) -> bool {
+        let changes = &mut self.changes;
+        let is_in_time = self.builder.observe(track, time, stack, state, changes);
+        self.write_changes();
+        is_in_time
+    }
+
+    /// Takes in a tick that found a thread running with a stack. Returns false if it came
+    /// too late and was dropped.
+    pub(super) fn observe_running(
+        &mut self,
+        track: TrackId,
+        time: KernelTime,
+        stack: StackId,
+        in_kernel: bool,
+    ) -> bool {
+        let is_in_time = self.observe(track, time, stack, State::Running);
+        if is_in_time {
+            let weight = Weight {
+                system: u64::from(in_kernel),
+                ..Weight::of_samples(self.builder.period_at(time), 1)
+            };
+            self.trace.weigh(track, time, weight);
+            self.wait(track).ran = Some(stack);
+        }
+        is_in_time
+    }
+
+    /// Takes in a look that found a thread waiting with the stack that it had before, and
+    /// accounts for `nanoseconds`. Returns false if it came too late and was dropped.
+    pub(super) fn restate(
+        &mut self,
+        track: TrackId,
+        time: KernelTime,
+        state: State,
+        nanoseconds: u64,
+    ) -> bool {
+        let is_in_time = self.builder.restate(track, time, state, &mut self.changes);
+        self.write_changes();
+        let wait = self.wait(track);
+        if is_in_time && wait.state != State::None {
+            wait.state = state;
+            self.trace
+                .weigh(track, time, self.weight(time, nanoseconds));
+        }
+        is_in_time
+    }
+
+    /// Ends the row of a thread that ended at `time`.
+    pub(super) fn end_track(&mut self, track: TrackId, time: KernelTime) {
+        self.builder.end_track(track, time, &mut self.changes);
+        self.write_changes();
+    }
+
+    /// Ends the rows of threads that have stopped running.
+    pub(super) fn expire(&mut self, now: KernelTime) {
+        self.builder.expire(now, &mut self.changes);
+        self.write_changes();
+    }
+
+    fn write_changes(&mut self) {
+        for change in self.changes.drain(..) {
+            self.trace.change(&change);
+        }
+    }
+
+    /// Writes what is settled into the container. Returns the time up to which it is
+    /// settled.
+    pub(super) fn flush(
+        &mut self,
+        now: KernelTime,
+        symbols: &Symbols,
+        tracks: &mut Tracks,
+    ) -> Result<KernelTime, TraceError> {
+        let settled = self.builder.settled(now);
+        self.trace.flush(settled, symbols, tracks)?;
+        Ok(settled)
+    }
+
+    /// Writes the account of the samples so far.
+    pub(super) fn account(&mut self, so_far: &Summary) -> Result<(), TraceError> {
+        self.trace.account(so_far)
+    }
+
+    /// Closes the container and gives it back.
+    pub(super) fn finish(
+        self,
+        closing: &Summary,
+        symbols: &Symbols,
+        tracks: &mut Tracks,
+    ) -> Result<W, TraceError> {
+        self.trace.finish(closing, symbols, tracks)
+    }
+
+    /// Returns the container, which can be read while it is written.
+    pub(super) fn container(&self) -> &W {
+        self.trace.output()
+    }
+
+    /// Whether so many rows are held back that they should be written now.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.trace.wants_flush()
+    }
+}

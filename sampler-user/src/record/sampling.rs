@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The sources of samples while a recording runs: the ticks and the passes over waiting
+//! threads, with the ways by which their records and counts reach user space.
+
+use std::time::Duration;
+
+use sampler_common::counter::{Counter, CounterValues};
+
+use crate::capture::bpf::counters::Counters;
+use crate::capture::bpf::kernel::Kernel;
+use crate::capture::bpf::ring::RecordRing;
+use crate::capture::targets::table::Targets;
+use crate::record::cost::Clocks;
+use crate::record::error::RecordError;
+use crate::record::passes::RunningPasses;
+use crate::record::report::cpu_changes::CpuChanges;
+use crate::record::report::pass_counts::PassCounts;
+use crate::record::tick_clock::TickClock;
+
+/// Records taken in one go, before other work gets its turn.
+const BATCH: usize = 4096;
+
+/// The running ticks and passes, with their records and counters.
+pub(super) struct Sampling {
+    pub(super) kernel: Kernel,
+    pub(super) clocks: TickClock,
+    pub(super) records: RecordRing,
+    pub(super) counters: Counters,
+    /// Passes over waiting threads; `None` in cpu mode.
+    pub(super) passes: Option<RunningPasses>,
+}
+
+impl Sampling {
+    /// Waits until there are records that should be taken, but at most for `at_most`.
+    pub(super) async fn wait(&mut self, at_most: Duration) {
+        self.records.wait(at_most).await;
+    }
+
+    /// Hands over records in the order of time. Returns whether there are more than could
+    /// be taken in one go.
+    pub(super) fn take_records(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        let passes = self.passes.as_ref();
+        let number = self.records.drain(BATCH, |record| {
+            if let Some(passes) = passes {
+                passes.take_before(record, &mut take);
+            }
+            take(record);
+        });
+        let is_behind = number == BATCH;
+        if let Some(passes) = passes.filter(|_| !is_behind) {
+            passes.take_all(take);
+        }
+        is_behind
+    }
+
+    /// Makes passes look at the processes that are sampled now.
+    pub(super) fn follow(&self, targets: &Targets) {
+        if let Some(passes) = &self.passes {
+            passes.follow(targets);
+        }
+    }
+
+    /// Sets the mean time between two samples.
+    pub(super) fn set_period(&mut self, period: Duration) -> Result<(), RecordError> {
+        let changed = self.clocks.set_period(period);
+        changed.map_err(|source| RecordError::System {
+            doing: "change the rate of the ticks",
+            source,
+        })
+    }
+
+    /// Returns the CPUs that came and went.
+    pub(super) fn cpu_changes(&self) -> CpuChanges {
+        self.clocks.changes()
+    }
+
+    /// Returns what was spent so far.
+    pub(super) fn clocks(&self) -> Clocks {
+        let passes = self.passes.as_ref();
+        Clocks {
+            ticks: self.count(Counter::Ticks),
+            samples: Duration::from_nanos(self.count(Counter::RunTime)),
+            passes: passes.map_or(Duration::ZERO, RunningPasses::cpu_time),
+        }
+    }
+
+    /// Returns one of the eBPF program's counters.
+    pub(super) fn count(&self, counter: Counter) -> u64 {
+        self.counters.read_one(counter)
+    }
+
+    /// Returns all counters, including those of passes from user space.
+    pub(super) fn counts(&self) -> CounterValues {
+        let mut counts = self.counters.read();
+        if let Some(passes) = &self.passes {
+            passes.add_to(&mut counts);
+        }
+        counts
+    }
+
+    /// Returns what was counted of passes, if there are any.
+    pub(super) fn pass_counts(&self) -> Option<PassCounts> {
+        self.passes.as_ref().map(RunningPasses::counts)
+    }
+
+    /// Returns why stacks are walked without `bpf_loop`, if they are.
+    pub(super) fn without_loop(&self) -> Option<String> {
+        self.kernel.stepping().without_loop().map(str::to_owned)
+    }
+
+    /// Takes no further sample. Returns whether all passes are over.
+    pub(super) fn stop(&mut self) -> bool {
+        let are_over = self.passes.as_ref().is_none_or(RunningPasses::stop);
+        self.clocks.stop();
+        are_over
+    }
+}

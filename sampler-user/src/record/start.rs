@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Sets up the stages of a recording and starts it. The order matters: what needs
+//! privileges comes before they are given up, and what can fail comes before anything
+//! runs.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use sampler_cpython::process::namespace::PidNamespace;
+use sampler_trace::container::info::Mode;
+use sampler_trace::container::writer::TraceWriter;
+use sampler_trace::model::builder::TimelineBuilder;
+use tokio::sync::oneshot;
+
+use crate::capture::bpf::cpu_news::CpuNews;
+use crate::capture::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
+use crate::capture::bpf::rhythm::Rhythm;
+use crate::capture::bpf::stepping::SteppingChoice;
+use crate::capture::bpf::ticks::Ticks;
+use crate::capture::symbolize::python::Symbolizer;
+use crate::capture::targets::table::Targets;
+use crate::cli::config::exit::ExitStatus;
+use crate::cli::config::{RecordConfig, Target, Verbosity};
+use crate::platform::launch::HeldCommand;
+use crate::platform::privileges::Owner;
+use crate::record::clock::trace_info;
+use crate::record::confinement::confine;
+use crate::record::cost::Costs;
+use crate::record::cpu_times::CpuTimes;
+use crate::record::error::RecordError;
+use crate::record::lost_news::LostNews;
+use crate::record::names::Naming;
+use crate::record::outputs::Outputs;
+use crate::record::pace::Pace;
+use crate::record::passes::{PreparedPasses, RunningPasses};
+use crate::record::progress::ProgressLine;
+use crate::record::recording::{Recording, Schedule};
+use crate::record::rows::Rows;
+use crate::record::sampling::Sampling;
+use crate::record::session::{FLUSH_EVERY, LONGEST_PASS, Session, Stages};
+use crate::record::signals::Signals;
+use crate::record::target_choice::{complain, hold, mention_waiting, selection};
+use crate::record::threads::Threads;
+use crate::record::tick_balance::TickBalance;
+use crate::record::tick_clock::TickClock;
+
+/// Receives the exit status of the recorded command when that has ended.
+pub(super) type CommandEnd = oneshot::Receiver<ExitStatus>;
+
+/// Starts a recording, and the command if one is to be recorded.
+pub(super) fn start(
+    config: &RecordConfig,
+) -> Result<(Recording<'_>, Option<CommandEnd>), RecordError> {
+    let owner = Owner::of_this_process()?;
+    let namespace = PidNamespace::ours()?;
+    if let Some(note) = namespace.note()
+        && config.verbosity != Verbosity::Quiet
+    {
+        eprintln!("pyebpf: {note}");
+    }
+    let selection = selection(config)?;
+    let system = |doing| move |source| RecordError::System { doing, source };
+    let signals = Signals::listen().map_err(system("listen for signals"))?;
+    let outputs = Outputs::plan(&config.output, owner.clone())?;
+    let mut kernel = Kernel::load(kernel_options(config, &namespace))?;
+    let passes = match config.mode {
+        Mode::Cpu => None,
+        Mode::Wall | Mode::CpuAndWall => Some(PreparedPasses::prepare(&mut kernel)?),
+    };
+    let KernelMaps {
+        records,
+        processes,
+        plain_programs,
+        known,
+        counters,
+    } = kernel.take_maps()?;
+    let mut targets = Targets::new(selection, processes, plain_programs);
+    let command = match &config.target {
+        Target::Command(words) => Some(hold(words, &owner, &mut targets)?),
+        Target::Host | Target::Chosen(_) | Target::Processes(_) => None,
+    };
+    let refused = targets.find_running();
+    complain(refused, config)?;
+    mention_waiting(config, &targets);
+
+    let container = outputs.container()?;
+    let info = trace_info(config);
+    let period = Duration::from_secs(1) / config.hz;
+    // As late as possible: CPU time used before the first tick is in no sample.
+    let cpu_times = CpuTimes::of_running(&targets);
+    let ((ticks, news), command) = match start_all(&mut kernel, command, period) {
+        Ok(started) => started,
+        Err(error) => {
+            outputs.discard(container)?;
+            return Err(error);
+        }
+    };
+    let costs = Costs::start();
+    confine(config, &owner, &counters, &outputs.directories());
+    let scout = targets.scout().clone();
+    scout.begin_anew();
+    let clocks = TickClock::start(ticks, news).map_err(|source| RecordError::System {
+        doing: "look after the clocks of the CPUs",
+        source,
+    })?;
+    let passes = match passes {
+        Some(passes) => Some(passes.start(clocks.beats(), &targets)?),
+        None => None,
+    };
+    let pass_accounts = passes.as_ref().map(RunningPasses::accounts);
+    let balance = passes.as_ref().filter(|it| it.are_from_user_space());
+    let of_mode = OfMode::of(config.mode, period);
+    let session = Session::new(Stages {
+        targets,
+        known,
+        symbolizer: Symbolizer::new(config.source, scout.clone()),
+        threads: Threads::new(config.command_lines, of_mode.naming, scout),
+        rows: Rows::new(of_mode.builder, TraceWriter::create(container, &info)?),
+        pass_accounts: pass_accounts.unwrap_or_default(),
+        tick_balance: balance.map(|_| TickBalance::default()),
+        cpu_times,
+        rest: of_mode.rest,
+        start: info.start,
+    });
+    if let Verbosity::Verbose(_) = config.verbosity {
+        eprintln!("pyebpf: sampling has begun");
+    }
+    let now = Instant::now();
+    let recording = Recording {
+        config,
+        sampling: Sampling {
+            kernel,
+            clocks,
+            records,
+            counters,
+            passes,
+        },
+        session,
+        outputs,
+        signals,
+        progress: ProgressLine::on_standard_error(config.verbosity == Verbosity::Quiet),
+        schedule: Schedule::from(now),
+        pace: Pace::new(period, config.max_cpu, costs, now),
+        lost_news: LostNews::default(),
+        start: info.start,
+        taken_until: info.start,
+    };
+    Ok((recording, command))
+}
+
+fn kernel_options(config: &RecordConfig, namespace: &PidNamespace) -> KernelOptions {
+    KernelOptions {
+        follow_children: config.children || matches!(config.target, Target::Host),
+        report_all_execs: matches!(config.target, Target::Host | Target::Chosen(_)),
+        leave_plain_programs: matches!(config.target, Target::Host),
+        ring_bytes: config.buffer,
+        passes: config.mode != Mode::Cpu,
+        stepping: SteppingChoice::of_environment(),
+        pid_namespace: namespace.own_inode(),
+    }
+}
+
+/// What depends on whether waiting threads are sampled.
+struct OfMode {
+    builder: TimelineBuilder,
+    naming: Naming,
+    /// How long after the end of a process a sample of it may still arrive.
+    rest: Duration,
+}
+
+impl OfMode {
+    fn of(mode: Mode, period: Duration) -> Self {
+        match mode {
+            Mode::Cpu => Self {
+                builder: TimelineBuilder::new(period),
+                naming: Naming::Sampled,
+                rest: FLUSH_EVERY,
+            },
+            Mode::Wall | Mode::CpuAndWall => Self {
+                builder: TimelineBuilder::without_gaps(period),
+                naming: Naming::All,
+                rest: LONGEST_PASS,
+            },
+        }
+    }
+}
+
+/// The running ticks, and the events of CPUs that come and go, or why there are none.
+type Started = (Ticks, io::Result<CpuNews>);
+
+/// Starts the ticks and then the command. Returns the receiver of the command's exit
+/// status as well.
+fn start_all(
+    kernel: &mut Kernel,
+    command: Option<HeldCommand>,
+    period: Duration,
+) -> Result<(Started, Option<CommandEnd>), RecordError> {
+    // Before the clocks are opened, so that no CPU comes unnoticed in between.
+    let news = CpuNews::listen();
+    let ticks = kernel.start_ticks(Rhythm::drawn(period))?;
+    let command = match command {
+        Some(command) => Some(command.release()?.ended),
+        None => None,
+    };
+    Ok(((ticks, news), command))
+}

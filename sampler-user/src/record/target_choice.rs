@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Turns the target that was asked for into the processes to follow, and reports when
+//! there is nothing to follow.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use sampler_cpython::process::task::process_of;
+use sampler_trace::escape::escape_for_terminal;
+
+use crate::capture::targets::choice::Choice;
+use crate::capture::targets::selection::Selection;
+use crate::capture::targets::table::{TargetError, Targets};
+use crate::cli::config::{RecordConfig, Target, Verbosity};
+use crate::platform::launch;
+use crate::platform::launch::HeldCommand;
+use crate::platform::privileges::Owner;
+use crate::record::error::RecordError;
+
+pub(super) fn selection(config: &RecordConfig) -> Result<Selection, RecordError> {
+    Ok(match &config.target {
+        Target::Host => Selection::Host,
+        Target::Chosen(choice) => Selection::Chosen {
+            choice: Choice::find(&choice.cgroups, choice.name.clone())?,
+            with_children: config.children,
+        },
+        Target::Processes(numbers) => {
+            if config.verbosity != Verbosity::Quiet {
+                mention_threads(numbers);
+            }
+            Selection::Processes {
+                tgids: asked_processes(numbers),
+                with_children: config.children,
+            }
+        }
+        Target::Command(_) => Selection::Processes {
+            tgids: Vec::new(),
+            with_children: false,
+        },
+    })
+}
+
+/// Returns the processes that these numbers mean, sorted and without duplicates. The
+/// number of a thread, as `top -H` shows it, means its process.
+pub(super) fn asked_processes(numbers: &[u32]) -> Vec<u32> {
+    let processes = numbers
+        .iter()
+        .map(|number| process_of(*number).unwrap_or(*number));
+    processes.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn mention_threads(numbers: &[u32]) {
+    for number in numbers {
+        if let Some(process) = process_of(*number).filter(|process| process != number) {
+            eprintln!(
+                "pyebpf: {number} is a thread of process {process}; all of its threads are recorded"
+            );
+        }
+    }
+}
+
+pub(super) fn hold(
+    words: &[OsString],
+    owner: &Owner,
+    targets: &mut Targets,
+) -> Result<HeldCommand, RecordError> {
+    let command = launch::spawn(words, owner)?;
+    targets
+        .follow_command(command.pid())
+        .map_err(|error| RecordError::Targets(vec![TargetError::Table(error)]))?;
+    Ok(command)
+}
+
+/// Prints that no process is chosen yet, since that may be a mistake.
+pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
+    if let Target::Chosen(choice) = &config.target
+        && config.verbosity != Verbosity::Quiet
+        && targets.sampled().next().is_none()
+    {
+        let choice = choice.in_words();
+        let choice = escape_for_terminal(&choice);
+        eprintln!("pyebpf: no Python process {choice} runs yet; waiting for one");
+    }
+}
+
+/// Prints which processes cannot be sampled. Returns an error when no other was asked
+/// for.
+pub(super) fn complain(
+    refused: Vec<TargetError>,
+    config: &RecordConfig,
+) -> Result<(), RecordError> {
+    let Target::Processes(numbers) = &config.target else {
+        return Ok(());
+    };
+    if refused.len() >= asked_processes(numbers).len() {
+        return Err(RecordError::Targets(refused));
+    }
+    for error in refused {
+        // The target decides the paths in it.
+        let error = error.to_string();
+        eprintln!("pyebpf: {}", escape_for_terminal(&error));
+    }
+    Ok(())
+}
