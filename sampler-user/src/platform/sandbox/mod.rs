@@ -176,7 +176,11 @@ mod tests {
         use std::os::unix::process::ExitStatusExt as _;
         let own = std::env::current_exe().expect("we have one");
         let output = std::process::Command::new(own)
-            .args(["--ignored", "--exact", "sandbox::tests::in_the_sandbox"])
+            .args([
+                "--ignored",
+                "--exact",
+                concat!(module_path!(), "::in_the_sandbox").trim_start_matches("sampler_user::"),
+            ])
             .output()
             .expect("it runs");
         let said = String::from_utf8_lossy(&output.stderr);
