@@ -104,7 +104,7 @@ impl Running for Recording {
         Spent::by(&self.session)
     }
 
-    fn finish(mut self: Box<Self>, wanted: bool) -> anyhow::Result<Outcome> {
+    fn finish(self: Box<Self>, wanted: bool) -> anyhow::Result<Outcome> {
         let ended = self.session.finish()?;
         let (errors, recorded) = account(&ended.said)
             .with_context(|| format!("{NAME}'s last words have no account: {}", ended.said))?;
@@ -115,7 +115,7 @@ impl Running for Recording {
             // The file of a child that ended together with it may be incomplete.
             count += stacks_of(&fs::read(&path)?).unwrap_or(0);
             if wanted {
-                stacks.extend(replayed(&mut self.replay, &path)?);
+                stacks.extend(replayed(&self.replay, &path)?);
             }
         }
         Ok(Outcome {
@@ -158,13 +158,19 @@ fn account(said: &str) -> Option<(f64, Duration)> {
 }
 
 /// Has the profiler convert its file to text, and reads the stacks.
-fn replayed(command: &mut Command, file: &Path) -> anyhow::Result<Vec<Stack>> {
+fn replayed(profiler: &Command, file: &Path) -> anyhow::Result<Vec<Stack>> {
     let text = file.with_extension("txt");
+    let mut command = Command::new(profiler.get_program());
     command
+        .args(profiler.get_args())
         .args(["replay", "--collapsed", "-o"])
         .arg(&text)
         .arg(file);
-    probe(command).with_context(|| format!("{NAME} cannot read its own {}", file.display()))?;
+    for (name, value) in profiler.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    probe(&mut command)
+        .with_context(|| format!("{NAME} cannot read its own {}", file.display()))?;
     let lines = fs::read_to_string(&text)?;
     Ok(lines.lines().filter_map(stack).collect())
 }

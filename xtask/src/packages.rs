@@ -15,6 +15,9 @@ pub(crate) fn need_program(program: &str, package: &str, purpose: &str) -> anyho
     install(&[package]).with_context(|| format!("`{program}` is missing, {purpose} needs it"))
 }
 
+/// How long apt waits for another one that installs something, such as the daily upgrades.
+const WAIT: &str = "-oDPkg::Lock::Timeout=600";
+
 /// Installs packages with the host's own apt, as root.
 pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
     let names = packages.join(" ");
@@ -25,8 +28,14 @@ pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
     process::say(format!("installing the Debian packages {names}"));
     let variables = [("DEBIAN_FRONTEND", "noninteractive".as_ref())];
     let mut apt = sudo::command("apt-get", &variables).with_context(by_hand)?;
-    apt.args(["install", "--yes", "--quiet", "--no-install-recommends"])
-        .args(packages);
+    apt.args([
+        "install",
+        WAIT,
+        "--yes",
+        "--quiet",
+        "--no-install-recommends",
+    ])
+    .args(packages);
     if process::run(&mut apt).is_ok() {
         return Ok(());
     }

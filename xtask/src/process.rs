@@ -86,7 +86,9 @@ pub fn on_path(program: &str) -> bool {
 pub fn search_path() -> OsString {
     // With an empty value, the part before the first colon would be the working
     // directory.
-    let mut path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let mut path = std::env::var_os("PATH")
+        .filter(|path| !path.is_empty())
+        .unwrap_or_else(|| "/usr/bin:/bin".into());
     path.push(":/usr/local/sbin:/usr/sbin:/sbin");
     path
 }

@@ -12,9 +12,12 @@ use sampler_trace::model::identifiers::KernelTime;
 
 use crate::capture::scout::Scout;
 use crate::capture::targets::followed::FollowedProcess;
+use crate::record::clock::thread_cpu_time;
 
-/// Reading names takes at most one part in `SHARE` of the time.
+/// Reading names uses at most one part in `SHARE` of one CPU.
 const SHARE: u32 = 50;
+/// What a reading counts for at least, so that they do not follow each other at once.
+const LEAST_COST: Duration = Duration::from_micros(20);
 /// How old names may be: Python code can rename a thread at any time.
 const OLDEST: Duration = Duration::from_secs(5);
 
@@ -73,16 +76,30 @@ impl ThreadNames {
             if let Some(python) = &process.python {
                 let (tgid, instance) = (process.tgid, python.instance.clone());
                 let sampled = sampled();
-                let names = scout.ask(tgid, move |_| {
+                let answer = scout.ask(tgid, move |_| {
+                    let start = thread_cpu_time();
                     let wanted = sampled.as_ref().map_or(Wanted::All, Wanted::Only);
-                    instance.thread_names(&ProcessMemory::new(tgid), wanted)
+                    let names = instance.thread_names(&ProcessMemory::new(tgid), wanted);
+                    (names, thread_cpu_time().saturating_sub(start))
                 });
-                self.by_ident = names.unwrap_or_default();
+                let (names, cost) = match answer {
+                    Ok((names, cpu_time)) => (names, cpu_time),
+                    Err(_) => (BTreeMap::new(), now.elapsed()),
+                };
+                self.by_ident = names;
+                self.not_before = Some(now + pause_after(cost));
+            } else {
+                self.not_before = Some(now + pause_after(Duration::ZERO));
             }
-            let took = now.elapsed().max(Duration::from_micros(20));
-            self.not_before = Some(now + took * SHARE);
             self.asked = (self.asked.0.wrapping_add(1), time);
         }
         self.by_ident.get(&ident)
     }
+}
+
+/// How long no names are read after a reading that used `cost` of CPU time. What counts is
+/// not how long it took: on a busy machine the thread that reads may wait for a CPU far
+/// longer than it runs, and new threads would have no names meanwhile.
+fn pause_after(cost: Duration) -> Duration {
+    cost.max(LEAST_COST) * SHARE
 }

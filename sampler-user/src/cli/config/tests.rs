@@ -124,7 +124,7 @@ fn durations_are_positive_and_bounded() {
 }
 
 #[test]
-fn wall_mode_says_that_it_is_not_there_yet() {
+fn modes_are_cpu_wall_or_both() {
     for (typed, mode) in [
         ("wall", Mode::Wall),
         ("cpu", Mode::Cpu),

@@ -104,7 +104,7 @@ impl CpuHistory {
 
     fn in_words(&self, elapsed: Duration) -> String {
         let mut words = match (self.went, self.came) {
-            _ if self.times > 2 => format!("went and came {} times", self.times),
+            _ if self.times > 2 => format!("went offline or came online {} times", self.times),
             (None, None) => "was there".to_owned(),
             (Some(went), None) => format!("went offline after {}", Seconds(went)),
             (None, Some(came)) => format!("came online after {}", Seconds(came)),
@@ -172,7 +172,8 @@ mod tests {
             changes.missing(SECOND * 10),
             SECOND + Duration::from_millis(20)
         );
-        let line = "CPU 3 went and came 3 times; 1.0 s of what it did then were not sampled";
+        let line =
+            "CPU 3 went offline or came online 3 times; 1.0 s of what it did then were not sampled";
         assert_eq!(changes.in_words(SECOND * 10), [line]);
     }
 
