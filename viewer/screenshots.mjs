@@ -8,7 +8,15 @@ import { chromium } from "playwright-core";
 const [trace, out] = process.argv.slice(2);
 const browser = await chromium.launch({
   executablePath: process.env.PYEBPF_CHROMIUM || "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
 });
 
 async function picture(name, width, height, colorScheme, run) {

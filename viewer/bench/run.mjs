@@ -5,8 +5,8 @@
 // numbers and has no thresholds. Arguments: the page with the trace, and the same trace as
 // a container, which is opened in the empty page.
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { cpus, loadavg } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -15,13 +15,22 @@ const empty = join(dirname(fileURLToPath(import.meta.url)), "../dist/viewer.html
 const LAUNCH = {
   executablePath: process.env.PYEBPF_CHROMIUM || "/usr/bin/chromium",
   headless: true,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
 };
 const SIZE = { width: 1600, height: 1000 };
 const TIMES = 3;
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const spread = (values, digits = 0) => `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}..${Math.max(...values).toFixed(digits)})`;
+const spread = (values, digits = 0) =>
+  `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}..${Math.max(...values).toFixed(digits)})`;
 
 /** Private memory of the largest renderer process of this browser, in MiB. */
 function privateMemory(parent) {
@@ -77,7 +86,11 @@ async function open(drops, onStart = () => {}) {
     await view.goto(`file://${empty}`);
     const input = view.locator("input[type=file]");
     // Measured from the input's change event, the moment the page learns of the file.
-    await view.evaluate(() => document.querySelector("input[type=file]").addEventListener("change", () => (window.told = performance.now()), true));
+    await view.evaluate(() =>
+      document
+        .querySelector("input[type=file]")
+        .addEventListener("change", () => (window.told = performance.now()), true),
+    );
     await input.setInputFiles(container);
     await view.waitForFunction(() => "__pyebpf" in window, null, { timeout: 60_000 });
     ready = await view.evaluate(() => window.__pyebpf.readyAt - window.told);
@@ -159,7 +172,10 @@ async function once(drops) {
 }
 
 console.log(`${cpus().length} CPUs, load average ${loadavg()[0].toFixed(1)}`);
-for (const [name, drops] of [["the page", false], ["the container, dropped", true]]) {
+for (const [name, drops] of [
+  ["the page", false],
+  ["the container, dropped", true],
+]) {
   const results = [];
   const peaks = [];
   for (let turn = 0; turn < TIMES; turn++) {
@@ -167,14 +183,21 @@ for (const [name, drops] of [["the page", false], ["the container, dropped", tru
     peaks.push(await peakOf(drops));
   }
   const all = (key) => results.map((result) => result[key]);
-  console.log(`${name}: ${results[0].rows} rows, ${results[0].threads} threads, file ${(statSync(drops ? container : page).size / 1e6).toFixed(1)} MB`);
+  console.log(
+    `${name}: ${results[0].rows} rows, ${results[0].threads} threads, file ${(statSync(drops ? container : page).size / 1e6).toFixed(1)} MB`,
+  );
   console.log(`  ready                    ${spread(all("ready"))} ms`);
   console.log(`  CPU time until then      ${spread(all("processor"))} ms, of all threads of the page`);
   console.log(`  memory, at rest          ${spread(all("memory"))} MB; the most while loading ${spread(peaks)} MB`);
   const clicks = results.flatMap(({ clicks }) => clicks);
   console.log(`  a click, until painted   ${spread(clicks)} ms`);
   for (const rate of Object.keys(results[0].rates)) {
-    console.log(`  ${rate.padEnd(24)} ${spread(results.map(({ rates }) => rates[rate]), 1)} frames a second`);
+    console.log(
+      `  ${rate.padEnd(24)} ${spread(
+        results.map(({ rates }) => rates[rate]),
+        1,
+      )} frames a second`,
+    );
   }
 }
 console.log(`the page itself: ${statSync(empty).size} bytes`);

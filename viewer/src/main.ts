@@ -5,8 +5,8 @@
 
 import { exportWindow } from "./export/save.ts";
 import { load } from "./load/loader.ts";
-import { serve } from "./load/worker.ts";
 import type { Request } from "./load/messages.ts";
+import { serve } from "./load/worker.ts";
 import { mergeTraces } from "./model/merge.ts";
 import { safeText } from "./model/safe_text.ts";
 import type { Trace } from "./model/trace.ts";
@@ -81,10 +81,20 @@ class Page {
     if (trace.torn) this.warn(trace.torn.reason);
     const toolbar = new Toolbar(session, {
       open: (second) => this.choose(second),
-      exportAs: (kind) => void exportWindow(session, kind, this.name).then(() => announce("exported"), (error) => this.warn(String(error))),
+      exportAs: (kind) =>
+        void exportWindow(session, kind, this.name).then(
+          () => announce("exported"),
+          (error) => this.warn(String(error)),
+        ),
     });
     const panels = new Panels(session, () => this.choose(true));
-    const act = (action: Parameters<typeof perform>[1]) => perform(session, action, (panel) => panels.show(panel), (text) => toolbar.find(text));
+    const act = (action: Parameters<typeof perform>[1]) =>
+      perform(
+        session,
+        action,
+        (panel) => panels.show(panel),
+        (text) => toolbar.find(text),
+      );
     const timeline = new Timeline(session);
     const overview = new Overview(session);
     const ruler = new Ruler(session);
@@ -97,7 +107,13 @@ class Page {
     split();
     restore(session, hash);
     if (merged) session.show("compare");
-    const commands = { session, timeline, act, show: (panel: Session["panel"]) => panels.show(panel), focusSearch: () => toolbar.focusSearch() };
+    const commands = {
+      session,
+      timeline,
+      act,
+      show: (panel: Session["panel"]) => panels.show(panel),
+      focusSearch: () => toolbar.focusSearch(),
+    };
     this.onKeyDown = (event) => {
       const target = event.target as HTMLElement;
       if (target.closest("input,select,textarea,dialog,menu")) return;

@@ -35,7 +35,16 @@ export interface Written {
 
 export function container(written: Written): Uint8Array {
   const parts: Uint8Array[] = [Uint8Array.of(...MAGIC, 1, 0, 0, 0)];
-  const header = { hz: 10, mode: written.mode, host: "h", kernel: "", start_ns: "0", unix_start_us: 1, program: "", command: [] };
+  const header = {
+    hz: 10,
+    mode: written.mode,
+    host: "h",
+    kernel: "",
+    start_ns: "0",
+    unix_start_us: 1,
+    program: "",
+    command: [],
+  };
   parts.push(block(1, json(header)));
   written.segments.forEach((runs, at) => parts.push(block(2, segment(runs, at === 0, written))));
   if (written.account) parts.push(block(5, account(written.account, written.endUs)));
@@ -119,7 +128,12 @@ function account({ process, tracks }: NonNullable<Written["account"]>, endUs: nu
     ...varint(names.length),
     ...names.flatMap(text),
     0,
-    ...[1, 0, ...varint(names.length), ...names.flatMap((name, number) => [...varint(number), ...varint(process[name])])],
+    ...[
+      1,
+      0,
+      ...varint(names.length),
+      ...names.flatMap((name, number) => [...varint(number), ...varint(process[name])]),
+    ],
     ...[1, 5, 100],
     ...varint(tracks.length),
     ...tracks.flat().flatMap(varint),

@@ -19,7 +19,10 @@ const JOB: Frame[] = [
 /** What a job does; the deepest work is at the end of the list. */
 const WORK: Frame[][] = [
   [own(59, "sign_answer", "digest = hashlib.sha256(digest + body).digest()")],
-  [own(51, "find_references", 'for word, number in WORD.findall(order["note"]):'), library("re/__init__.py", 217, "findall")],
+  [
+    own(51, "find_references", 'for word, number in WORD.findall(order["note"]):'),
+    library("re/__init__.py", 217, "findall"),
+  ],
   [
     own(34, "parse_orders", 'return json.loads(body)["orders"]'),
     library("json/__init__.py", 346, "loads"),

@@ -29,7 +29,13 @@ await esbuild.build({
 const files = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
 const run = spawnSync(
   process.execPath,
-  ["--enable-source-maps", "--test", "--test-reporter=tap", ...(kind === "browser" ? ["--test-concurrency=1"] : []), ...files],
+  [
+    "--enable-source-maps",
+    "--test",
+    "--test-reporter=tap",
+    ...(kind === "browser" ? ["--test-concurrency=1"] : []),
+    ...files,
+  ],
   { stdio: "inherit" },
 );
 process.exit(run.status ?? 1);

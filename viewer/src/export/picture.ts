@@ -3,10 +3,10 @@
 // Exports the timeline as a picture. The SVG is drawn anew for the window; the PNG copies the
 // canvases of the page.
 
+import { STATE_NAMES, State } from "../model/state.ts";
 import { makeColumns, sampleColumns } from "../paint/columns.ts";
-import { State, STATE_NAMES } from "../model/state.ts";
 import { mix } from "../paint/palette.ts";
-import { rectangle, byId } from "../ui/dom.ts";
+import { byId, rectangle } from "../ui/dom.ts";
 import { moment } from "../ui/format.ts";
 import { look } from "../ui/look.ts";
 import { tickStep } from "../ui/ruler.ts";
@@ -16,8 +16,7 @@ const WIDTH = 1200;
 const LABELS = 220;
 const TALL = 44;
 
-const escape = (text: string) =>
-  text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
+const escape = (text: string) => text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 
 export function timelineSvg(session: Session): string {
   const { trace, symbols } = session;
@@ -58,13 +57,27 @@ export function timelineSvg(session: Session): string {
         const waiting = state > State.runnable;
         const tall = Math.max(1, depth[stack] * scale);
         const shared = common.length > 0 ? common[stack] * scale : 0;
-        rect(LABELS + x, bottom - tall, end - x, tall - shared, waiting ? mix(palette.background, palette.rest, 0.4) : palette.rest);
+        rect(
+          LABELS + x,
+          bottom - tall,
+          end - x,
+          tall - shared,
+          waiting ? mix(palette.background, palette.rest, 0.4) : palette.rest,
+        );
         if (shared > 0) {
-          rect(LABELS + x, bottom - shared, end - x, shared, waiting ? mix(palette.background, palette.common, 0.55) : palette.common);
+          rect(
+            LABELS + x,
+            bottom - shared,
+            end - x,
+            shared,
+            waiting ? mix(palette.background, palette.common, 0.55) : palette.common,
+          );
           rect(LABELS + x, bottom - shared, end - x, shared, "url(#hatch)");
         }
         if (session.hasStates) {
-          parts.push(`<rect x="${LABELS + x}" y="${bottom + 2}" width="${end - x}" height="5" fill="${palette.states[state]}"><title>${STATE_NAMES[state]}</title></rect>`);
+          parts.push(
+            `<rect x="${LABELS + x}" y="${bottom + 2}" width="${end - x}" height="5" fill="${palette.states[state]}"><title>${STATE_NAMES[state]}</title></rect>`,
+          );
         }
       }
       x = end;
@@ -102,7 +115,8 @@ export function timelinePng(session: Session): Promise<Blob> {
     const y = ruler.height / ratio + row.top - scrolled + Math.min(row.height, 50) / 2 + 4;
     if (y < ruler.height / ratio + 10 || y > canvas.height / ratio) continue;
     context.font = row.kind === "process" ? "bold 13px sans-serif" : "12px sans-serif";
-    const name = row.kind === "process" ? session.symbols.process(row.number) : `  ${session.symbols.track(row.number)}`;
+    const name =
+      row.kind === "process" ? session.symbols.process(row.number) : `  ${session.symbols.track(row.number)}`;
     context.fillText(name, 8, y, LABELS - 16);
   }
   return new Promise((resolve, reject) =>

@@ -18,7 +18,9 @@ export function speedscope(session: Session): string {
     if (number === undefined) {
       const file = symbols.file(frame);
       const line = symbols.line(frame);
-      number = frames.push({ name: symbols.func(frame), ...(file && { file }), ...(line && frame !== LIBRARY && { line }) }) - 1;
+      number =
+        frames.push({ name: symbols.func(frame), ...(file && { file }), ...(line && frame !== LIBRARY && { line }) }) -
+        1;
       numbers.set(frame, number);
     }
     return number;
@@ -40,7 +42,10 @@ export function speedscope(session: Session): string {
       const begin = Math.max(track.start[row], from, at);
       push([], begin - at);
       at = begin + weight;
-      push(pathOf(tree.parent, node).map((step) => numberOf(tree.frame[step])), weight);
+      push(
+        pathOf(tree.parent, node).map((step) => numberOf(tree.frame[step])),
+        weight,
+      );
     }
     push([], to - at);
     return {

@@ -30,7 +30,9 @@ async function answer(data: Request): Promise<void> {
     post({ trace }, buffersOf(trace));
   } catch (error) {
     const known = error instanceof TraceError;
-    post({ error: known ? error.message : `the file cannot be read: ${error instanceof Error ? error.message : error}` });
+    post({
+      error: known ? error.message : `the file cannot be read: ${error instanceof Error ? error.message : error}`,
+    });
   }
 }
 

@@ -40,7 +40,14 @@ function withTotals({ parent, frame, depth }: Shape, self: Float64Array, system:
     for (let node = parent.length - 1; node > 0; node--) total[parent[node]] += total[node];
     return total;
   };
-  return { parent, frame, depth, self, total: sums(self), system: system.length > 0 ? { self: system, total: sums(system) } : null };
+  return {
+    parent,
+    frame,
+    depth,
+    self,
+    total: sums(self),
+    system: system.length > 0 ? { self: system, total: sums(system) } : null,
+  };
 }
 
 /** The part of a node's total time spent in the kernel; 0 where it is not known. */

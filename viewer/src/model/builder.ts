@@ -18,7 +18,19 @@ import {
 } from "./limits.ts";
 import { RowSamples } from "./row_weights.ts";
 import { State } from "./state.ts";
-import { type CpuTime, isGap, type ProcessInfo, rowEnd, rowSystem, type Torn, type Trace, type TraceInfo, type Track, weightOf, type Weights } from "./trace.ts";
+import {
+  type CpuTime,
+  isGap,
+  type ProcessInfo,
+  rowEnd,
+  rowSystem,
+  type Torn,
+  type Trace,
+  type TraceInfo,
+  type Track,
+  type Weights,
+  weightOf,
+} from "./trace.ts";
 import { noWeights } from "./weights.ts";
 
 interface OpenTrack {

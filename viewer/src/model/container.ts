@@ -8,7 +8,7 @@ import { TraceBuilder } from "./builder.ts";
 import { crc32 } from "./checksum.ts";
 import { inflate, inflateLarge } from "./inflate.ts";
 import { damaged, MAXIMUM_BLOCK, MAXIMUM_INFLATED, TraceError } from "./limits.ts";
-import { State, STATES } from "./state.ts";
+import { STATES, State } from "./state.ts";
 import type { Torn, Trace, TraceInfo } from "./trace.ts";
 import { ByteReader } from "./varint.ts";
 
@@ -192,7 +192,15 @@ class SegmentDecoder {
     const number = reader.small();
     const pid = reader.small();
     reader.number();
-    const process = { pid, name: reader.text(), cmdline: reader.text(), python: reader.text(), place: "", side: 0, cpu: null };
+    const process = {
+      pid,
+      name: reader.text(),
+      cmdline: reader.text(),
+      python: reader.text(),
+      place: "",
+      side: 0,
+      cpu: null,
+    };
     const known = this.builder.processes.length;
     if (number < known) this.builder.processes[number] = { ...process, cpu: this.builder.processes[number].cpu };
     else if (number === known) this.builder.addProcess(process);

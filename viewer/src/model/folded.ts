@@ -3,9 +3,9 @@
 // Reads folded stacks, `a;b;c 12` a line, as flame graph tools write them. They have no times:
 // each line becomes one row as long as its weight, in the order of the file.
 
-import { SymbolTable } from "./symbol_table.ts";
 import { TraceError } from "./limits.ts";
 import { State } from "./state.ts";
+import { SymbolTable } from "./symbol_table.ts";
 import type { Trace } from "./trace.ts";
 
 /** A row lasts this many microseconds for each unit of its weight. */

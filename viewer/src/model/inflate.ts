@@ -129,7 +129,9 @@ let fixed: { literals: Code; distances: Code } | null = null;
 
 function fixedCodes() {
   fixed ??= {
-    literals: new Code().set(Uint8Array.from({ length: 288 }, (_, symbol) => (symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8))),
+    literals: new Code().set(
+      Uint8Array.from({ length: 288 }, (_, symbol) => (symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8)),
+    ),
     distances: new Code().set(new Uint8Array(30).fill(5)),
   };
   return fixed;

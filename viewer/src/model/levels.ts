@@ -3,7 +3,7 @@
 // Summarises the rows of a thread at coarser and coarser levels, so that a whole day is drawn
 // without reading every row.
 
-import { rowEnd, type Level, type Track } from "./trace.ts";
+import { type Level, rowEnd, type Track } from "./trace.ts";
 
 /** How many rows, or groups, make one group of the next level. */
 const GROUP = 16;

@@ -9,7 +9,8 @@ import type { Level, Trace, Track } from "./trace.ts";
 
 export function mergeTraces(first: Trace, second: Trace): Trace {
   const tickUs = Math.max(first.tickUs, second.tickUs);
-  const one = first.tickUs === tickUs ? first.tracks : first.tracks.map((track) => coarser(track, tickUs / first.tickUs));
+  const one =
+    first.tickUs === tickUs ? first.tracks : first.tracks.map((track) => coarser(track, tickUs / first.tickUs));
   const strings = first.strings.slice();
   const known = new Map(strings.map((text, number) => [text, number]));
   const stringOf = second.strings.map((text) => {
@@ -88,7 +89,12 @@ function mergeFrames(first: Trace, second: Trace, stringOf: number[]) {
   file.forEach((_, frame) => push([file[frame], func[frame], line[frame], source[frame]]));
   const other = second.frames;
   const frameOf = Uint32Array.from(other.file, (_, frame) => {
-    const parts = [stringOf[other.file[frame]], stringOf[other.func[frame]], other.line[frame], stringOf[other.source[frame]]];
+    const parts = [
+      stringOf[other.file[frame]],
+      stringOf[other.func[frame]],
+      other.line[frame],
+      stringOf[other.source[frame]],
+    ];
     return known.get(parts.join()) ?? push(parts);
   });
   const [files, funcs, lines, sources] = merged.map((column) => column.take());

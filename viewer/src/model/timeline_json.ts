@@ -9,7 +9,7 @@ import { growing32, growing64 } from "./columns.ts";
 import { infoOf, plainCounts, plainNumber, plainText } from "./container.ts";
 import { MAXIMUM_JSON_ROW, MAXIMUM_ROWS, MAXIMUM_TRACKS, TraceError, within } from "./limits.ts";
 import { RawTable } from "./raw_table.ts";
-import { State, STATES } from "./state.ts";
+import { STATES, State } from "./state.ts";
 import { SymbolTable } from "./symbol_table.ts";
 import type { Trace } from "./trace.ts";
 
@@ -219,7 +219,10 @@ export class TimelineReader {
     const name = typeof document.name === "string" ? plainText(document.name) : head.name;
     const track = this.table.track(process, plainNumber(document.tid), head.ident, name);
     if (typeof document.user_us === "number") {
-      this.table.builder.setCpu(track, { user: plainNumber(document.user_us), system: plainNumber(document.system_us) });
+      this.table.builder.setCpu(track, {
+        user: plainNumber(document.user_us),
+        system: plainNumber(document.system_us),
+      });
     }
     return track;
   }

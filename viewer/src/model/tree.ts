@@ -141,13 +141,7 @@ function treeOf(grower: TreeGrower, nodeOf: Uint32Array): Tree {
   };
 }
 
-function apply(
-  tree: Tree,
-  trace: Trace,
-  classes: FrameClasses,
-  classOf: Uint32Array,
-  transform: Transform,
-): Tree {
+function apply(tree: Tree, trace: Trace, classes: FrameClasses, classOf: Uint32Array, transform: Transform): Tree {
   const { parent, frame } = tree;
   const size = parent.length;
   const grower = new TreeGrower();
@@ -162,9 +156,7 @@ function apply(
     case "focus":
     case "subtree": {
       const isFocus = transform.kind === "focus";
-      const targets = isFocus
-        ? functionsNamed(trace, classes, transform)
-        : nodesOnPath(tree, trace, transform.path);
+      const targets = isFocus ? functionsNamed(trace, classes, transform) : nodesOnPath(tree, trace, transform.path);
       const isTarget = (node: number) => targets.has(isFocus ? functionOf(node) : node);
       out[0] = NO_NODE;
       for (let node = 1; node < size; node++) {

@@ -3,7 +3,7 @@
 // Adds up how much time of a window each stack has.
 
 import { STATES } from "./state.ts";
-import { firstRow, partOfRow, rowSystem, type Trace, weightOf, type Weights } from "./trace.ts";
+import { firstRow, partOfRow, rowSystem, type Trace, type Weights, weightOf } from "./trace.ts";
 
 /** Sums of 0 for so many stacks and tracks. Without `hasSystem`, `systemOfStack` is empty. */
 export function noWeights(stacks: number, tracks: number, hasSystem: boolean): Weights {
@@ -18,13 +18,7 @@ export function noWeights(stacks: number, tracks: number, hasSystem: boolean): W
 }
 
 /** Adds up the window `from` to `to` of these tracks, in ticks; `states` is a bit set. */
-export function weigh(
-  trace: Trace,
-  tracks: Iterable<number>,
-  from: number,
-  to: number,
-  states: number,
-): Weights {
+export function weigh(trace: Trace, tracks: Iterable<number>, from: number, to: number, states: number): Weights {
   const weights = noWeights(trace.stacks.parent.length, trace.tracks.length, trace.hasSystem);
   const { ofStack, ofTrack, ofState, systemOfStack } = weights;
   for (const number of tracks) {

@@ -4,7 +4,7 @@
 // there is room.
 
 import { NO_NODE } from "../model/tree.ts";
-import { rectangle, cutTo } from "../ui/dom.ts";
+import { cutTo, rectangle } from "../ui/dom.ts";
 import { MOST_FRAMES } from "../ui/layout.ts";
 import type { Session } from "../ui/session.ts";
 import type { Columns } from "./columns.ts";
@@ -52,12 +52,28 @@ export class FlameChart {
     }
   }
 
-  private bar(session: Session, frame: number, level: number, from: number, to: number, top: number, tall: number, shared: boolean): void {
+  private bar(
+    session: Session,
+    frame: number,
+    level: number,
+    from: number,
+    to: number,
+    top: number,
+    tall: number,
+    shared: boolean,
+  ): void {
     const { context, palette, ratio } = this;
     const left = from / ratio;
     const width = (to - from) / ratio;
     const base = shared ? palette.common : palette.rest;
-    rectangle(context, level % 2 === 0 ? base : mix(base, palette.background, 0.18), left, top, Math.max(width - 0.5, 0.5), Math.max(tall - 1, 0.5));
+    rectangle(
+      context,
+      level % 2 === 0 ? base : mix(base, palette.background, 0.18),
+      left,
+      top,
+      Math.max(width - 0.5, 0.5),
+      Math.max(tall - 1, 0.5),
+    );
     if (shared && width > 6) this.hatch(left, top, width, tall);
     if (tall < 11 || width < 24) return;
     context.font = "11px system-ui,sans-serif";

@@ -24,8 +24,30 @@ export interface Palette {
   states: string[];
 }
 
-const STATES_LIGHT = ["#ffffff", "#009e73", "#c7b400", "#c678b0", "#8a1538", "#3a9bd9", "#98a2ad", "#1f2328", "#8c564b", "#b9c0c8"];
-const STATES_DARK = ["#0d1117", "#2fbf92", "#e6d53b", "#e39ac8", "#ff6f91", "#6cbdf2", "#6e7781", "#e6edf3", "#c08a7e", "#59636e"];
+const STATES_LIGHT = [
+  "#ffffff",
+  "#009e73",
+  "#c7b400",
+  "#c678b0",
+  "#8a1538",
+  "#3a9bd9",
+  "#98a2ad",
+  "#1f2328",
+  "#8c564b",
+  "#b9c0c8",
+];
+const STATES_DARK = [
+  "#0d1117",
+  "#2fbf92",
+  "#e6d53b",
+  "#e39ac8",
+  "#ff6f91",
+  "#6cbdf2",
+  "#6e7781",
+  "#e6edf3",
+  "#c08a7e",
+  "#59636e",
+];
 
 const LIGHT = {
   background: "#ffffff",

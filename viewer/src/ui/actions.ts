@@ -29,7 +29,9 @@ export function currentFrame(session: Session): number {
 
 export function actionButtons(session: Session, act: (action: Action) => void): HTMLElement[] {
   const disabled = !canAct(session);
-  return ACTIONS.map(({ action, label, title }) => h("button", { "data-key": action, title, disabled, onclick: () => act(action) }, label));
+  return ACTIONS.map(({ action, label, title }) =>
+    h("button", { "data-key": action, title, disabled, onclick: () => act(action) }, label),
+  );
 }
 
 /** Whether there is a frame that the actions can apply to. */
@@ -38,7 +40,12 @@ export function canAct(session: Session): boolean {
   return frame >= 0 && frame !== LIBRARY;
 }
 
-export function perform(session: Session, action: Action, show: (panel: "sandwich") => void, find: (text: string) => void): void {
+export function perform(
+  session: Session,
+  action: Action,
+  show: (panel: "sandwich") => void,
+  find: (text: string) => void,
+): void {
   const frame = currentFrame(session);
   if (frame < 0 || frame === LIBRARY) return;
   const identity = session.symbols.identity(frame);

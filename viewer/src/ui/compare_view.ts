@@ -6,8 +6,8 @@
 import { functionAt, onNodes, tableOf, type WeightedTree } from "../model/aggregate.ts";
 import { weigh } from "../model/weights.ts";
 import { fill, h } from "./dom.ts";
-import { percent } from "./format.ts";
 import { FlameView } from "./flame_view.ts";
+import { percent } from "./format.ts";
 import type { Session } from "./session.ts";
 
 const MOST = 200;
@@ -35,7 +35,9 @@ export class CompareView {
   private side(side: number): WeightedTree {
     const { session } = this;
     const { trace, settings } = session;
-    const tracks = session.countedTracks().filter((number) => trace.processes[trace.tracks[number].process].side === side);
+    const tracks = session
+      .countedTracks()
+      .filter((number) => trace.processes[trace.tracks[number].process].side === side);
     const { from, to } = session.window;
     return onNodes(session.functions, weigh(trace, tracks, from, to, settings.states));
   }
@@ -43,7 +45,15 @@ export class CompareView {
   render(): void {
     const { session } = this;
     if (!session.trace.processes.some((process) => process.side === 1)) {
-      fill(this.element, h("div", { class: "empty" }, "Drop or open a second trace to see both on one time axis, and what changed. ", h("button", { onclick: this.onOpen }, "Open a second trace…")));
+      fill(
+        this.element,
+        h(
+          "div",
+          { class: "empty" },
+          "Drop or open a second trace to see both on one time axis, and what changed. ",
+          h("button", { onclick: this.onOpen }, "Open a second trace…"),
+        ),
+      );
       return;
     }
     const before = this.side(0);
@@ -65,17 +75,44 @@ export class CompareView {
       const [one, two] = share(node);
       return `A ${percent(one)} → B ${percent(two)} (${signed(two - one)})`;
     };
-    this.flame.show(both, { order: "heavy", upwards: false, label: "Both traces, coloured by what changed from A to B", change, about });
+    this.flame.show(both, {
+      order: "heavy",
+      upwards: false,
+      label: "Both traces, coloured by what changed from A to B",
+      change,
+      about,
+    });
     const deltas = this.deltas(before, after, whole);
-    const pick = h("button", { "aria-pressed": this.whole, onclick: () => {
-      this.whole = !this.whole;
-      this.render();
-    } }, "Total time");
-    const tools = h("div", { class: "tools" }, pick, h("span", {}, "share of each trace's time in the window; orange: grew, blue: shrank"));
+    const pick = h(
+      "button",
+      {
+        "aria-pressed": this.whole,
+        onclick: () => {
+          this.whole = !this.whole;
+          this.render();
+        },
+      },
+      "Total time",
+    );
+    const tools = h(
+      "div",
+      { class: "tools" },
+      pick,
+      h("span", {}, "share of each trace's time in the window; orange: grew, blue: shrank"),
+    );
     const table = h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, ...["A", "B", "Change"].map((name) => h("th", { scope: "col", class: "n" }, name)), h("th", { scope: "col" }, "Function"))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ...["A", "B", "Change"].map((name) => h("th", { scope: "col", class: "n" }, name)),
+          h("th", { scope: "col" }, "Function"),
+        ),
+      ),
       h("tbody", {}, ...deltas.slice(0, MOST).map((delta) => this.row(delta))),
     );
     const scroll = h("div", { class: "canvasbox" }, table);
@@ -110,7 +147,16 @@ export class CompareView {
       h("td", { class: "n" }, percent(delta.before)),
       h("td", { class: "n" }, percent(delta.after)),
       h("td", { class: `n ${difference > 0 ? "up" : "down"}` }, signed(difference)),
-      h("td", {}, h("button", { class: "link", onclick: () => session.chooseFrame(delta.frame) }, session.symbols.func(delta.frame)), h("span", { class: "place" }, ` ${session.symbols.place(delta.frame, false)}`)),
+      h(
+        "td",
+        {},
+        h(
+          "button",
+          { class: "link", onclick: () => session.chooseFrame(delta.frame) },
+          session.symbols.func(delta.frame),
+        ),
+        h("span", { class: "place" }, ` ${session.symbols.place(delta.frame, false)}`),
+      ),
     );
   }
 }

@@ -13,7 +13,12 @@ const ORDERS: [SortOrder, string][] = [
 ];
 
 export function corner(session: Session): void {
-  const filter = h("input", { type: "search", placeholder: "threads", "aria-label": "Filter threads and processes", value: session.trackFilter });
+  const filter = h("input", {
+    type: "search",
+    placeholder: "threads",
+    "aria-label": "Filter threads and processes",
+    value: session.trackFilter,
+  });
   filter.addEventListener("input", () => {
     session.filterTracks(filter.value);
   });

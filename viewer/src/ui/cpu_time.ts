@@ -15,7 +15,8 @@ export function withSystem(us: number, system: number): string {
 
 /** Formats the CPU time that samples saw, in microseconds, next to what the kernel counted. */
 export function cpuWords(seen: number, seenSystem: number, cpu: CpuTime | null): string {
-  if (!cpu) return seenSystem >= 1 ? `${duration(seen)} seen, ${duration(seenSystem)} in the kernel` : `${duration(seen)} seen`;
+  if (!cpu)
+    return seenSystem >= 1 ? `${duration(seen)} seen, ${duration(seenSystem)} in the kernel` : `${duration(seen)} seen`;
   const { user, system } = cpu;
   return `${duration(user + system)} of CPU, ${duration(seen)} seen (${duration(user)} user, ${duration(system)} system)`;
 }

@@ -18,11 +18,14 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value as EventListener);
-    else if (value !== null && value !== undefined && name.startsWith("aria-")) element.setAttribute(name, String(value));
+    else if (value !== null && value !== undefined && name.startsWith("aria-"))
+      element.setAttribute(name, String(value));
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false) as (Node | string)[]);
+  element.append(
+    ...(children.filter((child) => child !== null && child !== undefined && child !== false) as (Node | string)[]),
+  );
   return element;
 }
 
@@ -82,7 +85,14 @@ export function cutTo(context: CanvasRenderingContext2D, text: string, width: nu
 }
 
 /** Fills a rectangle of a canvas. */
-export function rectangle(context: CanvasRenderingContext2D, ink: string, x: number, y: number, width: number, height: number): void {
+export function rectangle(
+  context: CanvasRenderingContext2D,
+  ink: string,
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+): void {
   context.fillStyle = ink;
   context.fillRect(x, y, width, height);
 }

@@ -2,12 +2,12 @@
 
 // A flame graph of any weighted tree in a canvas, ordered by name or the heaviest first.
 
-import { flameBoxes, type FlameBox, systemOf, type WeightedTree } from "../model/aggregate.ts";
+import { type FlameBox, flameBoxes, systemOf, type WeightedTree } from "../model/aggregate.ts";
 import { LIBRARY } from "../model/tree.ts";
 import { hatchRect } from "../paint/flame_chart.ts";
 import { mix } from "../paint/palette.ts";
 import { withSystem } from "./cpu_time.ts";
-import { announce, rectangle, cutTo, fill, h, handled, prepare } from "./dom.ts";
+import { announce, cutTo, fill, h, handled, prepare, rectangle } from "./dom.ts";
 import { percent } from "./format.ts";
 import { look } from "./look.ts";
 import type { Session } from "./session.ts";
@@ -120,13 +120,18 @@ export class FlameView {
       const marked = options.marked?.(box.node) ?? false;
       const fillStyle = this.colour(box, marked);
       rectangle(context, fillStyle, left, top, Math.max(wide - 0.6, 0.4), LINE - 1);
-      if (marked && !options.change) hatchRect(context, mix(palette.common, palette.background, 0.45), left, top, wide - 0.6, LINE - 1);
+      if (marked && !options.change)
+        hatchRect(context, mix(palette.common, palette.background, 0.45), left, top, wide - 0.6, LINE - 1);
       const frame = tree.frame[box.node];
       const hit = frame < LIBRARY && session.hitFrames.length > 0 && session.hitFrames[frame] === 1;
       if (hit) {
         rectangle(context, palette.hit, left, top + LINE - 5, Math.max(wide - 0.6, 1), 4);
       }
-      if (box.node === this.hovered || box.node === this.focused || (frame === session.frame && frame >= 0 && box.node !== 0)) {
+      if (
+        box.node === this.hovered ||
+        box.node === this.focused ||
+        (frame === session.frame && frame >= 0 && box.node !== 0)
+      ) {
         context.strokeStyle = palette.text;
         context.lineWidth = box.node === this.focused ? 2.5 : 1.5;
         context.strokeRect(left + 1, top + 1, Math.max(wide - 2.6, 1), LINE - 3);
@@ -152,7 +157,11 @@ export class FlameView {
     if (box.node === 0) return palette.line;
     if (options.change) {
       const change = options.change(box.node);
-      return mix(palette.background, change >= 0 ? palette.common : palette.rest, 0.16 + 0.6 * Math.min(1, Math.abs(change)));
+      return mix(
+        palette.background,
+        change >= 0 ? palette.common : palette.rest,
+        0.16 + 0.6 * Math.min(1, Math.abs(change)),
+      );
     }
     if (marked) return palette.common;
     // Files differ a little in shade, so that the borders between modules are visible.
@@ -193,7 +202,10 @@ export class FlameView {
 
   private say(node: number): void {
     const reset = this.root !== 0 && h("button", { onclick: () => this.zoom(0) }, "Zoom out");
-    const text = node >= 0 && this.tree ? this.describe(node) : "Click to select a frame, double-click to zoom, use the arrow keys to move";
+    const text =
+      node >= 0 && this.tree
+        ? this.describe(node)
+        : "Click to select a frame, double-click to zoom, use the arrow keys to move";
     fill(this.line, reset || null, h("span", {}, text));
   }
 

@@ -7,7 +7,7 @@
 import { ALL_STATES, State } from "../model/state.ts";
 import { firstRow, rowEnd, rowWeight } from "../model/trace.ts";
 import { mix } from "../paint/palette.ts";
-import { announce, rectangle, fill, h, handled, prepare } from "./dom.ts";
+import { announce, fill, h, handled, prepare, rectangle } from "./dom.ts";
 import { duration } from "./format.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
@@ -20,7 +20,12 @@ const LENGTHS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600,
 
 export class HeatView {
   readonly element = h("div", { class: "canvasbox" });
-  private canvas = h("canvas", { tabindex: 0, role: "application", "aria-label": "Heat map: a column is a piece of time, a cell a part of it. Arrows move, Enter selects the cell's time" });
+  private canvas = h("canvas", {
+    tabindex: 0,
+    role: "application",
+    "aria-label":
+      "Heat map: a column is a piece of time, a cell a part of it. Arrows move, Enter selects the cell's time",
+  });
   private line = h("div", { class: "tools" });
   private cells = new Float64Array(0);
   private columns = 0;
@@ -115,7 +120,16 @@ export class HeatView {
         const time = this.cells[column * ROWS + row];
         if (time <= 0) continue;
         const part = time / most;
-        rectangle(context, part < 0.5 ? mix(palette.background, palette.rest, 0.15 + part * 1.7) : mix(palette.rest, palette.common, (part - 0.5) * 2), column * wide, (ROWS - 1 - row) * tall, wide - (wide > 4 ? 0.5 : 0), tall - 0.5);
+        rectangle(
+          context,
+          part < 0.5
+            ? mix(palette.background, palette.rest, 0.15 + part * 1.7)
+            : mix(palette.rest, palette.common, (part - 0.5) * 2),
+          column * wide,
+          (ROWS - 1 - row) * tall,
+          wide - (wide > 4 ? 0.5 : 0),
+          tall - 0.5,
+        );
       }
     }
     const { range } = session;

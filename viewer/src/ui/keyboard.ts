@@ -2,13 +2,13 @@
 
 // The keys of the whole page.
 
-import { announce } from "./dom.ts";
+import { rowEnd } from "../model/trace.ts";
 import type { Action } from "./actions.ts";
+import { announce } from "./dom.ts";
+import { showHelp } from "./help.ts";
 import { PANELS } from "./panels.ts";
 import type { Session } from "./session.ts";
 import { describeRow, type Timeline } from "./timeline.ts";
-import { showHelp } from "./help.ts";
-import { rowEnd } from "../model/trace.ts";
 
 export interface Commands {
   session: Session;
@@ -189,7 +189,8 @@ function otherThread(session: Session, timeline: Timeline, step: 1 | -1): void {
   const time = selection ? trace.tracks[selection.track].start[selection.row] : session.view.from;
   const { start, stack } = trace.tracks[next];
   let row = session.rowWithStack(next, time);
-  for (let other = 0; row < 0 && other < start.length; other++) if (stack[other] > 0 && start[other] >= time) row = other;
+  for (let other = 0; row < 0 && other < start.length; other++)
+    if (stack[other] > 0 && start[other] >= time) row = other;
   for (let other = start.length - 1; row < 0 && other >= 0; other--) if (stack[other] > 0) row = other;
   if (row >= 0) session.select(next, row);
   timeline.showTrack(next);

@@ -62,14 +62,32 @@ export class Labels {
     const name = session.symbols.process(row.number);
     const toggle = () => session.toggleProcess(row.number);
     const threads = `${tracks.length} ${tracks.length === 1 ? "thread" : "threads"}`;
-    const about = [process.python && `Python ${process.python}`, process.cmdline, process.place, threads, processCpu(session, row.number)].filter(Boolean).join("\n");
+    const about = [
+      process.python && `Python ${process.python}`,
+      process.cmdline,
+      process.place,
+      threads,
+      processCpu(session, row.number),
+    ]
+      .filter(Boolean)
+      .join("\n");
     return h(
       "div",
-      { class: "row process", role: "row", "aria-level": 1, "aria-expanded": open, title: safeText(about).replaceAll("\\n", "\n") },
+      {
+        class: "row process",
+        role: "row",
+        "aria-level": 1,
+        "aria-expanded": open,
+        title: safeText(about).replaceAll("\\n", "\n"),
+      },
       h(
         "div",
         { class: "cell", role: "gridcell" },
-        h("button", { class: "twist", tabindex: -1, "aria-label": `${open ? "Collapse" : "Expand"} ${name}`, onclick: toggle }, open ? "▾" : "▸"),
+        h(
+          "button",
+          { class: "twist", tabindex: -1, "aria-label": `${open ? "Collapse" : "Expand"} ${name}`, onclick: toggle },
+          open ? "▾" : "▸",
+        ),
         h("span", { class: "name" }, name),
         h("small", { class: "place" }, safeText(process.place.replace(/.*\//, "")) || threads),
       ),
@@ -91,7 +109,14 @@ export class Labels {
     const share = (word === "ran" ? track.running : track.busy) / trace.end;
     const element = h(
       "div",
-      { class: classes.join(" "), role: "row", "aria-level": 2, "aria-selected": selection?.track === number, draggable: "true", title: [name, `thread ${track.tid || track.ident}`, trackCpu(session, number)].filter(Boolean).join("\n") },
+      {
+        class: classes.join(" "),
+        role: "row",
+        "aria-level": 2,
+        "aria-selected": selection?.track === number,
+        draggable: "true",
+        title: [name, `thread ${track.tid || track.ident}`, trackCpu(session, number)].filter(Boolean).join("\n"),
+      },
       h(
         "div",
         { class: "cell", role: "gridcell" },
@@ -108,9 +133,22 @@ export class Labels {
           h("span", { class: "name" }, name),
           row.height > 40 ? h("small", {}, `${word} ${percent(share)} · tid ${track.tid || "–"}`) : null,
         ),
-        h("button", { class: "twist", tabindex: -1, "aria-pressed": open, "aria-label": `Show the frames of ${name}`, title: "Show frames (x)", onclick: () => session.toggleTrack(number) }, open ? "▴" : "▾"),
+        h(
+          "button",
+          {
+            class: "twist",
+            tabindex: -1,
+            "aria-pressed": open,
+            "aria-label": `Show the frames of ${name}`,
+            title: "Show frames (x)",
+            onclick: () => session.toggleTrack(number),
+          },
+          open ? "▴" : "▾",
+        ),
         // What the height of the row stands for, like the upper end of an axis.
-        open ? null : h("span", { class: "deepest", title: "Frames of the deepest stack" }, String(session.deepest(number))),
+        open
+          ? null
+          : h("span", { class: "deepest", title: "Frames of the deepest stack" }, String(session.deepest(number))),
       ),
     );
     // The controls of the row have their own meaning, and a first click on one makes new rows.
@@ -134,7 +172,8 @@ export class Labels {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (step !== 0) {
       const next = session.rows[this.focused + step];
-      if (next && event.altKey && row.kind === "track" && next.kind === "track") session.moveTrack(row.number, next.number);
+      if (next && event.altKey && row.kind === "track" && next.kind === "track")
+        session.moveTrack(row.number, next.number);
       if (next) this.focus(this.focused + step);
     } else if (event.key === "Home") this.focus(0);
     else if (event.key === "End") this.focus(session.rows.length - 1);
@@ -142,7 +181,8 @@ export class Labels {
       const open = event.key === "ArrowRight";
       if (row.kind === "process" && session.collapsed.has(row.number) === open) session.toggleProcess(row.number);
       if (row.kind === "track" && session.expanded.has(row.number) !== open) session.toggleTrack(row.number);
-    } else if (event.key === " " && row.kind === "track") session.checkTrack(row.number, session.unchecked.has(row.number));
+    } else if (event.key === " " && row.kind === "track")
+      session.checkTrack(row.number, session.unchecked.has(row.number));
     else if (event.key === "Enter" && row.kind === "track") {
       const { from, to } = session.view;
       const { start, stack } = session.trace.tracks[row.number];

@@ -3,7 +3,7 @@
 // Light or dark, and which pair of colours. The choice is stored in the browser, where it
 // allows that.
 
-import { palette, type Palette, type Scheme } from "../paint/palette.ts";
+import { type Palette, palette, type Scheme } from "../paint/palette.ts";
 
 type Theme = "auto" | "light" | "dark";
 

@@ -3,11 +3,11 @@
 // The strip above the timeline, over the whole trace: how busy all threads were, where the
 // search hits and the common base are, and which part is visible below.
 
-import { SampledTracks } from "../paint/columns.ts";
 import { State } from "../model/state.ts";
+import { SampledTracks } from "../paint/columns.ts";
 import { hatchRect } from "../paint/flame_chart.ts";
 import { mix } from "../paint/palette.ts";
-import { rectangle, byId, handled, prepare } from "./dom.ts";
+import { byId, handled, prepare, rectangle } from "./dom.ts";
 import { duration } from "./format.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
@@ -197,7 +197,12 @@ export class Overview {
   private key(event: KeyboardEvent): void {
     const { session } = this;
     const { from, to } = session.view;
-    const step = event.key === "ArrowRight" || event.key === "ArrowUp" ? 0.2 : event.key === "ArrowLeft" || event.key === "ArrowDown" ? -0.2 : 0;
+    const step =
+      event.key === "ArrowRight" || event.key === "ArrowUp"
+        ? 0.2
+        : event.key === "ArrowLeft" || event.key === "ArrowDown"
+          ? -0.2
+          : 0;
     if (step === 0) return;
     session.setView(from + step * (to - from), to + step * (to - from));
     handled(event);

@@ -4,8 +4,8 @@
 
 import { inverted } from "../model/aggregate.ts";
 import { NO_NODE } from "../model/tree.ts";
-import { byId, fill, h, handled } from "./dom.ts";
 import { CompareView } from "./compare_view.ts";
+import { byId, fill, h, handled } from "./dom.ts";
 import { FlameView } from "./flame_view.ts";
 import { HeatView } from "./heat_view.ts";
 import { SandwichView } from "./sandwich_view.ts";

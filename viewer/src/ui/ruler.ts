@@ -2,7 +2,7 @@
 
 // The scale of time above the threads.
 
-import { rectangle, byId, prepare } from "./dom.ts";
+import { byId, prepare, rectangle } from "./dom.ts";
 import { duration, moment } from "./format.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";

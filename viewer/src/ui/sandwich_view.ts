@@ -3,11 +3,11 @@
 // A function between its callers and its callees, each as a flame graph.
 
 import { callees, callers, functionAt, systemOf } from "../model/aggregate.ts";
-import { fill, h } from "./dom.ts";
 import { currentFrame } from "./actions.ts";
 import { withSystem } from "./cpu_time.ts";
-import { percent } from "./format.ts";
+import { fill, h } from "./dom.ts";
 import { FlameView } from "./flame_view.ts";
+import { percent } from "./format.ts";
 import type { Session } from "./session.ts";
 
 export class SandwichView {
@@ -24,7 +24,10 @@ export class SandwichView {
     const { session } = this;
     const frame = currentFrame(session);
     if (frame < 0) {
-      fill(this.element, h("div", { class: "empty" }, "Select a frame first: click one in the stack, a flame graph or the table."));
+      fill(
+        this.element,
+        h("div", { class: "empty" }, "Select a frame first: click one in the stack, a flame graph or the table."),
+      );
       return;
     }
     const func = functionAt(session.classes, frame);
@@ -37,7 +40,7 @@ export class SandwichView {
     this.above.show(into, { order: "heavy", upwards: true, label: `Callers of ${name}`, marked: marked(into) });
     this.below.show(from, { order: "heavy", upwards: false, label: `Callees of ${name}`, marked: marked(from) });
     if (this.element.childElementCount !== 3) {
-    this.element.classList.add("column");
+      this.element.classList.add("column");
       fill(this.element, h("div", { class: "tools" }), this.above.element, this.below.element);
     }
     fill(this.element.firstElementChild!, h("strong", {}, about), h("span", {}, "callers above, callees below"));

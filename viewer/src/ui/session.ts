@@ -20,11 +20,21 @@ import {
 } from "../model/tree.ts";
 import { weigh } from "../model/weights.ts";
 import { moment } from "./format.ts";
-import { layOut, type LayoutRow, type SortOrder } from "./layout.ts";
+import { type LayoutRow, layOut, type SortOrder } from "./layout.ts";
 import { Symbols } from "./symbols.ts";
 
 /** What can change; each view listens to the kinds that affect it. */
-export type Change = "trace" | "tree" | "view" | "window" | "selection" | "search" | "layout" | "look" | "frame" | "panel";
+export type Change =
+  | "trace"
+  | "tree"
+  | "view"
+  | "window"
+  | "selection"
+  | "search"
+  | "layout"
+  | "look"
+  | "frame"
+  | "panel";
 
 export type Scope = "all" | "process" | "thread";
 export type PanelName = "stack" | "flame" | "heavy" | "sandwich" | "top" | "heat" | "compare";
@@ -386,7 +396,8 @@ export class Session {
     const { from, to } = this.window;
     const tracks = this.countedTracks();
     const { trace, settings } = this;
-    const isWhole = from === 0 && to === trace.end && tracks.length === trace.tracks.length && settings.states === ALL_STATES;
+    const isWhole =
+      from === 0 && to === trace.end && tracks.length === trace.tracks.length && settings.states === ALL_STATES;
     return (this.weighed = (isWhole && trace.whole) || weigh(trace, tracks, from, to, settings.states));
   }
 

@@ -34,7 +34,14 @@ export class StackPanel {
     const { session, panel } = this;
     const { selection, tree } = session;
     if (!selection) {
-      fill(panel, h("div", { class: "empty" }, "Click a sample to see its stack here. The frames that other samples share with it turn orange."));
+      fill(
+        panel,
+        h(
+          "div",
+          { class: "empty" },
+          "Click a sample to see its stack here. The frames that other samples share with it turn orange.",
+        ),
+      );
       return;
     }
     const node = tree.nodeOf[selection.stack];
@@ -44,7 +51,13 @@ export class StackPanel {
     if (cut > 0) items.splice(MOST, cut, h("li", {}, `… ${cut} more frames`));
     const list = h("ol", { "aria-label": "Frames, outermost first" }, ...items);
     const { scrolled } = this;
-    refill(panel, this.head(path.length), path.length === 0 ? h("div", { class: "empty" }, "The filters hide every frame of this stack. Press Ctrl-Z to undo.") : list);
+    refill(
+      panel,
+      this.head(path.length),
+      path.length === 0
+        ? h("div", { class: "empty" }, "The filters hide every frame of this stack. Press Ctrl-Z to undo.")
+        : list,
+    );
     if (scrolled > 0) panel.scrollTop = scrolled;
     this.mark();
   }
@@ -57,7 +70,8 @@ export class StackPanel {
       button.setAttribute("aria-current", String(current));
       button.parentElement!.classList.toggle("current", current);
     }
-    for (const button of panel.querySelectorAll<HTMLButtonElement>(".actions [data-key]:not([data-key=pin])")) button.disabled = !canAct(session);
+    for (const button of panel.querySelectorAll<HTMLButtonElement>(".actions [data-key]:not([data-key=pin])"))
+      button.disabled = !canAct(session);
   }
 
   private head(depth: number): HTMLElement {
@@ -82,7 +96,17 @@ export class StackPanel {
         "div",
         { class: "actions", role: "toolbar", "aria-label": "Actions on the frame" },
         ...actionButtons(session, this.act),
-        h("button", { "data-key": "pin", "aria-pressed": isPinned, title: "Pin this stack, then click another: what samples share with the pinned one turns green (p, or Shift-click)", onclick: () => session.pin(isPinned ? 0 : selection.stack) }, "Pin"),
+        h(
+          "button",
+          {
+            "data-key": "pin",
+            "aria-pressed": isPinned,
+            title:
+              "Pin this stack, then click another: what samples share with the pinned one turns green (p, or Shift-click)",
+            onclick: () => session.pin(isPinned ? 0 : selection.stack),
+          },
+          "Pin",
+        ),
       ),
     );
   }
@@ -116,7 +140,10 @@ export class StackPanel {
       source ? h("code", {}, source) : null,
       h(
         "span",
-        { class: "bars", title: `${percent(below)} of the window ran below this function; ${percent(line)} at this line` },
+        {
+          class: "bars",
+          title: `${percent(below)} of the window ran below this function; ${percent(line)} at this line`,
+        },
         h("span", {}, `${percent(below)} below`),
         bar("bar", below),
         h("span", {}, `${percent(line)} at line`),

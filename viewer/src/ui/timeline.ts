@@ -2,17 +2,17 @@
 
 // The picture of all threads, and what the pointer does there.
 
-import { sampleColumns, makeColumns, SampledTracks, type Columns } from "../paint/columns.ts";
-import { inksOf, TrackPainter, type Extremes, type Inks } from "../paint/track_painter.ts";
-import { FlameChart } from "../paint/flame_chart.ts";
 import { rowAt, rowEnd } from "../model/trace.ts";
 import { NO_NODE } from "../model/tree.ts";
+import { type Columns, makeColumns, SampledTracks, sampleColumns } from "../paint/columns.ts";
+import { FlameChart } from "../paint/flame_chart.ts";
+import { type Extremes, type Inks, inksOf, TrackPainter } from "../paint/track_painter.ts";
 import { stateWords } from "./cpu_time.ts";
-import { announce, rectangle, byId, fill, h, prepare } from "./dom.ts";
-import { duration } from "./format.ts";
-import { laneHeight, TRACK_GAP, type LayoutRow } from "./layout.ts";
-import { look } from "./look.ts";
+import { announce, byId, fill, h, prepare, rectangle } from "./dom.ts";
 import { ExtremeScanner } from "./extremes.ts";
+import { duration } from "./format.ts";
+import { type LayoutRow, laneHeight, TRACK_GAP } from "./layout.ts";
+import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
 import type { Session } from "./session.ts";
 
@@ -166,12 +166,19 @@ export class Timeline {
       const red = most > 0 ? Math.round((tall * shared[x]) / most) : 0;
       for (let y = 1; y <= tall; y++) {
         const at = (bottom - y) * stride + x;
-        if (at >= 0 && at < pixels.length) pixels[at] = y <= red ? ((x + y) % 5 < 2 ? this.inks.commonHatch[7] : common[7]) : rest[7];
+        if (at >= 0 && at < pixels.length)
+          pixels[at] = y <= red ? ((x + y) % 5 < 2 ? this.inks.commonHatch[7] : common[7]) : rest[7];
       }
     }
   }
 
-  private flame(context: CanvasRenderingContext2D, row: LayoutRow, from: number, perColumn: number, scrolled: number): void {
+  private flame(
+    context: CanvasRenderingContext2D,
+    row: LayoutRow,
+    from: number,
+    perColumn: number,
+    scrolled: number,
+  ): void {
     const { session } = this;
     const columns = this.sample(row.number, from, perColumn);
     const chart = new FlameChart(context, look.palette, this.ratio);
@@ -183,9 +190,21 @@ export class Timeline {
     const { ratio } = this;
     for (let x = 0; x < columns.width; ) {
       let end = x + 1;
-      while (end < columns.width && columns.state[end] === columns.state[x] && (columns.stack[end] === 0) === (columns.stack[x] === 0)) end++;
+      while (
+        end < columns.width &&
+        columns.state[end] === columns.state[x] &&
+        (columns.stack[end] === 0) === (columns.stack[x] === 0)
+      )
+        end++;
       if (columns.stack[x] !== 0) {
-        rectangle(context, look.palette.states[columns.state[x]], x / ratio, top + height + 1, (end - x) / ratio, lane - 1);
+        rectangle(
+          context,
+          look.palette.states[columns.state[x]],
+          x / ratio,
+          top + height + 1,
+          (end - x) / ratio,
+          lane - 1,
+        );
       }
       x = end;
     }
@@ -194,7 +213,8 @@ export class Timeline {
   private overlay(context: CanvasRenderingContext2D, rows: LayoutRow[], scrolled: number): void {
     const { session, width, height } = this;
     const { palette } = look;
-    for (const row of rows) rectangle(context, palette.line, 0, Math.round(row.top - scrolled) + row.height - 1, width, 1);
+    for (const row of rows)
+      rectangle(context, palette.line, 0, Math.round(row.top - scrolled) + row.height - 1, width, 1);
     const { range, selection } = session;
     if (range) {
       const left = this.xAt(range.from);
@@ -388,7 +408,8 @@ export class Timeline {
     }
     const lasted = session.us(rowEnd(track, index) - track.start[index]);
     const parts = [duration(lasted), stateWords(session.trace, row.number, index), `depth ${session.depthOf[stack]}`];
-    if (session.commonOf.length > 0) parts.push(`shares ${session.commonOf[stack]} of ${session.commonOf[session.selection!.stack]}`);
+    if (session.commonOf.length > 0)
+      parts.push(`shares ${session.commonOf[stack]} of ${session.commonOf[session.selection!.stack]}`);
     fill(
       tip,
       h("b", {}, leaf === NO_NODE ? "(no frame left)" : session.symbols.func(leaf)),
@@ -412,7 +433,8 @@ export class Timeline {
     if (!row) return;
     const { scrollTop } = this.scroll;
     if (row.top < scrollTop) this.scroll.scrollTop = row.top - 30;
-    else if (row.top + row.height > scrollTop + this.height) this.scroll.scrollTop = row.top + row.height - this.height + 10;
+    else if (row.top + row.height > scrollTop + this.height)
+      this.scroll.scrollTop = row.top + row.height - this.height + 10;
   }
 }
 

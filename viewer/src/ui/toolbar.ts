@@ -6,9 +6,9 @@ import { EXPORTS, type ExportKind } from "../export/save.ts";
 import { safeText } from "../model/safe_text.ts";
 import { byId, fill, h, handled, refill } from "./dom.ts";
 import { count, date, duration, percent } from "./format.ts";
+import { showHelp } from "./help.ts";
 import { look } from "./look.ts";
 import type { Scope, Session } from "./session.ts";
-import { showHelp } from "./help.ts";
 
 export interface ToolbarCommands {
   open(second: boolean): void;
@@ -17,7 +17,12 @@ export interface ToolbarCommands {
 
 export class Toolbar {
   private bar = byId("bar");
-  private search = h("input", { type: "search", id: "search", placeholder: "Search: text, file:line, /regex/", "aria-label": "Search functions, files and lines" });
+  private search = h("input", {
+    type: "search",
+    id: "search",
+    placeholder: "Search: text, file:line, /regex/",
+    "aria-label": "Search functions, files and lines",
+  });
   private expression = h("button", { title: "Search by regular expression", "aria-label": "Regular expression" }, ".*");
   private result = h("output", { for: "search", "aria-live": "polite" });
   private buttons = h("span", { class: "group" });
@@ -74,7 +79,8 @@ export class Toolbar {
 
   private apply(): void {
     clearTimeout(this.timer);
-    if (this.search.value !== this.session.query.text) this.session.search(this.search.value, this.session.query.expression);
+    if (this.search.value !== this.session.query.text)
+      this.session.search(this.search.value, this.session.query.expression);
   }
 
   private showResult(): void {
@@ -94,8 +100,14 @@ export class Toolbar {
     const scopes: Scope[] = ["all", "process", "thread"];
     const scope = h(
       "select",
-      { "data-key": "scope", "aria-label": "Where shared frames are highlighted", title: "Where shared frames are highlighted, and what the panels count (o)" },
-      ...scopes.map((name) => h("option", { value: name, selected: settings.scope === name }, name === "all" ? "Everything" : `This ${name}`)),
+      {
+        "data-key": "scope",
+        "aria-label": "Where shared frames are highlighted",
+        title: "Where shared frames are highlighted, and what the panels count (o)",
+      },
+      ...scopes.map((name) =>
+        h("option", { value: name, selected: settings.scope === name }, name === "all" ? "Everything" : `This ${name}`),
+      ),
     );
     scope.addEventListener("change", () => session.setScope(scope.value as Scope));
     const exact = settings.exactness === "line";
@@ -103,11 +115,21 @@ export class Toolbar {
       h("button", { "data-key": id, title, "aria-pressed": pressed, onclick }, label);
     refill(
       this.buttons,
-      button("mine", "My code", "Hide the standard library and installed packages (u)", has("mine"), () => session.toggleTransform("mine")),
-      button("exact", exact ? "Same line" : "Same function", "Whether frames match by line or by function (l)", null, () => session.setExactness(exact ? "function" : "line")),
+      button("mine", "My code", "Hide the standard library and installed packages (u)", has("mine"), () =>
+        session.toggleTransform("mine"),
+      ),
+      button(
+        "exact",
+        exact ? "Same line" : "Same function",
+        "Whether frames match by line or by function (l)",
+        null,
+        () => session.setExactness(exact ? "function" : "line"),
+      ),
       scope,
       button("undo", "Undo", "Undo the last transform (Ctrl-Z)", null, () => session.undo()),
-      button("look", look.dark ? "☀" : "☾", "Switch between light and dark", null, () => look.set(look.dark ? "light" : "dark", look.scheme)),
+      button("look", look.dark ? "☀" : "☾", "Switch between light and dark", null, () =>
+        look.set(look.dark ? "light" : "dark", look.scheme),
+      ),
       button("menu", "⋯", "Export, open, colours", null, () => this.menu()),
       button("help", "?", "Keys and mouse (?)", null, showHelp),
     );
@@ -129,10 +151,21 @@ export class Toolbar {
       }
     };
     const item = (label: string, run: () => void) =>
-      h("li", { role: "none" }, h("button", { role: "menuitem", onclick: () => {
-        close();
-        run();
-      } }, label));
+      h(
+        "li",
+        { role: "none" },
+        h(
+          "button",
+          {
+            role: "menuitem",
+            onclick: () => {
+              close();
+              run();
+            },
+          },
+          label,
+        ),
+      );
     const classic = look.scheme === "classic";
     const menu = h(
       "menu",
@@ -140,7 +173,9 @@ export class Toolbar {
       ...EXPORTS.map(({ kind, label }) => item(`Export the window: ${label}`, () => commands.exportAs(kind))),
       item("Open another trace…", () => commands.open(false)),
       item("Compare with a second trace…", () => commands.open(true)),
-      item(classic ? "Colours: safe for colour blindness" : "Colours: classic red and blue", () => look.set(look.theme, classic ? "safe" : "classic")),
+      item(classic ? "Colours: safe for colour blindness" : "Colours: classic red and blue", () =>
+        look.set(look.theme, classic ? "safe" : "classic"),
+      ),
       item("Colours: follow the system", () => look.set("auto", look.scheme)),
     );
     document.body.append(menu);

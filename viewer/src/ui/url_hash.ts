@@ -39,7 +39,7 @@ export class UrlHash {
 function stateOf(session: Session): string {
   const { view, range, selection, settings, trace, query, transforms } = session;
   const us = (ticks: number) => Math.round(session.us(ticks));
-  const values: Record<string, string> = { "v": "1" };
+  const values: Record<string, string> = { v: "1" };
   if (view.from > 0 || view.to < trace.end) values["t"] = `${us(view.from)},${us(view.to)}`;
   if (range) values["range"] = `${us(range.from)},${us(range.to)}`;
   if (selection) values["sel"] = `${selection.track},${us(trace.tracks[selection.track].start[selection.row])}`;
@@ -80,7 +80,11 @@ export function restore(session: Session, hash: string): void {
     return numbers.length === 2 && from >= 0 && to > from && from < trace.end ? { from, to } : null;
   };
   const list = (name: string, below: number) =>
-    (values.get(name) ?? "").split(",").filter(Boolean).map(Number).filter((number) => Number.isInteger(number) && number >= 0 && number < below);
+    (values.get(name) ?? "")
+      .split(",")
+      .filter(Boolean)
+      .map(Number)
+      .filter((number) => Number.isInteger(number) && number >= 0 && number < below);
   const sort = values.get("sort");
   const states = Number(values.get("states")) & ALL_STATES;
   const tracks = trace.tracks.length;

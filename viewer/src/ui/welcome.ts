@@ -11,7 +11,11 @@ export function showWelcome(onOpen: () => void, error = ""): void {
     welcome,
     h("h2", {}, error ? "Cannot open this file" : "Open a trace"),
     error ? h("p", { class: "error", role: "alert" }, error) : null,
-    h("p", {}, "Drop a file here: a .pyebpf recording, a timeline .json or folded stacks, optionally gzipped. Nothing leaves this page."),
+    h(
+      "p",
+      {},
+      "Drop a file here: a .pyebpf recording, a timeline .json or folded stacks, optionally gzipped. Nothing leaves this page.",
+    ),
     h("button", { onclick: onOpen }, "Choose a file…"),
   );
 }

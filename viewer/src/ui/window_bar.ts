@@ -3,8 +3,8 @@
 // The bar that says what the panels add up: the window, its states as switches, and the
 // transforms as crumbs.
 
-import { ALL_STATES, State, STATE_NAMES, STATES } from "../model/state.ts";
 import { safeText } from "../model/safe_text.ts";
+import { ALL_STATES, STATE_NAMES, STATES, State } from "../model/state.ts";
 import type { Transform } from "../model/tree.ts";
 import { withSystem } from "./cpu_time.ts";
 import { byId, h, refill } from "./dom.ts";
@@ -42,8 +42,23 @@ export class WindowBar {
     refill(
       this.bar,
       h("span", { class: "what" }, this.text()),
-      session.range && h("button", { class: "chip", title: "Back to the visible time (Esc)", onclick: () => session.setRange(null) }, "× range"),
-      session.range && h("button", { class: "chip", "data-key": "zoom", title: "Zoom to the range (z)", onclick: () => session.setView(from, to) }, "Zoom to range"),
+      session.range &&
+        h(
+          "button",
+          { class: "chip", title: "Back to the visible time (Esc)", onclick: () => session.setRange(null) },
+          "× range",
+        ),
+      session.range &&
+        h(
+          "button",
+          {
+            class: "chip",
+            "data-key": "zoom",
+            title: "Zoom to the range (z)",
+            onclick: () => session.setView(from, to),
+          },
+          "Zoom to range",
+        ),
       ...this.states(),
       this.crumbs(),
     );
@@ -96,7 +111,16 @@ export class WindowBar {
       "span",
       { class: "crumbs", role: "group", "aria-label": "Transforms" },
       ...session.transforms.map((transform, at) =>
-        h("button", { class: "chip on", "data-key": `transform${at}`, title: "Remove (Ctrl-Z undoes the last)", onclick: () => session.removeTransform(at) }, `${nameOf(transform)} ×`),
+        h(
+          "button",
+          {
+            class: "chip on",
+            "data-key": `transform${at}`,
+            title: "Remove (Ctrl-Z undoes the last)",
+            onclick: () => session.removeTransform(at),
+          },
+          `${nameOf(transform)} ×`,
+        ),
       ),
     );
   }

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { chromium, type Browser, type Page } from "playwright-core";
+import { type Browser, chromium, type Page } from "playwright-core";
 import { repository } from "../fixtures.ts";
 import { service } from "../made_up.ts";
 
@@ -108,7 +108,10 @@ export class Viewer {
   /** Waits until changes are drawn and the panels have followed. */
   async frame(): Promise<void> {
     await this.page.evaluate(
-      () => new Promise<void>((resolve) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => resolve())), 130)),
+      () =>
+        new Promise<void>((resolve) =>
+          setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => resolve())), 130),
+        ),
     );
   }
 
@@ -124,19 +127,28 @@ export class Viewer {
   }
 
   async threads(): Promise<[string, number][]> {
-    return this.page.evaluate(() => (window as unknown as { __pyebpf: { threads: [string, number][] } }).__pyebpf.threads);
+    return this.page.evaluate(
+      () => (window as unknown as { __pyebpf: { threads: [string, number][] } }).__pyebpf.threads,
+    );
   }
 
   async sample(track: number, row: number): Promise<Sample> {
     return this.page.evaluate(
-      ([track, row]) => (window as unknown as { __pyebpf: { sampleAt(track: number, row: number): Sample } }).__pyebpf.sampleAt(track, row),
+      ([track, row]) =>
+        (window as unknown as { __pyebpf: { sampleAt(track: number, row: number): Sample } }).__pyebpf.sampleAt(
+          track,
+          row,
+        ),
       [track, row],
     );
   }
 
   /** Where a time is in the picture, in CSS pixels from its left. */
   async pixel(time: number): Promise<number> {
-    return this.page.evaluate((time) => (window as unknown as { __pyebpf: { pixel(time: number): number } }).__pyebpf.pixel(time), time);
+    return this.page.evaluate(
+      (time) => (window as unknown as { __pyebpf: { pixel(time: number): number } }).__pyebpf.pixel(time),
+      time,
+    );
   }
 
   async text(selector: string): Promise<string> {
@@ -163,7 +175,15 @@ export class Viewer {
     const place = await this.placeOf(track);
     const wanted = await this.page.evaluate(
       ([track, from]) => {
-        const api = (window as unknown as { __pyebpf: { threads: [string, number][]; sampleAt(t: number, r: number): Sample; pixel(time: number): number } }).__pyebpf;
+        const api = (
+          window as unknown as {
+            __pyebpf: {
+              threads: [string, number][];
+              sampleAt(t: number, r: number): Sample;
+              pixel(time: number): number;
+            };
+          }
+        ).__pyebpf;
         const rows = api.threads[track][1];
         let best = { row: -1, x: 0, width: 0 };
         for (let row = Math.floor(rows * from); row + 1 < rows; row++) {
@@ -192,7 +212,9 @@ export class Viewer {
         const element = document.querySelector<HTMLCanvasElement>(canvas as string)!;
         const ratio = element.width / element.clientWidth;
         const column = (x as number) * ratio;
-        const image = element.getContext("2d")!.getImageData(column, (top as number) * ratio, 1, (height as number) * ratio);
+        const image = element
+          .getContext("2d")!
+          .getImageData(column, (top as number) * ratio, 1, (height as number) * ratio);
         const colours: string[] = [];
         for (let at = 0; at < image.data.length; at += 4) {
           colours.push([0, 1, 2].map((part) => image.data[at + part].toString(16).padStart(2, "0")).join(""));
@@ -208,9 +230,13 @@ export class Viewer {
     return this.page.evaluate(
       ([canvas, top, height]) => {
         const element = document.querySelector<HTMLCanvasElement>(canvas as string)!;
-        const { data, width } = element.getContext("2d")!.getImageData(0, top as number, element.width, height as number);
+        const { data, width } = element
+          .getContext("2d")!
+          .getImageData(0, top as number, element.width, height as number);
         const colour = (at: number) => [0, 1, 2].map((part) => data[at + part].toString(16).padStart(2, "0")).join("");
-        return Array.from({ length: width }, (_, x) => Array.from({ length: height as number }, (_, y) => colour((y * width + x) * 4)));
+        return Array.from({ length: width }, (_, x) =>
+          Array.from({ length: height as number }, (_, y) => colour((y * width + x) * 4)),
+        );
       },
       [canvas, top, height] as const,
     );
@@ -229,7 +255,8 @@ export class Viewer {
         const bytes = Uint8Array.from(atob(base64 as string), (letter) => letter.charCodeAt(0));
         const data = new DataTransfer();
         data.items.add(new File([bytes], name as string));
-        const over = (target: Element, type: string) => target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
+        const over = (target: Element, type: string) =>
+          target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
         over(document.body, "dragenter");
         over(document.body, "dragover");
         const zones = document.querySelectorAll("#drop > div");
@@ -258,7 +285,11 @@ export interface Sample {
 }
 
 /** Opens a page, runs one test on it, and closes it. */
-export async function withViewer(file: string, options: Options, run: (viewer: Viewer) => Promise<void>): Promise<void> {
+export async function withViewer(
+  file: string,
+  options: Options,
+  run: (viewer: Viewer) => Promise<void>,
+): Promise<void> {
   const viewer = await Viewer.open(file, options);
   await run(viewer);
   await viewer.close();

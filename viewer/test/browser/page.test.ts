@@ -22,7 +22,15 @@ test("the page alone invites, and opens whatever is dropped", () =>
     assert.match(await viewer.text("#welcome"), /Drop a file here/);
     const original = JSON.stringify([
       [1352241181.539376, 140007464703744, "MainThread", [["/srv/will.py", 3, "run", "loop()"]]],
-      [1352241182.1, 140007464703744, "MainThread", [["/srv/will.py", 3, "run", "loop()"], ["/srv/will.py", 9, "loop", "poll()"]]],
+      [
+        1352241182.1,
+        140007464703744,
+        "MainThread",
+        [
+          ["/srv/will.py", 3, "run", "loop()"],
+          ["/srv/will.py", 9, "loop", "poll()"],
+        ],
+      ],
       [1352241199.120001, null, null, []],
     ]);
     const recording = readFileSync(trace("live.pyebpf"));
@@ -44,8 +52,13 @@ test("the page alone invites, and opens whatever is dropped", () =>
     let before = await viewer.page.evaluate(() => 0);
     for (const [name, content, expected, torn] of files) {
       await viewer.drop(name, content);
-      await viewer.page.waitForFunction((last) => ((window as unknown as { __pyebpf?: { readyAt: number } }).__pyebpf?.readyAt ?? 0) > last, before);
-      before = await viewer.page.evaluate(() => (window as unknown as { __pyebpf: { readyAt: number } }).__pyebpf.readyAt);
+      await viewer.page.waitForFunction(
+        (last) => ((window as unknown as { __pyebpf?: { readyAt: number } }).__pyebpf?.readyAt ?? 0) > last,
+        before,
+      );
+      before = await viewer.page.evaluate(
+        () => (window as unknown as { __pyebpf: { readyAt: number } }).__pyebpf.readyAt,
+      );
       await viewer.frame();
       assert.match((await threads(viewer)).join(), expected, name);
       assert.equal((await viewer.page.locator(".warn").count()) > 0, torn, name);
@@ -56,7 +69,10 @@ test("the page alone invites, and opens whatever is dropped", () =>
 
 test("a file that is no trace is refused with its reason", () =>
   withViewer(EMPTY_PAGE, {}, async (viewer) => {
-    const [chooser] = await Promise.all([viewer.page.waitForEvent("filechooser"), viewer.page.click("text=Choose a file…")]);
+    const [chooser] = await Promise.all([
+      viewer.page.waitForEvent("filechooser"),
+      viewer.page.click("text=Choose a file…"),
+    ]);
     await chooser.setFiles(scratchFile("no.json", "{}"));
     await viewer.page.waitForSelector("#welcome .error");
     assert.match(await viewer.text("#welcome .error"), /a JSON object, not a list/);
@@ -98,7 +114,11 @@ test("the address brings everything back", async () => {
     assert.equal(await again.page.inputValue("#search"), "Queue");
     assert.match(await again.text("#bar"), /Same function/);
   });
-  for (const nonsense of ["#t=5,1&sel=99,x&tr=[[1]]&view=nothing&states=-1&open=7e9", "#tr={&q=%E0%A4%A&t=a", "#tr=[[\"subtree\",\"x\"],\"mine\",5]&range=1e99,2e99"]) {
+  for (const nonsense of [
+    "#t=5,1&sel=99,x&tr=[[1]]&view=nothing&states=-1&open=7e9",
+    "#tr={&q=%E0%A4%A&t=a",
+    '#tr=[["subtree","x"],"mine",5]&range=1e99,2e99',
+  ]) {
     await withViewer(STATES, { hash: nonsense }, async (again) => assert.equal((await again.threads()).length, 10));
   }
 });
@@ -123,7 +143,9 @@ test("dark as the system, or as was chosen; classic colours", () =>
     const place = await viewer.placeOf(track);
     const canvas = (await page.locator("#tracks").boundingBox())!;
     const seen = new Set<string>();
-    for (let x = 0; x < place.width; x += 3) for (const colour of await viewer.column("#tracks", x, place.top - canvas.y + 5, place.height - 10)) seen.add(colour);
+    for (let x = 0; x < place.width; x += 3)
+      for (const colour of await viewer.column("#tracks", x, place.top - canvas.y + 5, place.height - 10))
+        seen.add(colour);
     assert.ok(seen.has("e00000") && seen.has("2a2aff"), [...seen].join());
   }));
 
@@ -166,7 +188,15 @@ test("everything by keyboard", () =>
     await viewer.press("z");
     assert.ok((await span()) < whole);
     await viewer.press("0");
-    for (const [key, name] of [["1", "stack"], ["2", "flame"], ["3", "heavy"], ["4", "sandwich"], ["5", "top"], ["6", "heat"], ["7", "compare"]]) {
+    for (const [key, name] of [
+      ["1", "stack"],
+      ["2", "flame"],
+      ["3", "heavy"],
+      ["4", "sandwich"],
+      ["5", "top"],
+      ["6", "heat"],
+      ["7", "compare"],
+    ]) {
       await viewer.press(key);
       assert.equal(await page.getAttribute(`#tab-${name}`, "aria-selected"), "true");
     }
@@ -209,7 +239,8 @@ test("no serious finding of axe, in any view, light or dark", async () => {
     const session = await viewer.page.context().newCDPSession(viewer.page);
     await session.send("Runtime.evaluate", { expression: source });
     const { result } = await session.send("Runtime.evaluate", {
-      expression: "axe.run({resultTypes:['violations']}).then((found) => JSON.stringify(found.violations.map((v) => ({ id: v.id, impact: v.impact, nodes: v.nodes.map((n) => n.html.slice(0, 160) + ' ' + n.failureSummary) }))))",
+      expression:
+        "axe.run({resultTypes:['violations']}).then((found) => JSON.stringify(found.violations.map((v) => ({ id: v.id, impact: v.impact, nodes: v.nodes.map((n) => n.html.slice(0, 160) + ' ' + n.failureSummary) }))))",
       awaitPromise: true,
       returnByValue: true,
     });
@@ -239,7 +270,10 @@ test("no serious finding of axe, in any view, light or dark", async () => {
 });
 
 test("a narrow page and large text lose nothing", async () => {
-  for (const [width, height] of [[390, 800], [650, 450]]) {
+  for (const [width, height] of [
+    [390, 800],
+    [650, 450],
+  ]) {
     await withViewer(STATES, { width, height }, async (viewer) => {
       const wide = await viewer.page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= width, `${wide} at ${width}`);
@@ -255,7 +289,7 @@ test("a narrow page and large text lose nothing", async () => {
 const HOSTILE = [
   "<img src=x onerror=window.pwned=1>",
   "</script><script>window.pwned=1</script>",
-  "\"><svg onload=window.pwned=1>",
+  '"><svg onload=window.pwned=1>',
   "javascript:window.pwned=1",
   "${window.pwned=1}",
   "user\u202egpj.exe\u0000\u001b[2J",
@@ -267,14 +301,30 @@ const HOSTILE = [
 test("names that are markup stay text, everywhere", () =>
   withViewer(EMPTY_PAGE, {}, async (viewer) => {
     const { page } = viewer;
-    const rows = HOSTILE.map((name, at) => [1000 + at, 1, HOSTILE[at], [[`/srv/${name}.py`, 3, name, name], [name, 4, `inner ${name}`, name]]]);
+    const rows = HOSTILE.map((name, at) => [
+      1000 + at,
+      1,
+      HOSTILE[at],
+      [
+        [`/srv/${name}.py`, 3, name, name],
+        [name, 4, `inner ${name}`, name],
+      ],
+    ]);
     const more = {
       pyebpf: 1,
       order: "thread",
       host: HOSTILE[0],
       mode: HOSTILE[1],
       program: HOSTILE[2],
-      threads: rows.map((_, at) => ({ rows: [at, at + 1], pid: at + 1, tid: at, process: HOSTILE[at], cmdline: HOSTILE[(at + 1) % HOSTILE.length], python: HOSTILE[0], name: HOSTILE[at] })),
+      threads: rows.map((_, at) => ({
+        rows: [at, at + 1],
+        pid: at + 1,
+        tid: at,
+        process: HOSTILE[at],
+        cmdline: HOSTILE[(at + 1) % HOSTILE.length],
+        python: HOSTILE[0],
+        name: HOSTILE[at],
+      })),
       counts: JSON.parse('{"__proto__": 5, "<b>": 1}'),
     };
     const text = JSON.stringify([...rows, [1000 + rows.length, null, null, [], more]]);
@@ -284,12 +334,18 @@ test("names that are markup stay text, everywhere", () =>
     const { shown } = await viewer.now();
     assert.equal(shown.length, HOSTILE.length);
     for (const track of shown) {
-      await page.evaluate((track) => (window as unknown as { __pyebpf: { choose(track: number, row: number): void } }).__pyebpf.choose(track, 0), track);
+      await page.evaluate(
+        (track) =>
+          (window as unknown as { __pyebpf: { choose(track: number, row: number): void } }).__pyebpf.choose(track, 0),
+        track,
+      );
       for (let panel = 1; panel <= 7; panel++) await page.keyboard.press(String(panel));
     }
     await viewer.frame();
     await viewer.press("5");
-    assert.ok((await page.$$eval("#pane tbody button", (all) => all.map((one) => one.textContent))).includes(HOSTILE[0]));
+    assert.ok(
+      (await page.$$eval("#pane tbody button", (all) => all.map((one) => one.textContent))).includes(HOSTILE[0]),
+    );
     const shownText = await viewer.text("body");
     assert.ok(shownText.includes("user\\u{202e}gpj.exe\\u{0}\\u{1b}[2J"));
     assert.ok(!shownText.includes("\u202e"));
@@ -299,9 +355,14 @@ test("names that are markup stay text, everywhere", () =>
     assert.ok(!/<img|<script|onload=|<svg [^>]*onload/.test(svg.replaceAll("&#60;", "")) || !svg.includes("<img"));
     assert.ok(!svg.includes("<img") && !svg.includes("<script"));
     // No name became an element, and nothing ran.
-    assert.equal(await page.locator("#main img, #main script, #bar img, #main svg[onload], [onclick], [onerror], a[href^=javascript]").count(), 0);
+    assert.equal(
+      await page
+        .locator("#main img, #main script, #bar img, #main svg[onload], [onclick], [onerror], a[href^=javascript]")
+        .count(),
+      0,
+    );
     assert.equal(await page.evaluate(() => (window as unknown as { pwned?: number }).pwned), undefined);
-    assert.equal(await page.evaluate(() => ({} as { polluted?: number }).polluted), undefined);
+    assert.equal(await page.evaluate(() => (({}) as { polluted?: number }).polluted), undefined);
     await page.waitForFunction(() => location.hash.includes("view=top"));
     assert.ok(!/[<>"]/.test(await page.evaluate(() => location.hash)));
   }));
@@ -309,10 +370,22 @@ test("names that are markup stay text, everywhere", () =>
 test("the policy forbids what the page does not need", () =>
   withViewer(LIVE, {}, async (viewer) => {
     const policy = (await viewer.page.getAttribute("meta[http-equiv]", "content")) ?? "";
-    for (const rule of ["default-src 'none'", "script-src 'sha256-", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"]) assert.ok(policy.includes(rule), rule);
+    for (const rule of [
+      "default-src 'none'",
+      "script-src 'sha256-",
+      "base-uri 'none'",
+      "form-action 'none'",
+      "require-trusted-types-for 'script'",
+    ])
+      assert.ok(policy.includes(rule), rule);
     assert.ok(!/unsafe|\*|https?:/.test(policy), policy);
     const page = readFileSync(LIVE, "utf8");
-    assert.ok(!/\b(?:innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|fetch\(|XMLHttpRequest|WebSocket)/.test(page.slice(0, page.lastIndexOf('<template id="trace">'))), "the script reaches for what it may not");
+    assert.ok(
+      !/\b(?:innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|fetch\(|XMLHttpRequest|WebSocket)/.test(
+        page.slice(0, page.lastIndexOf('<template id="trace">')),
+      ),
+      "the script reaches for what it may not",
+    );
   }));
 
 test("the policy holds: markup, scripts and requests are stopped", async () => {

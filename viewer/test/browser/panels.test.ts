@@ -9,7 +9,7 @@ import { test } from "node:test";
 import type { Download } from "playwright-core";
 import { container } from "../container_writer.ts";
 import { trace } from "../fixtures.ts";
-import { scratchFile, withService, withViewer, type Viewer } from "./harness.ts";
+import { scratchFile, type Viewer, withService, withViewer } from "./harness.ts";
 
 const LIVE = trace("live.html");
 const STATES = trace("states.html");
@@ -22,18 +22,27 @@ function pageWith(bytes: Uint8Array): string {
   return live.slice(0, from) + Buffer.from(bytes).toString("base64") + live.slice(live.indexOf("<", from));
 }
 
-const functionsOf = (viewer: Viewer) => viewer.page.$$eval("#pane tbody td button", (all) => all.map((one) => one.textContent ?? ""));
+const functionsOf = (viewer: Viewer) =>
+  viewer.page.$$eval("#pane tbody td button", (all) => all.map((one) => one.textContent ?? ""));
 
 test("the top table names what the service does, and follows the window", () =>
   withService({}, async (viewer) => {
     const { page } = viewer;
     await viewer.press("5");
     const functions = await functionsOf(viewer);
-    for (const name of ["sign_answer", "findall"]) assert.ok(functions.slice(0, 6).includes(name), functions.slice(0, 6).join());
-    const shares = await page.$$eval("#pane tbody tr", (all) => all.map((row) => parseFloat(row.querySelector("td")!.textContent!.replace("<", ""))));
-    assert.deepEqual(shares, [...shares].sort((a, b) => b - a));
+    for (const name of ["sign_answer", "findall"])
+      assert.ok(functions.slice(0, 6).includes(name), functions.slice(0, 6).join());
+    const shares = await page.$$eval("#pane tbody tr", (all) =>
+      all.map((row) => parseFloat(row.querySelector("td")!.textContent!.replace("<", ""))),
+    );
+    assert.deepEqual(
+      shares,
+      [...shares].sort((a, b) => b - a),
+    );
     await page.click("th[data-column=total] button");
-    const totals = await page.$$eval("#pane tbody tr", (all) => all.map((row) => parseFloat(row.querySelectorAll("td")[1].textContent!.replace("<", ""))));
+    const totals = await page.$$eval("#pane tbody tr", (all) =>
+      all.map((row) => parseFloat(row.querySelectorAll("td")[1].textContent!.replace("<", ""))),
+    );
     assert.ok(totals[0] >= 90 && totals[0] >= totals[1]);
     await page.click("text=Lines");
     assert.match(await viewer.text("#pane tbody"), /service\.py:\d+ · /);
@@ -55,8 +64,14 @@ test("the top table names what the service does, and follows the window", () =>
 
 test("times are those of samples and of the kernel, not of what is drawn", async () => {
   // Half a second of samples in a row of four seconds, one in five in the kernel.
-  const rows = [{ us: 0, stack: 1 as const, state: 1, samples: 50, system: 10 }, { us: 4_000_000, stack: 0 as const, state: 0 }];
-  const account = { process: { kernel_cpu_us: 530_000, kernel_user_us: 410_000, kernel_system_us: 120_000 }, tracks: [[0, 410_000, 110_000]] };
+  const rows = [
+    { us: 0, stack: 1 as const, state: 1, samples: 50, system: 10 },
+    { us: 4_000_000, stack: 0 as const, state: 0 },
+  ];
+  const account = {
+    process: { kernel_cpu_us: 530_000, kernel_user_us: 410_000, kernel_system_us: 120_000 },
+    tracks: [[0, 410_000, 110_000]],
+  };
   const bytes = container({ mode: "cpu", endUs: 5_000_000, segments: [[{ period: 10_000_000, rows }]], account });
   await withViewer(scratchFile("page.html", pageWith(bytes)), {}, async (viewer) => {
     const { page } = viewer;
@@ -70,8 +85,14 @@ test("times are those of samples and of the kernel, not of what is drawn", async
     assert.match(await viewer.text("#stack"), /thread 520 ms of CPU, 500 ms seen/);
     await viewer.press("5");
     assert.match(await viewer.text("#pane .tools"), /1 functions in 500 ms/);
-    const cells = await page.$$eval("#pane tbody td", (all) => all.map((one) => `${one.textContent} ${one.getAttribute("title") ?? ""}`.trim()));
-    assert.deepEqual(cells.slice(0, 3), ["100 % 500 ms, 100 ms in the kernel", "100 % 500 ms, 100 ms in the kernel", "20 % 100 ms"]);
+    const cells = await page.$$eval("#pane tbody td", (all) =>
+      all.map((one) => `${one.textContent} ${one.getAttribute("title") ?? ""}`.trim()),
+    );
+    assert.deepEqual(cells.slice(0, 3), [
+      "100 % 500 ms, 100 ms in the kernel",
+      "100 % 500 ms, 100 ms in the kernel",
+      "20 % 100 ms",
+    ]);
     await page.click("th[data-column=system] button");
     assert.equal(await page.getAttribute("th[data-column=system]", "aria-sort"), "descending");
     await viewer.press("2");
@@ -91,7 +112,10 @@ test("times are those of samples and of the kernel, not of what is drawn", async
 test("flame graph, left-heavy, inverted and zoomed", () =>
   withService({}, async (viewer) => {
     const { page } = viewer;
-    for (const [key, label] of [["2", /^Flame graph/], ["3", /^Left-heavy/]] as const) {
+    for (const [key, label] of [
+      ["2", /^Flame graph/],
+      ["3", /^Left-heavy/],
+    ] as const) {
       await viewer.press(key);
       const canvas = page.locator("#pane canvas");
       assert.match((await canvas.getAttribute("aria-label")) ?? "", label);
@@ -190,7 +214,8 @@ test("states are switches: what is blocked, and where", () =>
     const canvas = (await page.locator("#tracks").boundingBox())!;
     const colours = new Set<string>();
     for (let x = 5; x < place.width; x += 7) {
-      for (const colour of await viewer.column("#tracks", x, place.top - canvas.y + place.height - 8, 4)) colours.add(colour);
+      for (const colour of await viewer.column("#tracks", x, place.top - canvas.y + place.height - 8, 4))
+        colours.add(colour);
     }
     for (const state of ["009e73", "8a1538"]) assert.ok(colours.has(state), [...colours].join());
   }));
@@ -203,7 +228,10 @@ test("what blocks the server: a few clicks on a recording of it", () =>
     await page.click("#window .chip[data-state='4']");
     await page.click("#tab-top");
     await viewer.frame();
-    assert.ok((await functionsOf(viewer)).slice(0, 3).some((name) => /wait|acquire/.test(name)), (await functionsOf(viewer)).join());
+    assert.ok(
+      (await functionsOf(viewer)).slice(0, 3).some((name) => /wait|acquire/.test(name)),
+      (await functionsOf(viewer)).join(),
+    );
     // Hiding the libraries shows in which of its own functions.
     await page.click("text=My code");
     await viewer.frame();
@@ -227,7 +255,9 @@ test("searching by text, place and expression", () =>
     await viewer.press("Enter");
     assert.match(await viewer.text("#bar output"), /% of the window/);
     const [track, row] = (await viewer.now()).sample!;
-    assert.ok((await page.$$eval("#stack li .func", (all) => all.map((one) => one.textContent))).includes("sign_answer"));
+    assert.ok(
+      (await page.$$eval("#stack li .func", (all) => all.map((one) => one.textContent))).includes("sign_answer"),
+    );
     await viewer.press("Enter");
     assert.notDeepEqual((await viewer.now()).sample, [track, row]);
     await viewer.press("Shift+Enter");
@@ -279,7 +309,12 @@ test("my code only, collapsed libraries, and the transforms, each taken back", (
 
     const total = async (name: string) => {
       await page.click("th[data-column=total] button");
-      return page.$$eval("#pane tbody tr", (all, name) => all.find((row) => row.querySelector("button")?.textContent === name)?.querySelectorAll("td")[1].textContent, name);
+      return page.$$eval(
+        "#pane tbody tr",
+        (all, name) =>
+          all.find((row) => row.querySelector("button")?.textContent === name)?.querySelectorAll("td")[1].textContent,
+        name,
+      );
     };
     await page.click("#pane tbody button:text-is('handle_job')");
     await page.focus("#tracks");
@@ -322,7 +357,8 @@ test("line or function, and where the base lights up", () =>
     const { shown } = await viewer.now();
     await viewer.clickSample(shown[0]);
     const other = shown[1];
-    const shared = async () => (await Promise.all([1, 5, 9, 30, 60].map((row) => viewer.sample(other, row)))).map((sample) => sample.shared);
+    const shared = async () =>
+      (await Promise.all([1, 5, 9, 30, 60].map((row) => viewer.sample(other, row)))).map((sample) => sample.shared);
     const byLine = await shared();
     await page.click("text=Same line");
     await viewer.frame();
@@ -344,7 +380,10 @@ test("exports: picture, folded stacks, speedscope", () =>
     await viewer.clickSample((await viewer.now()).shown[0]);
     const save = async (label: string): Promise<{ name: string; bytes: Buffer }> => {
       await page.click("[data-key=menu]");
-      const [download] = (await Promise.all([page.waitForEvent("download"), page.click(`menu >> text=${label}`)])) as [Download, void];
+      const [download] = (await Promise.all([page.waitForEvent("download"), page.click(`menu >> text=${label}`)])) as [
+        Download,
+        void,
+      ];
       return { name: download.suggestedFilename(), bytes: readFileSync((await download.path())!) };
     };
     const svg = await save("Picture (SVG)");
@@ -358,7 +397,10 @@ test("exports: picture, folded stacks, speedscope", () =>
     const png = await save("Picture (PNG)");
     assert.deepEqual([...png.bytes.subarray(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
     const folded = (await save("Folded stacks")).bytes.toString().trim().split("\n");
-    assert.ok(folded.every((line) => /^[^;]+(;[^;]+)* \d+$/.test(line)), folded[0]);
+    assert.ok(
+      folded.every((line) => /^[^;]+(;[^;]+)* \d+$/.test(line)),
+      folded[0],
+    );
     const milliseconds = folded.reduce((sum, line) => sum + Number(/ (\d+)$/.exec(line)![1]), 0);
     const scope = JSON.parse((await save("speedscope")).bytes.toString());
     assert.equal(scope.$schema, "https://www.speedscope.app/file-format-schema.json");
@@ -385,11 +427,16 @@ test("two traces on one clock, and what changed", () =>
     const threads = (await viewer.threads()).length;
     const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("text=Open a second trace…")]);
     await chooser.setFiles(trace("second.pyebpf"));
-    await page.waitForFunction((before) => (window as unknown as { __pyebpf: { threads: unknown[] } }).__pyebpf.threads.length > before, threads);
+    await page.waitForFunction(
+      (before) => (window as unknown as { __pyebpf: { threads: unknown[] } }).__pyebpf.threads.length > before,
+      threads,
+    );
     await viewer.frame();
     assert.match(await viewer.text("#labels"), /A · gunicorn/);
     assert.equal(await page.getAttribute("#tab-compare", "aria-selected"), "true");
-    const changes = await page.$$eval("#pane tbody tr", (all) => all.map((row) => [...row.querySelectorAll("td")].map((cell) => cell.textContent ?? "")));
+    const changes = await page.$$eval("#pane tbody tr", (all) =>
+      all.map((row) => [...row.querySelectorAll("td")].map((cell) => cell.textContent ?? "")),
+    );
     assert.ok(changes.length > 10);
     for (const [before, after, change] of changes.slice(0, 5)) {
       const points = (text: string) => parseFloat(text.replace("−", "-").replace("<", ""));
@@ -398,11 +445,15 @@ test("two traces on one clock, and what changed", () =>
     // A click in one trace lights up the other.
     const { shown } = await viewer.now();
     await viewer.clickSample(shown[0]);
-    const otherSide = await viewer.page.evaluate(() => (window as unknown as { __pyebpf: { threads: unknown[] } }).__pyebpf.threads.length - 1);
+    const otherSide = await viewer.page.evaluate(
+      () => (window as unknown as { __pyebpf: { threads: unknown[] } }).__pyebpf.threads.length - 1,
+    );
     const shared = await Promise.all([2, 3, 10, 20].map((row) => viewer.sample(otherSide, row)));
     assert.ok(shared.some((sample) => sample.shared > 0));
     // A third trace replaces the second.
     await viewer.drop("third.pyebpf", readFileSync(trace("small.pyebpf")), true);
-    await page.waitForFunction(() => (window as unknown as { __pyebpf: { threads: unknown[] } }).__pyebpf.threads.length === 13);
+    await page.waitForFunction(
+      () => (window as unknown as { __pyebpf: { threads: unknown[] } }).__pyebpf.threads.length === 13,
+    );
     await viewer.frame();
   }));

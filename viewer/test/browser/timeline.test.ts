@@ -24,12 +24,20 @@ const isBlue = (colour: string) => {
 test("the threads of the service are there, by their Python names, busiest first", () =>
   withViewer(LIVE, {}, async (viewer) => {
     const names = (await viewer.threads()).map(([name]) => name);
-    assert.ok(names.some((name) => /^worker-\d$/.test(name)), names.join());
+    assert.ok(
+      names.some((name) => /^worker-\d$/.test(name)),
+      names.join(),
+    );
     assert.match(await viewer.text("#labels"), /\[\d+\]/);
     const { shown } = await viewer.now();
-    const shares = await viewer.page.$$eval(".row.track small", (all) => all.map((one) => parseFloat(/ran <?([\d.]+)/.exec(one.textContent ?? "")?.[1] ?? "-1")));
+    const shares = await viewer.page.$$eval(".row.track small", (all) =>
+      all.map((one) => parseFloat(/ran <?([\d.]+)/.exec(one.textContent ?? "")?.[1] ?? "-1")),
+    );
     const main = names[shown[0]] === "MainThread" ? 1 : 0;
-    assert.deepEqual(shares.slice(main), [...shares.slice(main)].sort((a, b) => b - a));
+    assert.deepEqual(
+      shares.slice(main),
+      [...shares.slice(main)].sort((a, b) => b - a),
+    );
   }));
 
 test("a click shows the stack, and lights up what all others share with it", () =>
@@ -78,7 +86,10 @@ test("the pixels of a sample show its depth, and how much it shares with the sel
           const red = columns[x].filter(isRed).length;
           const blue = columns[x].filter(isBlue).length;
           assert.ok(Math.abs(red - sample.shared * perFrame) <= 1, `${red} red pixels at ${x}: ${where}`);
-          assert.ok(Math.abs(blue - (sample.deep - sample.shared) * perFrame) <= 1, `${blue} blue pixels at ${x}: ${where}`);
+          assert.ok(
+            Math.abs(blue - (sample.deep - sample.shared) * perFrame) <= 1,
+            `${blue} blue pixels at ${x}: ${where}`,
+          );
           // Colour is not the only sign: the common part is hatched.
           if (red > 6) assert.ok(new Set(columns[x].filter(isRed)).size > 1, where);
           looked++;
@@ -114,10 +125,16 @@ test("hovering a sample tells what it is", () =>
     const place = await viewer.placeOf(track);
     const [, row] = (await viewer.now()).sample!;
     const sample = await viewer.sample(track, row);
-    const x = await viewer.page.evaluate((time) => (window as unknown as { __pyebpf: { pixel(time: number): number } }).__pyebpf.pixel(time), sample.from);
+    const x = await viewer.page.evaluate(
+      (time) => (window as unknown as { __pyebpf: { pixel(time: number): number } }).__pyebpf.pixel(time),
+      sample.from,
+    );
     await viewer.page.mouse.move(place.left + x + 1, place.top + 20);
     await viewer.frame();
-    assert.match(await viewer.text("#tip"), /running( [\d.]+ m?s(, [\d.]+ m?s in the kernel)?)? · depth \d+ · shares \d+ of \d+/);
+    assert.match(
+      await viewer.text("#tip"),
+      /running( [\d.]+ m?s(, [\d.]+ m?s in the kernel)?)? · depth \d+ · shares \d+ of \d+/,
+    );
   }));
 
 test("a second stack can be pinned", () =>
@@ -203,7 +220,10 @@ test("wheel, drag and double-click move and choose time", () =>
     await viewer.clickSample((await viewer.now()).shown[0]);
     const [track, row] = (await viewer.now()).sample!;
     const sample = await viewer.sample(track, row);
-    const x = await page.evaluate((time) => (window as unknown as { __pyebpf: { pixel(time: number): number } }).__pyebpf.pixel(time), sample.from);
+    const x = await page.evaluate(
+      (time) => (window as unknown as { __pyebpf: { pixel(time: number): number } }).__pyebpf.pixel(time),
+      sample.from,
+    );
     const place = await viewer.placeOf(track);
     await page.mouse.dblclick(place.left + x + 1, place.top + 25);
     await viewer.frame();
@@ -273,7 +293,10 @@ test("processes collapse, threads open, are left out, filtered, sorted and moved
     await viewer.frame();
     const names = (await viewer.threads()).map(([name]) => name);
     const sorted = (await viewer.now()).shown.map((track) => names[track]);
-    assert.deepEqual(sorted, [...sorted].sort((a, b) => a.localeCompare(b)));
+    assert.deepEqual(
+      sorted,
+      [...sorted].sort((a, b) => a.localeCompare(b)),
+    );
 
     const order = (await viewer.now()).shown;
     await page.dragAndDrop(`[data-key=track${order[0]}] .names`, `[data-key=track${order[2]}] .names`);

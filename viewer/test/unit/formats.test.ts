@@ -9,7 +9,7 @@ import { TraceError } from "../../src/model/limits.ts";
 import { openTrace } from "../../src/model/open.ts";
 import { State } from "../../src/model/state.ts";
 import { pathOf, rowEnd, type Trace } from "../../src/model/trace.ts";
-import { repository, trace as fixture } from "../fixtures.ts";
+import { trace as fixture, repository } from "../fixtures.ts";
 import { random } from "./random.ts";
 
 const open = (bytes: Uint8Array | string) => openTrace(new Blob([bytes as BlobPart]));
@@ -87,20 +87,27 @@ test("a process in a container says so", async () => {
 test("a trace of the 2012 original opens", async () => {
   // Ten samples a second of one thread, as its recorder wrote them: floats, no
   // fifth element, a closing row of nulls.
-  const frames = (...names: string[]) => names.map((name, at) => ["/srv/twisted/reactor.py", 10 + at, name, `${name}()`]);
+  const frames = (...names: string[]) =>
+    names.map((name, at) => ["/srv/twisted/reactor.py", 10 + at, name, `${name}()`]);
   const rows = [
     [1352241181.539376, 140007464703744, "MainThread", frames("run", "mainLoop")],
     [1352241182.04, 140007464703744, "MainThread", frames("run", "mainLoop", "doPoll")],
-    [1352241183.1e0, 140007464703744, "MainThread", frames("run", "mainLoop", "doPoll", "read")],
+    [1352241183.1, 140007464703744, "MainThread", frames("run", "mainLoop", "doPoll", "read")],
     [1352241199.120001, null, null, []],
   ];
   for (const text of [JSON.stringify(rows), JSON.stringify(rows, null, 2), `\n ${JSON.stringify(rows)} \n`]) {
     const trace = await open(text);
     assert.equal(trace.tracks.length, 1);
     const [track] = trace.tracks;
-    assert.deepEqual([...track.start].map((time) => time * trace.tickUs), [0, 500624, 1560624]);
+    assert.deepEqual(
+      [...track.start].map((time) => time * trace.tickUs),
+      [0, 500624, 1560624],
+    );
     assert.equal(trace.end * trace.tickUs, 17580625);
-    assert.deepEqual([...track.stack].map((stack) => trace.stacks.depth[stack]), [2, 3, 4]);
+    assert.deepEqual(
+      [...track.stack].map((stack) => trace.stacks.depth[stack]),
+      [2, 3, 4],
+    );
     assert.equal(track.running, trace.end);
   }
 });
@@ -205,17 +212,31 @@ test("segments whose bytes are damaged but whose checksums hold fail with a mess
 
 test("folded stacks open, with processes and threads where they are named", async () => {
   const trace = await open('process 12:"web";thread (7): main;run (app.py:3);read (app.py:9) 4\nrun (app.py:3) 2\n');
-  assert.deepEqual(trace.tracks.map((track) => track.name), ["main", "stacks"]);
-  assert.deepEqual(trace.processes.map((process) => process.pid), [12, 0]);
+  assert.deepEqual(
+    trace.tracks.map((track) => track.name),
+    ["main", "stacks"],
+  );
+  assert.deepEqual(
+    trace.processes.map((process) => process.pid),
+    [12, 0],
+  );
   assert.equal(trace.info.unixStartUs, 0);
   const { frames, strings } = trace;
-  assert.deepEqual([...frames.func].map((name) => strings[name]), ["run", "read"]);
+  assert.deepEqual(
+    [...frames.func].map((name) => strings[name]),
+    ["run", "read"],
+  );
   assert.deepEqual([...frames.line], [3, 9]);
   assert.equal(trace.end * trace.tickUs, 40_000);
 });
 
 test("stacks of other tools open as what they are", async () => {
-  for (const text of ["[unknown];f 3\n", "[[vdso]];f 3\n", "\ufeff[12];f 3", "# mode: wall\n# interval: 100\n#\n[a];f 3"]) {
+  for (const text of [
+    "[unknown];f 3\n",
+    "[[vdso]];f 3\n",
+    "\ufeff[12];f 3",
+    "# mode: wall\n# interval: 100\n#\n[a];f 3",
+  ]) {
     const { frames, strings, end, tickUs } = await open(text);
     assert.equal(strings[frames.func[1]], "f", text);
     assert.equal(end * tickUs, 30_000, text);
@@ -239,13 +260,22 @@ test("what is no trace is refused by what is wrong with it", async () => {
     ["<!doctype html><p>nothing", /none in it/],
     [Uint8Array.of(0x89, 0x70, 0x79, 0x65, 0x62, 0x70, 0x66, 0x0a, 9, 0, 0, 0), /version 9/],
   ] as [string | Uint8Array, RegExp][]) {
-    await assert.rejects(open(content), (error) => error instanceof TraceError && message.test(error.message), String(content));
+    await assert.rejects(
+      open(content),
+      (error) => error instanceof TraceError && message.test(error.message),
+      String(content),
+    );
   }
 });
 
 test("long recordings keep their times in coarser ticks", async () => {
   const day = 86_400;
-  const rows = [0, 1, 1.5 * day, 6 * day].map((time, at) => [1_700_000_000 + time, 1, "t", at === 3 ? [] : [["a.py", at, "f", ""]]]);
+  const rows = [0, 1, 1.5 * day, 6 * day].map((time, at) => [
+    1_700_000_000 + time,
+    1,
+    "t",
+    at === 3 ? [] : [["a.py", at, "f", ""]],
+  ]);
   const trace = await open(JSON.stringify([...rows, [1_700_000_000 + 6 * day, null, null, []]]));
   assert.equal(trace.tickUs, 1000);
   assert.deepEqual([...trace.tracks[0].start], [0, 1000, 1.5 * day * 1000, 6 * day * 1000]);

@@ -36,7 +36,17 @@ function circle(imports: Map<string, string[]>): string[] | null {
 }
 
 test("no circle of imports", () => {
-  assert.deepEqual(circle(new Map([["a", ["b"]], ["b", ["c", "d"]], ["c", []], ["d", ["b"]]])), ["b", "d", "b"]);
+  assert.deepEqual(
+    circle(
+      new Map([
+        ["a", ["b"]],
+        ["b", ["c", "d"]],
+        ["c", []],
+        ["d", ["b"]],
+      ]),
+    ),
+    ["b", "d", "b"],
+  );
   const files = filesBelow(repository("viewer/src"));
   assert.ok(files.length > 40);
   const importsOf = (file: string) =>

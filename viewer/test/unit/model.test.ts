@@ -13,7 +13,7 @@ import { ALL_STATES, State } from "../../src/model/state.ts";
 import { pathOf, rowAt, rowEnd, rowWeight, type Trace } from "../../src/model/trace.ts";
 import { buildTree, classify, functionsNamed, isLibrary, NO_NODE, type Transform } from "../../src/model/tree.ts";
 import { weigh } from "../../src/model/weights.ts";
-import { makeColumns, sampleColumns, SampledTracks } from "../../src/paint/columns.ts";
+import { makeColumns, SampledTracks, sampleColumns } from "../../src/paint/columns.ts";
 import { trace as fixture } from "../fixtures.ts";
 import { random } from "./random.ts";
 
@@ -85,23 +85,50 @@ test("lines tell frames apart, or do not", async () => {
 
 test("transforms do what they say, in any order", async () => {
   const lib = "/usr/lib/python3.12/queue.py";
-  const trace = await made(["main:1", "run:2", "work:3", "work:3", `get:4:${lib}`, `wait:5:${lib}`], ["main:1", "idle:9"], ["main:1", "run:2", "other:7"]);
+  const trace = await made(
+    ["main:1", "run:2", "work:3", "work:3", `get:4:${lib}`, `wait:5:${lib}`],
+    ["main:1", "idle:9"],
+    ["main:1", "run:2", "other:7"],
+  );
   const named = (func: string) => ({ func, file: "/srv/app.py" });
   assert.deepEqual(spelled(trace, [{ kind: "focus", ...named("run") }]), ["run work work get wait", "-", "run other"]);
-  assert.deepEqual(spelled(trace, [{ kind: "merge", ...named("run") }]), ["main work work get wait", "main idle", "main other"]);
+  assert.deepEqual(spelled(trace, [{ kind: "merge", ...named("run") }]), [
+    "main work work get wait",
+    "main idle",
+    "main other",
+  ]);
   assert.deepEqual(spelled(trace, [{ kind: "drop", ...named("work") }]), ["-", "main idle", "main run other"]);
   assert.deepEqual(spelled(trace, [{ kind: "recursion" }])[0], "main run work get wait");
   assert.deepEqual(spelled(trace, [{ kind: "mine" }])[0], "main run work work");
   assert.deepEqual(spelled(trace, [{ kind: "collapse" }])[0], "main run work work [lib]");
-  assert.deepEqual(spelled(trace, [{ kind: "subtree", path: [named("main"), named("run")] }]), ["run work work get wait", "-", "run other"]);
-  assert.deepEqual(spelled(trace, [{ kind: "collapse" }, { kind: "mine" }, { kind: "recursion" }, { kind: "focus", ...named("work") }])[0], "work");
+  assert.deepEqual(spelled(trace, [{ kind: "subtree", path: [named("main"), named("run")] }]), [
+    "run work work get wait",
+    "-",
+    "run other",
+  ]);
+  assert.deepEqual(
+    spelled(trace, [
+      { kind: "collapse" },
+      { kind: "mine" },
+      { kind: "recursion" },
+      { kind: "focus", ...named("work") },
+    ])[0],
+    "work",
+  );
 });
 
 test("libraries are told by their place", () => {
-  for (const file of ["/usr/lib/python3.12/json/decoder.py", "/v/lib/python3.9/site-packages/x/y.py", "/usr/lib/python3/dist-packages/a.py", "<frozen importlib._bootstrap>", "C:\\Python\\site-packages\\a.py"]) {
+  for (const file of [
+    "/usr/lib/python3.12/json/decoder.py",
+    "/v/lib/python3.9/site-packages/x/y.py",
+    "/usr/lib/python3/dist-packages/a.py",
+    "<frozen importlib._bootstrap>",
+    "C:\\Python\\site-packages\\a.py",
+  ]) {
     assert.ok(isLibrary(file), file);
   }
-  for (const file of ["/srv/app/lib/python_tools.py", "/srv/app.py", "<string>", "/home/a/lib/pythonic/b.py"]) assert.ok(!isLibrary(file), file);
+  for (const file of ["/srv/app/lib/python_tools.py", "/srv/app.py", "<string>", "/home/a/lib/pythonic/b.py"])
+    assert.ok(!isLibrary(file), file);
 });
 
 test("the weights of a window are its rows, cut to it", () => {
@@ -122,7 +149,12 @@ test("the weights of a window are its rows, cut to it", () => {
     }
     const weights = weigh(states, all, from, to, mask);
     const tree = buildTree(states, classify(states), "function", []);
-    for (const sum of [weights.total, weights.ofStack.reduce((sum, time) => sum + time, 0), onNodes(tree, weights).total[0]]) near(sum, expected);
+    for (const sum of [
+      weights.total,
+      weights.ofStack.reduce((sum, time) => sum + time, 0),
+      onNodes(tree, weights).total[0],
+    ])
+      near(sum, expected);
   }
 });
 
@@ -134,7 +166,12 @@ test("the sums over the whole that come with a trace are those of its rows", () 
 test("columns that are kept are those of their own thread and question", () => {
   const sampled = new SampledTracks();
   const many = Array.from({ length: 250 }, (_, at) => ({ ...states.tracks[at % states.tracks.length] }));
-  for (const [from, width] of [[0, 40], [0, 40], [states.end / 3, 40], [0, 25]]) {
+  for (const [from, width] of [
+    [0, 40],
+    [0, 40],
+    [states.end / 3, 40],
+    [0, 25],
+  ]) {
     const perColumn = states.end / 60;
     // Tracks at the end of the list are still kept, those at its beginning are not.
     for (const track of [...many, ...many.slice(-20)]) {
@@ -154,7 +191,10 @@ test("trees and tables keep all the time", () => {
   const turned = inverted(weighted, classes);
   near(turned.total[0], weighted.total[0]);
   const rows = tableOf(weighted, (frame) => classes.functionOf[frame]);
-  near(rows.reduce((sum, row) => sum + row.self, 0), weighted.total[0]);
+  near(
+    rows.reduce((sum, row) => sum + row.self, 0),
+    weighted.total[0],
+  );
   assert.ok(rows.every((row) => row.total >= row.self * (1 - 1e-9) && row.total <= weighted.total[0] * (1 + 1e-9)));
   const get = [...functionsNamed(states, classes, { func: "Queue.get", file: "/usr/lib/python3.12/queue.py" })];
   assert.equal(get.length, 1);
@@ -172,7 +212,10 @@ test("recursion counts once in the whole time", async () => {
   const trace = await made(["f:1", "g:2", "f:1"], ["f:1"]);
   const classes = classify(trace);
   const weights = weigh(trace, [0], 0, trace.end, ALL_STATES);
-  const rows = tableOf(onNodes(buildTree(trace, classes, "function", []), weights), (frame) => classes.functionOf[frame]);
+  const rows = tableOf(
+    onNodes(buildTree(trace, classes, "function", []), weights),
+    (frame) => classes.functionOf[frame],
+  );
   const f = rows.find((row) => trace.strings[trace.frames.func[row.frame]] === "f")!;
   assert.equal(f.total * trace.tickUs, 2e6);
   assert.equal(f.self * trace.tickUs, 2e6);
@@ -192,9 +235,14 @@ test("columns show what lasted longest, or nothing where nothing was", () => {
           const begin = from + x * perColumn;
           const seen = new Set<number>();
           let inside = false;
-          for (let row = Math.max(0, rowAt(track, begin - perColumn)); row < track.start.length && track.start[row] < begin + 2 * perColumn; row++) {
+          for (
+            let row = Math.max(0, rowAt(track, begin - perColumn));
+            row < track.start.length && track.start[row] < begin + 2 * perColumn;
+            row++
+          ) {
             if (track.stack[row] > 0) seen.add(track.stack[row]);
-            if (track.stack[row] > 0 && track.start[row] <= begin && rowEnd(track, row) >= begin + perColumn) inside = true;
+            if (track.stack[row] > 0 && track.start[row] <= begin && rowEnd(track, row) >= begin + perColumn)
+              inside = true;
           }
           if (inside) assert.ok(columns.stack[x] > 0 && columns.fill[x] > 0.99);
           // A group of rows may extend a little past its column, but not far.
@@ -209,9 +257,15 @@ test("columns show what lasted longest, or nothing where nothing was", () => {
 test("levels lose no time", () => {
   const track = large.tracks[0];
   assert.ok(track.levels.length >= 2);
-  const busy = track.start.reduce((sum, start, row) => sum + (track.stack[row] > 0 ? rowEnd(track, row) - start : 0), 0);
+  const busy = track.start.reduce(
+    (sum, start, row) => sum + (track.stack[row] > 0 ? rowEnd(track, row) - start : 0),
+    0,
+  );
   for (const level of track.levels) {
-    assert.equal(level.busy.reduce((sum, time) => sum + time, 0), busy);
+    assert.equal(
+      level.busy.reduce((sum, time) => sum + time, 0),
+      busy,
+    );
     assert.ok(level.lasted.every((time, group) => time <= level.busy[group]));
   }
 });
@@ -219,7 +273,8 @@ test("levels lose no time", () => {
 test("searches", () => {
   const query = (text: string, expression = false) => {
     const parsed = parseQuery(text, expression);
-    return (func: string, file: string, line: number) => parsed !== null && !("error" in parsed) && parsed.matches(func, file, line);
+    return (func: string, file: string, line: number) =>
+      parsed !== null && !("error" in parsed) && parsed.matches(func, file, line);
   };
   assert.ok(query("LOAD")("load_order", "/srv/a.py", 1));
   assert.ok(query("a.py")("f", "/srv/a.py", 1));
@@ -235,7 +290,10 @@ test("searches", () => {
   assert.equal(parseQuery("  ", false), null);
   const frames = matchFrames(states, parseQuery("Queue.get", false)!);
   const stacks = matchStacks(states, frames);
-  assert.equal(frames.reduce((sum, hit) => sum + hit, 0), 1);
+  assert.equal(
+    frames.reduce((sum, hit) => sum + hit, 0),
+    1,
+  );
   assert.ok(stacks.some((hit) => hit === 1) && stacks[0] === 0);
 });
 
@@ -247,7 +305,11 @@ test("two traces become one, with bases in common", async () => {
   const name = (trace: Trace, track: number, row: number) =>
     pathOf(trace.stacks.parent, trace.tracks[track].stack[row]).map((stack) => {
       const frame = trace.stacks.frame[stack];
-      return [trace.strings[trace.frames.func[frame]], trace.strings[trace.frames.file[frame]], trace.frames.line[frame]].join();
+      return [
+        trace.strings[trace.frames.func[frame]],
+        trace.strings[trace.frames.file[frame]],
+        trace.frames.line[frame],
+      ].join();
     });
   for (let track = 0; track < other.tracks.length; track++) {
     for (let row = 0; row < other.tracks[track].start.length; row += 41) {
