@@ -222,7 +222,10 @@ function start(): void {
   const page = new Page();
   const payload = document.getElementById("trace") as HTMLTemplateElement | null;
   fill(byId("bar"), h("h1", {}, "pyebpf"));
-  if (!payload) return showWelcome(() => page.choose(false));
+  if (!payload) {
+    showWelcome(() => page.choose(false));
+    return;
+  }
   const base64 = payload.content.textContent ?? "";
   payload.remove();
   void page.open({ base64 }, false, "Opening the trace");

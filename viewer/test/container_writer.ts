@@ -46,7 +46,7 @@ export function container(written: Written): Uint8Array {
     command: [],
   };
   parts.push(block(1, json(header)));
-  written.segments.forEach((runs, at) => parts.push(block(2, segment(runs, at === 0, written))));
+  for (const [at, runs] of written.segments.entries()) parts.push(block(2, segment(runs, at === 0, written)));
   if (written.account) parts.push(block(5, account(written.account, written.endUs)));
   parts.push(block(3, json({ end_us: written.endUs, counts: {} })));
   const bytes: number[] = [];

@@ -6,7 +6,7 @@
 import { STATE_NAMES, State } from "../model/state.ts";
 import { makeColumns, sampleColumns } from "../paint/columns.ts";
 import { mix } from "../paint/palette.ts";
-import { byId, rectangle } from "../ui/dom.ts";
+import { byId, contextOf, rectangle } from "../ui/dom.ts";
 import { moment } from "../ui/format.ts";
 import { look } from "../ui/look.ts";
 import { tickStep } from "../ui/ruler.ts";
@@ -16,7 +16,7 @@ const WIDTH = 1200;
 const LABELS = 220;
 const TALL = 44;
 
-const escape = (text: string) => text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
+const escaped = (text: string) => text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 
 export function timelineSvg(session: Session): string {
   const { trace, symbols } = session;
@@ -29,7 +29,7 @@ export function timelineSvg(session: Session): string {
   const rect = (x: number, y: number, w: number, h: number, ink: string) =>
     parts.push(`<rect x="${x}" y="${y.toFixed(1)}" width="${w}" height="${h.toFixed(1)}" fill="${ink}"/>`);
   const text = (x: number, y: number, content: string, size = 12) =>
-    parts.push(`<text x="${x}" y="${y}" font-size="${size}" fill="${palette.text}">${escape(content)}</text>`);
+    parts.push(`<text x="${x}" y="${y}" font-size="${size}" fill="${palette.text}">${escaped(content)}</text>`);
   const start = session.settings.relative ? 0 : trace.info.unixStartUs;
   const step = tickStep(session.us(perColumn));
   for (let at = Math.ceil(session.us(from) / step) * step; at < session.us(to); at += step) {
@@ -102,8 +102,7 @@ export function timelinePng(session: Session): Promise<Blob> {
   const canvas = document.createElement("canvas");
   canvas.width = labels + tracks.width;
   canvas.height = ruler.height + tracks.height;
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("this browser has no canvas");
+  const context = contextOf(canvas);
   const { palette } = look;
   rectangle(context, palette.background, 0, 0, canvas.width, canvas.height);
   context.drawImage(ruler, labels, 0);

@@ -81,9 +81,13 @@ function regrow(of: WeightedTree, classes: FrameClasses, part: Part): WeightedTr
   }
   const size = grower.parent.length;
   const self = new Float64Array(size);
-  times.forEach((time, node) => (self[node] = time));
+  times.forEach((time, node) => {
+    self[node] = time;
+  });
   const system = new Float64Array(of.system ? size : 0);
-  if (of.system) systems.forEach((time, node) => (system[node] = time));
+  systems.forEach((time, node) => {
+    system[node] = time;
+  });
   const shape = {
     parent: Uint32Array.from(grower.parent),
     frame: Uint32Array.from(grower.frame),
@@ -184,7 +188,7 @@ export function flameBoxes(
   const whole = of.total[root];
   if (whole <= 0) return boxes;
   const ancestors = pathOf(of.parent, root);
-  ancestors.forEach((node, level) => boxes.push({ node, level, left: 0, width: 1 }));
+  for (const [level, node] of ancestors.entries()) boxes.push({ node, level, left: 0, width: 1 });
   if (root === 0) boxes.push({ node: 0, level: 0, left: 0, width: 1 });
   const below = Math.max(ancestors.length, 1);
   const open: FlameBox[] = [{ node: root, level: below - 1, left: 0, width: 1 }];

@@ -163,6 +163,7 @@ export class TraceBuilder {
     const { start } = open;
     const time = Math.floor(timeUs / this.tickUs);
     const last = at > 0 ? start[at - 1] : 0;
+    // biome-ignore lint/complexity/useMathMinMax: what is no number counts as the last time.
     start[at] = time > last ? time : last;
     open.stack[at] = stack;
     open.state[at] = state;

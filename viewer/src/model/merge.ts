@@ -78,7 +78,7 @@ function mergeFrames(first: Trace, second: Trace, stringOf: number[]) {
   const merged = [growing32(), growing32(), growing32(), growing32()];
   const known = new Map<string, number>();
   const push = (parts: number[]) => {
-    merged.forEach((column, at) => column.push(parts[at]));
+    for (const [at, column] of merged.entries()) column.push(parts[at]);
     const number = merged[0].length - 1;
     const key = parts.join();
     if (!known.has(key)) known.set(key, number);
@@ -86,7 +86,7 @@ function mergeFrames(first: Trace, second: Trace, stringOf: number[]) {
   };
   const { file, func, line, source } = first.frames;
   // Every frame of the first trace keeps its number, even if it equals another.
-  file.forEach((_, frame) => push([file[frame], func[frame], line[frame], source[frame]]));
+  for (const frame of file.keys()) push([file[frame], func[frame], line[frame], source[frame]]);
   const other = second.frames;
   const frameOf = Uint32Array.from(other.file, (_, frame) => {
     const parts = [

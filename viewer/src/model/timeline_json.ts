@@ -184,10 +184,14 @@ export class TimelineReader {
     const byHead: number[] = [];
     const fallback = (row: number) => {
       const { ident, name } = this.headValues[heads[row]];
-      return (byHead[heads[row]] ??= this.table.track(this.table.process(0, "", ""), 0, ident, name));
+      byHead[heads[row]] ??= this.table.track(this.table.process(0, "", ""), 0, ident, name);
+      return byHead[heads[row]];
     };
-    const of = (thread: ToldThread | undefined, row: number) =>
-      thread ? (thread.track ??= this.toldTrack(thread, this.headValues[heads[row]])) : fallback(row);
+    const of = (thread: ToldThread | undefined, row: number) => {
+      if (!thread) return fallback(row);
+      thread.track ??= this.toldTrack(thread, this.headValues[heads[row]]);
+      return thread.track;
+    };
     if (this.metadata.order === "time") {
       const column = columnOf(this.metadata, "thread");
       return (row) => of(threads[plainNumber(column[row] ?? NaN)], row);

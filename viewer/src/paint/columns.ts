@@ -140,8 +140,9 @@ export class SampledTracks {
       // Reuses the memory of the thread kept longest, rather than allocating more.
       const [[oldest, reused]] = known;
       known.delete(oldest);
-      known.set(track, (found = reused));
-      found.question = "";
+      reused.question = "";
+      known.set(track, reused);
+      found = reused;
     }
     if (found?.columns.width !== width) {
       found = { question: "", columns: makeColumns(width) };

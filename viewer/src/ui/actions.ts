@@ -57,7 +57,10 @@ export function perform(
       const node = selection ? tree.nodeOf[selection.stack] : NO_NODE;
       const path = node === NO_NODE ? [] : pathOf(tree.parent, node);
       const at = path.findIndex((step) => tree.frame[step] === frame);
-      if (at < 0) return perform(session, "focus", show, find);
+      if (at < 0) {
+        perform(session, "focus", show, find);
+        return;
+      }
       const steps = path.slice(0, at + 1).map((step) => tree.frame[step]);
       if (steps.some((step) => step >= LIBRARY || step >= trace.frames.file.length)) return;
       session.transform({ kind: "subtree", path: steps.map((step) => session.symbols.identity(step)) });
@@ -71,9 +74,11 @@ export function perform(
       announce(`${action} ${name}; press Ctrl-Z to undo`);
       return;
     case "sandwich":
-      return show("sandwich");
+      show("sandwich");
+      return;
     case "find":
-      return find(identity.func);
+      find(identity.func);
+      return;
     case "copy":
       navigator.clipboard?.writeText(session.symbols.fullPlace(frame)).then(
         () => announce("copied"),

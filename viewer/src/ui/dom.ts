@@ -69,10 +69,16 @@ export function prepare(canvas: HTMLCanvasElement): {
   const pixels = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
   if (canvas.width !== pixels[0]) canvas.width = pixels[0];
   if (canvas.height !== pixels[1]) canvas.height = pixels[1];
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("this browser has no canvas");
+  const context = contextOf(canvas);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   return { context, width, height, ratio };
+}
+
+/** The context that draws in a canvas. */
+export function contextOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("this browser has no canvas");
+  return context;
 }
 
 /** The text cut to a width, with an ellipsis; empty when nothing fits. */

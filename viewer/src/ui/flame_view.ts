@@ -118,7 +118,7 @@ export class FlameView {
       if (wide < 0.4) continue;
       const top = this.top(box);
       const marked = options.marked?.(box.node) ?? false;
-      const fillStyle = this.colour(box, marked);
+      const fillStyle = this.colour(tree, box, marked);
       rectangle(context, fillStyle, left, top, Math.max(wide - 0.6, 0.4), LINE - 1);
       if (marked && !options.change)
         hatchRect(context, mix(palette.common, palette.background, 0.45), left, top, wide - 0.6, LINE - 1);
@@ -151,9 +151,9 @@ export class FlameView {
     }
   }
 
-  private colour(box: FlameBox, marked: boolean): string {
+  private colour(tree: WeightedTree, box: FlameBox, marked: boolean): string {
     const { palette } = look;
-    const { tree, options } = this;
+    const { options } = this;
     if (box.node === 0) return palette.line;
     if (options.change) {
       const change = options.change(box.node);
@@ -165,7 +165,7 @@ export class FlameView {
     }
     if (marked) return palette.common;
     // Files differ a little in shade, so that the borders between modules are visible.
-    const frame = tree!.frame[box.node];
+    const frame = tree.frame[box.node];
     const file = frame < LIBRARY ? this.session.trace.frames.file[frame] : 0;
     return mix(palette.background, palette.rest, 0.3 + (((file * 37) % 7) / 7) * 0.22);
   }
@@ -186,14 +186,14 @@ export class FlameView {
     this.say(node);
   }
 
-  private describe(node: number): string {
-    const { tree, session } = this;
-    const frame = tree!.frame[node];
-    const whole = tree!.total[0];
+  private describe(tree: WeightedTree, node: number): string {
+    const { session } = this;
+    const frame = tree.frame[node];
+    const whole = tree.total[0];
     const parts = [
       `${session.symbols.func(frame)} ${node === 0 ? "" : session.symbols.place(frame, false)}`.trim(),
-      `${percent(tree!.total[node] / whole)} · ${withSystem(session.us(tree!.total[node]), session.us(systemOf(tree!, node)))}`,
-      `self ${percent(tree!.self[node] / whole)}`,
+      `${percent(tree.total[node] / whole)} · ${withSystem(session.us(tree.total[node]), session.us(systemOf(tree, node)))}`,
+      `self ${percent(tree.self[node] / whole)}`,
     ];
     const about = this.options.about?.(node);
     if (about) parts.push(about);
@@ -204,7 +204,7 @@ export class FlameView {
     const reset = this.root !== 0 && h("button", { onclick: () => this.zoom(0) }, "Zoom out");
     const text =
       node >= 0 && this.tree
-        ? this.describe(node)
+        ? this.describe(this.tree, node)
         : "Click to select a frame, double-click to zoom, use the arrow keys to move";
     fill(this.line, reset || null, h("span", {}, text));
   }
@@ -266,7 +266,7 @@ export class FlameView {
       this.focused = next.node;
       this.paint();
       this.say(next.node);
-      announce(this.describe(next.node));
+      announce(this.describe(tree, next.node));
     }
   }
 }

@@ -155,9 +155,9 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
 }
 
 function zoomTo(session: Session): void {
-  if (session.range) return session.setView(session.range.from, session.range.to);
-  const { selection, trace } = session;
-  if (!selection) return;
+  const { range, selection, trace } = session;
+  if (range) session.setView(range.from, range.to);
+  if (range || !selection) return;
   const track = trace.tracks[selection.track];
   const start = track.start[selection.row];
   const length = rowEnd(track, selection.row) - start;

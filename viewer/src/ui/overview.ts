@@ -7,7 +7,7 @@ import { State } from "../model/state.ts";
 import { SampledTracks } from "../paint/columns.ts";
 import { hatchRect } from "../paint/flame_chart.ts";
 import { mix } from "../paint/palette.ts";
-import { byId, handled, prepare, rectangle } from "./dom.ts";
+import { byId, contextOf, handled, prepare, rectangle } from "./dom.ts";
 import { duration } from "./format.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
@@ -105,7 +105,7 @@ export class Overview {
     const strip = document.createElement("canvas");
     strip.width = this.canvas.width;
     strip.height = this.canvas.height;
-    const context = strip.getContext("2d")!;
+    const context = contextOf(strip);
     context.scale(ratio, ratio);
     const { palette } = look;
     const wide = density.running.length;
@@ -130,7 +130,7 @@ export class Overview {
       hatchRect(context, mix(palette.common, palette.background, 0.6), 0, height - 8, width, 7);
     }
     context.fillStyle = palette.hit;
-    density.hits.forEach((hit, x) => hit === 1 && context.fillRect(x, 0, 1, 5));
+    for (const [x, hit] of density.hits.entries()) if (hit === 1) context.fillRect(x, 0, 1, 5);
     return strip;
   }
 

@@ -102,13 +102,17 @@ export class Panels {
         return;
       }
       case "sandwich":
-        return this.sandwich.render();
+        this.sandwich.render();
+        return;
       case "top":
-        return this.top.render();
+        this.top.render();
+        return;
       case "heat":
-        return this.heat.render();
+        this.heat.render();
+        return;
       case "compare":
-        return this.compare.render();
+        this.compare.render();
+        return;
     }
   }
 

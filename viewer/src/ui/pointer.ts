@@ -3,8 +3,8 @@
 // Follows a pointer that is pressed, moved and released.
 
 export interface Drag {
-  /** Pressed, at a place in CSS pixels; if it returns false, the press is ignored. */
-  down(x: number, y: number, event: PointerEvent): boolean | void;
+  /** Pressed, at a place in CSS pixels. */
+  down(x: number, y: number, event: PointerEvent): void;
   /** Moved while pressed. */
   move(x: number, y: number, event: PointerEvent): void;
   /** Released. */
@@ -26,8 +26,10 @@ export function onDrag(element: HTMLElement, on: Drag, signal?: AbortSignal): vo
       { signal },
     );
   listen("pointerdown", (x, y, event) => {
-    pressed = event.button < 2 && on.down(x, y, event) !== false;
-    if (pressed) element.setPointerCapture(event.pointerId);
+    pressed = event.button < 2;
+    if (!pressed) return;
+    on.down(x, y, event);
+    element.setPointerCapture(event.pointerId);
   });
   listen("pointermove", (x, y, event) => (pressed ? on.move(x, y, event) : on.hover?.(x, y)));
   listen("pointerup", (x, y, event) => {

@@ -12,6 +12,7 @@ import type { Session } from "./session.ts";
 
 export class SandwichView {
   readonly element = h("div", { class: "canvasbox" });
+  private tools = h("div", { class: "tools" });
   private above: FlameView;
   private below: FlameView;
 
@@ -41,8 +42,8 @@ export class SandwichView {
     this.below.show(from, { order: "heavy", upwards: false, label: `Callees of ${name}`, marked: marked(from) });
     if (this.element.childElementCount !== 3) {
       this.element.classList.add("column");
-      fill(this.element, h("div", { class: "tools" }), this.above.element, this.below.element);
+      fill(this.element, this.tools, this.above.element, this.below.element);
     }
-    fill(this.element.firstElementChild!, h("strong", {}, about), h("span", {}, "callers above, callees below"));
+    fill(this.tools, h("strong", {}, about), h("span", {}, "callers above, callees below"));
   }
 }

@@ -398,7 +398,8 @@ export class Session {
     const { trace, settings } = this;
     const isWhole =
       from === 0 && to === trace.end && tracks.length === trace.tracks.length && settings.states === ALL_STATES;
-    return (this.weighed = (isWhole && trace.whole) || weigh(trace, tracks, from, to, settings.states));
+    this.weighed = (isWhole && trace.whole) || weigh(trace, tracks, from, to, settings.states);
+    return this.weighed;
   }
 
   /** The times of the window on the tree of the panels, by function. */
@@ -568,7 +569,7 @@ export class Session {
   get hitShare(): number {
     const { ofStack, total } = this.weights;
     let sum = 0;
-    this.hitStacks.forEach((hit, stack) => (sum += hit * ofStack[stack]));
+    for (const [stack, hit] of this.hitStacks.entries()) sum += hit * ofStack[stack];
     return total > 0 ? sum / total : 0;
   }
 

@@ -9,7 +9,7 @@ import { type Action, actionButtons, canAct } from "./actions.ts";
 import { processCpu, stateWords, trackCpu } from "./cpu_time.ts";
 import { byId, fill, h, handled, refill } from "./dom.ts";
 import { duration, percent } from "./format.ts";
-import type { Session } from "./session.ts";
+import type { Selection, Session } from "./session.ts";
 
 /** How many frames at either end a deep stack shows. */
 const MOST = 400;
@@ -53,7 +53,7 @@ export class StackPanel {
     const { scrolled } = this;
     refill(
       panel,
-      this.head(path.length),
+      this.head(selection, path.length),
       path.length === 0
         ? h("div", { class: "empty" }, "The filters hide every frame of this stack. Press Ctrl-Z to undo.")
         : list,
@@ -68,15 +68,14 @@ export class StackPanel {
     for (const button of panel.querySelectorAll<HTMLElement>("li button")) {
       const current = Number(button.dataset.frame) === session.frame;
       button.setAttribute("aria-current", String(current));
-      button.parentElement!.classList.toggle("current", current);
+      button.parentElement?.classList.toggle("current", current);
     }
     for (const button of panel.querySelectorAll<HTMLButtonElement>(".actions [data-key]:not([data-key=pin])"))
       button.disabled = !canAct(session);
   }
 
-  private head(depth: number): HTMLElement {
+  private head(selection: Selection, depth: number): HTMLElement {
     const { session } = this;
-    const selection = session.selection!;
     const { trace, symbols } = session;
     const track = trace.tracks[selection.track];
     const when = session.clock(track.start[selection.row]);

@@ -133,7 +133,10 @@ export class Timeline {
     const extremes: Extremes | null = this.scanner.of(row.number, stride);
     const paint = (by: TrackPainter, top: number) =>
       by.paint(columns, { top, height, lane }, session.deepest(row.number), session.shares(row.number), extremes);
-    if (top >= 0 && top + height + lane <= bottom) return paint(painter, top);
+    if (top >= 0 && top + height + lane <= bottom) {
+      paint(painter, top);
+      return;
+    }
     const whole = new Uint32Array(stride * (height + lane)).fill(this.inks.background);
     paint(new TrackPainter(whole, stride, this.inks, Math.round(5 * ratio)), 0);
     const first = Math.max(0, -top);
@@ -311,7 +314,7 @@ export class Timeline {
     const { session } = this;
     const row = this.rowAtY(y);
     this.canvas.focus({ preventScroll: true });
-    if (!row || row.kind !== "track") {
+    if (row?.kind !== "track") {
       if (row) session.redrawTimeline();
       return;
     }
@@ -321,7 +324,10 @@ export class Timeline {
       else session.deselect();
       return;
     }
-    if (pins) return session.pin(session.trace.tracks[row.number].stack[found]);
+    if (pins) {
+      session.pin(session.trace.tracks[row.number].stack[found]);
+      return;
+    }
     session.select(row.number, found);
     announce(describeRow(session, row.number, found));
     if (!session.expanded.has(row.number)) return;
@@ -369,7 +375,7 @@ export class Timeline {
   private doubleClick(x: number, y: number): void {
     const { session } = this;
     const row = this.rowAtY(y);
-    if (!row || row.kind !== "track" || !session.selection) return;
+    if (row?.kind !== "track" || !session.selection) return;
     const index = this.nearest(row.number, x);
     if (index < 0) return;
     const track = session.trace.tracks[row.number];
@@ -408,8 +414,8 @@ export class Timeline {
     }
     const lasted = session.us(rowEnd(track, index) - track.start[index]);
     const parts = [duration(lasted), stateWords(session.trace, row.number, index), `depth ${session.depthOf[stack]}`];
-    if (session.commonOf.length > 0)
-      parts.push(`shares ${session.commonOf[stack]} of ${session.commonOf[session.selection!.stack]}`);
+    if (session.selection)
+      parts.push(`shares ${session.commonOf[stack]} of ${session.commonOf[session.selection.stack]}`);
     fill(
       tip,
       h("b", {}, leaf === NO_NODE ? "(no frame left)" : session.symbols.func(leaf)),

@@ -141,7 +141,8 @@ export class Toolbar {
 
   private menu(): void {
     const { commands } = this;
-    const anchor = this.buttons.querySelector("[data-key=menu]")!.getBoundingClientRect();
+    const button = this.buttons.querySelector<HTMLElement>("[data-key=menu]") ?? this.buttons;
+    const anchor = button.getBoundingClientRect();
     // Removing the focused item makes the menu lose the focus, which calls `close` again.
     let isOpen = true;
     const close = () => {

@@ -40,22 +40,22 @@ function stateOf(session: Session): string {
   const { view, range, selection, settings, trace, query, transforms } = session;
   const us = (ticks: number) => Math.round(session.us(ticks));
   const values: Record<string, string> = { v: "1" };
-  if (view.from > 0 || view.to < trace.end) values["t"] = `${us(view.from)},${us(view.to)}`;
-  if (range) values["range"] = `${us(range.from)},${us(range.to)}`;
-  if (selection) values["sel"] = `${selection.track},${us(trace.tracks[selection.track].start[selection.row])}`;
-  if (query.text) values["q"] = query.text;
-  if (query.text && query.expression) values["re"] = "1";
-  if (session.panel !== "flame") values["view"] = session.panel;
-  if (settings.exactness !== "line") values["same"] = settings.exactness;
-  if (settings.scope !== "all") values["scope"] = settings.scope;
-  if (settings.states !== ALL_STATES) values["states"] = String(settings.states);
-  if (settings.sort !== "activity") values["sort"] = settings.sort;
-  if (settings.inverted) values["inv"] = "1";
-  if (settings.relative) values["rel"] = "1";
-  if (session.unchecked.size > 0) values["off"] = [...session.unchecked].join();
-  if (session.expanded.size > 0) values["open"] = [...session.expanded].join();
-  if (session.collapsed.size > 0) values["shut"] = [...session.collapsed].join();
-  if (transforms.length > 0) values["tr"] = JSON.stringify(transforms.map(packed));
+  if (view.from > 0 || view.to < trace.end) values.t = `${us(view.from)},${us(view.to)}`;
+  if (range) values.range = `${us(range.from)},${us(range.to)}`;
+  if (selection) values.sel = `${selection.track},${us(trace.tracks[selection.track].start[selection.row])}`;
+  if (query.text) values.q = query.text;
+  if (query.text && query.expression) values.re = "1";
+  if (session.panel !== "flame") values.view = session.panel;
+  if (settings.exactness !== "line") values.same = settings.exactness;
+  if (settings.scope !== "all") values.scope = settings.scope;
+  if (settings.states !== ALL_STATES) values.states = String(settings.states);
+  if (settings.sort !== "activity") values.sort = settings.sort;
+  if (settings.inverted) values.inv = "1";
+  if (settings.relative) values.rel = "1";
+  if (session.unchecked.size > 0) values.off = [...session.unchecked].join();
+  if (session.expanded.size > 0) values.open = [...session.expanded].join();
+  if (session.collapsed.size > 0) values.shut = [...session.collapsed].join();
+  if (transforms.length > 0) values.tr = JSON.stringify(transforms.map(packed));
   return Object.entries(values)
     .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2C", ",")}`)
     .join("&");

@@ -16,6 +16,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 export class WindowBar {
   private bar = byId("window");
+  private what = h("span", { class: "what" });
 
   constructor(private session: Session) {
     session.on(["view"], () => this.follow());
@@ -25,7 +26,7 @@ export class WindowBar {
 
   /** Updates only the text while the picture moves; the rest follows when it stops. */
   private follow(): void {
-    this.bar.querySelector(".what")!.textContent = this.text();
+    this.what.textContent = this.text();
   }
 
   private text(): string {
@@ -39,9 +40,10 @@ export class WindowBar {
   private render(): void {
     const { session } = this;
     const { from, to } = session.window;
+    this.follow();
     refill(
       this.bar,
-      h("span", { class: "what" }, this.text()),
+      this.what,
       session.range &&
         h(
           "button",

@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import type { Download } from "playwright-core";
 import { container } from "../container_writer.ts";
 import { trace } from "../fixtures.ts";
 import { scratchFile, type Viewer, withService, withViewer } from "./harness.ts";
@@ -380,10 +379,9 @@ test("exports: picture, folded stacks, speedscope", () =>
     await viewer.clickSample((await viewer.now()).shown[0]);
     const save = async (label: string): Promise<{ name: string; bytes: Buffer }> => {
       await page.click("[data-key=menu]");
-      const [download] = (await Promise.all([page.waitForEvent("download"), page.click(`menu >> text=${label}`)])) as [
-        Download,
-        void,
-      ];
+      const downloaded = page.waitForEvent("download");
+      await page.click(`menu >> text=${label}`);
+      const download = await downloaded;
       return { name: download.suggestedFilename(), bytes: readFileSync((await download.path())!) };
     };
     const svg = await save("Picture (SVG)");

@@ -183,9 +183,9 @@ test("files without weights count lengths", async () => {
   const old = await file(repository("tests/golden/before-weights.pyebpf"));
   assert.deepEqual(lengths(old), lengths(await file(repository("tests/golden/wall.pyebpf"))));
   for (const track of old.tracks) {
-    track.stack.forEach(
-      (stack, row) => stack > 0 && assert.equal(rowWeight(track, row), rowEnd(track, row) - track.start[row]),
-    );
+    for (const [row, stack] of track.stack.entries()) {
+      if (stack > 0) assert.equal(rowWeight(track, row), rowEnd(track, row) - track.start[row]);
+    }
   }
   const without = await open(container({ ...everyOtherTick("cpu"), weights: false }));
   assert.equal(sums(without).total, 9_900_000);
@@ -272,7 +272,7 @@ test("two traces on one clock keep what their rows count for", async () => {
 test("numbers of samples take as few bytes as they need", () => {
   const kept = (...added: [number, number][]) => {
     const samples = new RowSamples();
-    added.forEach(([period, count], row) => samples.add(row >> 1, period, count, count, 16));
+    for (const [row, [period, count]] of added.entries()) samples.add(row >> 1, period, count, count, 16);
     return samples.take(3, 1000);
   };
   const ten: [number, number] = [10, 100];

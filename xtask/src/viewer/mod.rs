@@ -24,8 +24,11 @@ use crate::{live, packages};
 pub(crate) enum Task {
     /// Build it from its sources: viewer/dist/viewer.html.
     Build,
-    /// Say whether the committed page is what its sources give.
+    /// Say whether the sources are formatted and pass the linter, and whether the committed
+    /// page is what they give.
     Check,
+    /// Format the sources, and apply the linter's safe fixes.
+    Format,
     /// Run its tests, those in the browser as well.
     Test,
     /// Take the pictures of docs/ again, of a service recorded now.
@@ -41,6 +44,7 @@ pub(crate) fn run(workspace: &Workspace, task: Task) -> anyhow::Result<()> {
     match task {
         Task::Build => node.run(&["build.mjs"]),
         Task::Check => node.check(),
+        Task::Format => node.biome(&["check", "--write"]),
         Task::Test => {
             let binary = crate::build::everything(workspace)?;
             let mut tally = Tally::default();
@@ -119,7 +123,20 @@ impl Node {
         process::run(&mut self.command(arguments))
     }
 
+    /// Runs the formatter and linter, with the configuration `viewer/biome.jsonc`.
+    fn biome(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let biome = self.directory.join("node_modules/.bin/biome");
+        process::run(
+            Command::new(biome)
+                .args(arguments)
+                .arg("--error-on-warnings")
+                .current_dir(&self.directory),
+        )
+    }
+
     fn check(&self) -> anyhow::Result<()> {
+        self.biome(&["check"])
+            .context("the page's sources need `cargo xtask viewer format`, or an edit")?;
         let compiler = self.directory.join("node_modules/.bin/tsc");
         process::run(
             Command::new(compiler)
