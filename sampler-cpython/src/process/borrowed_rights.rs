@@ -7,6 +7,8 @@
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::thread::set_thread_groups;
 
+use crate::process::status::numbers;
+
 /// The most groups of a process that are used; the kernel's own limit is `NGROUPS_MAX`,
 /// 65536.
 const MOST_GROUPS: usize = 65_536;
@@ -23,24 +25,17 @@ pub struct FileUser {
 }
 
 impl FileUser {
-    /// Reads the user of a process from the text of its `/proc/PID/status`: the fourth
+    /// Reads the user of a process from the content of its `/proc/PID/status`: the fourth
     /// numbers of `Uid:` and `Gid:`, which are those for access to files, and `Groups:`.
-    /// Where a number is missing, it is nobody's (65534).
-    pub fn of_status(status: &str) -> Self {
+    /// Where a line is missing or malformed, it is nobody's (65534).
+    pub fn of_status(status: &[u8]) -> Self {
         const NOBODY: u32 = 65534;
-        let field = |label: &str| status.lines().find_map(|line| line.strip_prefix(label));
-        let number = |label: &str| {
-            let number = field(label)?.split_ascii_whitespace().nth(3)?;
-            number.parse().ok()
-        };
-        let groups = field("Groups:").unwrap_or_default();
-        let groups = groups.split_ascii_whitespace().take(MOST_GROUPS);
+        let number = |label| numbers(status, label).get(3).copied().unwrap_or(NOBODY);
+        let groups = numbers(status, "Groups").into_iter().take(MOST_GROUPS);
         Self {
-            user: Uid::from_raw(number("Uid:").unwrap_or(NOBODY)),
-            group: Gid::from_raw(number("Gid:").unwrap_or(NOBODY)),
-            groups: groups
-                .filter_map(|group| group.parse().ok().map(Gid::from_raw))
-                .collect(),
+            user: Uid::from_raw(number("Uid")),
+            group: Gid::from_raw(number("Gid")),
+            groups: groups.map(Gid::from_raw).collect(),
         }
     }
 }
@@ -108,11 +103,11 @@ mod tests {
 
     #[test]
     fn reads_whose_rights_count() {
-        let status = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n";
+        let status = b"Name:\t\xff\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n";
         let user = FileUser::of_status(status);
         assert_eq!((user.user.as_raw(), user.group.as_raw()), (4, 8));
         assert_eq!(user.groups, [9, 10].map(Gid::from_raw));
-        let nobody = FileUser::of_status("Groups:\t\n");
+        let nobody = FileUser::of_status(b"Groups:\t\n");
         assert_eq!(
             (nobody.user.as_raw(), nobody.group.as_raw()),
             (65534, 65534)

@@ -74,7 +74,7 @@ impl FileView {
         )?;
         let root_facts = std::fs::metadata(proc.join("root/."))?;
         let namespace = std::fs::metadata(proc.join("ns/mnt"))?;
-        let user = FileUser::of_status(&std::fs::read_to_string(proc.join("status"))?);
+        let user = FileUser::of_status(&std::fs::read(proc.join("status"))?);
         let identity = RootIdentity {
             device: root_facts.dev(),
             inode: root_facts.ino(),
@@ -283,6 +283,17 @@ mod tests {
 
     fn own_view() -> FileView {
         FileView::of(std::process::id()).expect("this process lives")
+    }
+
+    #[test]
+    fn a_task_whose_name_is_no_text_has_a_view() {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::fs::write("/proc/thread-self/comm", b"caf\xe9").expect("it is our name");
+                let tid = nix::unistd::gettid().as_raw().unsigned_abs();
+                assert!(FileView::of_task(tid).is_ok());
+            });
+        });
     }
 
     #[test]

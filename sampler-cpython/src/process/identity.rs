@@ -13,6 +13,7 @@ use crate::process::environment::variable;
 use crate::process::living_task::living_task;
 use crate::process::program::{file_name, is_of_cache, program_name};
 use crate::process::stat::field;
+use crate::process::status::numbers;
 
 /// The most bytes of a command line that are kept.
 const MAX_COMMAND_LINE: u64 = 4096;
@@ -205,12 +206,7 @@ fn parse_stat(stat: &[u8]) -> Option<(String, u64)> {
 /// Parses the `NSpid` line (Linux 4.1): the pid in the namespace of `/proc` and in each
 /// one below it, down to the innermost. Empty where the line is missing or malformed.
 pub fn namespace_pids(status: &[u8]) -> Vec<u32> {
-    let line = status
-        .split(|byte| *byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"NSpid:"));
-    let numbers = String::from_utf8_lossy(line.unwrap_or_default());
-    let numbers = numbers.split_ascii_whitespace().map(str::parse);
-    numbers.collect::<Result<_, _>>().unwrap_or_default()
+    numbers(status, "NSpid")
 }
 
 /// Splits `/proc/PID/cmdline` into arguments, without the empty ones at the end: a

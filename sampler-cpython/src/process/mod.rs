@@ -27,6 +27,7 @@ pub mod namespace;
 pub mod program;
 pub mod program_start;
 pub mod stat;
+pub mod status;
 pub mod task;
 pub mod time_namespace;
 pub mod vitals;

@@ -6,6 +6,7 @@
 use sampler_common::wait::telling_argument;
 
 use crate::process::identity::{ProcessError, malformed, read_file};
+use crate::process::status::value;
 
 /// The most bytes read of a file about a thread; the longest, `status`, has some 1500.
 const MAX_FILE: u64 = 64 * 1024;
@@ -15,9 +16,7 @@ const MAX_FILE: u64 = 64 * 1024;
 pub fn process_of(tid: u32) -> Option<u32> {
     // `/proc` has a directory for every thread, though it lists only processes.
     let status = read_file(tid, "status", MAX_FILE).ok()?;
-    let mut lines = status.split(|byte| *byte == b'\n');
-    let process = lines.find_map(|line| line.strip_prefix(b"Tgid:"))?;
-    number(process.trim_ascii())?.try_into().ok()
+    number(value(&status, "Tgid")?)?.try_into().ok()
 }
 
 /// The fields of `/proc/PID/task/TID/status` that are used.

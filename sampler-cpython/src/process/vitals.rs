@@ -6,6 +6,7 @@
 use crate::process::identity::{ProcessError, malformed, read_file};
 use crate::process::living_task::living_task;
 use crate::process::stat::field;
+use crate::process::status::{kib, value};
 
 /// The most bytes read of a file in `/proc`; the longest, `status`, has some 1500.
 const MAX_FILE: u64 = 64 * 1024;
@@ -43,8 +44,7 @@ pub fn mapped_code(pid: u32) -> Result<Option<u64>, ProcessError> {
 }
 
 fn is_zombie(status: &[u8]) -> bool {
-    let mut lines = status.split(|byte| *byte == b'\n');
-    lines.any(|line| line.starts_with(b"State:\tZ"))
+    value(status, "State").is_some_and(|state| state.starts_with(b"Z"))
 }
 
 /// The addresses of a process's code, stack, data and heap.
@@ -84,14 +84,7 @@ fn parse_stat(stat: &[u8]) -> Option<Vitals> {
 /// Adds up `VmExe` and `VmLib` of proc_pid_status(5): the program's own code and all
 /// other code.
 fn parse_code(status: &[u8]) -> Option<u64> {
-    let number = |label: &[u8]| {
-        let line = status
-            .split(|byte| *byte == b'\n')
-            .find_map(|line| line.strip_prefix(label))?;
-        let text = std::str::from_utf8(line).ok()?;
-        text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    };
-    number(b"VmExe:")?.checked_add(number(b"VmLib:")?)
+    kib(status, "VmExe")?.checked_add(kib(status, "VmLib")?)
 }
 
 #[cfg(test)]
