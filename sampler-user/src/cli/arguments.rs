@@ -109,27 +109,36 @@ pub struct CommandLine {
 impl CommandLine {
     /// Returns the verb that was typed, or `record` with its arguments.
     pub fn into_verb(self) -> Verb {
-        self.verb.unwrap_or(Verb::Record(self.record))
+        self.verb
+            .unwrap_or_else(|| Verb::Host(HostVerb::Record(Box::new(self.record))))
     }
 }
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
-    /// Record Python processes until they end, a time is over, or Ctrl-C
-    Record(RecordArguments),
-    /// Show what every thread of a process does now, with its whole stack
-    Dump(DumpArguments),
-    /// List the Python processes: version, build, container, or why not supported
-    Ps(PsArguments),
-    /// Say what this kernel and these rights allow, and what to do about the rest
-    Doctor(ListingArguments),
+    /// Something with the processes of this host.
+    #[command(flatten)]
+    Host(HostVerb),
     /// Write a recorded trace in another format, whole or in part
     Convert(ConvertArguments),
     /// Say where the time of a trace went, or compare two traces
     Report(ReportArguments),
     /// Show a recorded trace in the browser
     View(ViewArguments),
+}
+
+/// What to do with the processes of this host. The other verbs only read a trace.
+#[derive(Clone, Debug, Subcommand)]
+pub enum HostVerb {
+    /// Record Python processes until they end, a time is over, or Ctrl-C
+    Record(Box<RecordArguments>),
+    /// Show what every thread of a process does now, with its whole stack
+    Dump(DumpArguments),
+    /// List the Python processes: version, build, container, or why not supported
+    Ps(PsArguments),
+    /// Say what this kernel and these rights allow, and what to do about the rest
+    Doctor(ListingArguments),
 }
 
 /// The arguments of `record`.

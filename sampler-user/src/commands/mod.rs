@@ -5,5 +5,7 @@
 pub mod dispatch;
 pub mod doctor;
 pub mod dump;
+pub mod host;
 pub mod ps;
+mod standard_output;
 pub mod view;

@@ -122,13 +122,13 @@ mod tests {
     use sampler_common::stop::StopReason;
 
     use super::*;
-    use crate::cli::arguments::{CommandLine, Verb};
+    use crate::cli::arguments::{CommandLine, HostVerb, Verb};
     use crate::cli::config::Surroundings;
     use sampler_trace::account::drop_reason::DropReason;
 
     fn said(words: &[&str], total: Account, pythons: usize, used: Option<u64>) -> String {
         let words = ["pyebpf"].iter().chain(words);
-        let Verb::Record(typed) = CommandLine::parse_from(words).into_verb() else {
+        let Verb::Host(HostVerb::Record(typed)) = CommandLine::parse_from(words).into_verb() else {
             panic!("not record");
         };
         let surroundings = Surroundings {

@@ -8,7 +8,7 @@ use super::*;
 
 fn record(words: &[&str]) -> RecordArguments {
     match CommandLine::try_parse_from(words).map(CommandLine::into_verb) {
-        Ok(Verb::Record(arguments)) => arguments,
+        Ok(Verb::Host(HostVerb::Record(arguments))) => *arguments,
         other => panic!("{words:?} gave {other:?}"),
     }
 }

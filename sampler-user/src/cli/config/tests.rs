@@ -8,7 +8,7 @@ use clap::Parser;
 use sampler_trace::convert::selection::TimePoint;
 
 use super::*;
-use crate::cli::arguments::{CommandLine, Verb};
+use crate::cli::arguments::{CommandLine, HostVerb, Verb};
 
 fn surroundings() -> Surroundings<'static> {
     Surroundings {
@@ -23,7 +23,7 @@ fn record(words: &[&str]) -> Result<RecordConfig, UsageError> {
         .expect("clap takes it")
         .into_verb()
     {
-        Verb::Record(typed) => RecordConfig::from_arguments(&typed, surroundings()),
+        Verb::Host(HostVerb::Record(typed)) => RecordConfig::from_arguments(&typed, surroundings()),
         other => panic!("{other:?} is not record"),
     }
 }
@@ -215,7 +215,7 @@ fn a_dump_is_of_one_process() {
         let words = ["pyebpf", "dump"].iter().chain(words);
         let typed = CommandLine::try_parse_from(words).ok()?.into_verb();
         match typed {
-            Verb::Dump(typed) => Some(DumpConfig::from_arguments(&typed)),
+            Verb::Host(HostVerb::Dump(typed)) => Some(DumpConfig::from_arguments(&typed)),
             other => panic!("{other:?} is not dump"),
         }
     };

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Runs the verbs about the processes of this host: `record`, `dump`, `ps` and `doctor`.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use sampler_cpython::process::cgroup_selector::NoSuchCgroup;
+use sampler_cpython::process::namespace::{NamespaceError, PidNamespace};
+
+use crate::capture::bpf::kernel::{Kernel, KernelError, KernelOptions};
+use crate::capture::bpf::rhythm::Rhythm;
+use crate::capture::bpf::stepping::SteppingChoice;
+use crate::capture::targets::choice::Choice;
+use crate::cli::arguments::{
+    DumpArguments, HostVerb, ListingArguments, PsArguments, RecordArguments,
+};
+use crate::cli::config::error::UsageError;
+use crate::cli::config::exit::ExitStatus;
+use crate::cli::config::{DumpConfig, PsConfig, RecordConfig, Surroundings};
+use crate::commands::doctor::Diagnosis;
+use crate::commands::doctor::probe::Probe;
+use crate::commands::dump::{Dump, DumpError};
+use crate::commands::ps::Listing;
+use crate::commands::standard_output::print;
+use crate::platform::sandbox;
+use crate::record;
+use crate::record::error::RecordError;
+
+/// Why a verb about the processes of this host failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The arguments are invalid.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The recording failed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The dump failed.
+    #[error(transparent)]
+    Dump(#[from] DumpError),
+    /// Process ids cannot be relied on.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// A cgroup that was asked for does not exist.
+    #[error(transparent)]
+    Cgroup(#[from] NoSuchCgroup),
+    /// The processes could not be listed.
+    #[error("cannot list the processes: {0}")]
+    List(io::Error),
+    /// Standard output could not be written to.
+    #[error("cannot write to standard output: {0}")]
+    Print(io::Error),
+}
+
+impl HostError {
+    /// The exit status of the program.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Usage(_) => ExitStatus::USAGE,
+            Self::Namespace(_) => ExitStatus::NOT_ALLOWED,
+            Self::Cgroup(_) => ExitStatus::NOTHING_SAMPLED,
+            Self::Record(error) => error.exit_status(),
+            Self::Dump(error) => error.exit_status(),
+            Self::List(_) | Self::Print(_) => ExitStatus::ERROR,
+        }
+    }
+}
+
+/// Runs a verb.
+///
+/// # Errors
+/// [`HostError`], to be printed; it has the exit status.
+pub fn run(verb: HostVerb) -> Result<ExitStatus, HostError> {
+    match verb {
+        HostVerb::Record(typed) => record(&typed),
+        HostVerb::Dump(typed) => dump(&typed),
+        HostVerb::Ps(typed) => ps(&typed),
+        HostVerb::Doctor(typed) => doctor(&typed),
+    }
+}
+
+fn record(typed: &RecordArguments) -> Result<ExitStatus, HostError> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let surroundings = Surroundings {
+        host: host.trim(),
+        now: SystemTime::now(),
+    };
+    let config = RecordConfig::from_arguments(typed, surroundings)?;
+    Ok(record::run::record(&config)?)
+}
+
+fn dump(typed: &DumpArguments) -> Result<ExitStatus, HostError> {
+    let dump = Dump::take(DumpConfig::from_arguments(typed)?)?;
+    let text = if typed.json {
+        dump.to_json()
+            .map_err(|error| HostError::Print(error.into()))?
+            + "\n"
+    } else {
+        dump.to_string()
+    };
+    print(&text).map_err(HostError::Print)?;
+    Ok(ExitStatus::DATA)
+}
+
+fn ps(typed: &PsArguments) -> Result<ExitStatus, HostError> {
+    let PsConfig { choice, json } = PsConfig::from_arguments(typed)?;
+    let namespace = PidNamespace::ours()?;
+    let choice = Choice::find(&choice.cgroups, choice.name)?;
+    let listing = Listing::of_this_host(&choice).map_err(HostError::List)?;
+    if let Some(note) = namespace.note() {
+        eprintln!("pyebpf: {note}");
+    }
+    let text = if json {
+        listing
+            .to_json()
+            .map_err(|error| HostError::Print(error.into()))?
+            + "\n"
+    } else {
+        listing.to_string()
+    };
+    print(&text).map_err(HostError::Print)?;
+    Ok(ExitStatus::DATA)
+}
+
+fn doctor(typed: &ListingArguments) -> Result<ExitStatus, HostError> {
+    let options = KernelOptions {
+        follow_children: true,
+        report_all_execs: true,
+        leave_plain_programs: true,
+        ring_bytes: 1 << 16,
+        passes: true,
+        stepping: SteppingChoice::of_environment(),
+        // What is wrong with the namespace is a check of its own.
+        pid_namespace: PidNamespace::ours().ok().and_then(PidNamespace::own_inode),
+    };
+    let in_words = |error: KernelError| error.to_string();
+    let diagnosis = Diagnosis::examine(&Probe::of_this_system());
+    let sandbox = sandbox::try_out().map_err(|error| error.to_string());
+    let diagnosis = match Kernel::load(options) {
+        Ok(mut kernel) => {
+            let ticks = kernel.start_ticks(Rhythm::drawn(Duration::from_secs(1)));
+            let passes = kernel.prepare_passes();
+            diagnosis
+                .with_load_result(ticks.map(drop).map_err(in_words))
+                .with_stepping(kernel.stepping().without_loop())
+                .with_pass_result(passes.map(drop).map_err(|error| error.in_one_line()))
+        }
+        Err(error) => diagnosis.with_load_result(Err(in_words(error))),
+    };
+    let diagnosis = diagnosis.with_sandbox_result(sandbox);
+    let text = if typed.json {
+        diagnosis.to_json() + "\n"
+    } else {
+        diagnosis.to_string()
+    };
+    print(&text).map_err(HostError::Print)?;
+    Ok(diagnosis.exit_status())
+}
