@@ -10,6 +10,9 @@ import { serve } from "./load/worker.ts";
 import { mergeTraces } from "./model/merge.ts";
 import { safeText } from "./model/safe_text.ts";
 import type { Trace } from "./model/trace.ts";
+import { restore } from "./session/address.ts";
+import { Session } from "./session/session.ts";
+import type { PanelName } from "./session/settings.ts";
 import { perform } from "./ui/actions.ts";
 import { corner } from "./ui/corner.ts";
 import { announce, byId, fill, h } from "./ui/dom.ts";
@@ -18,12 +21,11 @@ import { Labels } from "./ui/labels.ts";
 import { Overview } from "./ui/overview.ts";
 import { Panels } from "./ui/panels.ts";
 import { Ruler } from "./ui/ruler.ts";
-import { Session } from "./ui/session.ts";
 import { split } from "./ui/split.ts";
 import { StackPanel } from "./ui/stack_panel.ts";
 import { Timeline } from "./ui/timeline.ts";
 import { Toolbar } from "./ui/toolbar.ts";
-import { restore, UrlHash } from "./ui/url_hash.ts";
+import { UrlHash } from "./ui/url_hash.ts";
 import { showProgress, showWelcome } from "./ui/welcome.ts";
 import { WindowBar } from "./ui/window_bar.ts";
 
@@ -106,12 +108,12 @@ class Page {
     corner(session);
     split();
     restore(session, hash);
-    if (merged) session.show("compare");
+    if (merged) session.settings.show("compare");
     const commands = {
       session,
       timeline,
       act,
-      show: (panel: Session["panel"]) => panels.show(panel),
+      show: (panel: PanelName) => panels.show(panel),
       focusSearch: () => toolbar.focusSearch(),
     };
     this.onKeyDown = (event) => {
@@ -193,27 +195,27 @@ function expose(session: Session, timeline: Timeline): void {
     threads: trace.tracks.map((track, number) => [session.symbols.track(number), track.start.length]),
     endAt: trace.end,
     now: () => ({
-      visible: [session.view.from, session.view.to],
-      chosen: session.range && [session.range.from, session.range.to],
-      sample: session.selection && [session.selection.track, session.selection.row],
-      pin: session.pinned,
-      litFrom: session.threshold,
-      transformed: session.transforms.length,
-      shown: session.visibleTracks(),
+      visible: [session.viewport.view.from, session.viewport.view.to],
+      chosen: session.viewport.range && [session.viewport.range.from, session.viewport.range.to],
+      sample: session.selection.sample && [session.selection.sample.track, session.selection.sample.row],
+      pin: session.selection.pinned,
+      litFrom: session.selection.threshold,
+      transformed: session.transforms.list.length,
+      shown: session.derived.visibleTracks,
     }),
     sampleAt: (track: number, row: number) => {
       const { start, stack, state } = trace.tracks[track];
-      const { depth, common } = session.shares(track);
+      const { depth, common } = session.derived.shares(track);
       return { from: start[row], deep: depth[stack[row]], shared: common[stack[row]] ?? 0, doing: state[row] };
     },
     pixel: (time: number) => timeline.xAt(time),
     choose: (track: number, row: number) => {
       const before = performance.now();
-      session.select(track, row);
+      session.selection.select(track, row);
       session.flush();
       return performance.now() - before;
     },
-    look: (from: number, to: number) => session.setView(from, to),
+    look: (from: number, to: number) => session.viewport.show(from, to),
   };
   Object.assign(window, { __pyebpf: api });
 }

@@ -4,13 +4,14 @@
 
 import { pathOf } from "../model/trace.ts";
 import { LIBRARY } from "../model/tree.ts";
-import type { Session } from "../ui/session.ts";
+import type { Session } from "../session/session.ts";
 
 /** Microseconds that a weight of one stands for. */
 const UNIT_US = 1000;
 
 export function foldedStacks(session: Session): string {
-  const { byTree, symbols } = session;
+  const { symbols } = session;
+  const { byTree } = session.derived;
   const name = (frame: number) => {
     const place = frame === LIBRARY ? "" : ` (${symbols.file(frame)}:${symbols.line(frame)})`;
     return `${symbols.func(frame)}${place}`.replaceAll(";", ":");

@@ -3,14 +3,15 @@
 // Exports the timeline as a picture. The SVG is drawn anew for the window; the PNG copies the
 // canvases of the page.
 
+import { moment } from "../model/format.ts";
 import { STATE_NAMES, State } from "../model/state.ts";
+import { contextOf, rectangle } from "../paint/canvas.ts";
 import { makeColumns, sampleColumns } from "../paint/columns.ts";
 import { mix } from "../paint/palette.ts";
-import { byId, contextOf, rectangle } from "../ui/dom.ts";
-import { moment } from "../ui/format.ts";
+import type { Session } from "../session/session.ts";
+import { byId } from "../ui/dom.ts";
 import { look } from "../ui/look.ts";
 import { tickStep } from "../ui/ruler.ts";
-import type { Session } from "../ui/session.ts";
 
 const WIDTH = 1200;
 const LABELS = 220;
@@ -21,7 +22,7 @@ const escaped = (text: string) => text.replace(/[&<>"']/g, (letter) => `&#${lett
 export function timelineSvg(session: Session): string {
   const { trace, symbols } = session;
   const { palette } = look;
-  const { from, to } = session.window;
+  const { from, to } = session.viewport.window;
   const perColumn = (to - from) / WIDTH;
   const columns = makeColumns(WIDTH);
   const parts: string[] = [];
@@ -37,7 +38,7 @@ export function timelineSvg(session: Session): string {
     rect(x, 0, 1, 26, palette.line);
     text(x + 3, 16, moment(at, start, step >= 1e6 ? 0 : 3), 11);
   }
-  for (const row of session.rows) {
+  for (const row of session.derived.rows) {
     if (row.kind === "process") {
       text(8, top + 16, symbols.process(row.number), 13);
       top += 24;
@@ -45,8 +46,8 @@ export function timelineSvg(session: Session): string {
     }
     text(16, top + 26, symbols.track(row.number));
     sampleColumns(trace.tracks[row.number], from, perColumn, columns);
-    const { depth, common } = session.shares(row.number);
-    const scale = TALL / Math.max(1, session.deepest(row.number));
+    const { depth, common } = session.derived.shares(row.number);
+    const scale = TALL / Math.max(1, session.derived.deepest(row.number));
     const bottom = top + TALL;
     for (let x = 0; x < WIDTH; ) {
       const stack = columns.stack[x];
@@ -74,7 +75,7 @@ export function timelineSvg(session: Session): string {
           );
           rect(LABELS + x, bottom - shared, end - x, shared, "url(#hatch)");
         }
-        if (session.hasStates) {
+        if (session.trace.hasStates) {
           parts.push(
             `<rect x="${LABELS + x}" y="${bottom + 2}" width="${end - x}" height="5" fill="${palette.states[state]}"><title>${STATE_NAMES[state]}</title></rect>`,
           );
@@ -110,7 +111,7 @@ export function timelinePng(session: Session): Promise<Blob> {
   context.scale(ratio, ratio);
   context.fillStyle = palette.text;
   const scrolled = byId("scroll").scrollTop;
-  for (const row of session.rows) {
+  for (const row of session.derived.rows) {
     const y = ruler.height / ratio + row.top - scrolled + Math.min(row.height, 50) / 2 + 4;
     if (y < ruler.height / ratio + 10 || y > canvas.height / ratio) continue;
     context.font = row.kind === "process" ? "bold 13px sans-serif" : "12px sans-serif";

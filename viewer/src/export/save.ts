@@ -2,7 +2,7 @@
 
 // Exports the window in one of several formats, as a download.
 
-import type { Session } from "../ui/session.ts";
+import type { Session } from "../session/session.ts";
 import { foldedStacks } from "./folded.ts";
 import { timelinePng, timelineSvg } from "./picture.ts";
 import { speedscope } from "./speedscope.ts";

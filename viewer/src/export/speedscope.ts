@@ -6,11 +6,12 @@
 
 import { firstRow, partOfRow, pathOf, rowWeight } from "../model/trace.ts";
 import { LIBRARY, NO_NODE } from "../model/tree.ts";
-import type { Session } from "../ui/session.ts";
+import type { Session } from "../session/session.ts";
 
 export function speedscope(session: Session): string {
-  const { trace, symbols, tree } = session;
-  const { from, to } = session.window;
+  const { trace, symbols } = session;
+  const { tree } = session.derived;
+  const { from, to } = session.viewport.window;
   const numbers = new Map<number, number>();
   const frames: { name: string; file?: string; line?: number }[] = [];
   const numberOf = (frame: number) => {
@@ -25,7 +26,7 @@ export function speedscope(session: Session): string {
     }
     return number;
   };
-  const profiles = session.countedTracks().map((number) => {
+  const profiles = session.derived.countedTracks.map((number) => {
     const track = trace.tracks[number];
     const samples: number[][] = [];
     const weights: number[] = [];

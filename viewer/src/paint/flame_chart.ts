@@ -4,9 +4,9 @@
 // there is room.
 
 import { NO_NODE } from "../model/tree.ts";
-import { cutTo, rectangle } from "../ui/dom.ts";
-import { MOST_FRAMES } from "../ui/layout.ts";
-import type { Session } from "../ui/session.ts";
+import { MOST_FRAMES } from "../session/layout.ts";
+import type { Session } from "../session/session.ts";
+import { cutTo, hatchRect, rectangle } from "./canvas.ts";
 import type { Columns } from "./columns.ts";
 import { mix, type Palette } from "./palette.ts";
 
@@ -21,12 +21,12 @@ export class FlameChart {
   ) {}
 
   paint(columns: Columns, place: { top: number; height: number }, session: Session, track: number): void {
-    const { tree } = session;
-    const levels = Math.min(tree.depth.length, Math.max(4, session.deepest(track)));
+    const { tree } = session.derived;
+    const levels = Math.min(tree.depth.length, Math.max(4, session.derived.deepest(track)));
     const { width } = columns;
     const shown = Math.min(levels, MOST_FRAMES * 4);
     const tall = place.height / levels;
-    const { common } = session.shares(track);
+    const { common } = session.derived.shares(track);
     // The node of each column at each level.
     const nodes = new Uint32Array(width * shown);
     for (let x = 0; x < width; x++) {
@@ -95,28 +95,4 @@ export class FlameChart {
   private hatch(left: number, top: number, width: number, tall: number): void {
     hatchRect(this.context, mix(this.palette.common, this.palette.background, 0.5), left, top, width - 0.5, tall - 1);
   }
-}
-
-/** Draws diagonal lines over a rectangle, which mark the common base besides its colour. */
-export function hatchRect(
-  context: CanvasRenderingContext2D,
-  colour: string,
-  left: number,
-  top: number,
-  width: number,
-  height: number,
-): void {
-  context.save();
-  context.beginPath();
-  context.rect(left, top, width, height);
-  context.clip();
-  context.strokeStyle = colour;
-  context.lineWidth = 1;
-  context.beginPath();
-  for (let x = left - (left % 6) - height; x < left + width; x += 6) {
-    context.moveTo(x, top + height);
-    context.lineTo(x + height, top);
-  }
-  context.stroke();
-  context.restore();
 }

@@ -4,8 +4,8 @@
 
 import { pathOf } from "../model/trace.ts";
 import { LIBRARY, NO_NODE } from "../model/tree.ts";
+import type { Session } from "../session/session.ts";
 import { announce, h } from "./dom.ts";
-import type { Session } from "./session.ts";
 
 export type Action = "focus" | "subtree" | "merge" | "drop" | "sandwich" | "copy" | "find";
 
@@ -21,9 +21,10 @@ const ACTIONS: { action: Action; label: string; title: string }[] = [
 
 /** The frame that actions apply to: the chosen one, else the selection's innermost, else -1. */
 export function currentFrame(session: Session): number {
-  if (session.frame >= 0) return session.frame;
-  const { selection, tree } = session;
-  const node = selection ? tree.nodeOf[selection.stack] : NO_NODE;
+  if (session.selection.frame >= 0) return session.selection.frame;
+  const { sample } = session.selection;
+  const { tree } = session.derived;
+  const node = sample ? tree.nodeOf[sample.stack] : NO_NODE;
   return node === NO_NODE || node === 0 ? -1 : tree.frame[node];
 }
 
@@ -50,11 +51,12 @@ export function perform(
   if (frame < 0 || frame === LIBRARY) return;
   const identity = session.symbols.identity(frame);
   const name = session.symbols.func(frame);
-  session.chooseFrame(frame);
+  session.selection.chooseFrame(frame);
   switch (action) {
     case "subtree": {
-      const { selection, tree, trace } = session;
-      const node = selection ? tree.nodeOf[selection.stack] : NO_NODE;
+      const { sample } = session.selection;
+      const { tree } = session.derived;
+      const node = sample ? tree.nodeOf[sample.stack] : NO_NODE;
       const path = node === NO_NODE ? [] : pathOf(tree.parent, node);
       const at = path.findIndex((step) => tree.frame[step] === frame);
       if (at < 0) {
@@ -62,15 +64,15 @@ export function perform(
         return;
       }
       const steps = path.slice(0, at + 1).map((step) => tree.frame[step]);
-      if (steps.some((step) => step >= LIBRARY || step >= trace.frames.file.length)) return;
-      session.transform({ kind: "subtree", path: steps.map((step) => session.symbols.identity(step)) });
+      if (steps.some((step) => step >= LIBRARY || step >= session.trace.frames.file.length)) return;
+      session.transforms.add({ kind: "subtree", path: steps.map((step) => session.symbols.identity(step)) });
       announce(`only below these callers of ${name}`);
       return;
     }
     case "focus":
     case "merge":
     case "drop":
-      session.transform({ kind: action, ...identity });
+      session.transforms.add({ kind: action, ...identity });
       announce(`${action} ${name}; press Ctrl-Z to undo`);
       return;
     case "sandwich":

@@ -4,11 +4,11 @@
 // the change.
 
 import { functionAt, onNodes, tableOf, type WeightedTree } from "../model/aggregate.ts";
+import { percent } from "../model/format.ts";
 import { weigh } from "../model/weights.ts";
+import type { Session } from "../session/session.ts";
 import { fill, h } from "./dom.ts";
 import { FlameView } from "./flame_view.ts";
-import { percent } from "./format.ts";
-import type { Session } from "./session.ts";
 
 const MOST = 200;
 
@@ -35,11 +35,11 @@ export class CompareView {
   private side(side: number): WeightedTree {
     const { session } = this;
     const { trace, settings } = session;
-    const tracks = session
-      .countedTracks()
-      .filter((number) => trace.processes[trace.tracks[number].process].side === side);
-    const { from, to } = session.window;
-    return onNodes(session.functions, weigh(trace, tracks, from, to, settings.states));
+    const tracks = session.derived.countedTracks.filter(
+      (number) => trace.processes[trace.tracks[number].process].side === side,
+    );
+    const { from, to } = session.viewport.window;
+    return onNodes(session.derived.functions, weigh(trace, tracks, from, to, settings.states));
   }
 
   render(): void {
@@ -152,7 +152,7 @@ export class CompareView {
         {},
         h(
           "button",
-          { class: "link", onclick: () => session.chooseFrame(delta.frame) },
+          { class: "link", onclick: () => session.selection.chooseFrame(delta.frame) },
           session.symbols.func(delta.frame),
         ),
         h("span", { class: "place" }, ` ${session.symbols.place(delta.frame, false)}`),

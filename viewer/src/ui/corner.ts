@@ -2,9 +2,9 @@
 
 // The sort order and the filter of the threads, above their names.
 
+import type { SortOrder } from "../session/layout.ts";
+import type { Session } from "../session/session.ts";
 import { byId, fill, h } from "./dom.ts";
-import type { SortOrder } from "./layout.ts";
-import type { Session } from "./session.ts";
 
 const ORDERS: [SortOrder, string][] = [
   ["activity", "busiest"],
@@ -17,17 +17,17 @@ export function corner(session: Session): void {
     type: "search",
     placeholder: "threads",
     "aria-label": "Filter threads and processes",
-    value: session.trackFilter,
+    value: session.tracks.filter,
   });
   filter.addEventListener("input", () => {
-    session.filterTracks(filter.value);
+    session.tracks.setFilter(filter.value);
   });
   filter.addEventListener("keydown", (event) => event.stopPropagation());
   const sort = h(
     "select",
     { "aria-label": "Order of threads", title: "Order of threads" },
-    ...ORDERS.map(([order, label]) => h("option", { value: order, selected: session.settings.sort === order }, label)),
+    ...ORDERS.map(([order, label]) => h("option", { value: order, selected: session.tracks.sort === order }, label)),
   );
-  sort.addEventListener("change", () => session.setSort(sort.value as SortOrder));
+  sort.addEventListener("change", () => session.tracks.setSort(sort.value as SortOrder));
   fill(byId("corner"), filter, sort);
 }

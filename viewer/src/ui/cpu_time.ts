@@ -3,10 +3,10 @@
 // CPU time in words: what samples saw of a thread or process, next to what the kernel counted.
 // Leaves out what is not known.
 
+import { duration } from "../model/format.ts";
 import { STATE_NAMES } from "../model/state.ts";
 import { type CpuTime, rowEnd, rowSystem, rowWeight, type Trace } from "../model/trace.ts";
-import { duration } from "./format.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "../session/session.ts";
 
 /** Formats a time and the part of it spent in the kernel, both in microseconds. */
 export function withSystem(us: number, system: number): string {

@@ -57,52 +57,6 @@ export function announce(text: string): void {
   if (live.textContent !== text) live.textContent = text;
 }
 
-/** Sizes a canvas to its place on the page; returns its context, scaled to CSS pixels. */
-export function prepare(canvas: HTMLCanvasElement): {
-  context: CanvasRenderingContext2D;
-  width: number;
-  height: number;
-  ratio: number;
-} {
-  const ratio = Math.min(window.devicePixelRatio || 1, 3);
-  const { width, height } = canvas.getBoundingClientRect();
-  const pixels = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
-  if (canvas.width !== pixels[0]) canvas.width = pixels[0];
-  if (canvas.height !== pixels[1]) canvas.height = pixels[1];
-  const context = contextOf(canvas);
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return { context, width, height, ratio };
-}
-
-/** The context that draws in a canvas. */
-export function contextOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("this browser has no canvas");
-  return context;
-}
-
-/** The text cut to a width, with an ellipsis; empty when nothing fits. */
-export function cutTo(context: CanvasRenderingContext2D, text: string, width: number): string {
-  if (width < 14) return "";
-  const wide = context.measureText(text).width;
-  if (wide <= width) return text;
-  const keep = Math.floor((text.length * (width - 12)) / wide);
-  return keep < 2 ? "" : `${text.slice(0, keep)}…`;
-}
-
-/** Fills a rectangle of a canvas. */
-export function rectangle(
-  context: CanvasRenderingContext2D,
-  ink: string,
-  x: number,
-  y: number,
-  width: number,
-  height: number,
-): void {
-  context.fillStyle = ink;
-  context.fillRect(x, y, width, height);
-}
-
 /** The element inside `container` that has the keyboard focus, if any. */
 export function focusedIn(container: HTMLElement): HTMLElement | null {
   const active = document.activeElement;

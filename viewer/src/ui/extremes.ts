@@ -6,8 +6,8 @@
 
 import { rowAt, rowEnd } from "../model/trace.ts";
 import type { Extremes } from "../paint/track_painter.ts";
-import type { LayoutRow } from "./layout.ts";
-import type { Session } from "./session.ts";
+import type { LayoutRow } from "../session/layout.ts";
+import type { Session } from "../session/session.ts";
 
 /** Rows between two looks at the clock, and how long one turn may take, in milliseconds. */
 const STRIDE = 20_000;
@@ -41,8 +41,8 @@ export class ExtremeScanner {
     this.stop();
     this.found.clear();
     this.width = width;
-    const { selection, hitStacks } = this.session;
-    if (!selection && hitStacks.length === 0) return;
+    const { selection, search } = this.session;
+    if (!selection.sample && search.hitStacks.length === 0) return;
     this.queue = rows.filter((row) => row.kind === "track").map((row) => row.number);
     this.timer = window.setTimeout(() => this.turn(this.scan()), REST_MS);
   }
@@ -60,12 +60,12 @@ export class ExtremeScanner {
 
   private *scan(): Generator<void> {
     const { session, width } = this;
-    const { from, to } = session.view;
+    const { from, to } = session.viewport.view;
     const perColumn = (to - from) / width;
     for (const number of this.queue) {
       const track = session.trace.tracks[number];
-      const { common } = session.shares(number);
-      const { hitStacks } = session;
+      const { common } = session.derived.shares(number);
+      const { hitStacks } = session.search;
       const extremes = { common: new Uint16Array(width), hit: new Uint8Array(width) };
       const { start, stack } = track;
       let seen = 0;

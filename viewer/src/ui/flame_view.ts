@@ -3,14 +3,14 @@
 // A flame graph of any weighted tree in a canvas, ordered by name or the heaviest first.
 
 import { type FlameBox, flameBoxes, systemOf, type WeightedTree } from "../model/aggregate.ts";
+import { percent } from "../model/format.ts";
 import { LIBRARY } from "../model/tree.ts";
-import { hatchRect } from "../paint/flame_chart.ts";
+import { cutTo, hatchRect, prepare, rectangle } from "../paint/canvas.ts";
 import { mix } from "../paint/palette.ts";
+import type { Session } from "../session/session.ts";
 import { withSystem } from "./cpu_time.ts";
-import { announce, cutTo, fill, h, handled, prepare, rectangle } from "./dom.ts";
-import { percent } from "./format.ts";
+import { announce, fill, h, handled } from "./dom.ts";
 import { look } from "./look.ts";
-import type { Session } from "./session.ts";
 
 const LINE = 18;
 
@@ -123,14 +123,14 @@ export class FlameView {
       if (marked && !options.change)
         hatchRect(context, mix(palette.common, palette.background, 0.45), left, top, wide - 0.6, LINE - 1);
       const frame = tree.frame[box.node];
-      const hit = frame < LIBRARY && session.hitFrames.length > 0 && session.hitFrames[frame] === 1;
+      const hit = frame < LIBRARY && session.search.hitFrames.length > 0 && session.search.hitFrames[frame] === 1;
       if (hit) {
         rectangle(context, palette.hit, left, top + LINE - 5, Math.max(wide - 0.6, 1), 4);
       }
       if (
         box.node === this.hovered ||
         box.node === this.focused ||
-        (frame === session.frame && frame >= 0 && box.node !== 0)
+        (frame === session.selection.frame && frame >= 0 && box.node !== 0)
       ) {
         context.strokeStyle = palette.text;
         context.lineWidth = box.node === this.focused ? 2.5 : 1.5;
@@ -212,7 +212,7 @@ export class FlameView {
   private choose(node: number): void {
     if (!this.tree || node <= 0) return;
     this.focused = node;
-    this.session.chooseFrame(this.tree.frame[node]);
+    this.session.selection.chooseFrame(this.tree.frame[node]);
     this.paint();
   }
 

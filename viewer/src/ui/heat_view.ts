@@ -4,14 +4,15 @@
 // part of the column, and its colour says how busy the threads were then. What recurs regularly
 // shows as a stripe.
 
+import { duration } from "../model/format.ts";
 import { ALL_STATES, State } from "../model/state.ts";
 import { firstRow, rowEnd, rowWeight } from "../model/trace.ts";
+import { prepare, rectangle } from "../paint/canvas.ts";
 import { mix } from "../paint/palette.ts";
-import { announce, fill, h, handled, prepare, rectangle } from "./dom.ts";
-import { duration } from "./format.ts";
+import type { Session } from "../session/session.ts";
+import { announce, fill, h, handled } from "./dom.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
-import type { Session } from "./session.ts";
 
 const ROWS = 25;
 const MOST_COLUMNS = 160;
@@ -61,7 +62,7 @@ export class HeatView {
   render(): void {
     // Shows the view, not the window, so that choosing a range here leaves the cells as they are.
     const { session } = this;
-    const { from, to } = session.view;
+    const { from, to } = session.viewport.view;
     const length = session.us(to - from);
     const pieces = LENGTHS.find((us) => length / us <= MOST_COLUMNS) ?? LENGTHS[LENGTHS.length - 1];
     this.columnTicks = Math.max(1, pieces / session.trace.tickUs);
@@ -70,7 +71,7 @@ export class HeatView {
     this.cells = new Float64Array(this.columns * ROWS);
     const cellTicks = this.columnTicks / ROWS;
     const { states } = this;
-    for (const number of session.countedTracks()) {
+    for (const number of session.derived.countedTracks) {
       const track = session.trace.tracks[number];
       for (let row = firstRow(track, this.from); row < track.start.length && track.start[row] < to; row++) {
         if (track.stack[row] === 0 || ((states >>> track.state[row]) & 1) === 0) continue;
@@ -102,8 +103,10 @@ export class HeatView {
    * runnable do: every thread always has some state.
    */
   private get states(): number {
-    const { hasStates, settings } = this.session;
-    return hasStates && settings.states === ALL_STATES ? (1 << State.running) | (1 << State.runnable) : settings.states;
+    const { trace, settings } = this.session;
+    return trace.hasStates && settings.states === ALL_STATES
+      ? (1 << State.running) | (1 << State.runnable)
+      : settings.states;
   }
 
   private paint(): void {
@@ -132,7 +135,7 @@ export class HeatView {
         );
       }
     }
-    const { range } = session;
+    const { range } = session.viewport;
     context.strokeStyle = palette.text;
     context.lineWidth = 2;
     const cellTicks = this.columnTicks / ROWS;
@@ -159,7 +162,7 @@ export class HeatView {
   private choose(first: number, last: number): void {
     const cellTicks = this.columnTicks / ROWS;
     const [low, high] = [Math.min(first, last), Math.max(first, last)];
-    this.session.setRange({ from: this.from + low * cellTicks, to: this.from + (high + 1) * cellTicks });
+    this.session.viewport.setRange({ from: this.from + low * cellTicks, to: this.from + (high + 1) * cellTicks });
   }
 
   private describe(cell: number): string {

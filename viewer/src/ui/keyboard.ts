@@ -3,28 +3,29 @@
 // The keys of the whole page.
 
 import { rowEnd } from "../model/trace.ts";
+import { rowNear, step } from "../session/navigate.ts";
+import { SCOPES } from "../session/selection.ts";
+import type { Session } from "../session/session.ts";
+import type { PanelName } from "../session/settings.ts";
 import type { Action } from "./actions.ts";
 import { announce } from "./dom.ts";
 import { showHelp } from "./help.ts";
 import { PANELS } from "./panels.ts";
-import type { Session } from "./session.ts";
 import { describeRow, type Timeline } from "./timeline.ts";
 
 export interface Commands {
   session: Session;
   timeline: Timeline;
-  show(panel: Session["panel"]): void;
+  show(panel: PanelName): void;
   act(action: Action): void;
   focusSearch(): void;
 }
-
-const SCOPES = ["all", "process", "thread"] as const;
 
 /** Does what a key asks for; returns false if the key has no meaning. */
 export function onKey(event: KeyboardEvent, commands: Commands): boolean {
   const { session, timeline } = commands;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey) {
-    announce(session.undo() ? "undone" : "nothing to undo");
+    announce(session.transforms.undo() ? "undone" : "nothing to undo");
     return true;
   }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f") {
@@ -32,11 +33,9 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
     return true;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return false;
-  const { from, to } = session.view;
-  const pan = (part: number) => session.setView(from + part * (to - from), to + part * (to - from));
   const say = () => {
-    const { selection } = session;
-    if (selection) announce(describeRow(session, selection.track, selection.row));
+    const { sample } = session.selection;
+    if (sample) announce(describeRow(session, sample.track, sample.row));
   };
   const number = Number(event.key);
   if (event.key !== "0" && number >= 1 && number <= PANELS.length) {
@@ -55,25 +54,25 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
       return true;
     case "a":
     case "ArrowLeft":
-      pan(-0.2);
+      session.viewport.pan(-0.2);
       return true;
     case "d":
     case "ArrowRight":
-      pan(0.2);
+      session.viewport.pan(0.2);
       return true;
     case "0":
-      session.setView(0, session.trace.end);
+      session.viewport.showAll();
       return true;
     case "z":
       zoomTo(session);
       return true;
     case "[":
     case "]":
-      if (session.step(event.key === "]" ? 1 : -1, false)) say();
+      if (step(session, event.key === "]" ? 1 : -1, false)) say();
       return true;
     case "{":
     case "}":
-      if (session.step(event.key === "}" ? 1 : -1, true)) say();
+      if (step(session, event.key === "}" ? 1 : -1, true)) say();
       else announce("no other sample that shares less than half in this thread");
       return true;
     case "Enter":
@@ -91,11 +90,11 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
       say();
       return true;
     case "x": {
-      if (session.selection) session.toggleTrack(session.selection.track);
+      if (session.selection.sample) session.tracks.toggleTrack(session.selection.sample.track);
       return true;
     }
     case "p":
-      session.pin(session.pinned > 0 ? 0 : (session.selection?.stack ?? 0));
+      session.selection.pin(session.selection.pinned > 0 ? 0 : (session.selection.sample?.stack ?? 0));
       return true;
     case "f":
       commands.act("focus");
@@ -113,30 +112,30 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
       commands.act("copy");
       return true;
     case "c":
-      session.toggleTransform("collapse");
+      session.transforms.toggle("collapse");
       return true;
     case "r":
-      session.toggleTransform("recursion");
+      session.transforms.toggle("recursion");
       return true;
     case "u":
-      session.toggleTransform("mine");
+      session.transforms.toggle("mine");
       return true;
     case "i":
-      session.toggleInverted();
+      session.settings.toggleInverted();
       return true;
     case "h":
-      session.toggleIdle();
+      session.settings.toggleIdle();
       return true;
     case "l":
-      session.setExactness(session.settings.exactness === "line" ? "function" : "line");
+      session.settings.toggleExactness();
       announce(`frames match by ${session.settings.exactness}`);
       return true;
     case "o":
-      session.setScope(SCOPES[(SCOPES.indexOf(session.settings.scope) + 1) % SCOPES.length]);
-      announce(`highlighted in: ${session.settings.scope}`);
+      session.selection.setScope(SCOPES[(SCOPES.indexOf(session.selection.scope) + 1) % SCOPES.length]);
+      announce(`highlighted in: ${session.selection.scope}`);
       return true;
     case "t":
-      session.toggleClock();
+      session.settings.toggleClock();
       return true;
     case "/":
       commands.focusSearch();
@@ -145,53 +144,42 @@ export function onKey(event: KeyboardEvent, commands: Commands): boolean {
       showHelp();
       return true;
     case "Escape":
-      if (session.range) session.setRange(null);
-      else if (session.query.text) session.search("", session.query.expression);
-      else session.deselect();
+      if (session.viewport.range) session.viewport.setRange(null);
+      else if (session.search.text) session.search.find("");
+      else session.selection.clear();
       return true;
     default:
       return false;
   }
 }
 
-function zoomTo(session: Session): void {
-  const { range, selection, trace } = session;
-  if (range) session.setView(range.from, range.to);
-  if (range || !selection) return;
-  const track = trace.tracks[selection.track];
-  const start = track.start[selection.row];
-  const length = rowEnd(track, selection.row) - start;
-  session.setView(start - 2 * length, start + 3 * length);
+function zoomTo({ viewport, selection, trace }: Session): void {
+  const { range } = viewport;
+  const { sample } = selection;
+  if (range) viewport.show(range.from, range.to);
+  if (range || !sample) return;
+  const track = trace.tracks[sample.track];
+  const start = track.start[sample.row];
+  const length = rowEnd(track, sample.row) - start;
+  viewport.show(start - 2 * length, start + 3 * length);
 }
 
 function selectInMiddle(session: Session, timeline: Timeline): void {
-  const track = session.selection?.track ?? session.visibleTracks()[0];
+  const track = session.selection.sample?.track ?? session.derived.visibleTracks[0];
   if (track === undefined) return;
-  const { start, stack } = session.trace.tracks[track];
-  const middle = (session.view.from + session.view.to) / 2;
-  let row = session.rowWithStack(track, middle);
-  for (let at = 0; row < 0 && at < start.length; at++) if (stack[at] > 0 && start[at] >= middle) row = at;
-  for (let at = start.length - 1; row < 0 && at >= 0; at--) if (stack[at] > 0) row = at;
-  if (row >= 0) session.select(track, row);
+  const { from, to } = session.viewport.view;
+  session.selection.select(track, rowNear(session.trace.tracks[track], (from + to) / 2));
   timeline.showTrack(track);
 }
 
-/**
- * Goes to the next or previous thread and selects the sample at the same time there, else the
- * first one after it, else the last one.
- */
+/** Goes to the next or previous thread, and selects the sample at the same time there. */
 function otherThread(session: Session, timeline: Timeline, step: 1 | -1): void {
-  const tracks = session.visibleTracks();
-  const { selection, trace } = session;
-  const at = selection ? tracks.indexOf(selection.track) : -1;
-  const next = tracks[selection ? at + step : 0];
+  const order = session.derived.visibleTracks;
+  const { sample } = session.selection;
+  const next = order[sample ? order.indexOf(sample.track) + step : 0];
   if (next === undefined) return;
-  const time = selection ? trace.tracks[selection.track].start[selection.row] : session.view.from;
-  const { start, stack } = trace.tracks[next];
-  let row = session.rowWithStack(next, time);
-  for (let other = 0; row < 0 && other < start.length; other++)
-    if (stack[other] > 0 && start[other] >= time) row = other;
-  for (let other = start.length - 1; row < 0 && other >= 0; other--) if (stack[other] > 0) row = other;
-  if (row >= 0) session.select(next, row);
+  const { tracks } = session.trace;
+  const time = sample ? tracks[sample.track].start[sample.row] : session.viewport.view.from;
+  session.selection.select(next, rowNear(tracks[next], time));
   timeline.showTrack(next);
 }

@@ -3,12 +3,13 @@
 // The names of processes and threads beside the picture, as a tree grid. Only the visible ones
 // are in the page.
 
+import { percent } from "../model/format.ts";
 import { safeText } from "../model/safe_text.ts";
+import type { LayoutRow } from "../session/layout.ts";
+import { rowWithStack } from "../session/navigate.ts";
+import type { Session } from "../session/session.ts";
 import { processCpu, trackCpu } from "./cpu_time.ts";
 import { byId, h, handled, refill } from "./dom.ts";
-import { percent } from "./format.ts";
-import type { LayoutRow } from "./layout.ts";
-import type { Session } from "./session.ts";
 
 /** How far above and below the visible part rows are in the page too, in CSS pixels. */
 const MARGIN = 300;
@@ -30,12 +31,12 @@ export class Labels {
 
   private render(): void {
     const { session, scroll } = this;
-    byId("content").style.height = `${Math.max(session.height, scroll.clientHeight)}px`;
-    this.grid.setAttribute("aria-rowcount", String(session.rows.length));
+    byId("content").style.height = `${Math.max(session.derived.height, scroll.clientHeight)}px`;
+    this.grid.setAttribute("aria-rowcount", String(session.derived.rows.length));
     const from = scroll.scrollTop - MARGIN;
     const to = scroll.scrollTop + scroll.clientHeight + MARGIN;
-    this.focused = Math.min(this.focused, Math.max(0, session.rows.length - 1));
-    const elements = session.rows
+    this.focused = Math.min(this.focused, Math.max(0, session.derived.rows.length - 1));
+    const elements = session.derived.rows
       .map((row, at) => ({ row, at }))
       .filter(({ row }) => row.top + row.height > from && row.top < to)
       .map(({ row, at }) => this.element(row, at));
@@ -55,12 +56,12 @@ export class Labels {
 
   private process(row: LayoutRow): HTMLElement {
     const { session } = this;
-    const { trace, collapsed } = session;
+    const { trace } = session;
     const process = trace.processes[row.number];
     const tracks = session.tracksOf(row.number);
-    const open = !collapsed.has(row.number);
+    const open = !session.tracks.collapsed.has(row.number);
     const name = session.symbols.process(row.number);
-    const toggle = () => session.toggleProcess(row.number);
+    const toggle = () => session.tracks.toggleProcess(row.number);
     const threads = `${tracks.length} ${tracks.length === 1 ? "thread" : "threads"}`;
     const about = [
       process.python && `Python ${process.python}`,
@@ -96,16 +97,17 @@ export class Labels {
 
   private track(row: LayoutRow): HTMLElement {
     const { session } = this;
-    const { trace, selection } = session;
+    const { trace } = session;
     const number = row.number;
     const track = trace.tracks[number];
     const name = session.symbols.track(number);
-    const checked = !session.unchecked.has(number);
-    const open = session.expanded.has(number);
+    const checked = !session.tracks.unchecked.has(number);
+    const open = session.tracks.expanded.has(number);
     const classes = ["row", "track"];
-    if (selection?.track === number) classes.push("selected");
+    const selected = session.selection.sample?.track === number;
+    if (selected) classes.push("selected");
     if (!checked) classes.push("off");
-    const word = session.hasStates || track.running > 0 ? "ran" : "busy";
+    const word = trace.hasStates || track.running > 0 ? "ran" : "busy";
     const share = (word === "ran" ? track.running : track.busy) / trace.end;
     const element = h(
       "div",
@@ -113,7 +115,7 @@ export class Labels {
         class: classes.join(" "),
         role: "row",
         "aria-level": 2,
-        "aria-selected": selection?.track === number,
+        "aria-selected": selected,
         draggable: "true",
         title: [name, `thread ${track.tid || track.ident}`, trackCpu(session, number)].filter(Boolean).join("\n"),
       },
@@ -125,7 +127,7 @@ export class Labels {
           tabindex: -1,
           "aria-label": `Count ${name}`,
           checked,
-          onchange: (event: Event) => session.checkTrack(number, (event.target as HTMLInputElement).checked),
+          onchange: (event: Event) => session.tracks.check(number, (event.target as HTMLInputElement).checked),
         }),
         h(
           "span",
@@ -141,61 +143,67 @@ export class Labels {
             "aria-pressed": open,
             "aria-label": `Show the frames of ${name}`,
             title: "Show frames (x)",
-            onclick: () => session.toggleTrack(number),
+            onclick: () => session.tracks.toggleTrack(number),
           },
           open ? "▴" : "▾",
         ),
         // What the height of the row stands for, like the upper end of an axis.
         open
           ? null
-          : h("span", { class: "deepest", title: "Frames of the deepest stack" }, String(session.deepest(number))),
+          : h(
+              "span",
+              { class: "deepest", title: "Frames of the deepest stack" },
+              String(session.derived.deepest(number)),
+            ),
       ),
     );
     // The controls of the row have their own meaning, and a first click on one makes new rows.
     element.addEventListener("dblclick", (event) => {
-      if (!(event.target as Element).closest("button,input")) session.toggleTrack(number);
+      if (!(event.target as Element).closest("button,input")) session.tracks.toggleTrack(number);
     });
     element.addEventListener("dragstart", (event) => event.dataTransfer?.setData(MOVED, String(number)));
     element.addEventListener("drop", (event) => {
       const moved = event.dataTransfer?.getData(MOVED);
       if (!moved) return;
       handled(event);
-      session.moveTrack(Number(moved), number);
+      session.tracks.move(Number(moved), number, session.derived.visibleTracks);
     });
     return element;
   }
 
   private key(event: KeyboardEvent): void {
     const { session } = this;
-    const row = session.rows[this.focused];
+    const { tracks } = session;
+    const { rows, visibleTracks } = session.derived;
+    const row = rows[this.focused];
     if (!row || event.ctrlKey || event.metaKey) return;
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (step !== 0) {
-      const next = session.rows[this.focused + step];
+      const next = rows[this.focused + step];
       if (next && event.altKey && row.kind === "track" && next.kind === "track")
-        session.moveTrack(row.number, next.number);
+        tracks.move(row.number, next.number, visibleTracks);
       if (next) this.focus(this.focused + step);
     } else if (event.key === "Home") this.focus(0);
-    else if (event.key === "End") this.focus(session.rows.length - 1);
+    else if (event.key === "End") this.focus(rows.length - 1);
     else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
       const open = event.key === "ArrowRight";
-      if (row.kind === "process" && session.collapsed.has(row.number) === open) session.toggleProcess(row.number);
-      if (row.kind === "track" && session.expanded.has(row.number) !== open) session.toggleTrack(row.number);
-    } else if (event.key === " " && row.kind === "track")
-      session.checkTrack(row.number, session.unchecked.has(row.number));
+      if (row.kind === "process" && tracks.collapsed.has(row.number) === open) tracks.toggleProcess(row.number);
+      if (row.kind === "track" && tracks.expanded.has(row.number) !== open) tracks.toggleTrack(row.number);
+    } else if (event.key === " " && row.kind === "track") tracks.check(row.number, tracks.unchecked.has(row.number));
     else if (event.key === "Enter" && row.kind === "track") {
-      const { from, to } = session.view;
-      const { start, stack } = session.trace.tracks[row.number];
+      const { from, to } = session.viewport.view;
+      const track = session.trace.tracks[row.number];
+      const { start, stack } = track;
       let first = start.findIndex((time, at) => stack[at] > 0 && time >= from && time < to);
-      if (first < 0) first = session.rowWithStack(row.number, from);
-      if (first >= 0) session.select(row.number, first);
+      if (first < 0) first = rowWithStack(track, from);
+      if (first >= 0) session.selection.select(row.number, first);
     } else return;
     handled(event);
   }
 
   private focus(at: number): void {
     this.focused = at;
-    const row = this.session.rows[at];
+    const row = this.session.derived.rows[at];
     if (row.top < this.scroll.scrollTop) this.scroll.scrollTop = row.top;
     const bottom = row.top + row.height - this.scroll.clientHeight;
     if (bottom > this.scroll.scrollTop) this.scroll.scrollTop = bottom;

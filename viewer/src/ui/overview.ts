@@ -3,15 +3,15 @@
 // The strip above the timeline, over the whole trace: how busy all threads were, where the
 // search hits and the common base are, and which part is visible below.
 
+import { duration } from "../model/format.ts";
 import { State } from "../model/state.ts";
+import { contextOf, hatchRect, prepare, rectangle } from "../paint/canvas.ts";
 import { SampledTracks } from "../paint/columns.ts";
-import { hatchRect } from "../paint/flame_chart.ts";
 import { mix } from "../paint/palette.ts";
-import { byId, contextOf, handled, prepare, rectangle } from "./dom.ts";
-import { duration } from "./format.ts";
+import type { Session } from "../session/session.ts";
+import { byId, handled } from "./dom.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
-import type { Session } from "./session.ts";
 
 /** What the strip shows in each of its columns, taken over all counted threads. */
 interface Density {
@@ -63,16 +63,17 @@ export class Overview {
 
   private measure(width: number): Density {
     const { session } = this;
-    const { trace, hitStacks } = session;
+    const { trace } = session;
+    const { hitStacks } = session.search;
     const running = new Float32Array(width);
     const waiting = new Float32Array(width);
     const shared = new Float32Array(width);
     const hits = new Uint8Array(width);
-    const tracks = session.countedTracks();
-    const most = session.selection ? session.commonOf[session.selection.stack] : 0;
+    const tracks = session.derived.countedTracks;
+    const most = session.derived.selectedDepth;
     for (const number of tracks) {
       const columns = this.sampled.of(trace.tracks[number], 0, trace.end / width, width);
-      const { common } = session.shares(number);
+      const { common } = session.derived.shares(number);
       for (let x = 0; x < width; x++) {
         const stack = columns.stack[x];
         if (stack === 0) continue;
@@ -120,7 +121,7 @@ export class Overview {
       rectangle(context, palette.rest, x, bottom - ran, 1, ran);
     }
     // A lane of its own shows how deep the deepest common base is.
-    if (this.session.selection) {
+    if (this.session.selection.sample) {
       context.fillStyle = palette.common;
       density.shared.forEach((part, x) => {
         context.globalAlpha = part && 0.15 + 0.85 * part;
@@ -138,8 +139,8 @@ export class Overview {
     const { session } = this;
     const { palette } = look;
     const { end } = session.trace;
-    const left = (session.view.from / end) * width;
-    const right = Math.max(left + 3, (session.view.to / end) * width);
+    const left = (session.viewport.view.from / end) * width;
+    const right = Math.max(left + 3, (session.viewport.view.to / end) * width);
     if (right - left < width - 1) {
       rectangle(context, look.dark ? "#0d1117b0" : "#ffffffb0", 0, 0, left, height);
       context.fillRect(right, 0, width - right, height);
@@ -147,10 +148,10 @@ export class Overview {
       context.lineWidth = 2;
       context.strokeRect(left, 1, right - left, height - 2);
     }
-    if (session.range) {
+    if (session.viewport.range) {
       context.fillStyle = palette.accent;
-      const from = (session.range.from / end) * width;
-      const to = Math.max(from + 2, (session.range.to / end) * width);
+      const from = (session.viewport.range.from / end) * width;
+      const to = Math.max(from + 2, (session.viewport.range.to / end) * width);
       context.globalAlpha = 0.25;
       context.fillRect(from, 0, to - from, height);
       context.globalAlpha = 1;
@@ -159,7 +160,7 @@ export class Overview {
 
   private describe(): void {
     const { session } = this;
-    const { from, to } = session.view;
+    const { from, to } = session.viewport.view;
     const middle = (((from + to) / 2 / session.trace.end) * 100).toFixed(0);
     this.canvas.setAttribute("aria-valuenow", middle);
     const text = `${session.clock(from)} to ${session.clock(to)}, ${duration(session.us(to - from))}`;
@@ -174,29 +175,28 @@ export class Overview {
     const drag = {
       down: (x: number) => {
         const time = timeAt(x);
-        const { from, to } = session.view;
+        const { from, to } = session.viewport.view;
         const grabbed = time >= from && time <= to && to - from < session.trace.end * 0.98;
         start = { time, grabbed, offset: time - from };
       },
       move: (x: number) => {
         const time = timeAt(x);
-        const { from, to } = session.view;
-        if (start.grabbed) session.setView(time - start.offset, time - start.offset + (to - from));
-        else if (moved(time)) session.setView(Math.min(time, start.time), Math.max(time, start.time));
+        const { from, to } = session.viewport.view;
+        if (start.grabbed) session.viewport.show(time - start.offset, time - start.offset + (to - from));
+        else if (moved(time)) session.viewport.show(Math.min(time, start.time), Math.max(time, start.time));
       },
       up: (x: number) => {
         if (start.grabbed || moved(timeAt(x))) return;
-        const half = (session.view.to - session.view.from) / 2;
-        session.setView(start.time - half, start.time + half);
+        const half = (session.viewport.view.to - session.viewport.view.from) / 2;
+        session.viewport.show(start.time - half, start.time + half);
       },
     };
     onDrag(canvas, drag, signal);
-    canvas.addEventListener("dblclick", () => session.setView(0, session.trace.end), { signal });
+    canvas.addEventListener("dblclick", () => session.viewport.showAll(), { signal });
   }
 
   private key(event: KeyboardEvent): void {
     const { session } = this;
-    const { from, to } = session.view;
     const step =
       event.key === "ArrowRight" || event.key === "ArrowUp"
         ? 0.2
@@ -204,7 +204,7 @@ export class Overview {
           ? -0.2
           : 0;
     if (step === 0) return;
-    session.setView(from + step * (to - from), to + step * (to - from));
+    session.viewport.pan(step);
     handled(event);
   }
 }

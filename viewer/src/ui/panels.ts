@@ -4,12 +4,13 @@
 
 import { inverted } from "../model/aggregate.ts";
 import { NO_NODE } from "../model/tree.ts";
+import type { Session } from "../session/session.ts";
+import type { PanelName } from "../session/settings.ts";
 import { CompareView } from "./compare_view.ts";
 import { byId, fill, h, handled } from "./dom.ts";
 import { FlameView } from "./flame_view.ts";
 import { HeatView } from "./heat_view.ts";
 import { SandwichView } from "./sandwich_view.ts";
-import type { PanelName, Session } from "./session.ts";
 import { TopTable } from "./top_table.ts";
 
 export const PANELS: { name: PanelName; label: string }[] = [
@@ -37,7 +38,7 @@ export class Panels {
     onOpenSecond: () => void,
   ) {
     const toSandwich = (frame: number) => {
-      session.chooseFrame(frame);
+      session.selection.chooseFrame(frame);
       this.show("sandwich");
     };
     this.flame = new FlameView(session);
@@ -48,20 +49,20 @@ export class Panels {
     session.on(["window", "tree", "panel", "look", "search"], () => this.render());
     session.on(["selection"], () => this.onSelection());
     session.on(["frame"], () => this.onFrame());
-    session.on(["view"], () => session.panel === "heat" && this.heat.render());
+    session.on(["view"], () => session.settings.panel === "heat" && this.heat.render());
     this.makeTabs();
     this.render();
   }
 
   show(panel: PanelName): void {
-    this.session.show(panel);
+    this.session.settings.show(panel);
     this.session.flush();
   }
 
   private render(): void {
     const { session } = this;
     this.markTab();
-    const { panel } = session;
+    const { panel } = session.settings;
     byId("panels").classList.toggle("stack", panel === "stack");
     const element = this.elementOf(panel);
     if (this.shown !== panel) fill(this.pane, ...element);
@@ -89,13 +90,13 @@ export class Panels {
 
   private renderView(): void {
     const { session } = this;
-    switch (session.panel) {
+    switch (session.settings.panel) {
       case "stack":
       case "flame":
       case "heavy": {
-        const heavy = session.panel === "heavy";
+        const heavy = session.settings.panel === "heavy";
         const turned = session.settings.inverted;
-        const tree = turned ? inverted(session.byFunction, session.classes) : session.byFunction;
+        const tree = turned ? inverted(session.derived.byFunction, session.classes) : session.derived.byFunction;
         const marked = turned ? undefined : this.onSelectedPath();
         const label = `${heavy ? "Left-heavy flame graph" : "Flame graph"} of the window${turned ? ", from the innermost frames out" : ""}`;
         this.flame.show(tree, { order: heavy ? "heavy" : "name", upwards: !heavy, label, marked });
@@ -118,21 +119,22 @@ export class Panels {
 
   /** Which nodes are on the selected stack; undefined without a selection. */
   private onSelectedPath(): ((node: number) => boolean) | undefined {
-    const { functions, selection } = this.session;
-    if (!selection) return undefined;
+    const { sample } = this.session.selection;
+    const { functions } = this.session.derived;
+    if (!sample) return undefined;
     const path = new Set<number>();
-    let at = functions.nodeOf[selection.stack];
+    let at = functions.nodeOf[sample.stack];
     for (; at !== NO_NODE && at > 0; at = functions.parent[at]) path.add(at);
     return (node) => path.has(node);
   }
 
   private onSelection(): void {
-    const { panel } = this.session;
+    const { panel } = this.session.settings;
     if (panel === "flame" || panel === "heavy" || panel === "stack" || panel === "sandwich") this.renderView();
   }
 
   private onFrame(): void {
-    const { panel } = this.session;
+    const { panel } = this.session.settings;
     if (panel === "sandwich") this.renderView();
     else if (panel === "top") this.top.mark();
     else if (panel !== "heat" && panel !== "compare") this.flame.paint();
@@ -161,7 +163,7 @@ export class Panels {
   private markTab(): void {
     for (const { name } of PANELS) {
       const tab = byId(`tab-${name}`);
-      const chosen = name === this.session.panel;
+      const chosen = name === this.session.settings.panel;
       tab.setAttribute("aria-selected", String(chosen));
       tab.tabIndex = chosen ? 0 : -1;
     }
@@ -172,6 +174,6 @@ export class Panels {
     if (step === 0) return;
     handled(event);
     this.show(PANELS[(at + step + PANELS.length) % PANELS.length].name);
-    byId(`tab-${this.session.panel}`).focus();
+    byId(`tab-${this.session.settings.panel}`).focus();
   }
 }

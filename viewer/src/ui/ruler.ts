@@ -2,11 +2,12 @@
 
 // The scale of time above the threads.
 
-import { byId, prepare, rectangle } from "./dom.ts";
-import { duration, moment } from "./format.ts";
+import { duration, moment } from "../model/format.ts";
+import { prepare, rectangle } from "../paint/canvas.ts";
+import type { Session } from "../session/session.ts";
+import { byId } from "./dom.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
-import type { Session } from "./session.ts";
 
 /** The least distance between two labels, in CSS pixels. */
 const APART = 96;
@@ -33,11 +34,11 @@ export class Ruler {
     let start = { x: 0, from: 0, to: 0 };
     const drag = {
       down: (x: number) => {
-        start = { x, ...session.view };
+        start = { x, ...session.viewport.view };
       },
       move: (x: number) => {
         const shift = ((start.x - x) / this.canvas.clientWidth) * (start.to - start.from);
-        session.setView(start.from + shift, start.to + shift);
+        session.viewport.show(start.from + shift, start.to + shift);
       },
     };
     onDrag(this.canvas, drag, this.abort.signal);
@@ -52,7 +53,7 @@ export class Ruler {
     const { context, width, height } = prepare(this.canvas);
     const { palette } = look;
     rectangle(context, palette.panel, 0, 0, width, height);
-    const { from, to } = session.view;
+    const { from, to } = session.viewport.view;
     const fromUs = session.us(from);
     const usPerPixel = session.us(to - from) / Math.max(1, width);
     const step = tickStep(usPerPixel);
@@ -70,7 +71,7 @@ export class Ruler {
       const text = moment(Math.max(0, Math.round(at)), start, digits);
       if (x + context.measureText(text).width < width) context.fillText(text, x + 4, height / 2);
     }
-    const { range } = session;
+    const { range } = session.viewport;
     if (range) {
       const left = ((range.from - from) / (to - from)) * width;
       const right = ((range.to - from) / (to - from)) * width;

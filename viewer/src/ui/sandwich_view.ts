@@ -3,12 +3,12 @@
 // A function between its callers and its callees, each as a flame graph.
 
 import { callees, callers, functionAt, systemOf } from "../model/aggregate.ts";
+import { percent } from "../model/format.ts";
+import type { Session } from "../session/session.ts";
 import { currentFrame } from "./actions.ts";
 import { withSystem } from "./cpu_time.ts";
 import { fill, h } from "./dom.ts";
 import { FlameView } from "./flame_view.ts";
-import { percent } from "./format.ts";
-import type { Session } from "./session.ts";
 
 export class SandwichView {
   readonly element = h("div", { class: "canvasbox" });
@@ -32,9 +32,9 @@ export class SandwichView {
       return;
     }
     const func = functionAt(session.classes, frame);
-    const into = callers(session.byFunction, session.classes, func);
-    const from = callees(session.byFunction, session.classes, func);
-    const whole = session.weights.total;
+    const into = callers(session.derived.byFunction, session.classes, func);
+    const from = callees(session.derived.byFunction, session.classes, func);
+    const whole = session.derived.weights.total;
     const name = session.symbols.func(frame);
     const about = `${name} ${session.symbols.place(frame, false)} · ${percent(whole > 0 ? from.total[0] / whole : 0)} of the window · ${withSystem(session.us(from.total[0]), session.us(systemOf(from, 0)))}`;
     const marked = (tree: typeof into) => (node: number) => tree.depth[node] === 1;

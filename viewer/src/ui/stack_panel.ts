@@ -3,13 +3,14 @@
 // The selected stack as a list: each frame with its place and source line, and how much of the
 // window ran below it and at its line. Hovering a frame sets the threshold of the session.
 
+import { duration, percent } from "../model/format.ts";
 import { pathOf, rowEnd } from "../model/trace.ts";
 import { LIBRARY, NO_NODE } from "../model/tree.ts";
+import type { SelectedSample } from "../session/selection.ts";
+import type { Session } from "../session/session.ts";
 import { type Action, actionButtons, canAct } from "./actions.ts";
 import { processCpu, stateWords, trackCpu } from "./cpu_time.ts";
 import { byId, fill, h, handled, refill } from "./dom.ts";
-import { duration, percent } from "./format.ts";
-import type { Selection, Session } from "./session.ts";
 
 /** How many frames at either end a deep stack shows. */
 const MOST = 400;
@@ -26,14 +27,15 @@ export class StackPanel {
     session.on(["frame"], () => this.mark());
     // Remembered here, because reading it while rendering would force another layout.
     this.panel.onscroll = () => (this.scrolled = this.panel.scrollTop);
-    this.panel.onmouseleave = () => session.setThreshold(0);
+    this.panel.onmouseleave = () => session.selection.setThreshold(0);
     this.render();
   }
 
   private render(): void {
     const { session, panel } = this;
-    const { selection, tree } = session;
-    if (!selection) {
+    const { sample } = session.selection;
+    const { tree } = session.derived;
+    if (!sample) {
       fill(
         panel,
         h(
@@ -44,7 +46,7 @@ export class StackPanel {
       );
       return;
     }
-    const node = tree.nodeOf[selection.stack];
+    const node = tree.nodeOf[sample.stack];
     const path = node === NO_NODE ? [] : pathOf(tree.parent, node);
     const items = path.map((at, level) => this.item(at, level, path.length));
     const cut = path.length - 2 * MOST;
@@ -53,7 +55,7 @@ export class StackPanel {
     const { scrolled } = this;
     refill(
       panel,
-      this.head(selection, path.length),
+      this.head(sample, path.length),
       path.length === 0
         ? h("div", { class: "empty" }, "The filters hide every frame of this stack. Press Ctrl-Z to undo.")
         : list,
@@ -66,7 +68,7 @@ export class StackPanel {
   private mark(): void {
     const { session, panel } = this;
     for (const button of panel.querySelectorAll<HTMLElement>("li button")) {
-      const current = Number(button.dataset.frame) === session.frame;
+      const current = Number(button.dataset.frame) === session.selection.frame;
       button.setAttribute("aria-current", String(current));
       button.parentElement?.classList.toggle("current", current);
     }
@@ -74,22 +76,21 @@ export class StackPanel {
       button.disabled = !canAct(session);
   }
 
-  private head(selection: Selection, depth: number): HTMLElement {
+  private head(sample: SelectedSample, depth: number): HTMLElement {
     const { session } = this;
     const { trace, symbols } = session;
-    const track = trace.tracks[selection.track];
-    const when = session.clock(track.start[selection.row]);
-    const lasted = duration(session.us(rowEnd(track, selection.row) - track.start[selection.row]));
-    const ofThread = trackCpu(session, selection.track);
+    const track = trace.tracks[sample.track];
+    const when = session.clock(track.start[sample.row]);
+    const lasted = duration(session.us(rowEnd(track, sample.row) - track.start[sample.row]));
+    const ofThread = trackCpu(session, sample.track);
     const ofProcess = session.tracksOf(track.process).length > 1 ? processCpu(session, track.process) : "";
     const cpu = [ofThread && `thread ${ofThread}`, ofProcess && `process ${ofProcess}`].filter(Boolean).join(" · ");
-    const { pinned } = session;
-    const isPinned = pinned > 0;
+    const isPinned = session.selection.pinned > 0;
     return h(
       "div",
       { class: "about" },
-      h("h2", {}, `${symbols.track(selection.track)} · ${symbols.process(track.process)}`),
-      h("p", {}, `${when} · ${lasted} · ${stateWords(trace, selection.track, selection.row)} · depth ${depth}`),
+      h("h2", {}, `${symbols.track(sample.track)} · ${symbols.process(track.process)}`),
+      h("p", {}, `${when} · ${lasted} · ${stateWords(trace, sample.track, sample.row)} · depth ${depth}`),
       cpu && h("p", {}, cpu),
       h(
         "div",
@@ -102,7 +103,7 @@ export class StackPanel {
             "aria-pressed": isPinned,
             title:
               "Pin this stack, then click another: what samples share with the pinned one turns green (p, or Shift-click)",
-            onclick: () => session.pin(isPinned ? 0 : selection.stack),
+            onclick: () => session.selection.pin(isPinned ? 0 : sample.stack),
           },
           "Pin",
         ),
@@ -112,7 +113,8 @@ export class StackPanel {
 
   private item(node: number, level: number, depth: number): HTMLLIElement {
     const { session } = this;
-    const { symbols, tree } = session;
+    const { symbols } = session;
+    const { tree } = session.derived;
     const frame = tree.frame[node];
     const { below, line } = this.shares(node);
     const bar = (className: string, part: number) => {
@@ -121,17 +123,17 @@ export class StackPanel {
       return h("span", { class: className }, inner);
     };
     const source = symbols.source(frame);
-    const shared = session.threshold === 0 || level < session.threshold;
+    const shared = session.selection.threshold === 0 || level < session.selection.threshold;
     const button = h(
       "button",
       {
         "data-key": `level${level}`,
         "data-frame": frame,
         title: symbols.fullPlace(frame),
-        onclick: () => session.chooseFrame(frame),
-        onfocus: () => session.setThreshold(level + 1),
-        onblur: () => session.setThreshold(0),
-        onmouseenter: () => session.setThreshold(level + 1),
+        onclick: () => session.selection.chooseFrame(frame),
+        onfocus: () => session.selection.setThreshold(level + 1),
+        onblur: () => session.selection.setThreshold(0),
+        onmouseenter: () => session.selection.setThreshold(level + 1),
         onkeydown: (event: KeyboardEvent) => this.key(event, level, depth),
       },
       h("span", { class: "func" }, symbols.func(frame)),
@@ -155,11 +157,11 @@ export class StackPanel {
   /** The shares of the window under the same callers: below the function, and at its line. */
   private shares(node: number): { below: number; line: number } {
     const { session } = this;
-    const { total } = session.weights;
+    const { total } = session.derived.weights;
     if (total === 0) return { below: 0, line: 0 };
-    const line = session.byTree.total[node] / total;
-    const other = session.functionNode(node);
-    return { below: other === NO_NODE ? line : session.byFunction.total[other] / total, line };
+    const line = session.derived.byTree.total[node] / total;
+    const other = session.derived.functionNode(node);
+    return { below: other === NO_NODE ? line : session.derived.byFunction.total[other] / total, line };
   }
 
   private key(event: KeyboardEvent, level: number, depth: number): void {

@@ -2,19 +2,21 @@
 
 // The picture of all threads, and what the pointer does there.
 
+import { duration } from "../model/format.ts";
 import { rowAt, rowEnd } from "../model/trace.ts";
 import { NO_NODE } from "../model/tree.ts";
+import { prepare, rectangle } from "../paint/canvas.ts";
 import { type Columns, makeColumns, SampledTracks, sampleColumns } from "../paint/columns.ts";
 import { FlameChart } from "../paint/flame_chart.ts";
 import { type Extremes, type Inks, inksOf, TrackPainter } from "../paint/track_painter.ts";
+import { type LayoutRow, laneHeight, TRACK_GAP } from "../session/layout.ts";
+import { rowWithStack } from "../session/navigate.ts";
+import type { Session } from "../session/session.ts";
 import { stateWords } from "./cpu_time.ts";
-import { announce, byId, fill, h, prepare, rectangle } from "./dom.ts";
+import { announce, byId, fill, h } from "./dom.ts";
 import { ExtremeScanner } from "./extremes.ts";
-import { duration } from "./format.ts";
-import { type LayoutRow, laneHeight, TRACK_GAP } from "./layout.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
-import type { Session } from "./session.ts";
 
 /** How many CSS pixels a pressed pointer may move and still click. */
 const STILL = 4;
@@ -64,12 +66,12 @@ export class Timeline {
 
   /** The time, in ticks, at an x coordinate in CSS pixels. */
   timeAt(x: number): number {
-    const { from, to } = this.session.view;
+    const { from, to } = this.session.viewport.view;
     return from + ((to - from) * x) / this.width;
   }
 
   xAt(time: number): number {
-    const { from, to } = this.session.view;
+    const { from, to } = this.session.viewport.view;
     return ((time - from) / (to - from)) * this.width;
   }
 
@@ -80,7 +82,7 @@ export class Timeline {
 
   private visibleRows(): LayoutRow[] {
     const top = this.scroll.scrollTop;
-    return this.session.rows.filter((row) => row.top + row.height > top && row.top < top + this.height);
+    return this.session.derived.rows.filter((row) => row.top + row.height > top && row.top < top + this.height);
   }
 
   paint(): void {
@@ -95,7 +97,7 @@ export class Timeline {
       this.pixels = new Uint32Array(this.image.data.buffer);
     }
     this.pixels.fill(this.inks.background);
-    const { from, to } = session.view;
+    const { from, to } = session.viewport.view;
     const perColumn = (to - from) / stride;
     const painter = new TrackPainter(this.pixels, stride, this.inks, Math.round(5 * ratio));
     const scrolled = this.scroll.scrollTop;
@@ -103,10 +105,10 @@ export class Timeline {
     const opened: LayoutRow[] = [];
     for (const row of rows) {
       if (row.kind === "process") {
-        if (session.collapsed.has(row.number)) this.density(row, from, perColumn, scrolled);
+        if (session.tracks.collapsed.has(row.number)) this.density(row, from, perColumn, scrolled);
         continue;
       }
-      if (session.expanded.has(row.number)) {
+      if (session.tracks.expanded.has(row.number)) {
         opened.push(row);
         continue;
       }
@@ -125,14 +127,20 @@ export class Timeline {
   /** Paints a row. One that is partly out of sight is first painted into an image of its own. */
   private clipped(row: LayoutRow, scrolled: number, columns: Columns, painter: TrackPainter): void {
     const { ratio, session } = this;
-    const lane = Math.round(laneHeight(session) * ratio);
+    const lane = Math.round(laneHeight(session.trace) * ratio);
     const top = Math.round((row.top - scrolled + TRACK_GAP) * ratio);
     const height = Math.round((row.height - 2 * TRACK_GAP) * ratio) - lane;
     const bottom = this.canvas.height;
     const stride = this.canvas.width;
     const extremes: Extremes | null = this.scanner.of(row.number, stride);
     const paint = (by: TrackPainter, top: number) =>
-      by.paint(columns, { top, height, lane }, session.deepest(row.number), session.shares(row.number), extremes);
+      by.paint(
+        columns,
+        { top, height, lane },
+        session.derived.deepest(row.number),
+        session.derived.shares(row.number),
+        extremes,
+      );
     if (top >= 0 && top + height + lane <= bottom) {
       paint(painter, top);
       return;
@@ -153,14 +161,14 @@ export class Timeline {
     const shared = new Float32Array(stride);
     for (const track of tracks) {
       const { stack, fill } = this.sample(track, from, perColumn);
-      const { common } = session.shares(track);
+      const { common } = session.derived.shares(track);
       for (let x = 0; x < stride; x++) {
         if (stack[x] === 0) continue;
         sum[x] += fill[x];
         shared[x] = Math.max(shared[x], common.length > 0 ? common[stack[x]] : 0);
       }
     }
-    const most = session.selection ? session.commonOf[session.selection.stack] : 0;
+    const most = session.selection.sample ? session.derived.commonOf[session.selection.sample.stack] : 0;
     const height = Math.round((row.height - 6) * ratio);
     const bottom = Math.round((row.top - scrolled + row.height - 3) * ratio);
     const { common, rest } = this.inks;
@@ -185,7 +193,7 @@ export class Timeline {
     const { session } = this;
     const columns = this.sample(row.number, from, perColumn);
     const chart = new FlameChart(context, look.palette, this.ratio);
-    const lane = laneHeight(session);
+    const lane = laneHeight(session.trace);
     const top = row.top - scrolled + TRACK_GAP;
     const height = row.height - 2 * TRACK_GAP - lane;
     chart.paint(columns, { top, height }, session, row.number);
@@ -218,7 +226,8 @@ export class Timeline {
     const { palette } = look;
     for (const row of rows)
       rectangle(context, palette.line, 0, Math.round(row.top - scrolled) + row.height - 1, width, 1);
-    const { range, selection } = session;
+    const { range } = session.viewport;
+    const { sample } = session.selection;
     if (range) {
       const left = this.xAt(range.from);
       const right = this.xAt(range.to);
@@ -228,11 +237,11 @@ export class Timeline {
       context.fillStyle = palette.accent;
       for (const x of [left, right]) if (x >= 0 && x <= width) context.fillRect(Math.round(x) - 1, 0, 2, height);
     }
-    if (!selection) return;
-    const row = rows.find((row) => row.kind === "track" && row.number === selection.track);
-    const track = session.trace.tracks[selection.track];
-    const left = this.xAt(track.start[selection.row]);
-    const right = this.xAt(rowEnd(track, selection.row));
+    if (!sample) return;
+    const row = rows.find((row) => row.kind === "track" && row.number === sample.track);
+    const track = session.trace.tracks[sample.track];
+    const left = this.xAt(track.start[sample.row]);
+    const right = this.xAt(rowEnd(track, sample.row));
     context.fillStyle = palette.text;
     if (right >= 0 && left <= width) {
       context.globalAlpha = 0.35;
@@ -250,7 +259,7 @@ export class Timeline {
 
   private rowAtY(y: number): LayoutRow | undefined {
     const at = y + this.scroll.scrollTop;
-    return this.session.rows.find((row) => at >= row.top && at < row.top + row.height);
+    return this.session.derived.rows.find((row) => at >= row.top && at < row.top + row.height);
   }
 
   private pointer(signal: AbortSignal): void {
@@ -258,7 +267,7 @@ export class Timeline {
     let start = { x: 0, from: 0, to: 0, pans: false, moved: false };
     const drag = {
       down: (x: number, _: number, event: PointerEvent) => {
-        start = { x, ...session.view, pans: event.shiftKey || event.button === 1, moved: false };
+        start = { x, ...session.viewport.view, pans: event.shiftKey || event.button === 1, moved: false };
       },
       move: (x: number) => {
         if (Math.abs(x - start.x) > STILL) start.moved = true;
@@ -266,8 +275,12 @@ export class Timeline {
         this.tip.hidden = true;
         if (start.pans) {
           const shift = ((start.x - x) / this.width) * (start.to - start.from);
-          session.setView(start.from + shift, start.to + shift);
-        } else session.setRange({ from: this.timeAt(start.x), to: this.timeAt(Math.max(0, Math.min(this.width, x))) });
+          session.viewport.show(start.from + shift, start.to + shift);
+        } else
+          session.viewport.setRange({
+            from: this.timeAt(start.x),
+            to: this.timeAt(Math.max(0, Math.min(this.width, x))),
+          });
       },
       up: (x: number, y: number, event: PointerEvent) => {
         if (!start.moved && event.button === 0) this.click(x, y, event.shiftKey || event.altKey);
@@ -292,22 +305,22 @@ export class Timeline {
       this.zoom(Math.exp((event.deltaY * unit) / 300), event.offsetX);
       return;
     }
-    const { from, to } = session.view;
+    const { from, to } = session.viewport.view;
     const sideways = event.deltaX || (event.shiftKey ? event.deltaY : 0);
-    const fits = session.height <= this.height;
+    const fits = session.derived.height <= this.height;
     const pan = sideways || (fits ? event.deltaY : 0);
     if (pan !== 0) {
       const shift = ((pan * unit) / this.width) * (to - from);
-      session.setView(from + shift, to + shift);
+      session.viewport.show(from + shift, to + shift);
     }
     if (!event.shiftKey && !fits) this.scroll.scrollTop += event.deltaY * unit;
   }
 
   /** Makes the visible time `factor` times as long; what is at `x` stays there. */
   zoom(factor: number, x = this.width / 2): void {
-    const { from, to } = this.session.view;
+    const { from, to } = this.session.viewport.view;
     const at = this.timeAt(x);
-    this.session.setView(at - (at - from) * factor, at + (to - at) * factor);
+    this.session.viewport.show(at - (at - from) * factor, at + (to - at) * factor);
   }
 
   private click(x: number, y: number, pins: boolean): void {
@@ -320,27 +333,27 @@ export class Timeline {
     }
     const found = this.nearest(row.number, x);
     if (found < 0) {
-      if (session.range) session.setRange(null);
-      else session.deselect();
+      if (session.viewport.range) session.viewport.setRange(null);
+      else session.selection.clear();
       return;
     }
     if (pins) {
-      session.pin(session.trace.tracks[row.number].stack[found]);
+      session.selection.pin(session.trace.tracks[row.number].stack[found]);
       return;
     }
-    session.select(row.number, found);
+    session.selection.select(row.number, found);
     announce(describeRow(session, row.number, found));
-    if (!session.expanded.has(row.number)) return;
+    if (!session.tracks.expanded.has(row.number)) return;
     const frame = this.frameAt(row, found, y);
-    if (frame >= 0) session.chooseFrame(frame);
+    if (frame >= 0) session.selection.chooseFrame(frame);
   }
 
   /** The row that is drawn at a pixel, or else the nearest within three pixels; -1 for none. */
   private nearest(number: number, x: number): number {
     const { session } = this;
     const track = session.trace.tracks[number];
-    const perPixel = (session.view.to - session.view.from) / this.width;
-    const exact = session.rowWithStack(number, this.timeAt(x));
+    const perPixel = (session.viewport.view.to - session.viewport.view.from) / this.width;
+    const exact = rowWithStack(track, this.timeAt(x));
     if (exact >= 0 && rowEnd(track, exact) - track.start[exact] >= perPixel) return exact;
     // Many rows share the pixel: finds the one that is drawn there.
     const columns = makeColumns(1);
@@ -361,26 +374,26 @@ export class Timeline {
 
   private frameAt(row: LayoutRow, index: number, y: number): number {
     const { session } = this;
-    const node = session.tree.nodeOf[session.trace.tracks[row.number].stack[index]];
+    const node = session.derived.tree.nodeOf[session.trace.tracks[row.number].stack[index]];
     if (node === NO_NODE) return -1;
-    const height = row.height - 2 * TRACK_GAP - laneHeight(session);
+    const height = row.height - 2 * TRACK_GAP - laneHeight(session.trace);
     const inside = y + this.scroll.scrollTop - row.top - TRACK_GAP;
-    const level = Math.floor((inside / height) * Math.max(4, session.deepest(row.number)));
+    const level = Math.floor((inside / height) * Math.max(4, session.derived.deepest(row.number)));
     let at = node;
-    while (session.tree.depth[at] > level + 1) at = session.tree.parent[at];
-    return session.tree.depth[at] === level + 1 ? session.tree.frame[at] : -1;
+    while (session.derived.tree.depth[at] > level + 1) at = session.derived.tree.parent[at];
+    return session.derived.tree.depth[at] === level + 1 ? session.derived.tree.frame[at] : -1;
   }
 
   /** Zooms to the rows around the pointer that share more than half of the selected stack. */
   private doubleClick(x: number, y: number): void {
     const { session } = this;
     const row = this.rowAtY(y);
-    if (row?.kind !== "track" || !session.selection) return;
+    if (row?.kind !== "track" || !session.selection.sample) return;
     const index = this.nearest(row.number, x);
     if (index < 0) return;
     const track = session.trace.tracks[row.number];
-    const { commonOf } = session;
-    const base = commonOf[session.selection.stack];
+    const { commonOf } = session.derived;
+    const base = commonOf[session.selection.sample.stack];
     const isRed = (at: number) => track.stack[at] > 0 && commonOf[track.stack[at]] * 2 > base;
     let first = index;
     let last = index;
@@ -389,7 +402,7 @@ export class Timeline {
     const from = track.start[first];
     const to = rowEnd(track, last);
     const margin = (to - from) * 0.1;
-    session.setView(from - margin, to + margin);
+    session.viewport.show(from - margin, to + margin);
   }
 
   private leave(): void {
@@ -406,16 +419,22 @@ export class Timeline {
     }
     const track = session.trace.tracks[row.number];
     const stack = track.stack[index];
-    const node = session.tree.nodeOf[stack];
-    let leaf = node === NO_NODE || node === 0 ? NO_NODE : session.tree.frame[node];
-    if (session.expanded.has(row.number)) {
+    const node = session.derived.tree.nodeOf[stack];
+    let leaf = node === NO_NODE || node === 0 ? NO_NODE : session.derived.tree.frame[node];
+    if (session.tracks.expanded.has(row.number)) {
       const under = this.frameAt(row, index, y);
       if (under >= 0) leaf = under;
     }
     const lasted = session.us(rowEnd(track, index) - track.start[index]);
-    const parts = [duration(lasted), stateWords(session.trace, row.number, index), `depth ${session.depthOf[stack]}`];
-    if (session.selection)
-      parts.push(`shares ${session.commonOf[stack]} of ${session.commonOf[session.selection.stack]}`);
+    const parts = [
+      duration(lasted),
+      stateWords(session.trace, row.number, index),
+      `depth ${session.derived.depthOf[stack]}`,
+    ];
+    if (session.selection.sample)
+      parts.push(
+        `shares ${session.derived.commonOf[stack]} of ${session.derived.commonOf[session.selection.sample.stack]}`,
+      );
     fill(
       tip,
       h("b", {}, leaf === NO_NODE ? "(no frame left)" : session.symbols.func(leaf)),
@@ -435,7 +454,7 @@ export class Timeline {
 
   /** Scrolls the list so that a track is visible. */
   showTrack(number: number): void {
-    const row = this.session.rows.find((row) => row.kind === "track" && row.number === number);
+    const row = this.session.derived.rows.find((row) => row.kind === "track" && row.number === number);
     if (!row) return;
     const { scrollTop } = this.scroll;
     if (row.top < scrollTop) this.scroll.scrollTop = row.top - 30;
@@ -446,15 +465,18 @@ export class Timeline {
 
 /** A row in one sentence, for those who cannot see it. */
 export function describeRow(session: Session, number: number, row: number): string {
-  const { trace, symbols, tree, commonOf } = session;
+  const { trace, symbols } = session;
+  const { tree, commonOf } = session.derived;
   const track = trace.tracks[number];
   const stack = track.stack[row];
   const node = tree.nodeOf[stack];
   const leaf = node === NO_NODE || node === 0 ? "" : `, ${symbols.func(tree.frame[node])}`;
-  const shares = session.selection ? `, shares ${commonOf[stack]} of ${commonOf[session.selection.stack]} frames` : "";
+  const shares = session.selection.sample
+    ? `, shares ${commonOf[stack]} of ${commonOf[session.selection.sample.stack]} frames`
+    : "";
   return (
     `${symbols.track(number)}, ${session.clock(track.start[row])}, ` +
     `${duration(session.us(rowEnd(track, row) - track.start[row]))}, ${stateWords(trace, number, row)}, ` +
-    `depth ${session.depthOf[stack]}${leaf}${shares}`
+    `depth ${session.derived.depthOf[stack]}${leaf}${shares}`
   );
 }

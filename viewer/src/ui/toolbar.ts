@@ -3,12 +3,14 @@
 // The bar at the top: what is open, the search, and the settings as buttons.
 
 import { EXPORTS, type ExportKind } from "../export/save.ts";
+import { count, date, duration, percent } from "../model/format.ts";
 import { safeText } from "../model/safe_text.ts";
+import { nextHit } from "../session/navigate.ts";
+import { SCOPES, type Scope } from "../session/selection.ts";
+import type { Session } from "../session/session.ts";
 import { byId, fill, h, handled, refill } from "./dom.ts";
-import { count, date, duration, percent } from "./format.ts";
 import { showHelp } from "./help.ts";
 import { look } from "./look.ts";
-import type { Scope, Session } from "./session.ts";
 
 export interface ToolbarCommands {
   open(second: boolean): void;
@@ -33,7 +35,7 @@ export class Toolbar {
     private commands: ToolbarCommands,
   ) {
     const { search } = this;
-    search.value = session.query.text;
+    search.value = session.search.text;
     search.addEventListener("input", () => {
       clearTimeout(this.timer);
       this.timer = window.setTimeout(() => this.apply(), 120);
@@ -41,7 +43,7 @@ export class Toolbar {
     search.addEventListener("keydown", (event) => {
       if (event.key === "Enter") {
         this.apply();
-        session.nextHit(event.shiftKey ? -1 : 1);
+        nextHit(session, event.shiftKey ? -1 : 1);
         event.preventDefault();
       } else if (event.key === "Escape") {
         search.value = "";
@@ -51,7 +53,7 @@ export class Toolbar {
       event.stopPropagation();
     });
     this.expression.addEventListener("click", () => {
-      session.search(search.value, !session.query.expression);
+      session.search.find(search.value, !session.search.expression);
     });
     fill(
       this.bar,
@@ -74,30 +76,28 @@ export class Toolbar {
 
   find(text: string): void {
     this.search.value = text;
-    this.session.search(text, this.session.query.expression);
+    this.session.search.find(text, this.session.search.expression);
   }
 
   private apply(): void {
     clearTimeout(this.timer);
-    if (this.search.value !== this.session.query.text)
-      this.session.search(this.search.value, this.session.query.expression);
+    if (this.search.value !== this.session.search.text)
+      this.session.search.find(this.search.value, this.session.search.expression);
   }
 
   private showResult(): void {
     const { session, result } = this;
-    if (document.activeElement !== this.search) this.search.value = session.query.text;
-    this.expression.setAttribute("aria-pressed", String(session.query.expression));
-    result.className = session.queryError ? "error" : "";
-    if (session.queryError) result.textContent = safeText(session.queryError).slice(0, 60);
-    else if (session.hitStacks.length === 0) result.textContent = "";
-    else result.textContent = `${percent(session.hitShare)} of the window`;
+    if (document.activeElement !== this.search) this.search.value = session.search.text;
+    this.expression.setAttribute("aria-pressed", String(session.search.expression));
+    result.className = session.search.error ? "error" : "";
+    if (session.search.error) result.textContent = safeText(session.search.error).slice(0, 60);
+    else if (session.search.hitStacks.length === 0) result.textContent = "";
+    else result.textContent = `${percent(session.derived.hitShare)} of the window`;
   }
 
   private render(): void {
     const { session } = this;
     const { settings, transforms } = session;
-    const has = (kind: string) => transforms.some((transform) => transform.kind === kind);
-    const scopes: Scope[] = ["all", "process", "thread"];
     const scope = h(
       "select",
       {
@@ -105,28 +105,32 @@ export class Toolbar {
         "aria-label": "Where shared frames are highlighted",
         title: "Where shared frames are highlighted, and what the panels count (o)",
       },
-      ...scopes.map((name) =>
-        h("option", { value: name, selected: settings.scope === name }, name === "all" ? "Everything" : `This ${name}`),
+      ...SCOPES.map((name) =>
+        h(
+          "option",
+          { value: name, selected: session.selection.scope === name },
+          name === "all" ? "Everything" : `This ${name}`,
+        ),
       ),
     );
-    scope.addEventListener("change", () => session.setScope(scope.value as Scope));
+    scope.addEventListener("change", () => session.selection.setScope(scope.value as Scope));
     const exact = settings.exactness === "line";
     const button = (id: string, label: string, title: string, pressed: boolean | null, onclick: () => void) =>
       h("button", { "data-key": id, title, "aria-pressed": pressed, onclick }, label);
     refill(
       this.buttons,
-      button("mine", "My code", "Hide the standard library and installed packages (u)", has("mine"), () =>
-        session.toggleTransform("mine"),
+      button("mine", "My code", "Hide the standard library and installed packages (u)", transforms.has("mine"), () =>
+        session.transforms.toggle("mine"),
       ),
       button(
         "exact",
         exact ? "Same line" : "Same function",
         "Whether frames match by line or by function (l)",
         null,
-        () => session.setExactness(exact ? "function" : "line"),
+        () => settings.toggleExactness(),
       ),
       scope,
-      button("undo", "Undo", "Undo the last transform (Ctrl-Z)", null, () => session.undo()),
+      button("undo", "Undo", "Undo the last transform (Ctrl-Z)", null, () => session.transforms.undo()),
       button("look", look.dark ? "☀" : "☾", "Switch between light and dark", null, () =>
         look.set(look.dark ? "light" : "dark", look.scheme),
       ),

@@ -3,11 +3,11 @@
 // The window as a table of functions or lines, with their self and total times.
 
 import { functionAt, type TableRow, tableOf } from "../model/aggregate.ts";
+import { duration, percent } from "../model/format.ts";
 import { LIBRARY } from "../model/tree.ts";
+import type { Session } from "../session/session.ts";
 import { withSystem } from "./cpu_time.ts";
 import { h, refill } from "./dom.ts";
-import { duration, percent } from "./format.ts";
-import type { Session } from "./session.ts";
 
 const MOST = 300;
 
@@ -28,7 +28,7 @@ export class TopTable {
   render(): void {
     const { session } = this;
     const lines = session.settings.lines;
-    const tree = lines ? session.byTree : session.byFunction;
+    const tree = lines ? session.derived.byTree : session.derived.byFunction;
     const exact = lines && session.settings.exactness === "line";
     const keyOf = (frame: number) =>
       exact && frame !== LIBRARY ? session.classes.lineOf[frame] : functionAt(session.classes, frame);
@@ -40,7 +40,7 @@ export class TopTable {
     if (this.sort === "total") rows.sort((a, b) => b.total - a.total);
     if (this.sort === "system") rows.sort((a, b) => b.systemSelf - a.systemSelf);
     if (this.sort === "name") rows.sort((a, b) => name(a).localeCompare(name(b)));
-    const whole = session.weights.total;
+    const whole = session.derived.weights.total;
     const cut = rows.length - MOST;
     const filter = h("input", {
       type: "search",
@@ -62,7 +62,7 @@ export class TopTable {
         "aria-pressed": lines,
         title: "One row per line instead of per function",
         onclick: () => {
-          session.toggleLines();
+          session.settings.toggleLines();
           this.render();
         },
       },
@@ -112,7 +112,8 @@ export class TopTable {
    * double click has to land on what the first one did.
    */
   mark(): void {
-    for (const { frame, element } of this.shown) element.classList.toggle("current", frame === this.session.frame);
+    for (const { frame, element } of this.shown)
+      element.classList.toggle("current", frame === this.session.selection.frame);
   }
 
   /** Whether there is a column for the part of the self time spent in the kernel. */
@@ -163,7 +164,7 @@ export class TopTable {
         class: "link",
         "data-key": `frame${row.frame}`,
         title: `${session.symbols.fullPlace(row.frame)}\nDouble-click: callers and callees`,
-        onclick: () => session.chooseFrame(row.frame),
+        onclick: () => session.selection.chooseFrame(row.frame),
         ondblclick: () => this.onSandwich(row.frame),
       },
       session.symbols.func(row.frame),

@@ -3,14 +3,14 @@
 // The bar that says what the panels add up: the window, its states as switches, and the
 // transforms as crumbs.
 
+import { duration, percent } from "../model/format.ts";
 import { safeText } from "../model/safe_text.ts";
 import { ALL_STATES, STATE_NAMES, STATES, State } from "../model/state.ts";
 import type { Transform } from "../model/tree.ts";
+import type { Session } from "../session/session.ts";
 import { withSystem } from "./cpu_time.ts";
 import { byId, h, refill } from "./dom.ts";
-import { duration, percent } from "./format.ts";
 import { look } from "./look.ts";
-import type { Session } from "./session.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -31,33 +31,33 @@ export class WindowBar {
 
   private text(): string {
     const { session } = this;
-    const { from, to } = session.window;
-    const what = session.range ? "Range" : "Visible";
-    const tracks = session.countedTracks().length;
+    const { from, to } = session.viewport.window;
+    const what = session.viewport.range ? "Range" : "Visible";
+    const tracks = session.derived.countedTracks.length;
     return `${what}: ${session.clock(from)} – ${session.clock(to)} · ${duration(session.us(to - from))} · ${tracks} ${tracks === 1 ? "thread" : "threads"}`;
   }
 
   private render(): void {
     const { session } = this;
-    const { from, to } = session.window;
+    const { from, to } = session.viewport.window;
     this.follow();
     refill(
       this.bar,
       this.what,
-      session.range &&
+      session.viewport.range &&
         h(
           "button",
-          { class: "chip", title: "Back to the visible time (Esc)", onclick: () => session.setRange(null) },
+          { class: "chip", title: "Back to the visible time (Esc)", onclick: () => session.viewport.setRange(null) },
           "× range",
         ),
-      session.range &&
+      session.viewport.range &&
         h(
           "button",
           {
             class: "chip",
             "data-key": "zoom",
             title: "Zoom to the range (z)",
-            onclick: () => session.setView(from, to),
+            onclick: () => session.viewport.show(from, to),
           },
           "Zoom to range",
         ),
@@ -68,7 +68,7 @@ export class WindowBar {
 
   private states(): HTMLElement[] {
     const { session } = this;
-    const { ofState, system } = session.weights;
+    const { ofState, system } = session.derived.weights;
     const sum = ofState.reduce((total, time) => total + time, 0);
     const { states } = session.settings;
     const chips: HTMLElement[] = [];
@@ -83,7 +83,7 @@ export class WindowBar {
           "data-state": state,
           "aria-pressed": states !== ALL_STATES && on,
           title: `${withSystem(session.us(ofState[state]), state === State.running ? session.us(system) : 0)}\nClick to show only ${STATE_NAMES[state]}, click again to show all`,
-          onclick: () => session.toggleState(state),
+          onclick: () => session.settings.toggleState(state),
         },
         `${STATE_NAMES[state]} ${percent(ofState[state] / sum)}`,
       );
@@ -108,18 +108,18 @@ export class WindowBar {
 
   private crumbs(): HTMLElement | null {
     const { session } = this;
-    if (session.transforms.length === 0) return null;
+    if (session.transforms.list.length === 0) return null;
     return h(
       "span",
       { class: "crumbs", role: "group", "aria-label": "Transforms" },
-      ...session.transforms.map((transform, at) =>
+      ...session.transforms.list.map((transform, at) =>
         h(
           "button",
           {
             class: "chip on",
             "data-key": `transform${at}`,
             title: "Remove (Ctrl-Z undoes the last)",
-            onclick: () => session.removeTransform(at),
+            onclick: () => session.transforms.remove(at),
           },
           `${nameOf(transform)} ×`,
         ),

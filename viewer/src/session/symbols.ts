@@ -2,10 +2,10 @@
 
 // The names of frames, threads and processes, made safe to show.
 
+import { shortFile } from "../model/format.ts";
 import { safeText } from "../model/safe_text.ts";
 import type { Trace } from "../model/trace.ts";
 import { LIBRARY, NO_NODE } from "../model/tree.ts";
-import { shortFile } from "./format.ts";
 
 export class Symbols {
   private safe = new Map<number, string>();

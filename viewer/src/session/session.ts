@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// One open trace and all that the user chose about it. Does not touch the elements of the page:
+// the views listen for changes and read what they show.
+
+import { moment } from "../model/format.ts";
+import type { Trace } from "../model/trace.ts";
+import { classify, type FrameClasses, type Transform } from "../model/tree.ts";
+import { type Change, Changes, type Schedule } from "./changes.ts";
+import { Derived } from "./derived.ts";
+import { Search } from "./search.ts";
+import { Selection } from "./selection.ts";
+import { Settings, type SettingValues } from "./settings.ts";
+import { Symbols } from "./symbols.ts";
+import { TrackList, type TrackListState } from "./track_list.ts";
+import { Transforms } from "./transforms.ts";
+import { Viewport } from "./viewport.ts";
+
+/** What an address brings back; settings that it does not name stay as they are. */
+export interface Restored {
+  readonly settings: Partial<SettingValues>;
+  readonly tracks: TrackListState;
+  readonly transforms: readonly Transform[];
+}
+
+export class Session {
+  readonly symbols: Symbols;
+  readonly classes: FrameClasses;
+  readonly viewport: Viewport;
+  readonly selection: Selection;
+  readonly settings: Settings;
+  readonly transforms: Transforms;
+  readonly tracks: TrackList;
+  readonly search: Search;
+  readonly derived: Derived;
+  private changes: Changes;
+
+  constructor(
+    readonly trace: Trace,
+    schedule?: Schedule,
+  ) {
+    const changes = new Changes(schedule);
+    this.changes = changes;
+    this.symbols = new Symbols(trace);
+    this.classes = classify(trace);
+    this.viewport = new Viewport(trace, changes);
+    this.selection = new Selection(trace, this.viewport, changes);
+    this.settings = new Settings(this.viewport, changes);
+    this.transforms = new Transforms(changes);
+    this.tracks = new TrackList(trace, this.viewport, changes);
+    this.search = new Search(trace, changes);
+    this.derived = new Derived(trace, this.classes, this);
+  }
+
+  /** Calls back after any of these changed, at most once per animation frame. */
+  on(kinds: Change[], call: () => void): void {
+    this.changes.on(kinds, call);
+  }
+
+  /** Has the views draw now what changed. */
+  flush(): void {
+    this.changes.flush();
+  }
+
+  /** Ends the session: listeners are no longer called. */
+  close(): void {
+    this.changes.close();
+    this.viewport.close();
+  }
+
+  /** Takes over what an address or a file says; `restored` is checked by its reader. */
+  restore({ settings, tracks, transforms }: Restored): void {
+    this.settings.restore(settings);
+    this.tracks.restore(tracks);
+    this.transforms.replace(transforms);
+  }
+
+  /** Has every view draw itself. */
+  redrawAll(): void {
+    this.changes.mark("trace", "tree", "view", "selection", "layout", "look", "panel", "window");
+    this.flush();
+  }
+
+  /** Has the timeline draw itself: it was scrolled or has another size. */
+  redrawTimeline(): void {
+    this.changes.mark("layout");
+  }
+
+  /** Has the views draw themselves in other colours. */
+  redrawColours(): void {
+    this.changes.mark("look");
+  }
+
+  /** Converts ticks to microseconds. */
+  us(ticks: number): number {
+    return ticks * this.trace.tickUs;
+  }
+
+  /** Formats a moment as it is shown: the time of day, or the time since the start. */
+  clock(ticks: number, digits = 3): string {
+    return moment(this.us(ticks), this.settings.relative ? 0 : this.trace.info.unixStartUs, digits);
+  }
+
+  /** The tracks of a process. */
+  tracksOf(process: number): number[] {
+    const { tracks } = this.trace;
+    return [...tracks.keys()].filter((number) => tracks[number].process === process);
+  }
+}

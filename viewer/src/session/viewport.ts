@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Which part of the trace is visible, and which part the panels add up.
+
+import type { Trace } from "../model/trace.ts";
+import type { Changes } from "./changes.ts";
+
+/** A piece of time, in ticks since the start of the trace. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How long the window has to stay the same before the panels follow, in milliseconds. */
+const REST_MS = 90;
+/** The shortest time that can be visible, in microseconds. */
+const SHORTEST_US = 8;
+
+export class Viewport {
+  private visible: Span;
+  private chosen: Span | null = null;
+  private settledWindow: Span;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private trace: Trace,
+    private changes: Changes,
+  ) {
+    this.visible = { from: 0, to: trace.end };
+    this.settledWindow = this.visible;
+  }
+
+  /** What the timeline shows. */
+  get view(): Span {
+    return this.visible;
+  }
+
+  /** The range that the user chose for the panels; null if there is none. */
+  get range(): Span | null {
+    return this.chosen;
+  }
+
+  /** What the panels add up: the range, or else all that is visible. */
+  get window(): Span {
+    return this.chosen ?? this.visible;
+  }
+
+  /** The window that the panels have followed to. */
+  get settled(): Span {
+    return this.settledWindow;
+  }
+
+  /** Makes a time visible, or as much of it as the trace has. */
+  show(from: number, to: number): void {
+    const { end, tickUs } = this.trace;
+    const shortest = Math.min(end, Math.max(SHORTEST_US / tickUs, 1e-3));
+    const length = Math.min(end, Math.max(to - from, shortest));
+    const start = Math.max(0, Math.min(from, end - length));
+    if (start === this.visible.from && start + length === this.visible.to) return;
+    this.visible = { from: start, to: start + length };
+    this.changes.mark("view");
+    if (!this.chosen) this.settleSoon();
+  }
+
+  showAll(): void {
+    this.show(0, this.trace.end);
+  }
+
+  /** Moves by a fraction of what is visible. */
+  pan(part: number): void {
+    const { from, to } = this.visible;
+    this.show(from + part * (to - from), to + part * (to - from));
+  }
+
+  /** Makes the visible time `factor` times as long; the time `around` stays where it is. */
+  zoom(factor: number, around: number): void {
+    const { from, to } = this.visible;
+    this.show(around - (around - from) * factor, around + (to - around) * factor);
+  }
+
+  /** Moves the view so that a time is in its middle, unless some of it is visible. */
+  reveal(from: number, to: number): void {
+    const { view } = this;
+    if (to > view.from && from < view.to) return;
+    const length = view.to - view.from;
+    const middle = (from + to) / 2;
+    this.show(middle - length / 2, middle + length / 2);
+  }
+
+  setRange(range: Span | null): void {
+    this.chosen = range && {
+      from: Math.max(0, Math.min(range.from, range.to)),
+      to: Math.min(this.trace.end, Math.max(range.from, range.to)),
+    };
+    this.changes.mark("view");
+    this.settleSoon();
+  }
+
+  /** Lets the panels follow when the window has not changed for a moment. */
+  private settleSoon(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.settle(), REST_MS);
+  }
+
+  /** Lets the panels follow now, also when what they count has changed for another reason. */
+  settle(): void {
+    clearTimeout(this.timer);
+    this.settledWindow = this.window;
+    this.changes.mark("window");
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+  }
+}
