@@ -8,10 +8,11 @@ import { SCOPES } from "../session/selection.ts";
 import type { Session } from "../session/session.ts";
 import type { PanelName } from "../session/settings.ts";
 import type { Action } from "./actions.ts";
+import { describeRow } from "./describe.ts";
 import { announce } from "./dom.ts";
 import { showHelp } from "./help.ts";
 import { PANELS } from "./panels.ts";
-import { describeRow, type Timeline } from "./timeline.ts";
+import type { Timeline } from "./timeline.ts";
 
 export interface Commands {
   session: Session;
