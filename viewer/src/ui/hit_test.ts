@@ -34,10 +34,10 @@ export function rowAtPixel(track: Track, view: Span, width: number, x: number): 
   return exact;
 }
 
-/** The frame of a stack at a level, 0 for the outermost; -1 if the stack is less deep. */
+/** The frame of a stack at a level, 0 for the outermost; -1 where the stack has none. */
 export function frameAtLevel(tree: Tree, stack: number, level: number): number {
   let node = tree.nodeOf[stack];
-  if (node === NO_NODE) return -1;
+  if (node === NO_NODE || level < 0) return -1;
   while (tree.depth[node] > level + 1) node = tree.parent[node];
   return tree.depth[node] === level + 1 ? tree.frame[node] : -1;
 }

@@ -34,6 +34,7 @@ test("a level hits the frame at that depth", async () => {
     ["main", "work", "parse"],
   );
   assert.equal(at(3), -1);
+  assert.equal(at(-1), -1, "the space above the bars");
   transforms.add({ kind: "drop", func: "work", file: "/srv/app.py" });
   assert.equal(at(0), -1, "the stack is left out");
 });
