@@ -31,8 +31,12 @@ export function cutTo(context: CanvasRenderingContext2D, text: string, width: nu
   if (width < 14) return "";
   const wide = context.measureText(text).width;
   if (wide <= width) return text;
-  const keep = Math.floor((text.length * (width - 12)) / wide);
-  return keep < 2 ? "" : `${text.slice(0, keep)}…`;
+  // An estimate: letters are not equally wide.
+  for (let keep = Math.floor((text.length * (width - 12)) / wide); keep >= 2; keep--) {
+    const cut = `${text.slice(0, keep)}…`;
+    if (context.measureText(cut).width <= width) return cut;
+  }
+  return "";
 }
 
 /** Fills a rectangle of a canvas. */

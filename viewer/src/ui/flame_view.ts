@@ -95,8 +95,13 @@ export class FlameView {
         : (a: number, b: number) => (names(a) < names(b) ? -1 : names(a) > names(b) ? 1 : a - b);
     this.laidOut = this.root;
     this.boxes = flameBoxes(tree, this.root, 0.0005, compare);
-    this.levels = this.boxes.reduce((most, box) => Math.max(most, box.level + 1), 1);
-    this.canvas.style.height = `${Math.max(this.levels * LINE + 2, 40)}px`;
+    const levels = this.boxes.reduce((most, box) => Math.max(most, box.level + 1), 1);
+    const higher = (levels - this.levels) * LINE;
+    const { scrollTop } = this.box;
+    this.levels = levels;
+    this.canvas.style.height = `${Math.max(levels * LINE + 2, 40)}px`;
+    // The root stays where it is while the graph grows or shrinks above it.
+    if (this.placed && options.upwards && higher !== 0) this.box.scrollTop = scrollTop + higher;
   }
 
   private top(box: FlameBox): number {
@@ -205,7 +210,7 @@ export class FlameView {
     const text =
       node >= 0 && this.tree
         ? this.describe(this.tree, node)
-        : "Click to select a frame, double-click to zoom, use the arrow keys to move";
+        : "Click selects a frame, double-click zooms, arrow keys move";
     fill(this.line, reset || null, h("span", {}, text));
   }
 

@@ -65,7 +65,12 @@ export function showHelp(): void {
   const dialog = byId<HTMLDialogElement>("help");
   fill(
     dialog,
-    h("h2", { id: "help-title" }, "Keys and mouse"),
+    h(
+      "header",
+      {},
+      h("h2", { id: "help-title" }, "Keys and mouse"),
+      h("button", { autofocus: true, onclick: () => dialog.close() }, "Close"),
+    ),
     h(
       "div",
       { class: "cols" },
@@ -83,7 +88,6 @@ export function showHelp(): void {
       {},
       "Search takes text, app.py:31 or /a regular expression/. The page sends nothing. It contains source lines and command lines: be careful whom you share it with.",
     ),
-    h("button", { autofocus: true, onclick: () => dialog.close() }, "Close"),
   );
   if (!dialog.open) dialog.showModal();
 }

@@ -31,7 +31,6 @@ export class Panels {
   private sandwich: SandwichView;
   private heat: HeatView;
   private compare: CompareView;
-  private shown: PanelName | null = null;
 
   constructor(
     private session: Session,
@@ -65,26 +64,26 @@ export class Panels {
     const { panel } = session.settings;
     byId("panels").classList.toggle("stack", panel === "stack");
     const element = this.elementOf(panel);
-    if (this.shown !== panel) fill(this.pane, ...element);
-    this.shown = panel;
+    // Put on the page again, an element would be scrolled to its top.
+    if (this.pane.firstElementChild !== element) fill(this.pane, element);
     this.pane.setAttribute("aria-labelledby", `tab-${panel}`);
     this.renderView();
   }
 
-  private elementOf(panel: PanelName): HTMLElement[] {
+  private elementOf(panel: PanelName): HTMLElement {
     switch (panel) {
       case "stack":
       case "flame":
       case "heavy":
-        return [this.flame.element];
+        return this.flame.element;
       case "sandwich":
-        return [this.sandwich.element];
+        return this.sandwich.element;
       case "top":
-        return [this.top.element];
+        return this.top.element;
       case "heat":
-        return [this.heat.element];
+        return this.heat.element;
       case "compare":
-        return [this.compare.element];
+        return this.compare.element;
     }
   }
 

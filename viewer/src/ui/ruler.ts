@@ -11,6 +11,8 @@ import { onDrag } from "./pointer.ts";
 
 /** The least distance between two labels, in CSS pixels. */
 const APART = 96;
+/** The space beside the label of the range. */
+const GAP = 4;
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 
 /** The microseconds between two ticks of the ruler. */
@@ -64,23 +66,31 @@ export class Ruler {
     const digits = step >= 1e6 ? 0 : step >= 1e5 ? 1 : step >= 1e3 ? 3 : 6;
     context.font = "11px system-ui,sans-serif";
     context.textBaseline = "middle";
+    const label = this.rangeLabel(context, width);
     for (let at = Math.ceil((fromUs + phase) / step) * step - phase; at <= fromUs + usPerPixel * width; at += step) {
       const x = Math.round((at - fromUs) / usPerPixel);
       rectangle(context, palette.line, x, 0, 1, height);
       context.fillStyle = palette.text;
       const text = moment(Math.max(0, Math.round(at)), start, digits);
-      if (x + context.measureText(text).width < width) context.fillText(text, x + 4, height / 2);
+      const past = x + 4 + context.measureText(text).width;
+      const isFree = !label || past < label.left || x + 4 > label.right;
+      if (past < width && isFree) context.fillText(text, x + 4, height / 2);
     }
-    const { range } = session.viewport;
-    if (range) {
-      const left = ((range.from - from) / (to - from)) * width;
-      const right = ((range.to - from) / (to - from)) * width;
-      rectangle(context, palette.accent, left, height - 4, Math.max(2, right - left), 4);
-      const text = duration(session.us(range.to - range.from));
-      const wide = context.measureText(text).width;
-      rectangle(context, palette.panel, (left + right - wide) / 2 - 4, 3, wide + 8, height - 8);
-      context.fillStyle = palette.accent;
-      context.fillText(text, (left + right - wide) / 2, height / 2);
-    }
+    if (!label) return;
+    rectangle(context, palette.accent, label.from, height - 4, Math.max(2, label.to - label.from), 4);
+    rectangle(context, palette.panel, label.left, 3, label.right - label.left, height - 8);
+    context.fillStyle = palette.accent;
+    context.fillText(label.text, label.left + GAP, height / 2);
+  }
+
+  /** How long the range is, and where that is written: over its middle, between two gaps. */
+  private rangeLabel(context: CanvasRenderingContext2D, width: number) {
+    const { range, view } = this.session.viewport;
+    if (!range) return null;
+    const xAt = (time: number) => ((time - view.from) / (view.to - view.from)) * width;
+    const [from, to] = [xAt(range.from), xAt(range.to)];
+    const text = duration(this.session.us(range.to - range.from));
+    const half = context.measureText(text).width / 2 + GAP;
+    return { text, from, to, left: (from + to) / 2 - half, right: (from + to) / 2 + half };
   }
 }

@@ -22,7 +22,7 @@ export class Toolbar {
   private search = h("input", {
     type: "search",
     id: "search",
-    placeholder: "Search: text, file:line, /regex/",
+    placeholder: "Search text or file:line",
     "aria-label": "Search functions, files and lines",
   });
   private expression = h("button", { title: "Search by regular expression", "aria-label": "Regular expression" }, ".*");

@@ -269,6 +269,18 @@ test("no serious finding of axe, in any view, light or dark", async () => {
   }
 });
 
+test("at 800 pixels every tab is in sight, and the help begins at its top", () =>
+  withViewer(LIVE, { width: 800, height: 500 }, async (viewer) => {
+    const { page } = viewer;
+    assert.equal(await page.$eval("#tabs", (tabs) => tabs.scrollWidth - tabs.clientWidth), 0);
+    await page.click("[data-key=help]");
+    const help = await page.$eval("#help", (sheet) => [sheet.scrollHeight - sheet.clientHeight, sheet.scrollTop]);
+    assert.ok(help[0] > 0, "it is higher than the page");
+    assert.equal(help[1], 0);
+    await page.click("#help button");
+    assert.ok(!(await page.isVisible("#help")));
+  }));
+
 test("a narrow page and large text lose nothing", async () => {
   for (const [width, height] of [
     [390, 800],

@@ -140,6 +140,29 @@ test("flame graph, left-heavy, inverted and zoomed", () =>
     assert.match((await canvas.getAttribute("aria-label")) ?? "", /from the innermost/);
   }));
 
+test("the root of the flame graph stays in sight", () =>
+  withViewer(STATES, { height: 700 }, async (viewer) => {
+    const { page } = viewer;
+    const below = () =>
+      page.$eval("#pane .canvasbox .canvasbox", (box) => {
+        if (box.scrollHeight <= box.clientHeight) throw new Error("the graph fits, and proves nothing");
+        return box.scrollHeight - box.clientHeight - box.scrollTop;
+      });
+    const height = () => page.$eval("#pane canvas", (canvas) => canvas.clientHeight);
+    assert.ok((await below()) < 2);
+    await viewer.press("1", "2");
+    assert.ok((await below()) < 2, "after another tab with the same graph");
+    await viewer.press("5", "2");
+    assert.ok((await below()) < 2, "after another tab");
+    // A transform makes it lower, and its undo higher.
+    const whole = await height();
+    await viewer.press("c");
+    assert.ok((await height()) < whole);
+    await viewer.press("c");
+    assert.equal(await height(), whole);
+    assert.ok((await below()) < 2, "after it grew");
+  }));
+
 test("a function between its callers and its callees", () =>
   withService({}, async (viewer) => {
     await viewer.press("5");
