@@ -7,7 +7,7 @@
 //! Like the kernel's own `pid_nr_ns` (`kernel/pid.c`), 0 is the id of a task that is not
 //! visible in that namespace. No process in the table has this id.
 
-use crate::task::{Task, offset, offsets};
+use crate::kernel_fields::{field, offset, offsets, read};
 
 offsets! {
     /// The inode of user space's pid namespace; 0 for the initial one.
@@ -46,17 +46,18 @@ pub(crate) fn is_needed() -> bool {
     offset(&PID_NAMESPACE) != 0
 }
 
-/// Returns the thread id of a task; `None` where the kernel's memory could not be read.
+/// Returns the thread id of the task whose `task_struct` this is; `None` where the kernel's
+/// memory could not be read.
 #[inline(always)]
-pub(crate) fn tid(task: Task) -> Option<u32> {
-    known(task.pointer_at(&TASK_THREAD_PID)?)
+pub(crate) fn tid(task: u64) -> Option<u32> {
+    known(field(task, &TASK_THREAD_PID)?)
 }
 
-/// Returns the thread group id of a task; `None` where the kernel's memory could not be
-/// read.
+/// Returns the thread group id of the tasks whose `signal_struct` this is; `None` where the
+/// kernel's memory could not be read.
 #[inline(always)]
-pub(crate) fn tgid(task: Task) -> Option<u32> {
-    known(task.signal_pointer_at(&SIGNAL_PROCESS_PID)?)
+pub(crate) fn tgid(signal: u64) -> Option<u32> {
+    known(field(signal, &SIGNAL_PROCESS_PID)?)
 }
 
 #[inline(always)]
@@ -75,7 +76,7 @@ fn known(pid: u64) -> Option<u32> {
 /// and tail calls.
 #[inline(always)]
 fn number(pid: u64) -> u64 {
-    let Some(level) = Task::read::<u32>(pid.wrapping_add(offset(&PID_LEVEL))) else {
+    let Some(level) = field::<u32>(pid, &PID_LEVEL) else {
         return FAULT;
     };
     let own = offset(&PID_NAMESPACE) as u32;
@@ -86,11 +87,10 @@ fn number(pid: u64) -> u64 {
             return 0;
         }
         let at = u64::from(level - above) * size_of::<NumberThere>() as u64;
-        let Some(there) = Task::read::<NumberThere>(numbers.wrapping_add(at)) else {
+        let Some(there) = read::<NumberThere>(numbers.wrapping_add(at)) else {
             return FAULT;
         };
-        let inode = there.namespace.wrapping_add(offset(&NAMESPACE_INODE));
-        match Task::read::<u32>(inode) {
+        match field::<u32>(there.namespace, &NAMESPACE_INODE) {
             Some(inode) if inode == own => return u64::from(there.number),
             Some(_) => {}
             None => return FAULT,

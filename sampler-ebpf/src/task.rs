@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 
-//! Reads fields of the kernel's `task_struct` and of the file of a program. User space
-//! takes their offsets from the kernel's own BTF and sets them before loading, since
-//! rustc emits no relocations for them.
+//! Reads what the kernel knows of a task, and of the file of a program.
 
 use aya_ebpf::bindings::task_struct;
-use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
+use aya_ebpf::helpers::bpf_get_current_task;
 use sampler_common::lifecycle::{ProgramId, TaskTimes};
 use sampler_common::sample::Comm;
 
+use crate::kernel_fields::{field, offset, offsets};
 use crate::namespace;
-
-macro_rules! offsets {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
-        $(#[$doc])*
-        #[unsafe(no_mangle)]
-        static $name: u32 = 0;
-    )*};
-}
-pub(crate) use offsets;
 
 offsets! {
     /// `task_struct.thread.fsbase`.
@@ -86,31 +76,22 @@ offsets! {
     FILE_SYSTEM_DEVICE
 }
 
-#[inline(always)]
-pub(crate) fn offset(of: &'static u32) -> u64 {
-    // SAFETY: a reference is valid to read; volatile, since the loader replaces
-    // the value that the compiler sees.
-    u64::from(unsafe { core::ptr::read_volatile(of) })
-}
-
 /// Returns the identity of the file that `program`, a `struct linux_binprm`, is started
 /// from. Zeros where it cannot be read.
 #[inline(always)]
 pub(crate) fn program_id(program: u64) -> ProgramId {
     let read = || {
-        let pointer =
-            |base: u64, of: &'static u32| Task::read::<u64>(base.wrapping_add(offset(of)));
+        let pointer = |base: u64, of: &'static u32| field::<u64>(base, of);
         let inode = pointer(pointer(program, &PROGRAM_FILE)?, &FILE_INODE)?;
         let file_system = pointer(inode, &INODE_FILE_SYSTEM)?;
         Some(ProgramId {
             inode: pointer(inode, &INODE_NUMBER)?,
-            device: Task::read(file_system.wrapping_add(offset(&FILE_SYSTEM_DEVICE)))?,
-            generation: Task::read(inode.wrapping_add(offset(&INODE_GENERATION)))?,
+            device: field(file_system, &FILE_SYSTEM_DEVICE)?,
+            generation: field(inode, &INODE_GENERATION)?,
             size: pointer(inode, &INODE_SIZE)?,
             changed: {
                 let seconds = pointer(inode, &INODE_CHANGED_SECONDS)?;
-                let at = inode.wrapping_add(offset(&INODE_CHANGED_NANOSECONDS));
-                let nanoseconds = Task::read::<u32>(at)? & NANOSECONDS;
+                let nanoseconds = field::<u32>(inode, &INODE_CHANGED_NANOSECONDS)? & NANOSECONDS;
                 seconds
                     .wrapping_mul(1_000_000_000)
                     .wrapping_add(nanoseconds.into())
@@ -143,18 +124,12 @@ impl Task {
         Self(pointer)
     }
 
-    #[inline(always)]
-    pub(crate) fn read<T>(address: u64) -> Option<T> {
-        // SAFETY: the helper checks the address; all uses read plain integers.
-        unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
-    }
-
     /// Returns the thread pointer that it has in user mode, the base of its thread-local
     /// storage. A thread that never runs in user mode has a copied one: see
     /// [`Self::is_io_worker`].
     #[inline(always)]
     pub(crate) fn thread_pointer(self) -> Option<u64> {
-        Self::read(self.0.wrapping_add(offset(&TASK_THREAD_POINTER)))
+        field(self.0, &TASK_THREAD_POINTER)
     }
 
     /// Whether the kernel made it in its process, for an `io_uring`. Such a thread has
@@ -162,32 +137,32 @@ impl Task {
     /// that it was made for (`copy_thread`, arch/x86/kernel/process.c from 5.12).
     #[inline(always)]
     pub(crate) fn is_io_worker(self) -> Option<bool> {
-        let flags: u32 = Self::read(self.0.wrapping_add(offset(&TASK_FLAGS)))?;
+        let flags: u32 = field(self.0, &TASK_FLAGS)?;
         Some(flags & IO_WORKER != 0)
     }
 
     /// Returns the kernel's name of the thread.
     #[inline(always)]
     pub(crate) fn comm(self) -> Option<Comm> {
-        Self::read(self.0.wrapping_add(offset(&TASK_COMM)))
+        field(self.0, &TASK_COMM)
     }
 
     /// Returns the thread id, in the pid namespace of user space.
     #[inline(always)]
     pub(crate) fn tid(self) -> Option<u32> {
         if namespace::is_needed() {
-            return namespace::tid(self);
+            return namespace::tid(self.0);
         }
-        Self::read(self.0.wrapping_add(offset(&TASK_PID)))
+        field(self.0, &TASK_PID)
     }
 
     /// Returns the thread group id, in the pid namespace of user space.
     #[inline(always)]
     pub(crate) fn tgid(self) -> Option<u32> {
         if namespace::is_needed() {
-            return namespace::tgid(self);
+            return namespace::tgid(self.signal()?);
         }
-        Self::read(self.0.wrapping_add(offset(&TASK_TGID)))
+        field(self.0, &TASK_TGID)
     }
 
     /// Returns the thread id and the thread group id, in the pid namespace of user space.
@@ -196,17 +171,22 @@ impl Task {
         Some((self.tid()?, self.tgid()?))
     }
 
+    /// Returns the `signal_struct` that all threads of its process share.
+    #[inline(always)]
+    fn signal(self) -> Option<u64> {
+        self.pointer_at(&TASK_SIGNAL)
+    }
+
     /// Reads 64 bits of its `task_struct`: a pointer, or a number of this size.
     #[inline(always)]
-    pub(crate) fn pointer_at(self, of: &'static u32) -> Option<u64> {
-        Self::read(self.0.wrapping_add(offset(of)))
+    fn pointer_at(self, of: &'static u32) -> Option<u64> {
+        field(self.0, of)
     }
 
     /// Reads 64 bits of the `signal_struct` that all threads of its process share.
     #[inline(always)]
-    pub(crate) fn signal_pointer_at(self, of: &'static u32) -> Option<u64> {
-        let signal = self.pointer_at(&TASK_SIGNAL)?;
-        Self::read(signal.wrapping_add(offset(of)))
+    fn signal_pointer_at(self, of: &'static u32) -> Option<u64> {
+        field(self.signal()?, of)
     }
 
     /// Returns its CPU time so far.
@@ -234,8 +214,7 @@ impl Task {
     /// Returns the number of threads of its process that have not exited.
     #[inline(always)]
     pub(crate) fn live_threads(self) -> Option<u32> {
-        let signal = self.pointer_at(&TASK_SIGNAL)?;
-        Self::read(signal.wrapping_add(offset(&SIGNAL_LIVE)))
+        field(self.signal()?, &SIGNAL_LIVE)
     }
 }
 
@@ -264,7 +243,7 @@ impl PassedTask {
     #[inline(always)]
     pub(crate) fn tid(self) -> Option<u32> {
         if namespace::is_needed() {
-            return namespace::tid(self.as_task());
+            return self.as_task().tid();
         }
         Some(self.field(&TASK_PID))
     }
@@ -273,7 +252,7 @@ impl PassedTask {
     #[inline(always)]
     pub(crate) fn tgid(self) -> Option<u32> {
         if namespace::is_needed() {
-            return namespace::tgid(self.as_task());
+            return self.as_task().tgid();
         }
         Some(self.field(&TASK_TGID))
     }
