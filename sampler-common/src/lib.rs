@@ -20,6 +20,7 @@ pub mod code_cache;
 pub mod counter;
 pub mod data_stack;
 pub mod describe;
+pub mod fate;
 pub mod fingerprint;
 pub mod frame_object;
 pub mod frame_window;

@@ -7,6 +7,7 @@
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use sampler_common::counter::Counter;
 use sampler_common::describe::{Subject, describe};
+use sampler_common::fate::Fate;
 use sampler_common::known::{bucket_of, holds};
 use sampler_common::life::InterpreterLife;
 use sampler_common::memory::{Next, Step, UserMemory};
@@ -17,7 +18,8 @@ use sampler_common::thread_state;
 use sampler_common::wait::WaitFacts;
 use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 
-use crate::maps::{Describing, Fate, KNOWN, Sampling, Scratch, Urgency, count, count_of, send};
+use crate::counts::{count, record_fate};
+use crate::maps::{Describing, KNOWN, Sampling, Scratch, Urgency, send};
 
 /// The thread to sample.
 #[derive(Clone, Copy)]
@@ -180,16 +182,15 @@ pub(crate) fn deliver(scratch: &Scratch) -> bool {
         frames
     };
     let size = size_of::<SampleHeader>() + frames * size_of::<RawFrame>();
-    let sample = &raw const *sample;
+    let record = &raw const *sample;
     // SAFETY: the header and the frames are contiguous plain data, and `size` is within
     // them.
-    let bytes = unsafe { core::slice::from_raw_parts(sample.cast(), size) };
+    let bytes = unsafe { core::slice::from_raw_parts(record.cast(), size) };
     let is_sent = send(bytes, urgency);
     if is_sent {
         count(Counter::Sent);
     } else {
-        count(Counter::LostRing);
-        count_of(scratch.sampling.sample.header.process, Fate::Lost);
+        record_fate(sample.header.process, Fate::Lost);
     }
     is_sent
 }

@@ -16,7 +16,8 @@ use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord, ProgramId, TaskT
 use sampler_common::process::{ProcessKey, ProcessState};
 use sampler_common::sample::RecordKind;
 
-use crate::maps::{PLAIN_PROGRAMS, PROCESSES, Urgency, count, open_account, send};
+use crate::counts::{count, open_account};
+use crate::maps::{PLAIN_PROGRAMS, PROCESSES, Urgency, send};
 use crate::task::{Task, program_id};
 use crate::unchanged;
 

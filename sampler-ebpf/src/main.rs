@@ -9,6 +9,7 @@
 #![feature(asm_experimental_arch)]
 
 mod capture;
+mod counts;
 mod kernel_fields;
 mod lifecycle;
 mod maps;

@@ -8,21 +8,17 @@
 //! there has hung whole machines. Therefore only user space and programs in process
 //! context, those of `lifecycle` and the passes, add and remove entries of such maps.
 
-use core::arch::asm;
-
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
-use sampler_common::account::KernelAccount;
 use sampler_common::code::CodeRecord;
 use sampler_common::code_cache::CodeCache;
-use sampler_common::counter::Counter;
 use sampler_common::describe::Windows;
 use sampler_common::known::{BUCKET_COUNT, Bucket};
 use sampler_common::lifecycle::ProgramId;
 use sampler_common::pass::PassOrder;
-use sampler_common::process::{ProcessConfig, ProcessKey};
+use sampler_common::process::ProcessConfig;
 use sampler_common::sample::SampleRecord;
 use sampler_common::thread_state::Search;
 use sampler_common::wait::KnownGil;
@@ -47,17 +43,10 @@ pub(crate) static PROCESSES: HashMap<u32, ProcessConfig> = HashMap::with_max_ent
 /// Programs that were found to have no Python in them. Only user space writes.
 #[map(name = "PLAIN_PROGRAMS")]
 pub(crate) static PLAIN_PROGRAMS: HashMap<ProgramId, u8> = HashMap::with_max_entries(8192, 0);
-/// The counts of each process that is followed, by the key of this life of it. There is
-/// room for processes that have ended and whose counts are not added up yet.
-#[map(name = "ACCOUNTS")]
-static ACCOUNTS: HashMap<u64, KernelAccount> = HashMap::with_max_entries(32768, 0);
 
 /// The code objects that user space has the names of. Only user space writes.
 #[map(name = "KNOWN")]
 pub(crate) static KNOWN: Array<Bucket> = Array::with_max_entries(BUCKET_COUNT as u32, 0);
-
-#[map(name = "COUNTERS")]
-static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT as u32, 0);
 
 #[map(name = "SAMPLING")]
 static SAMPLING: PerCpuArray<Sampling> = PerCpuArray::with_max_entries(1, 0);
@@ -225,88 +214,6 @@ pub(crate) fn order_of_pass() -> Option<&'static PassOrder> {
 pub(crate) fn gil_of_pass() -> Option<&'static mut KnownGil> {
     // SAFETY: as for `scratch_of_pass`.
     unsafe { Some(&mut *PASS_GIL.get_ptr_mut(0)?) }
-}
-
-/// Adds one to a counter of this CPU.
-#[inline(always)]
-pub(crate) fn count(counter: Counter) {
-    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: the pointer is this CPU's own element, non-null.
-        unsafe { *value += 1 };
-    }
-}
-
-/// Adds to a counter of this CPU.
-#[inline(always)]
-pub(crate) fn add(counter: Counter, number: u64) {
-    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: the pointer is this CPU's own element, non-null.
-        unsafe { *value = (*value).wrapping_add(number) };
-    }
-}
-
-/// What can become of a sample before it is sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Taken,
-    Lost,
-    WithoutInterpreter,
-    Unreadable,
-}
-
-/// Counts the fate of a sample of one process.
-#[inline(always)]
-pub(crate) fn count_of(process: ProcessKey, fate: Fate) {
-    let Some(account) = ACCOUNTS.get_ptr_mut(process.0) else {
-        return;
-    };
-    // SAFETY: an element of a preallocated map stays readable and writable, and everyone
-    // writes it atomically. User space removes an element long after its process has
-    // ended.
-    unsafe {
-        add_one(match fate {
-            Fate::Taken => &raw mut (*account).taken,
-            Fate::Lost => &raw mut (*account).lost,
-            Fate::WithoutInterpreter => &raw mut (*account).without_interpreter,
-            Fate::Unreadable => &raw mut (*account).unreadable,
-        });
-    }
-}
-
-/// Adds one to a count that other CPUs add to as well.
-///
-/// # Safety
-/// The place must be valid for writes, and aligned.
-#[inline(always)]
-unsafe fn add_one(place: *mut u64) {
-    // SAFETY: as the caller grants.
-    unsafe { add_to(place, 1) };
-}
-
-/// Adds to a number that other CPUs add to as well. rustc has no atomic additions for
-/// BPF; this one is as old as BPF itself (`BPF_XADD`).
-///
-/// # Safety
-/// The place must be valid for writes, and aligned.
-#[inline(always)]
-pub(crate) unsafe fn add_to(place: *mut u64, number: u64) {
-    // SAFETY: it writes to the place only, as the caller grants.
-    unsafe {
-        asm!(
-            "lock *(u64 *)({place} + 0) += {number}",
-            place = in(reg) place,
-            number = in(reg) number,
-            options(nostack),
-        );
-    }
-}
-
-/// Opens the account of a new life of a process. Only for programs in process context.
-#[inline(always)]
-pub(crate) fn open_account(process: ProcessKey) {
-    if ACCOUNTS.insert(process.0, KernelAccount::ZERO, 0).is_err() {
-        count(Counter::AccountTableFull);
-    }
 }
 
 /// How soon user space should see a record.

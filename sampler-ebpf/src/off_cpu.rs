@@ -16,6 +16,7 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_task_pt_regs};
 use sampler_common::counter::Counter;
+use sampler_common::fate::Fate;
 use sampler_common::layout::ABSENT;
 use sampler_common::pass::PassOrder;
 use sampler_common::process::{ProcessConfig, ProcessState};
@@ -23,9 +24,10 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts, telling_argument};
 
 use crate::capture::{self, Thread};
+use crate::counts::{add_to, count, record_fate};
 use crate::maps::{
-    Fate, PROCESSES, Scratch, SeenThread, THREADS, add_to, count, count_of, gil_of_pass,
-    last_on_cpu, order_of_pass, scratch_of_pass,
+    PROCESSES, Scratch, SeenThread, THREADS, gil_of_pass, last_on_cpu, order_of_pass,
+    scratch_of_pass,
 };
 use crate::memory::RemoteTask;
 use crate::task::PassedTask;
@@ -150,17 +152,14 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) 
         return count(Counter::AlreadySampled);
     }
     let key = config.key;
-    count(Counter::Taken);
-    count_of(key, Fate::Taken);
+    record_fate(key, Fate::Taken);
     let anonymous = task.as_task();
     let (Some(pointer), Some(comm)) = (anonymous.thread_pointer(), anonymous.comm()) else {
-        count(Counter::Unreadable);
-        count_of(key, Fate::Unreadable);
+        record_fate(key, Fate::TaskUnreadable);
         return count(Counter::TaskFault);
     };
     let Some(mut scratch) = scratch_of_pass() else {
-        count(Counter::Unreadable);
-        count_of(key, Fate::Unreadable);
+        record_fate(key, Fate::TaskUnreadable);
         return count(Counter::NoScratch);
     };
     let thread = Thread {

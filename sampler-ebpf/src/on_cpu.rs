@@ -9,14 +9,14 @@ use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
 use sampler_common::counter::Counter;
+use sampler_common::fate::Fate;
 use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::wait::WaitFacts;
 
 use crate::capture::{self, Thread};
+use crate::counts::{add, count, record_fate};
 use crate::lifecycle;
-use crate::maps::{
-    Fate, LastOnCpu, PROCESSES, Scratch, add, count, count_of, last_on_cpu, scratch_of_tick,
-};
+use crate::maps::{LastOnCpu, PROCESSES, Scratch, last_on_cpu, scratch_of_tick};
 use crate::memory::CurrentTask;
 use crate::namespace;
 use crate::task::Task;
@@ -54,11 +54,9 @@ pub(crate) fn interrupted(context: &PerfEventContext) -> Option<(&'static Proces
     // which user space checks.
     let config = unsafe { &*config };
     let key = config.key;
-    count(Counter::Taken);
-    count_of(key, Fate::Taken);
+    record_fate(key, Fate::Taken);
     if config.state != ProcessState::Sampled as u32 {
-        count(Counter::WithoutInterpreter);
-        count_of(key, Fate::WithoutInterpreter);
+        record_fate(key, Fate::Unsupported);
         return None;
     }
     let task = Task::current();
@@ -66,8 +64,7 @@ pub(crate) fn interrupted(context: &PerfEventContext) -> Option<(&'static Proces
         (current_tid(), thread_pointer(task, context), task.comm())
     else {
         count(Counter::TaskFault);
-        count(Counter::Unreadable);
-        count_of(key, Fate::Unreadable);
+        record_fate(key, Fate::TaskUnreadable);
         return None;
     };
     let thread = Thread {
@@ -126,8 +123,7 @@ pub(crate) fn begin(
 #[inline(always)]
 pub(crate) fn no_memory(config: &ProcessConfig) {
     count(Counter::NoScratch);
-    count(Counter::Unreadable);
-    count_of(config.key, Fate::Unreadable);
+    record_fate(config.key, Fate::TaskUnreadable);
 }
 
 /// Ends the sample: counts the time that it took.

@@ -9,7 +9,8 @@ use sampler_common::process::ProcessKey;
 use sampler_common::sample::{RecordKind, SampleHeader};
 use sampler_common::wait::{Origin, WaitFacts};
 
-use crate::maps::{PROCESSES, THREADS, Urgency, add_to, send};
+use crate::counts::add_to;
+use crate::maps::{PROCESSES, THREADS, Urgency, send};
 use crate::task::Task;
 
 /// Takes the time to report of a thread that a tick samples, in nanoseconds, and counts

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sampler_common::account::KernelAccount;
+use sampler_common::fate::Fate;
 use sampler_common::stop::StopReason;
 
 use crate::account::cpu_time::{CpuCheck, CpuTime};
@@ -77,10 +78,23 @@ impl Account {
 
     /// Adds what the eBPF program counted for the same process.
     pub fn add_kernel(&mut self, kernel: &KernelAccount) {
-        self.taken += kernel.taken;
-        self.lost += kernel.lost;
-        self.refuse_all(DropReason::WithoutInterpreter, kernel.without_interpreter);
-        self.refuse_all(DropReason::Unreadable, kernel.unreadable);
+        for fate in Fate::ALL {
+            let number = kernel.get(fate);
+            match DropReason::from_fate(fate) {
+                None => self.taken += number,
+                Some(DropReason::Lost) => self.lost += number,
+                Some(reason) => self.refuse_all(reason, number),
+            }
+        }
+    }
+
+    /// Replaces what the eBPF program counted of single processes by what it counted of all.
+    pub fn replace_kernel(&mut self, kernel: &KernelAccount) {
+        (self.taken, self.lost) = (0, 0);
+        for reason in DropReason::of_fates() {
+            self.refused.remove(&reason);
+        }
+        self.add_kernel(kernel);
     }
 
     /// Counts the samples that are still being taken when the recording ends.
@@ -116,15 +130,22 @@ impl Account {
     /// samples did not arrive stand for `period` each. How many of the lost samples were
     /// ticks is known only where nothing else takes samples (`only_ticks`).
     pub fn cpu_check(&self, period: Duration, only_ticks: bool) -> CpuCheck {
-        let of = |reason| self.refused.get(&reason).copied().unwrap_or(0);
-        let lost = if only_ticks { self.lost } else { 0 };
+        let absent = DropReason::of_fates().filter(|it| only_ticks || *it != DropReason::Lost);
         CpuCheck {
             counted: self.cpu.all,
             ticked: self.ticked,
             seen: self.seen,
             period,
         }
-        .with_ticks(of(DropReason::WithoutInterpreter) + of(DropReason::Unreadable) + lost)
+        .with_ticks(absent.map(|reason| self.dropped(reason)).sum())
+    }
+
+    /// Samples that are missing from the trace for this reason.
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        match reason {
+            DropReason::Lost => self.lost,
+            _ => self.refused.get(&reason).copied().unwrap_or(0),
+        }
     }
 
     /// Whether every sample is accounted for.
@@ -193,7 +214,7 @@ impl Account {
 
     /// What can be done about samples that are missing, one sentence for each reason.
     pub fn advice(&self) -> impl Iterator<Item = &'static str> {
-        let lost = (self.lost > 0).then_some(DropReason::RingFull);
+        let lost = (self.lost > 0).then_some(DropReason::Lost);
         let refused = self.refused.iter().filter(|(_, count)| **count > 0);
         let reasons = refused.map(|(reason, _)| *reason).chain(lost);
         reasons.filter_map(DropReason::advice)
@@ -208,7 +229,7 @@ impl Account {
         }
         let known = self.refused.iter().map(|(reason, count)| (*count, *reason));
         let mut reasons: Vec<_> = known
-            .chain([(self.lost, DropReason::RingFull)])
+            .chain([(self.lost, DropReason::Lost)])
             .filter(|(count, reason)| *count > 0 && reason.severity() != Severity::Elsewhere)
             .collect();
         reasons.sort_by_key(|(count, reason)| (Reverse(*count), *reason));
@@ -264,12 +285,13 @@ mod tests {
             "2 in threads without Python, 1 caught while pushing a frame"
         );
         assert!(!account.is_balanced());
-        account.add_kernel(&KernelAccount {
-            taken: 21,
-            lost: 8,
-            without_interpreter: 3,
-            unreadable: 2,
-        });
+        let kernel = [
+            (Fate::Taken, 21),
+            (Fate::Lost, 8),
+            (Fate::Unsupported, 3),
+            (Fate::TaskUnreadable, 2),
+        ];
+        account.add_kernel(&kernel.into_iter().collect());
         assert!(account.is_balanced());
         assert_eq!((account.missing(), account.refused()), (13, 8));
         let mut all = account.clone();
@@ -287,7 +309,7 @@ mod tests {
             .iter()
             .filter_map(|(name, _)| DropReason::from_name(name))
             .collect();
-        assert_eq!(reasons, [DropReason::RingFull]);
+        assert_eq!(reasons, [DropReason::Lost]);
     }
 
     #[test]
@@ -298,7 +320,7 @@ mod tests {
             ..Account::default()
         };
         assert_eq!(account.verdict(), None);
-        account.refuse_all(DropReason::WithoutInterpreter, 500);
+        account.refuse_all(DropReason::Unsupported, 500);
         assert_eq!(account.verdict(), None, "samples of other programs");
         account.refuse(DropReason::Late);
         assert_eq!(

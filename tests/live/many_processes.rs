@@ -222,7 +222,7 @@ fn a_thousand_processes_a_second_leave_nothing_behind() {
     // How many it starts depends on what else runs here.
     assert!(started >= 500, "only {started} were started");
     for lost in [
-        "lost_ring",
+        "lost",
         "lost_lifecycle",
         "without_process",
         "undecodable",

@@ -37,7 +37,7 @@ fn no_stack_is_impossible() {
             impossible.extend(check(row, &marks).err());
         }
         let (shown, refused) = (timeline.count("shown"), timeline.count("refused"));
-        let (lost, unknown) = (timeline.count("lost_ring"), timeline.count("unknown_frames"));
+        let (lost, unknown) = (timeline.count("lost"), timeline.count("unknown_frames"));
         let result = format!(
             "{shown} samples, {rows} rows, {} impossible, {refused} refused, {lost} lost, {unknown} unknown frames",
             impossible.len()

@@ -160,7 +160,7 @@ fn no_stack_of_a_waiting_thread_is_impossible() {
             "{shown} samples, {rows} rows, {} impossible, {refused} refused ({} ran meanwhile), {} lost, {} passes left out",
             impossible.len(),
             timeline.counts.get("moved").copied().unwrap_or(0),
-            of("lost_ring"),
+            of("lost"),
             of("passes_skipped"),
         );
         if impossible.is_empty() && shown * 4 > wanted && of("unknown_frames") == 0 {

@@ -75,7 +75,7 @@ fn two_thousand_threads_are_two_thousand_rows() {
         deep && thread.rows.len() == 2 && share(&seconds(thread), "sleeping") > 0.95
     });
     assert_eq!(sleeping.count(), COUNT);
-    assert_eq!(timeline.count("lost_ring"), 0);
+    assert_eq!(timeline.count("lost"), 0);
 }
 
 #[test]

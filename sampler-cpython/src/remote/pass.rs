@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytemuck::Zeroable;
 use sampler_common::account::KernelAccount;
 use sampler_common::counter::{Counter, CounterValues};
+use sampler_common::fate::Fate;
 use sampler_common::pass::PassOrder;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::{RawFrame, RecordKind, SampleHeader};
@@ -64,8 +65,8 @@ impl PassAccounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, process: ProcessKey, add: impl FnOnce(&mut KernelAccount)) {
-        add(self.lock().entry(process).or_default());
+    fn add(&self, process: ProcessKey, fate: Fate) {
+        self.lock().entry(process).or_default().add(fate, 1);
     }
 
     /// Returns what was counted of a process so far.
@@ -232,17 +233,15 @@ where
                 pointer = process.pointers.get(&status.namespace_tid).copied();
             }
         }
-        self.count(Counter::Taken);
         let key = place.config.key;
-        self.accounts.add(key, |of| of.taken += 1);
+        self.record_fate(key, Fate::Taken);
         let thread = RemoteThread {
             tgid: place.tgid,
             tid,
             pointer: pointer.unwrap_or(0),
         };
         let Some(mut record) = self.record(place, thread, &status, is_same_stack) else {
-            self.accounts.add(key, |of| of.unreadable += 1);
-            self.count(Counter::Unreadable);
+            self.record_fate(key, Fate::TaskUnreadable);
             return self.count(Counter::TaskFault);
         };
         (record.0.wait.weight, record.0.wait.unchanged) = of_look;
@@ -334,10 +333,16 @@ where
         if is_sent {
             self.count(Counter::Sent);
         } else {
-            self.count(Counter::LostRing);
-            self.accounts.add(header.process, |of| of.lost += 1);
+            self.record_fate(header.process, Fate::Lost);
         }
         is_sent
+    }
+
+    /// Records the fate of a sample of `process`: in total, and in the account of the
+    /// process.
+    fn record_fate(&self, process: ProcessKey, fate: Fate) {
+        self.count(fate.counter());
+        self.accounts.add(process, fate);
     }
 
     fn count(&self, counter: Counter) {

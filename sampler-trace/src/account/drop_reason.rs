@@ -3,6 +3,7 @@
 //! Why samples are missing from a trace, or are shown only in part: one table of names,
 //! words and advice, which the summary, the report, the dump and the trace share.
 
+use sampler_common::fate::Fate;
 use sampler_common::stop::StopReason;
 
 /// Why a sample is not shown.
@@ -15,9 +16,9 @@ pub enum DropReason {
     /// Its time lies outside the recording, by pyebpf's own clock.
     AnotherClock,
     /// No Python interpreter was known in its process.
-    WithoutInterpreter,
+    Unsupported,
     /// The eBPF program could not read the kernel's record of its thread.
-    Unreadable,
+    TaskUnreadable,
     /// Its process ended before pyebpf knew anything about it.
     WithoutProcess,
     /// Its record could not be decoded.
@@ -27,8 +28,8 @@ pub enum DropReason {
     /// It was still being taken when the recording ended.
     Unfinished,
     /// The ring buffer was full. Only the eBPF program saw such a sample, so an account
-    /// counts it apart, as lost.
-    RingFull,
+    /// counts it apart.
+    Lost,
 }
 
 /// What a reason says about a recording.
@@ -50,6 +51,8 @@ struct Row {
     words: &'static str,
     severity: Severity,
     advice: Option<&'static str>,
+    /// A second name that old traces have of it, for the samples of all processes together.
+    old_name: Option<&'static str>,
 }
 
 /// A reason why a stack is missing, without advice.
@@ -60,6 +63,7 @@ const fn missing(reason: DropReason, name: &'static str, words: &'static str) ->
         words,
         severity: Severity::Missing,
         advice: None,
+        old_name: None,
     }
 }
 
@@ -75,6 +79,13 @@ impl Row {
     const fn with_advice(self, advice: &'static str) -> Self {
         Self {
             advice: Some(advice),
+            ..self
+        }
+    }
+
+    const fn once_named(self, old_name: &'static str) -> Self {
+        Self {
+            old_name: Some(old_name),
             ..self
         }
     }
@@ -145,16 +156,18 @@ const TABLE: [Row; 23] = [
         "whose time is none of the recording's: the kernel's clock is not pyebpf's",
     ),
     missing(
-        DropReason::WithoutInterpreter,
+        DropReason::Unsupported,
         "unsupported",
         "in programs without a Python that can be sampled",
     )
-    .with_severity(Severity::Elsewhere),
+    .with_severity(Severity::Elsewhere)
+    .once_named("without_interpreter"),
     missing(
-        DropReason::Unreadable,
+        DropReason::TaskUnreadable,
         "task_unreadable",
         "whose thread the kernel did not show",
-    ),
+    )
+    .once_named("unreadable"),
     missing(
         DropReason::WithoutProcess,
         "without_process",
@@ -177,11 +190,12 @@ const TABLE: [Row; 23] = [
         "that were not finished when the recording ended",
     ),
     missing(
-        DropReason::RingFull,
+        DropReason::Lost,
         "lost",
         "lost because the ring buffer was full",
     )
-    .with_advice("a larger ring buffer (--buffer) holds more"),
+    .with_advice("a larger ring buffer (--buffer) holds more")
+    .once_named("lost_ring"),
 ];
 
 impl DropReason {
@@ -193,6 +207,21 @@ impl DropReason {
     /// The reason that has this name in a trace.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::all().find(|reason| reason.name() == name)
+    }
+
+    /// The reason for a fate; `None` if it is none.
+    pub fn from_fate(fate: Fate) -> Option<Self> {
+        match fate {
+            Fate::Taken => None,
+            Fate::Lost => Some(Self::Lost),
+            Fate::Unsupported => Some(Self::Unsupported),
+            Fate::TaskUnreadable => Some(Self::TaskUnreadable),
+        }
+    }
+
+    /// The reasons of samples that never arrive: the side that takes samples counts them.
+    pub fn of_fates() -> impl Iterator<Item = Self> {
+        Fate::ALL.into_iter().filter_map(Self::from_fate)
     }
 
     /// Its name in machine-readable output.
@@ -218,6 +247,12 @@ impl DropReason {
     fn row(self) -> Option<&'static Row> {
         TABLE.iter().find(|row| row.reason == self)
     }
+}
+
+/// Returns the name that a count of a trace has now.
+pub fn current_name(name: &str) -> &str {
+    let row = TABLE.iter().find(|row| row.old_name == Some(name));
+    row.map_or(name, |row| row.name)
 }
 
 impl From<StopReason> for DropReason {
@@ -276,6 +311,7 @@ impl PartialReason {
 
 #[cfg(test)]
 mod tests {
+    use sampler_common::counter::Counter;
     use sampler_common::sample::MAX_FRAMES;
 
     use super::*;
@@ -294,6 +330,31 @@ mod tests {
             assert_eq!(PartialReason::of_walk(stop).is_some(), is_partial);
         }
         assert_eq!(DropReason::from_name("whole"), None);
+    }
+
+    #[test]
+    fn a_fate_has_one_name_in_every_view() {
+        for fate in Fate::ALL {
+            let name = fate.counter().name();
+            match DropReason::from_fate(fate) {
+                Some(reason) => assert_eq!(reason.name(), name),
+                None => assert_eq!(name, "taken"),
+            }
+        }
+        // No other counter has the name of a reason.
+        let reasons = Counter::ALL.map(|it| DropReason::from_name(it.name()));
+        let reasons: Vec<_> = reasons.into_iter().flatten().collect();
+        assert_eq!(reasons.len(), DropReason::of_fates().count());
+    }
+
+    #[test]
+    fn old_names_lead_to_new_ones_and_are_no_names_now() {
+        assert_eq!(current_name("lost_ring"), "lost");
+        assert_eq!(current_name("late"), "late");
+        for old in TABLE.iter().filter_map(|row| row.old_name) {
+            assert_eq!(DropReason::from_name(old), None);
+            assert!(Counter::ALL.iter().all(|it| it.name() != old), "{old}");
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn in_words(counts: &Counts) -> String {
         let mut reasons: Vec<_> = counts
             .iter()
             .filter_map(|(name, count)| Some((*count, DropReason::from_name(name)?)))
-            .filter(|(count, reason)| *count > 0 && *reason != DropReason::RingFull)
+            .filter(|(count, reason)| *count > 0 && *reason != DropReason::Lost)
             .collect();
         reasons.sort_by_key(|(count, reason)| (Reverse(*count), *reason));
         let reasons: Vec<_> = reasons
@@ -134,11 +134,13 @@ mod tests {
 
     #[test]
     fn every_reason_is_said() {
-        for reason in DropReason::all().filter(|it| *it != DropReason::RingFull) {
+        for reason in DropReason::all().filter(|it| *it != DropReason::Lost) {
             let all = counts(&[("taken", 3), ("refused", 2), (reason.name(), 2)]);
             let words = format!("2 not shown (2 {})", reason.in_words());
             assert!(in_words(&all).contains(&words), "{}", in_words(&all));
         }
+        let lost = counts(&[("taken", 3), (DropReason::Lost.name(), 2)]);
+        assert_eq!(in_words(&lost), "3 taken, 0 delivered, 2 lost");
         for reason in PartialReason::ALL {
             let all = counts(&[("taken", 3), (reason.name(), 2)]);
             let words = format!("2 shown in part ({})", reason.in_words());

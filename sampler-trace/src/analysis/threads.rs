@@ -84,20 +84,15 @@ impl ProcessCpuTime {
         let slowest = view.trace().summary.rates.iter().map(|rate| rate.period);
         let period = Duration::from_nanos(info.period_ns());
         let period = slowest.fold(period, Duration::max);
-        let lost = if info.mode == Mode::Cpu {
-            of("lost")
-        } else {
-            0
-        };
-        let elsewhere =
-            [DropReason::WithoutInterpreter, DropReason::Unreadable].map(DropReason::name);
+        let only_ticks = info.mode == Mode::Cpu;
+        let absent = DropReason::of_fates().filter(|it| only_ticks || *it != DropReason::Lost);
         let check = CpuCheck {
             counted: time("kernel_cpu_us"),
             ticked: time("ticked_us"),
             seen: time("seen_us"),
             period,
         };
-        let check = check.with_ticks(elsewhere.map(of).iter().sum::<u64>() + lost);
+        let check = check.with_ticks(absent.map(|reason| of(reason.name())).sum());
         (check.is_known() && view.has_all_times()).then_some(Self {
             user_us: of("kernel_user_us"),
             system_us: of("kernel_system_us"),

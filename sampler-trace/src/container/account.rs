@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::account::drop_reason::current_name;
 use crate::container::error::TraceError;
 use crate::container::info::{
-    Counts, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo,
+    Counts, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo, put_count,
 };
 use crate::model::identifiers::{ProcessIndex, TrackId};
 use crate::model::symbols::MAXIMUM_STRING;
@@ -182,7 +183,7 @@ impl AccountBlock<'_> {
         let count = self.bounded(MAXIMUM_NAMES)?;
         let mut names = Vec::new();
         for _ in 0..count {
-            names.push(self.text()?);
+            names.push(current_name(&self.text()?).to_owned());
         }
         into.counts = self.counts(&names)?;
         for _ in 0..self.bounded(MAXIMUM_PROCESSES as u64)? {
@@ -233,7 +234,7 @@ impl AccountBlock<'_> {
             let Some(name) = name.and_then(|name| names.get(name)) else {
                 return Err(self.damaged("a counter has a name that is not defined"));
             };
-            counts.insert(name.clone(), self.number()?);
+            put_count(&mut counts, name.clone(), self.number()?);
         }
         Ok(counts)
     }
@@ -354,6 +355,19 @@ mod tests {
             .map(|of| of.counts["taken"])
             .collect();
         assert_eq!(of, [8, 22]);
+    }
+
+    #[test]
+    fn a_count_with_two_names_in_an_old_file_is_read_as_one() {
+        let mut old = summary();
+        old.counts = counts(&[("lost", 5), ("lost_ring", 5), ("without_interpreter", 4)]);
+        let info = TraceInfo::default();
+        let blocks = encode(&old, &info, &mut WrittenCounters::default());
+        let mut accounts = Accounts::default();
+        read(&blocks[0], 2, &mut accounts).unwrap();
+        let mut found = Summary::default();
+        accounts.complete(&mut found);
+        assert_eq!(found.counts, counts(&[("lost", 5), ("unsupported", 4)]));
     }
 
     #[test]

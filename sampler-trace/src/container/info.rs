@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::drop_reason::current_name;
 use crate::model::identifiers::{KernelTime, ProcessIndex, TrackId};
 
 /// What was sampled.
@@ -99,6 +100,22 @@ impl TraceInfo {
 
 /// Counters by name, such as `taken` or `lost`.
 pub type Counts = BTreeMap<String, u64>;
+
+/// Returns counts by the names that they have now. Older files have two names of some.
+pub(crate) fn with_current_names(counts: Counts) -> Counts {
+    let mut current = Counts::new();
+    for (name, count) in counts {
+        put_count(&mut current, current_name(&name).to_owned(), count);
+    }
+    current
+}
+
+/// Puts a count among others. A file with two names of one count has the number twice, and
+/// it counts once.
+pub(super) fn put_count(counts: &mut Counts, name: String, number: u64) {
+    let count = counts.entry(name).or_default();
+    *count = number.max(*count);
+}
 
 /// The result of a recording: when it ended, and its counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -203,12 +220,12 @@ impl StoredSummary {
             .into_iter()
             .map(|of| ProcessSummary {
                 process: ProcessIndex(of.process),
-                counts: of.counts,
+                counts: with_current_names(of.counts),
             })
             .collect();
         Some(Summary {
             end: info.time_at(self.end_us)?,
-            counts: self.counts,
+            counts: with_current_names(self.counts),
             processes,
             ..Summary::default()
         })

@@ -210,6 +210,7 @@ pub(super) fn named(counts: &[(&'static str, u64)]) -> info::Counts {
 
 #[cfg(test)]
 mod tests {
+    use sampler_common::fate::Fate;
     use sampler_common::stop::StopReason;
 
     use super::*;
@@ -233,11 +234,9 @@ mod tests {
                 .arrived(key, Duration::ZERO)
                 .show(StopReason::Complete);
             let mut account = ledger.take(key);
-            account.add_kernel(&KernelAccount {
-                taken: 1 + u64::from(tgid == 5000) * 7,
-                lost: u64::from(tgid == 5000) * 7,
-                ..KernelAccount::ZERO
-            });
+            let lost = u64::from(tgid == 5000) * 7;
+            let kernel = [(Fate::Taken, 1 + lost), (Fate::Lost, lost)];
+            account.add_kernel(&kernel.into_iter().collect());
             assert!(account.is_balanced());
             ledger.close(Some(ProcessIndex(tgid)), summary(tgid, account));
         }
@@ -260,10 +259,9 @@ mod tests {
             account.show(StopReason::Complete);
             account.refuse(DropReason::Late);
         }
-        let kernel = |key: ProcessKey| KernelAccount {
-            taken: 100,
-            lost: key.0,
-            ..KernelAccount::ZERO
+        let kernel = |key: ProcessKey| -> KernelAccount {
+            let fates = [(Fate::Taken, 100), (Fate::Lost, key.0)];
+            fates.into_iter().collect()
         };
         let index = |key: ProcessKey| (key.0 == 1).then_some(ProcessIndex(0));
         let first = ledger.changes(KernelTime(9), index, kernel);

@@ -200,7 +200,7 @@ impl Recording<'_> {
             processes,
             threads,
             samples: self.session.ledger.samples,
-            lost: self.sampling.count(Counter::LostRing),
+            lost: self.sampling.count(Counter::Lost),
             lowered: self.pace.lowered(),
         });
     }

@@ -442,8 +442,7 @@ impl<W: Write> Session<W> {
         } = self;
         let kernel = |key| {
             let mut sum = targets.account(key);
-            sum.lost += pass_accounts.get(key).lost;
-            sum.unreadable += pass_accounts.get(key).unreadable;
+            sum.add_all(&pass_accounts.get(key));
             sum
         };
         let summary = sampler_trace::container::info::Summary {

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::container::error::Torn;
-use crate::container::info::{Mode, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo};
+use crate::container::info::{
+    Mode, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo, with_current_names,
+};
 use crate::container::load::Trace;
 use crate::formats::json_reader::JsonError;
 use crate::formats::json_reader::metadata::{Counters, Head, Metadata, ThreadMetadata};
@@ -226,7 +228,7 @@ impl Owners {
             let process = *self.processes.get(&(of.pid, of.start_time_ticks))?;
             Some(ProcessSummary {
                 process,
-                counts: of.counts,
+                counts: with_current_names(of.counts),
             })
         });
         let rates = counters.rates.into_iter().filter_map(|(offset, hz)| {
@@ -236,7 +238,7 @@ impl Owners {
         });
         Summary {
             end,
-            counts: counters.counts,
+            counts: with_current_names(counters.counts),
             rates: rates.collect(),
             processes: processes.collect(),
             threads: self.cpu_times.clone(),

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use sampler_common::account::KernelAccount;
 use sampler_common::counter::{Counter, CounterValues};
+use sampler_common::fate::Fate;
 use sampler_trace::account::Account;
-use sampler_trace::account::drop_reason::DropReason;
 use sampler_trace::container::info::RateChange;
 
 use crate::capture::symbolize::python::Counts;
@@ -85,19 +86,7 @@ impl Summary {
     /// Completes the account of all processes with the totals of the eBPF program, which
     /// has counted samples of processes that user space never heard of.
     pub fn complete(&self, total: &mut Account) {
-        let kernel = |counter| self.taking.counters.get(counter);
-        total.taken = kernel(Counter::Taken);
-        total.lost = kernel(Counter::LostRing);
-        for (reason, number) in [
-            (
-                DropReason::WithoutInterpreter,
-                kernel(Counter::WithoutInterpreter),
-            ),
-            (DropReason::Unreadable, kernel(Counter::Unreadable)),
-        ] {
-            total.refused.remove(&reason);
-            total.refuse_all(reason, number);
-        }
+        total.replace_kernel(&KernelAccount::from(&self.taking.counters));
         if self.taking.is_cut_short {
             total.leave_unfinished();
         }
@@ -126,8 +115,10 @@ impl Summary {
             ("cpus_changed", self.taking.cpus.number() as u64),
             ("cpus_not_sampled_us", self.cpus_not_sampled()),
         ]);
-        let kernel = Counter::ALL.iter().filter(|it| **it != Counter::Taken);
-        counts.extend(kernel.map(|it| (it.name(), self.taking.counters.get(*it))));
+        // The account has the fates of samples already.
+        let is_fate = |counter| Fate::ALL.iter().any(|fate| fate.counter() == counter);
+        let others = Counter::ALL.into_iter().filter(|it| !is_fate(*it));
+        counts.extend(others.map(|it| (it.name(), self.taking.counters.get(it))));
         counts.push((
             "walked_without_loop",
             u64::from(self.taking.without_loop.is_some()),
@@ -149,6 +140,8 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
+    use sampler_trace::account::drop_reason::DropReason;
+
     use super::*;
 
     #[test]
@@ -156,9 +149,9 @@ mod tests {
         let mut counters = CounterValues::default();
         for (counter, number) in [
             (Counter::Taken, 20),
-            (Counter::LostRing, 5),
-            (Counter::WithoutInterpreter, 4),
-            (Counter::Unreadable, 1),
+            (Counter::Lost, 5),
+            (Counter::Unsupported, 4),
+            (Counter::TaskUnreadable, 1),
         ] {
             counters.set(counter, number);
         }
@@ -173,7 +166,7 @@ mod tests {
             taken: 13,
             lost: 1,
             whole: 10,
-            refused: [(DropReason::WithoutInterpreter, 2)].into(),
+            refused: [(DropReason::Unsupported, 2)].into(),
             ..Account::default()
         };
         summary.complete(&mut total);

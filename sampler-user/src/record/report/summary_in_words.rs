@@ -152,9 +152,9 @@ impl Summary {
             let what = reason.in_words();
             writeln!(out, "  {} shown in part: {what}", counted(count, "sample"))?;
         }
-        let elsewhere = of(DropReason::WithoutInterpreter);
+        let elsewhere = of(DropReason::Unsupported);
         if elsewhere > 0 {
-            let what = DropReason::WithoutInterpreter.in_words();
+            let what = DropReason::Unsupported.in_words();
             writeln!(out, "  {} {what}", counted(elsewhere, "sample"))?;
         }
         if total.behind > PUNCTUAL {
@@ -238,6 +238,8 @@ mod tests {
     use super::*;
     use crate::record::report::pass_counts::PassCounts;
     use crate::record::report::summary::RateSummary;
+    use sampler_common::counter::CounterValues;
+    use sampler_common::fate::Fate;
     use sampler_trace::account::cpu_time::CpuTime;
     use sampler_trace::account::drop_reason::Severity;
     use sampler_trace::container::info::RateChange;
@@ -316,7 +318,7 @@ mod tests {
 
     #[test]
     fn every_reason_is_in_the_last_lines() {
-        for reason in DropReason::all().filter(|it| *it != DropReason::RingFull) {
+        for reason in DropReason::all().filter(|it| *it != DropReason::Lost) {
             let mut summary = Summary::default();
             summary.total.whole = 100;
             summary.total.refuse_all(reason, 900);
@@ -342,6 +344,54 @@ mod tests {
             let line = format!("  2 samples shown in part: {}\n", reason.in_words());
             let text = summary.to_string();
             assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_side_counts_is_in_every_view_under_one_name() {
+        for counter in Counter::ALL {
+            let mut counters = CounterValues::default();
+            counters.set(counter, 900);
+            // Whatever became of them, they were taken.
+            counters.set(Counter::Taken, 900);
+            let mut summary = Summary::default();
+            summary.taking.counters = counters;
+            let mut total = Account::default();
+            summary.complete(&mut total);
+            summary.total = total;
+            let counts = summary.counts();
+            let of_it: Vec<_> = counts.iter().filter(|it| it.0 == counter.name()).collect();
+            assert_eq!(of_it, [&(counter.name(), 900)], "{counts:?}");
+        }
+        for reason in DropReason::of_fates() {
+            let fates = Fate::ALL.into_iter();
+            let kernel =
+                fates.filter(|it| DropReason::from_fate(*it).is_none_or(|of| of == reason));
+            let mut account = Account::default();
+            account.add_kernel(&kernel.map(|fate| (fate, 900)).collect());
+            assert!(account.is_balanced(), "{account:?}");
+            let summary = Summary {
+                sampled: 1,
+                total: account.clone(),
+                processes: vec![ProcessSummary {
+                    tgid: 7,
+                    name: "web".into(),
+                    python: "3.12.1".into(),
+                    inside: String::new(),
+                    account,
+                }],
+                ..Summary::default()
+            };
+            let text = summary.to_string();
+            let line = match reason {
+                DropReason::Lost => "; lost: 900\n".to_owned(),
+                _ => format!("; not shown: 900 {}\n", reason.in_words()),
+            };
+            assert!(text.contains(&line), "{text}");
+            assert!(
+                text.contains(&format!(" {}\n", reason.in_words())),
+                "{text}"
+            );
         }
     }
 
