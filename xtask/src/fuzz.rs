@@ -34,7 +34,7 @@ const LIMITS: [&str; 5] = [
 
 /// Runs every target for `seconds` each.
 pub(crate) fn everything(workspace: &Workspace, seconds: u32) -> anyhow::Result<()> {
-    let programs = build(workspace)?;
+    let programs = build(workspace, "release")?;
     for target in targets(workspace)? {
         one(workspace, &programs, &target, seconds)?;
     }
@@ -97,19 +97,26 @@ pub(crate) fn one(
         .with_context(|| format!("the input that broke it is in {}", artifacts.display()))
 }
 
-/// Builds every target, and returns the directory of the programs.
-pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+/// Builds every target with `profile`, and returns the directory of the programs.
+pub(crate) fn build(workspace: &Workspace, profile: &str) -> anyhow::Result<PathBuf> {
     packages::need_program("c++", "build-essential", "libFuzzer")?;
     // With an explicit target, build scripts and macros stay uninstrumented.
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let directory = workspace.target.join("fuzz");
     process::run(
         cargo::command()
-            .args(["build", "--release", "--locked", "--target", &triple])
+            .args([
+                "build",
+                "--profile",
+                profile,
+                "--locked",
+                "--target",
+                &triple,
+            ])
             .arg("--target-dir")
             .arg(&directory)
             .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
             .current_dir(workspace.root.join("fuzz")),
     )?;
-    Ok(directory.join(triple).join("release"))
+    Ok(directory.join(triple).join(profile))
 }

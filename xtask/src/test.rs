@@ -84,7 +84,7 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
 fn fuzz_targets(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
     let mut built = None;
     tally.step("fuzz targets", || {
-        built = Some(fuzz::build(workspace)?);
+        built = Some(fuzz::build(workspace, build::TESTED)?);
         Ok(Counts::check(true))
     });
     let Some(programs) = built else { return Ok(()) };

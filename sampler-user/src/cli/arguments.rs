@@ -11,24 +11,24 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
-  sudo pyebpf --hz 10                      every Python process of this host, until Ctrl-C
+  sudo pyebpf --hz 10                      every Python process on this host, until Ctrl-C
   sudo pyebpf --hz 10 --pid 1234           one process and its children
   sudo pyebpf -p 1234,1240 -d 30s -o a.json -o a.pyebpf
-  sudo pyebpf --name gunicorn              those with this name, and their children
-  sudo pyebpf --cgroup web.service         those of a unit, a container or any cgroup
+  sudo pyebpf --name gunicorn              processes with this name, and their children
+  sudo pyebpf --cgroup web.service         a unit, a container or any cgroup
   sudo pyebpf -- python3 app.py            start a command, as you, and record it
-  pyebpf convert a.pyebpf -o a.json        any trace in, any format out
-  pyebpf report a.pyebpf                   where the time went, as text
-  pyebpf view a.pyebpf                     shows it in the browser
-  sudo pyebpf dump --pid 1234              every thread's stack, now
-  sudo pyebpf ps                           which Python processes there are
-  pyebpf doctor                            what this kernel and your rights allow
+  pyebpf convert a.pyebpf -o a.json        convert a trace to another format
+  pyebpf report a.pyebpf                   show where the time went
+  pyebpf view a.pyebpf                     open it in the browser
+  sudo pyebpf dump --pid 1234              print every thread's stack now
+  sudo pyebpf ps                           list the Python processes
+  pyebpf doctor                            what this kernel and your privileges allow
 
 Exit status:
-  0  there is data        1  error        2  wrong usage
-  3  no permission, or a feature the kernel does not have
-  4  no such process, no Python in it, or no sample
-  When a command was started, its own status; 128+N when signal N ended it.";
+  0  success        1  error        2  wrong usage
+  3  no permission, or the kernel lacks a feature
+  4  no such process, no Python in it, or no samples
+  With a command: its own status, or 128+N if signal N ended it.";
 
 const RECORD_EXAMPLES: &str = "\
 Examples:
@@ -38,22 +38,23 @@ Examples:
   sudo pyebpf record --cgroup docker:4f1c5a0de6b7 --name '^celery$'
 
 Choosing processes:
-  --cgroup and --name look at each process when it starts a program, or when
-  pyebpf starts. One that is chosen is followed with its children, whatever they
-  are called. With both, both must hold; of several of one kind, one must.
-  Neither goes with --pid. While nothing is there to record, pyebpf waits.
+  --cgroup and --name are checked when a process starts a program, and when
+  pyebpf starts. Children of a matching process are recorded too, whatever
+  their names. Repeat an option to match any of several values; with both
+  options, a process must match both. Neither can be combined with --pid.
+  pyebpf waits until a process matches.
 
 Signals:
   Ctrl-C, SIGTERM, SIGHUP  stop, write the files, print the summary
-  a second Ctrl-C          leave the .pyebpf file as it is, for `pyebpf convert`
-  SIGUSR1                  write the files as of now, and go on";
+  a second Ctrl-C          keep only the raw .pyebpf file, for `pyebpf convert`
+  SIGUSR1                  write the files as of now and keep recording";
 
 const DUMP_EXAMPLES: &str = "\
 Examples:
   sudo pyebpf dump --pid 1234
   sudo pyebpf dump --pid 1234 --json | jq '.threads[] | select(.holds_gil) | .name'
 
-The process is not stopped, also when it hangs. Frames are innermost first.";
+The process is never paused, even if it hangs. Frames are listed innermost first.";
 
 const CONVERT_EXAMPLES: &str = "\
 Examples:
@@ -64,10 +65,10 @@ Examples:
   pyebpf convert old.json -o old.pyebpf
   ssh web01 cat a.pyebpf | pyebpf convert - -o - -f pprof > a.pb.gz
 
-Formats, by the ending of FILE; those of text take .gz behind:
+Formats, by the extension of FILE; append .gz to compress a text format:
   .html  .json  .pyebpf  .folded  .svg  .flamechart.svg  .pb.gz (pprof)
   .speedscope.json  .firefox.json  .chrome.json (Perfetto)
-It reads .pyebpf, .json (also that of the 2012 profiler) and .folded, gzipped or not.";
+Reads .pyebpf, .json (including the 2012 profiler's) and .folded, compressed or not.";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -86,7 +87,7 @@ The page is a temporary file that only you can read. To keep it:
 
 /// Samples running CPython programs from the kernel and writes a timeline.
 ///
-/// No process is stopped, traced or changed. Without a verb it records.
+/// No process is paused, traced or changed. Without a command, pyebpf records.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "pyebpf",
@@ -94,8 +95,8 @@ The page is a temporary file that only you can read. To keep it:
     after_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    subcommand_value_name = "VERB",
-    subcommand_help_heading = "Verbs"
+    subcommand_value_name = "COMMAND",
+    subcommand_help_heading = "Commands"
 )]
 pub struct CommandLine {
     /// The verb; none means `record`.
@@ -120,24 +121,24 @@ pub enum Verb {
     /// Something with the processes of this host.
     #[command(flatten)]
     Host(HostVerb),
-    /// Write a recorded trace in another format, whole or in part
+    /// Convert a trace, or a part of it, to another format
     Convert(ConvertArguments),
-    /// Say where the time of a trace went, or compare two traces
+    /// Show where the time of a trace went, or compare two traces
     Report(ReportArguments),
-    /// Show a recorded trace in the browser
+    /// Open a trace in the browser
     View(ViewArguments),
 }
 
 /// What to do with the processes of this host. The other verbs only read a trace.
 #[derive(Clone, Debug, Subcommand)]
 pub enum HostVerb {
-    /// Record Python processes until they end, a time is over, or Ctrl-C
+    /// Record Python processes until they end, --duration is over, or Ctrl-C
     Record(Box<RecordArguments>),
-    /// Show what every thread of a process does now, with its whole stack
+    /// Print the current stack of every thread of a process
     Dump(DumpArguments),
-    /// List the Python processes: version, build, container, or why not supported
+    /// List Python processes: version, build, container, and why any is not supported
     Ps(PsArguments),
-    /// Say what this kernel and these rights allow, and what to do about the rest
+    /// Check what this kernel and your privileges allow, and how to get the rest
     Doctor(ListingArguments),
 }
 
@@ -145,7 +146,7 @@ pub enum HostVerb {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = RECORD_EXAMPLES)]
 pub struct RecordArguments {
-    /// Samples a second on every CPU, 1 to 10000
+    /// Samples per second on every CPU, 1 to 10000
     #[arg(
         long,
         short = 'r',
@@ -157,7 +158,7 @@ pub struct RecordArguments {
         allow_hyphen_values = true
     )]
     pub hz: String,
-    /// A process to record; repeat it or use commas. Without it: every Python process
+    /// Process to record; repeat it or use commas [default: every Python process]
     #[arg(
         long,
         short,
@@ -169,19 +170,19 @@ pub struct RecordArguments {
     /// Which processes of the host
     #[command(flatten)]
     pub choice: ChoiceArguments,
-    /// Leave out processes that the recorded ones start
+    /// Do not record child processes
     #[arg(long)]
     pub no_children: bool,
-    /// What is sampled: `cpu` is what runs, `wall` every thread, waiting ones too
+    /// What to sample
     #[arg(long, value_name = "MODE", default_value = "cpu")]
-    pub mode: String,
-    /// Stop after this time, for example 30, 30s, 500ms, 2h
+    pub mode: RecordMode,
+    /// Stop after this time, such as 30, 30s, 500ms or 2h
     #[arg(long, short, value_name = "TIME", allow_hyphen_values = true)]
     pub duration: Option<String>,
     /// What is written and where
     #[command(flatten)]
     pub output: OutputArguments,
-    /// What sampling may take of one CPU, or `off`; above it, the rate is lowered
+    /// Limit on the cost of sampling, as a share of one CPU, or `off`; above it, the rate is lowered
     #[arg(
         long,
         value_name = "SHARE",
@@ -189,7 +190,7 @@ pub struct RecordArguments {
         allow_hyphen_values = true
     )]
     pub max_cpu: String,
-    /// Memory in which samples wait until they are read, for example 512K, 4M, 64M
+    /// Size of the buffer between kernel and user space, such as 512K, 4M or 64M
     #[arg(
         long,
         value_name = "SIZE",
@@ -197,36 +198,49 @@ pub struct RecordArguments {
         allow_hyphen_values = true
     )]
     pub buffer: String,
-    /// Leave the text of source lines out of the trace
+    /// Do not store source lines in the trace
     #[arg(long)]
     pub no_source: bool,
-    /// Leave the command lines of processes out of the trace
+    /// Do not store command lines in the trace
     #[arg(long)]
     pub no_cmdline: bool,
-    /// Keep all rights and allow all system calls while recording
+    /// Keep all privileges and allow all system calls while recording
     #[arg(long)]
     pub no_sandbox: bool,
-    /// Print nothing but errors and what was lost
+    /// Print only errors and losses
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Print more about what is done; repeat it for still more
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// A command to start and record, as the user who called sudo
-    #[arg(last = true, value_name = "COMMAND")]
+    /// Program to start and record, run as the user who called sudo
+    #[arg(last = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
+}
+
+/// `--mode` of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RecordMode {
+    /// Threads that run on a CPU
+    #[default]
+    Cpu,
+    /// Every thread, including waiting ones, and what each waits for
+    Wall,
+    /// The same, for a trace that is to be filtered by `convert --mode` later
+    #[value(name = "cpu,wall", alias = "wall,cpu")]
+    CpuAndWall,
 }
 
 /// Which processes of a host are meant.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ChoiceArguments {
-    /// Only processes in this cgroup or below: a path (/system.slice/web.service), a
+    /// Only processes in this cgroup or below it: a path (/system.slice/web.service), a
     /// directory of /sys/fs/cgroup, or the name of a unit or container as `ps` shows
-    /// it; repeat it for more
+    /// it; can be repeated
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<String>,
     /// Only processes whose name matches: the script, module or program that `ps`
-    /// shows, the kernel's name, or anything in the command line; repeat it for more
+    /// shows, the kernel's name, or anything in the command line; can be repeated
     #[arg(long, value_name = "REGEX")]
     pub name: Vec<String>,
 }
@@ -234,19 +248,19 @@ pub struct ChoiceArguments {
 /// Where a trace goes, and its shape there.
 #[derive(Args, Clone, Debug, Default)]
 pub struct OutputArguments {
-    /// A file to write, its format by its extension; repeat it for more; `-` is standard output
+    /// File to write, in the format of its extension; can be repeated; `-` is standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Vec<PathBuf>,
-    /// The format of every output, whatever its extension
+    /// Format of every output, whatever its extension
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// The order of rows in a timeline
+    /// Order of the rows in a timeline
     #[arg(long, value_name = "ORDER", default_value = "thread")]
     pub order: OrderArgument,
-    /// Write a file for each process or each thread
+    /// Write one file per process or per thread
     #[arg(long, value_name = "BY")]
     pub split: Option<SplitArgument>,
-    /// Write a file even if it is too large for a browser
+    /// Write files that are too large for a browser
     #[arg(long)]
     pub force: bool,
 }
@@ -257,16 +271,16 @@ pub enum OrderArgument {
     /// All rows of a thread, then the next thread
     #[default]
     Thread,
-    /// All rows in order of time
+    /// All rows in the order of time
     Time,
 }
 
 /// `--split`: what gets a file of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SplitArgument {
-    /// A file for each process
+    /// One file per process
     Process,
-    /// A file for each thread
+    /// One file per thread
     Thread,
 }
 
@@ -274,7 +288,7 @@ pub enum SplitArgument {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = DUMP_EXAMPLES)]
 pub struct DumpArguments {
-    /// The process
+    /// Process to look at
     #[arg(long, short, value_name = "PID", allow_hyphen_values = true)]
     pub pid: String,
     /// Print JSON, in a documented and stable schema
@@ -305,7 +319,7 @@ pub struct ListingArguments {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = CONVERT_EXAMPLES)]
 pub struct ConvertArguments {
-    /// The trace to read, in any format that can be read back
+    /// Trace to read, in any format that pyebpf reads
     #[arg(value_name = "IN")]
     pub input: PathBuf,
     /// What is written and where
@@ -317,10 +331,10 @@ pub struct ConvertArguments {
     /// Add up the threads of a process in formats without a time axis
     #[arg(long)]
     pub merge_threads: bool,
-    /// Leave the text of source lines out of the result
+    /// Leave source lines out of the result
     #[arg(long)]
     pub no_source: bool,
-    /// Leave the command lines of processes out of the result
+    /// Leave command lines out of the result
     #[arg(long)]
     pub no_cmdline: bool,
 }
@@ -329,16 +343,16 @@ pub struct ConvertArguments {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = REPORT_EXAMPLES)]
 pub struct ReportArguments {
-    /// The trace, in any format that can be read back; `-` is standard input
+    /// Trace to read, in any format that pyebpf reads; `-` is standard input
     #[arg(value_name = "FILE")]
     pub input: PathBuf,
-    /// Another trace, to compare with the first
+    /// Second trace, to compare with the first
     #[arg(value_name = "B")]
     pub other: Option<PathBuf>,
-    /// How many threads and functions are listed
+    /// Number of threads and functions to list
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
-    /// Print JSON, in a documented and stable schema, with everything in it
+    /// Print everything as JSON, in a documented and stable schema
     #[arg(long)]
     pub json: bool,
     /// What of it is added up
@@ -349,38 +363,38 @@ pub struct ReportArguments {
 /// Which part of a trace is meant. The texts are regular expressions.
 #[derive(Args, Clone, Debug, Default)]
 pub struct SelectionArguments {
-    /// Begin here: time since the start (90, 2h), an RFC 3339 date, or @SECONDS of Unix time
+    /// Start here: time since the start (90, 2h), an RFC 3339 date, or @SECONDS of Unix time
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
-    /// End here, written as for --from
+    /// End here, in the same notation
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
-    /// Only threads whose name matches this regular expression; repeat it for more
+    /// Only threads whose name matches this regular expression; can be repeated
     #[arg(long, value_name = "RE")]
     pub thread: Vec<String>,
-    /// Only processes whose name, pid, command line, container or cgroup matches; repeat it for more
+    /// Only processes whose name, pid, command line, container or cgroup matches; can be repeated
     #[arg(long, value_name = "RE")]
     pub process: Vec<String>,
-    /// Only stacks with a function whose name matches; repeat it for more
+    /// Only stacks with a function whose name matches; can be repeated
     #[arg(long, value_name = "RE")]
     pub function: Vec<String>,
-    /// Only stacks with a file whose path matches; repeat it for more
+    /// Only stacks with a file whose path matches; can be repeated
     #[arg(long, value_name = "RE")]
     pub file: Vec<String>,
-    /// Only stacks with a module (json.decoder) whose name matches; repeat it for more
+    /// Only stacks with a module (json.decoder) whose name matches; can be repeated
     #[arg(long, value_name = "RE")]
     pub module: Vec<String>,
-    /// `cpu`: only what ran, waiting becomes a gap; `wall`: both, where the trace has both
+    /// Which samples to use
     #[arg(long, value_name = "MODE")]
     pub mode: Option<ModeArgument>,
 }
 
-/// `--mode` of a trace that is there already.
+/// `--mode` of an existing trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ModeArgument {
-    /// What ran on a CPU
+    /// Only what ran on a CPU; waiting becomes a gap
     Cpu,
-    /// What ran and what waited
+    /// Running and waiting, if the trace has both
     Wall,
 }
 
@@ -388,10 +402,10 @@ pub enum ModeArgument {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = VIEW_EXAMPLES)]
 pub struct ViewArguments {
-    /// The trace to show, in any format that can be read back, or a page
+    /// Trace to open, in any format that pyebpf reads, or a page
     #[arg(value_name = "FILE")]
     pub input: PathBuf,
-    /// Make the page and print where it is, but start no browser
+    /// Write the page and print its path, but do not start a browser
     #[arg(long)]
     pub no_open: bool,
 }

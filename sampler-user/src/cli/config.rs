@@ -21,8 +21,8 @@ use sampler_trace::convert::privacy::Privacy;
 use sampler_trace::convert::selection::Selection;
 
 use crate::cli::arguments::{
-    ConvertArguments, DumpArguments, ModeArgument, PsArguments, RecordArguments, ReportArguments,
-    SelectionArguments, ViewArguments,
+    ConvertArguments, DumpArguments, ModeArgument, PsArguments, RecordArguments, RecordMode,
+    ReportArguments, SelectionArguments, ViewArguments,
 };
 use crate::cli::config::choice::ChoiceConfig;
 use crate::cli::config::error::UsageError;
@@ -112,7 +112,6 @@ impl RecordConfig {
         typed: &RecordArguments,
         surroundings: Surroundings<'_>,
     ) -> Result<Self, UsageError> {
-        let mode = mode(&typed.mode)?;
         let target = target(typed)?;
         let subject = match &target {
             Target::Command(words) => words.first().map_or(surroundings.host.into(), |program| {
@@ -129,7 +128,11 @@ impl RecordConfig {
             Some(value) => Some(positive_duration("--duration", value)?),
         };
         Ok(Self {
-            mode,
+            mode: match typed.mode {
+                RecordMode::Cpu => Mode::Cpu,
+                RecordMode::Wall => Mode::Wall,
+                RecordMode::CpuAndWall => Mode::CpuAndWall,
+            },
             target,
             children: !typed.no_children,
             hz: rate(&typed.hz)?,
@@ -347,18 +350,6 @@ fn target(typed: &RecordArguments) -> Result<Target, UsageError> {
             processes.dedup();
             Ok(Target::Processes(processes))
         }
-    }
-}
-
-/// Reads `cpu`, `wall`, or both in any order.
-fn mode(value: &str) -> Result<Mode, UsageError> {
-    match value {
-        "cpu" => Ok(Mode::Cpu),
-        "wall" => Ok(Mode::Wall),
-        "cpu,wall" | "wall,cpu" => Ok(Mode::CpuAndWall),
-        _ => Err(UsageError::Mode {
-            value: value.to_owned(),
-        }),
     }
 }
 

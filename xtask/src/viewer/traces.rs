@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use crate::demo::Service;
 use crate::process::{self, say};
 use crate::workspace::Workspace;
-use crate::{cargo, sudo};
+use crate::{build, cargo, sudo};
 
 /// How long the real service is sampled, each time.
 const DURATION: &str = "4s";
@@ -120,7 +120,8 @@ pub(super) fn maker(workspace: &Workspace) -> anyhow::Result<PathBuf> {
                 "build",
                 "--quiet",
                 "--locked",
-                "--release",
+                "--profile",
+                build::TESTED,
                 "--package",
                 "tests",
                 "--bin",
@@ -128,7 +129,7 @@ pub(super) fn maker(workspace: &Workspace) -> anyhow::Result<PathBuf> {
             ])
             .current_dir(&workspace.root),
     )?;
-    Ok(workspace.target.join("release/synthetic"))
+    Ok(workspace.target.join(build::TESTED).join("synthetic"))
 }
 
 /// Records a service under load: running threads into a page, a container and a

@@ -56,6 +56,7 @@ fn a_word_that_is_no_verb_is_refused_with_status_2() {
         vec!["pyebpf", "--hz", "10", "ps"],
         vec!["pyebpf", "-q", "-v"],
         vec!["pyebpf", "--order", "size"],
+        vec!["pyebpf", "--mode", "gil"],
         vec!["pyebpf", "-o", ""],
         vec!["pyebpf", "convert"],
         vec!["pyebpf", "convert", ""],

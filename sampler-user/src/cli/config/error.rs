@@ -37,12 +37,6 @@ pub enum UsageError {
         /// The value as typed.
         value: String,
     },
-    /// `--mode` is not a mode.
-    #[error("--mode {value:?}: the mode is cpu (what runs), wall (what waits too), or cpu,wall")]
-    Mode {
-        /// The value as typed.
-        value: String,
-    },
     /// A duration is invalid, zero or too long.
     #[error("{option} {value:?}: {reason}; write it as 30, 30s, 500ms or 2h")]
     Duration {

@@ -134,12 +134,6 @@ fn modes_are_cpu_wall_or_both() {
         let config = record(&["--mode", typed]);
         assert_eq!(config.map(|config| config.mode), Ok(mode), "{typed}");
     }
-    assert_eq!(
-        record(&["--mode", "gil"]),
-        Err(UsageError::Mode {
-            value: "gil".to_owned()
-        })
-    );
 }
 
 #[test]
