@@ -4,6 +4,7 @@
 //! it in one or more formats. How a file is created and put in its place is up to the
 //! caller ([`Destination`]).
 
+pub mod error;
 pub mod frames;
 pub mod input;
 pub mod module;
@@ -11,15 +12,14 @@ mod parts;
 pub mod privacy;
 pub mod selection;
 
-use std::error::Error;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::container::error::TraceError;
 use crate::container::load::Trace;
+use crate::convert::error::{ConvertError, DestinationError};
 use crate::convert::input::read_trace;
 use crate::convert::privacy::Privacy;
 use crate::convert::selection::{Selection, Split};
@@ -28,10 +28,8 @@ use crate::formats::container::ContainerSink;
 use crate::formats::firefox::FirefoxProfile;
 use crate::formats::flame::{Flame, FlameSvg};
 use crate::formats::folded::Folded;
-use crate::formats::folded::read::FoldedError;
 use crate::formats::format::{FileFormat, Format};
 use crate::formats::html::HtmlSink;
-use crate::formats::json_reader::JsonError;
 use crate::formats::pprof::Pprof;
 use crate::formats::sink::{Shape, SinkError, TraceSink, drive};
 use crate::formats::size::projected_bytes;
@@ -43,76 +41,6 @@ use crate::query::view::TraceView;
 pub const LARGE: u64 = 100_000_000;
 /// JSON above this many bytes is written only when forced: no browser can load it.
 pub const TOO_LARGE: u64 = 500_000_000;
-
-/// Why a trace was not converted.
-#[derive(Debug, thiserror::Error)]
-pub enum ConvertError {
-    /// The input is not a trace.
-    #[error(
-        "not a trace: neither a .pyebpf container, nor a timeline JSON, nor collapsed stacks (gzip is fine)"
-    )]
-    NotATrace,
-    /// The input is compressed with zstd, which is not supported.
-    #[error("the input is packed by zstd: unpack it first (zstd -d)")]
-    Zstd,
-    /// The input could not be read.
-    #[error("cannot read the input: {source}")]
-    Read {
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The input is a container that cannot be read.
-    #[error(transparent)]
-    Container(#[from] TraceError),
-    /// The input is JSON that cannot be read.
-    #[error(transparent)]
-    Json(#[from] JsonError),
-    /// The input is a file of collapsed stacks that cannot be read.
-    #[error(transparent)]
-    Folded(#[from] FoldedError),
-    /// No row is in the selected part.
-    #[error(
-        "nothing of the trace is wanted: it has {threads} threads over {seconds:.1} s, and none has a wanted stack in the wanted time"
-    )]
-    Nothing {
-        /// How many threads the whole trace has.
-        threads: usize,
-        /// How long the whole trace is.
-        seconds: f64,
-    },
-    /// The selection asks for waiting threads, and the trace was recorded without them.
-    #[error(
-        "the trace was recorded in cpu mode, so what waited is not in it; record with --mode wall"
-    )]
-    NoWaiting,
-    /// The JSON would be larger than any browser can load.
-    #[error("{path}: the JSON would have {megabytes} MB, and no browser reads that; write .pyebpf, take a part (--from, --to, --thread, --split), or use --force", path = path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its projected size, in megabytes.
-        megabytes: u64,
-    },
-    /// A file could not be created or put in its place.
-    #[error("{path}: {source}", path = path.display())]
-    Destination {
-        /// The file.
-        path: PathBuf,
-        /// The error of the caller's code that creates files.
-        source: DestinationError,
-    },
-    /// A file could not be written.
-    #[error("{path}: {source}", path = path.display())]
-    Sink {
-        /// The file.
-        path: PathBuf,
-        /// The error of the format's sink.
-        source: SinkError,
-    },
-}
-
-/// An error of the caller's code that creates files.
-pub type DestinationError = Box<dyn Error + Send + Sync>;
 
 /// Where the bytes of an output go. If it is dropped without a commit, it leaves nothing behind.
 pub trait Destination: Write {

@@ -4,9 +4,10 @@
 
 use sampler_trace::container::info::Mode;
 use sampler_trace::container::load::Trace;
-use sampler_trace::convert::ConvertError;
+use sampler_trace::convert::error::ConvertError;
 use sampler_trace::convert::input::read_trace;
-use sampler_trace::formats::json_reader::{JsonError, read_timeline_bytes};
+use sampler_trace::formats::json_reader::error::JsonError;
+use sampler_trace::formats::json_reader::read_timeline_bytes;
 use sampler_trace::formats::sink::Order;
 use sampler_trace::model::identifiers::{KernelTime, StackId, TrackId};
 

@@ -10,11 +10,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sampler_trace::container::info::Mode;
+use sampler_trace::convert::error::{ConvertError, DestinationError};
 use sampler_trace::convert::input::read_trace;
 use sampler_trace::convert::selection::{Selection, Split, TimePoint};
-use sampler_trace::convert::{
-    ConvertError, ConvertOptions, Destination, DestinationError, Output, convert,
-};
+use sampler_trace::convert::{ConvertOptions, Destination, Output, convert};
 use sampler_trace::formats::format::FileFormat;
 use sampler_trace::formats::sink::{Order, Shape};
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::account::drop_reason::{DropReason, PartialReason, Severity};
 use crate::analysis::Analysis;
-use crate::analysis::text::shown;
+use crate::analysis::text_values::shown;
 use crate::analysis::threads::ProcessTimes;
 use crate::container::info::Counts;
 

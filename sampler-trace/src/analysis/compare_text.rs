@@ -5,7 +5,8 @@
 use std::fmt;
 
 use crate::analysis::compare::{Comparison, FunctionChange};
-use crate::analysis::text::{percent, recording, seconds, shown};
+use crate::analysis::text::recording;
+use crate::analysis::text_values::{percent, seconds, shown};
 use crate::model::row::State;
 
 /// The text of a comparison, with at most `top` functions.

@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use crate::analysis::Place;
+use crate::analysis::place::Place;
 use crate::model::identifiers::{FrameId, StackId};
 use crate::model::row::State;
 use crate::model::symbols::Symbols;

@@ -4,7 +4,7 @@
 //! most time, until a frame has more time of its own than any one call from it. The
 //! stacks of all threads form one tree.
 
-use crate::analysis::Place;
+use crate::analysis::place::Place;
 use crate::model::identifiers::StackId;
 use crate::model::symbols::Symbols;
 use crate::query::aggregate::StackTime;

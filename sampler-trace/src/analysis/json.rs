@@ -10,9 +10,10 @@ use serde::Serialize;
 use crate::analysis::compare::{Comparison, FunctionChange};
 use crate::analysis::functions::FunctionTimes;
 use crate::analysis::heaviest::PathStep;
+use crate::analysis::place::Place;
 use crate::analysis::threads::{ProcessTimes, ThreadTimes};
 use crate::analysis::times::StateTimes;
-use crate::analysis::{Analysis, Place, Recording};
+use crate::analysis::{Analysis, Recording};
 use crate::container::info::{Counts, ThreadCpuTime};
 use crate::convert::module::module_of;
 

@@ -9,7 +9,9 @@ mod compare_text;
 mod functions;
 mod heaviest;
 pub mod json;
+mod place;
 mod text;
+mod text_values;
 mod threads;
 mod times;
 
@@ -18,8 +20,6 @@ use crate::analysis::heaviest::PathStep;
 use crate::analysis::threads::{ProcessTimes, ThreadTimes};
 use crate::analysis::times::StateTimes;
 use crate::container::info::{Counts, RateChange, TraceInfo};
-use crate::model::identifiers::FrameId;
-use crate::model::symbols::Symbols;
 use crate::query::aggregate::{StackTotals, stack_times};
 use crate::query::view::TraceView;
 
@@ -57,31 +57,6 @@ pub struct Recording {
     pub rates: Vec<RateChange>,
     /// Whether the file is cut off; the trace then ends with its last whole segment.
     pub torn: bool,
-}
-
-/// A place in the code, as text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The function.
-    pub function: String,
-    /// Its file.
-    pub file: String,
-    /// The line; 0 when not known.
-    pub line: u32,
-    /// The text of that line; empty when not known.
-    pub source: String,
-}
-
-impl Place {
-    fn of(symbols: &Symbols, frame: FrameId) -> Self {
-        let frame = symbols.frame(frame).unwrap_or_default();
-        Self {
-            function: symbols.string(frame.function).to_owned(),
-            file: symbols.string(frame.file).to_owned(),
-            line: frame.line,
-            source: symbols.string(frame.source).to_owned(),
-        }
-    }
 }
 
 impl Analysis {

@@ -2,22 +2,21 @@
 
 //! Writes a report as text for a terminal. Nothing that a terminal would obey is written.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::account_text::account;
 use crate::analysis::functions::FunctionTimes;
+use crate::analysis::place::Place;
+use crate::analysis::text_values::{percent, place, seconds, shown};
 use crate::analysis::threads::{BASE_PERCENT, ProcessTimes, ThreadTimes};
 use crate::analysis::times::StateTimes;
-use crate::analysis::{Analysis, Place, Recording};
-use crate::escape::escape_for_terminal;
+use crate::analysis::{Analysis, Recording};
 use crate::model::row::State;
 
 /// The last moment that is written as a date: the end of the year 9999, in microseconds
 /// of Unix time.
 const LAST_DATE: u64 = 253_402_300_799_000_000;
-/// The most characters of a name that are written.
-const LONGEST_NAME: usize = 160;
 /// The most frames of a base that are named, apart from the last.
 const BASE_FRAMES: usize = 3;
 
@@ -236,31 +235,6 @@ impl Report<'_> {
     }
 }
 
-/// Formats a place: `f (a.py:3)`.
-pub(super) fn place(of: &Place) -> String {
-    let mut text = format!("{} ({}", shown(&of.function), shown(&of.file));
-    if of.line > 0 {
-        write!(text, ":{}", of.line).expect("a String takes any text");
-    }
-    text.push(')');
-    text
-}
-
-/// Returns a name as it is written: never empty, never longer than some lines, and
-/// without anything that a terminal would obey.
-pub(super) fn shown(name: &str) -> String {
-    if name.is_empty() {
-        return "?".to_owned();
-    }
-    match name.char_indices().nth(LONGEST_NAME) {
-        None => escape_for_terminal(name).into_owned(),
-        Some((end, _)) => {
-            let start = name.get(..end).unwrap_or_default();
-            format!("{}…", escape_for_terminal(start))
-        }
-    }
-}
-
 /// Describes a base by its innermost frames, the last one with its place. Frames further
 /// out say less, and are only counted.
 fn base(frames: &[Place]) -> String {
@@ -292,18 +266,4 @@ fn reasons(times: &StateTimes, length: u64) -> String {
         .map(|(state, time)| format!("{} {}", state.name(), percent(*time, length)))
         .collect();
     reasons.join(", ")
-}
-
-pub(super) fn percent(part: u64, whole: u64) -> String {
-    format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
-}
-
-/// Formats a time: `1.50 s`, `340 us`.
-pub(super) fn seconds(microseconds: u64) -> String {
-    match microseconds {
-        0 => "0 s".to_owned(),
-        1..1000 => format!("{microseconds} us"),
-        1000..1_000_000 => format!("{:.1} ms", microseconds as f64 / 1e3),
-        _ => format!("{:.2} s", microseconds as f64 / 1e6),
-    }
 }

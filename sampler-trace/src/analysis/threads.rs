@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::account::cpu_time::CpuCheck;
 use crate::account::drop_reason::DropReason;
-use crate::analysis::Place;
+use crate::analysis::place::Place;
 use crate::analysis::times::StateTimes;
 use crate::container::info::{Counts, Mode, ThreadCpuTime};
 use crate::model::identifiers::{ProcessIndex, StackId, TrackId};

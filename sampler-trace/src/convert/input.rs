@@ -9,7 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::container::MAGIC;
 use crate::container::load::Trace;
-use crate::convert::ConvertError;
+use crate::convert::error::ConvertError;
 use crate::formats::folded::read::{FoldedError, read_folded};
 use crate::formats::json_reader::read_timeline;
 

@@ -8,7 +8,7 @@ use regex::Regex;
 
 use crate::container::info::{Mode, TraceInfo};
 use crate::container::load::Trace;
-use crate::convert::ConvertError;
+use crate::convert::error::ConvertError;
 use crate::convert::frames::FrameSelection;
 use crate::model::identifiers::{KernelTime, TrackId};
 use crate::query::filter::RowFilter;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sampler_trace::analysis::Analysis;
 use sampler_trace::analysis::compare::Comparison;
-use sampler_trace::convert::ConvertError;
+use sampler_trace::convert::error::ConvertError;
 use sampler_trace::convert::input::read_trace;
 
 use crate::cli::arguments::Verb;

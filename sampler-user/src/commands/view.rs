@@ -10,7 +10,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sampler_trace::convert::{ConvertError, ConvertOptions, Output, convert};
+use sampler_trace::convert::error::ConvertError;
+use sampler_trace::convert::{ConvertOptions, Output, convert};
 use sampler_trace::formats::format::Format;
 
 use crate::cli::config::ViewConfig;

@@ -10,12 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sampler_trace::container::load::Trace;
+use sampler_trace::convert::error::{ConvertError, DestinationError};
 use sampler_trace::convert::input::read_trace;
 use sampler_trace::convert::privacy::Privacy;
 use sampler_trace::convert::selection::{Selection, Split};
-use sampler_trace::convert::{
-    ConvertError, ConvertOptions, Destination, DestinationError, Output, Written, write_trace,
-};
+use sampler_trace::convert::{ConvertOptions, Destination, Output, Written, write_trace};
 use sampler_trace::escape::escape_for_terminal;
 use sampler_trace::formats::format::{FileFormat, Format, FormatError};
 use sampler_trace::formats::sink::Shape;

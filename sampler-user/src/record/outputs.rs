@@ -6,8 +6,9 @@
 use std::io::{Read, Seek};
 use std::path::PathBuf;
 
+use sampler_trace::convert::Written;
+use sampler_trace::convert::error::ConvertError;
 use sampler_trace::convert::selection::{Selection, Split};
-use sampler_trace::convert::{ConvertError, Written};
 use sampler_trace::formats::format::Format;
 
 use crate::cli::config::output::OutputConfig;

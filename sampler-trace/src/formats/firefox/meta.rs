@@ -6,10 +6,12 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::formats::firefox::VERSION;
 use crate::formats::sink::EXPORTER;
 use crate::model::row::State;
 use crate::query::view::TraceView;
+
+/// The version of the format that is written.
+const VERSION: u32 = 57;
 
 /// The type of the markers that say why a thread waits.
 pub(super) const WAITING_MARKER: &str = "Waiting";

@@ -24,9 +24,6 @@ use crate::query::functions::Functions;
 use crate::query::identity::{Identities, Identity};
 use crate::query::view::TraceView;
 
-/// The version of the format that is written.
-const VERSION: u32 = 57;
-
 /// A sink for `.firefox.json`.
 ///
 /// A sample represents a row, and weighs what the samples in that row stand for. The rows

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::formats::flame::Lines;
+use crate::formats::flame::lines::Lines;
 use crate::formats::folded::lines::{StackLines, base};
 use crate::model::identifiers::{StackId, TrackId};
 use crate::model::row::{State, TimelineRow};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::formats::flame::Lines;
+use crate::formats::flame::lines::Lines;
 use crate::formats::folded::lines::{StackLines, base};
 use crate::formats::sink::Shape;
 use crate::model::identifiers::StackId;

@@ -5,12 +5,14 @@
 
 mod chart;
 mod graph;
+mod lines;
 
 use std::io::Write;
 
 use inferno::flamegraph::color::{MultiPalette, Palette};
 use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
+use crate::formats::flame::lines::Lines;
 use crate::formats::sink::{Shape, SinkError, TraceSink};
 use crate::query::labels;
 use crate::query::view::TraceView;
@@ -106,39 +108,3 @@ fn options(view: &TraceView<'_>, flame: Flame, lines: &Lines) -> Options<'static
 /// The last moment that is written as a date: the end of the year 9999, in microseconds
 /// of Unix time.
 const LAST_DATE: u64 = 253_402_300_799_000_000;
-
-/// Collapsed stacks in memory, in one text.
-#[derive(Debug, Default)]
-struct Lines {
-    text: Vec<u8>,
-    ends: Vec<usize>,
-    /// How many threads are not drawn.
-    left_out: usize,
-}
-
-impl Lines {
-    /// Appends a line with a stack and its time.
-    fn push(&mut self, stack: &str, microseconds: u64) {
-        self.text.extend_from_slice(stack.as_bytes());
-        self.end(microseconds);
-    }
-
-    /// Ends a line whose stack was appended to `text`.
-    fn end(&mut self, microseconds: u64) {
-        self.text.push(b' ');
-        crate::formats::out::put_number(&mut self.text, microseconds);
-        self.ends.push(self.text.len());
-    }
-
-    fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| {
-            let line = self.text.get(start..end).unwrap_or_default();
-            std::str::from_utf8(line).unwrap_or_default()
-        })
-    }
-}

@@ -10,7 +10,7 @@ use crate::container::info::{
     Mode, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo, with_current_names,
 };
 use crate::container::load::Trace;
-use crate::formats::json_reader::JsonError;
+use crate::formats::json_reader::error::JsonError;
 use crate::formats::json_reader::metadata::{Counters, Head, Metadata, ThreadMetadata};
 use crate::formats::json_reader::rows::{FileRow, FileRows};
 use crate::model::identifiers::{KernelTime, ProcessIndex, TrackId};

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use crate::formats::json_reader::JsonError;
+use crate::formats::json_reader::error::JsonError;
 use crate::model::symbols::MAXIMUM_STRING;
 
 const BUFFER: usize = 1 << 16;

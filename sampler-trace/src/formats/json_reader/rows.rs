@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use crate::formats::json_reader::JsonError;
+use crate::formats::json_reader::error::JsonError;
 use crate::formats::json_reader::lexer::{Lexer, Stop};
 use crate::formats::json_reader::metadata::Metadata;
 use crate::model::identifiers::{FrameId, StackId, StringId};

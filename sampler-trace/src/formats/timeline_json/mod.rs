@@ -5,6 +5,7 @@
 mod frames;
 mod sentinel;
 mod states;
+mod thread_rows;
 
 use std::io::Write;
 
@@ -12,6 +13,7 @@ use crate::formats::json_text;
 use crate::formats::sink::{Order, SinkError, TraceSink};
 use crate::formats::timeline_json::frames::FrameTexts;
 use crate::formats::timeline_json::states::Columns;
+use crate::formats::timeline_json::thread_rows::ThreadRows;
 use crate::model::identifiers::{FrameId, KernelTime, StackId, TrackId};
 use crate::model::row::{State, TimelineRow, Weight};
 use crate::query::view::TraceView;
@@ -36,19 +38,6 @@ pub struct TimelineJson<'a, W> {
     positions: Vec<Option<u32>>,
     columns: Columns,
     rows: u64,
-}
-
-/// What a file has for one thread.
-struct ThreadRows {
-    track: TrackId,
-    /// What identifies the thread in each row: `, 1234, "MainThread", `.
-    head: Vec<u8>,
-    first: u64,
-    /// One past the number of its last row.
-    end: u64,
-    last_stack: Option<StackId>,
-    last_start: KernelTime,
-    last_end: KernelTime,
 }
 
 impl<'a, W: Write> TimelineJson<'a, W> {

@@ -11,8 +11,8 @@ use serde::Serialize;
 use crate::container::info::Counts;
 use crate::formats::json_text;
 use crate::formats::sink::Order;
-use crate::formats::timeline_json::ThreadRows;
 use crate::formats::timeline_json::states::Columns;
+use crate::formats::timeline_json::thread_rows::ThreadRows;
 use crate::model::row::State;
 use crate::query::view::TraceView;
 
