@@ -19,7 +19,7 @@
 //! table remembers only that user space knows its key: the table of all keys
 //! ([`crate::known`]) is too large for a processor's cache.
 
-use crate::fingerprint::mix;
+use crate::hash::mix;
 use crate::life::InterpreterLife;
 use crate::memory::UserMemory;
 use crate::process::ProcessConfig;

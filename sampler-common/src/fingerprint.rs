@@ -11,14 +11,13 @@
 //! addresses again; then only the text of the name differs. A `str` stores its hash, and
 //! names are interned, so the hash has been computed.
 
+use crate::hash::mix;
 use crate::layout::{ABSENT, InterpreterLayout};
 use crate::life::InterpreterLife;
 use crate::memory::{MemoryFault, UserMemory};
 use crate::process::ProcessKey;
 use crate::sample::CodeKey;
 use crate::window::Window;
-
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Returns the key of the code object at `address` in the life `life` of its interpreter.
 /// `code` holds the first `layout.code.read_size` bytes of it. The key is never
@@ -64,13 +63,6 @@ pub fn code_key<M: UserMemory>(
 #[inline(always)]
 pub fn child_key(parent: ProcessKey, child: u32, time: u64) -> ProcessKey {
     ProcessKey(mix(mix(parent.0, u64::from(child)), time) | 1)
-}
-
-/// Mixes a number into a hash.
-#[inline(always)]
-pub(crate) fn mix(hash: u64, value: u64) -> u64 {
-    let mixed = (hash ^ value).wrapping_mul(MULTIPLIER);
-    mixed ^ (mixed >> 29)
 }
 
 #[cfg(test)]

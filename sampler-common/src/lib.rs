@@ -24,6 +24,7 @@ pub mod fate;
 pub mod fingerprint;
 pub mod frame_object;
 pub mod frame_window;
+mod hash;
 pub mod known;
 pub mod layout;
 pub mod life;

@@ -14,7 +14,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::fingerprint::mix;
+use crate::hash::mix;
 use crate::memory::UserMemory;
 use crate::process::ProcessConfig;
 use crate::window::{WINDOW_SIZE, Window};
@@ -29,30 +29,6 @@ pub const KEY_SIZE: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct InterpreterLife(pub u64);
-
-/// Where to read what tells one life from the next. All 0 for a version that needs none
-/// of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct LifePlace {
-    /// Address of the counts of [`KEYS`] keys in the C library; 0 when not known, and
-    /// then one life of the runtime is not told from the next.
-    pub key_counts: u64,
-    /// Bytes of `_PyRuntime`, in which the main interpreter lies. The id of that one is 0
-    /// in every life.
-    pub runtime_size: u32,
-    /// Offset of `PyInterpreterState.id`.
-    pub interp_id: u32,
-}
-
-impl LifePlace {
-    /// For a version in which nothing needs to be told apart.
-    pub const NONE: Self = Self {
-        key_counts: 0,
-        runtime_size: 0,
-        interp_id: 0,
-    };
-}
 
 impl InterpreterLife {
     /// Returns the current life of the interpreter at `interpreter`. Overwrites `window`.
@@ -90,7 +66,7 @@ impl InterpreterLife {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::ProcessKey;
+    use crate::process::{LifePlace, ProcessKey};
     use crate::test_memory::{BASE, TestMemory, config};
 
     const INTERPRETER: u64 = BASE + 0x400;

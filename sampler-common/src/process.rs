@@ -6,7 +6,6 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::layout::InterpreterLayout;
-use crate::life::LifePlace;
 
 /// Names one life of one process. Unlike a tgid it is never reused, and a forked child
 /// has its own from its first instruction.
@@ -110,6 +109,30 @@ impl GilPlace {
     pub const NONE: Self = Self {
         offset: 0,
         is_pointer: 0,
+    };
+}
+
+/// Where to read what tells one life from the next. All 0 for a version that needs none
+/// of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct LifePlace {
+    /// Address of the counts of [`KEYS`](crate::life::KEYS) keys in the C library; 0 when not known, and
+    /// then one life of the runtime is not told from the next.
+    pub key_counts: u64,
+    /// Bytes of `_PyRuntime`, in which the main interpreter lies. The id of that one is 0
+    /// in every life.
+    pub runtime_size: u32,
+    /// Offset of `PyInterpreterState.id`.
+    pub interp_id: u32,
+}
+
+impl LifePlace {
+    /// For a version in which nothing needs to be told apart.
+    pub const NONE: Self = Self {
+        key_counts: 0,
+        runtime_size: 0,
+        interp_id: 0,
     };
 }
 

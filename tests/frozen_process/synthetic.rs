@@ -4,14 +4,15 @@
 //! a single Python frame, circular at any place, or with frames of compiled code.
 
 use sampler_common::layout::{ABSENT, EntryKind, FrameHead, InstructionKind};
-use sampler_common::life::LifePlace;
 use sampler_common::memory::{MemoryFault, UserMemory};
 use sampler_common::process::{
-    CodeGeneration, GilPlace, ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData,
+    CodeGeneration, GilPlace, LifePlace, ProcessConfig, ProcessKey, ProcessState,
+    ThreadSpecificData,
 };
 use sampler_common::sample::MAX_FRAMES;
 use sampler_common::stop::StopReason;
-use sampler_cpython::cpython::layout_table::{LayoutRow, row};
+use sampler_cpython::cpython::layout_row::LayoutRow;
+use sampler_cpython::cpython::layout_table::row;
 use sampler_cpython::cpython::version::PythonVersion;
 use tests::frozen::replay::{Replay, replay};
 

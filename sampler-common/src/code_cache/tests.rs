@@ -5,8 +5,7 @@
 use std::vec::Vec;
 
 use super::*;
-use crate::life::LifePlace;
-use crate::process::CodeGeneration;
+use crate::process::{CodeGeneration, LifePlace};
 use crate::test_memory::{BASE, TestMemory, config};
 use crate::window::Window;
 
@@ -134,7 +133,7 @@ fn many_processes_keep_their_code_at_equal_addresses() {
     const CODES: u64 = 100;
     let mut case = case(0);
     let keys: Vec<u64> = (0..PROCESSES)
-        .map(|number| crate::fingerprint::mix(5, number) | 1)
+        .map(|number| crate::hash::mix(5, number) | 1)
         .collect();
     let codes = || (0..CODES).map(|step| CODE + 208 * step);
     for round in 0..2 {

@@ -9,11 +9,10 @@
 //! plausible: a pre-release with another order is rejected.
 
 use sampler_common::layout::{ABSENT, InterpreterLayout, MAX_WINDOW_OFFSET};
-use sampler_common::life::LifePlace;
-use sampler_common::process::GilPlace;
+use sampler_common::process::{GilPlace, LifePlace};
 
 use crate::cpython::debug_offsets_order::{INTERPRETER, Order, RUNTIME, order};
-use crate::cpython::layout_table::{CodeCount, LayoutRow, NamesLayout};
+use crate::cpython::layout_row::{CodeCount, LayoutRow, NamesLayout};
 use crate::cpython::version::PythonVersion;
 
 /// The bytes that the structure starts with.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use sampler_common::memory::UserMemory;
 
+use crate::cpython::c_library::CLibrary;
 use crate::cpython::forked::{Start, Starts};
-use crate::cpython::instance::{CLibrary, Instance};
+use crate::cpython::instance::Instance;
 use crate::cpython::other_pythons::other_python;
 use crate::cpython::refusal::Refusal;
 use crate::cpython::runtime::{Runtime, RuntimeError};

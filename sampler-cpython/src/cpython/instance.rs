@@ -8,15 +8,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use sampler_common::layout::{ABSENT, RuntimeLayout};
-use sampler_common::life::{KEY_SIZE, KEYS, LifePlace};
+use sampler_common::life::{KEY_SIZE, KEYS};
 use sampler_common::memory::UserMemory;
-use sampler_common::process::{
-    CodeGeneration, ProcessConfig, ProcessKey, ProcessState, ThreadSpecificData,
-};
+use sampler_common::process::{CodeGeneration, LifePlace, ProcessConfig, ProcessKey, ProcessState};
 use sampler_common::thread_state::{INLINE_KEYS, specific_slot};
 
-use crate::cpython::layout_table::CodeCount;
-use crate::cpython::native_threads::has_record_of;
+use crate::cpython::c_library::{CLibrary, has_record_of};
+use crate::cpython::layout_row::CodeCount;
 use crate::cpython::runtime::Runtime;
 use crate::cpython::thread_names::layout::AttributeLayout;
 use crate::cpython::thread_names::{ThreadNames, Wanted};
@@ -28,41 +26,6 @@ const MAX_INTERPRETERS: usize = 4096;
 
 /// Stands for an address that is not known.
 pub const NOWHERE: u64 = u64::MAX;
-
-/// The C library of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CLibrary {
-    /// The GNU C library.
-    Glibc,
-    /// musl.
-    Musl,
-    /// Unknown, such as one that is linked statically. Threads are then found the slower
-    /// way, through the list of all threads.
-    Unknown,
-}
-
-impl CLibrary {
-    /// Returns where it keeps the values of `pthread_getspecific` on x86_64.
-    fn thread_specific(self) -> ThreadSpecificData {
-        match self {
-            // `struct pthread.specific_1stblock`, the same in 2.31 to 2.44.
-            Self::Glibc => ThreadSpecificData {
-                offset: 0x310,
-                stride: 16,
-                value: 8,
-                indirect: 0,
-            },
-            // `struct pthread.tsd`, musl 1.2.
-            Self::Musl => ThreadSpecificData {
-                offset: 0x80,
-                stride: 8,
-                value: 0,
-                indirect: 1,
-            },
-            Self::Unknown => ThreadSpecificData::UNKNOWN,
-        }
-    }
-}
 
 /// A process that runs CPython.
 #[derive(Clone, Debug)]

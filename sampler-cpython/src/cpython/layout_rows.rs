@@ -17,10 +17,9 @@ use sampler_common::layout::{
     ABSENT, CodeLayout, DataStackLayout, EntryKind, FrameHead, FrameLayout, InstructionKind,
     InterpreterLayout, ObjectLayout, RuntimeLayout, ThreadLayout,
 };
-use sampler_common::life::LifePlace;
-use sampler_common::process::GilPlace;
+use sampler_common::process::{GilPlace, LifePlace};
 
-use crate::cpython::layout_table::{ABSENT_NAME_FIELD, CodeCount, LayoutRow, NamesLayout};
+use crate::cpython::layout_row::{ABSENT_NAME_FIELD, CodeCount, LayoutRow, NamesLayout};
 use crate::cpython::line_table::LineTableKind;
 
 /// CPython 3.6. Instead of `_PyRuntime` it has static variables next to each other; the

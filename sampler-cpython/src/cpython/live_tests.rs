@@ -235,7 +235,7 @@ fn check_routes(memory: &ProcessMemory, config: &ProcessConfig, state: ThreadSta
 
 /// Checks that both threads have their numbers, and that nobody holds the GIL.
 fn check_threads(memory: &ProcessMemory, instance: &Instance, pid: u32) {
-    let mut numbers = crate::process::identity::threads(pid).expect("it runs");
+    let mut numbers = crate::process::proc_file::threads(pid).expect("it runs");
     numbers.sort_unstable();
     let threads = instance.python_threads(memory);
     let found: Vec<u32> = threads.iter().map(|it| it.namespace_tid).collect();

@@ -3,6 +3,7 @@
 //! All knowledge of CPython's versions: where things lie in memory, and how they are
 //! encoded.
 
+pub mod c_library;
 mod code_count;
 pub mod code_object;
 mod code_type;
@@ -14,6 +15,7 @@ pub mod forged;
 pub mod forked;
 pub mod gil;
 pub mod instance;
+pub mod layout_row;
 pub(crate) mod layout_rows;
 pub mod layout_table;
 pub mod line_table;

@@ -13,7 +13,8 @@
 use sampler_common::memory::UserMemory;
 use sampler_common::window::Window;
 
-use crate::cpython::instance::{CLibrary, Instance};
+use crate::cpython::c_library::{number_in_library, number_places};
+use crate::cpython::instance::Instance;
 
 /// The most thread states that are read.
 const MAX_STATES: usize = 1 << 16;
@@ -27,36 +28,6 @@ pub struct PythonThread {
     pub namespace_tid: u32,
     /// `PyThreadState.thread_id`, which is its thread pointer.
     pub thread_pointer: u64,
-}
-
-/// Where a C library notes a thread's number, as offsets from the thread pointer.
-struct NumberPlace {
-    /// A pointer to the record itself.
-    own_address: u64,
-    /// The number, an `int`.
-    number: u64,
-}
-
-/// `struct pthread` of glibc: `header.self`, `tid`; the same in 2.31 to 2.43.
-const GLIBC: NumberPlace = NumberPlace {
-    own_address: 0x10,
-    number: 0x2d0,
-};
-
-/// `struct pthread` of musl 1.2: `self`, `tid`.
-const MUSL: NumberPlace = NumberPlace {
-    own_address: 0,
-    number: 0x30,
-};
-
-/// Returns the places to try. glibc's comes first: it also has a pointer to its record
-/// where musl has its own.
-fn number_places(c_library: CLibrary) -> &'static [NumberPlace] {
-    match c_library {
-        CLibrary::Glibc => &[GLIBC],
-        CLibrary::Musl => &[MUSL],
-        CLibrary::Unknown => &[GLIBC, MUSL],
-    }
 }
 
 impl Instance {
@@ -121,74 +92,5 @@ impl Instance {
     /// (Include/cpython/pystate.h, from 3.11).
     fn native_thread_id_behind(&self) -> Option<u16> {
         (self.runtime.version.minor >= 11).then_some(8)
-    }
-}
-
-/// Whether the record of a thread is this C library's.
-pub(super) fn has_record_of(
-    memory: &impl UserMemory,
-    c_library: CLibrary,
-    thread_pointer: u64,
-) -> bool {
-    let mut places = number_places(c_library).iter();
-    places.any(|place| number_in_library(memory, place, thread_pointer).is_some())
-}
-
-/// Reads the number from the C library's record; `None` when this is not its record of a
-/// thread.
-fn number_in_library(
-    memory: &impl UserMemory,
-    place: &NumberPlace,
-    thread_pointer: u64,
-) -> Option<u32> {
-    let own_address = memory
-        .read_u64(thread_pointer.wrapping_add(place.own_address))
-        .ok()?;
-    if own_address != thread_pointer {
-        return None;
-    }
-    let mut number = [0; 4];
-    memory
-        .read_bytes(thread_pointer.wrapping_add(place.number), &mut number)
-        .ok()?;
-    Some(u32::from_le_bytes(number))
-}
-
-#[cfg(test)]
-mod tests {
-    use sampler_common::memory::MemoryFault;
-
-    use super::*;
-
-    struct Record {
-        own_address: u64,
-        number: u32,
-    }
-
-    const POINTER: u64 = 0x7f00_0000_0740;
-
-    impl UserMemory for Record {
-        fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
-            match address - POINTER {
-                0x10 => destination.copy_from_slice(&self.own_address.to_le_bytes()),
-                0x2d0 => destination.copy_from_slice(&self.number.to_le_bytes()),
-                _ => return Err(MemoryFault { address }),
-            }
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_record_must_know_its_own_address() {
-        let told = |own_address, place| {
-            let record = Record {
-                own_address,
-                number: 4711,
-            };
-            number_in_library(&record, place, POINTER)
-        };
-        assert_eq!(told(POINTER, &GLIBC), Some(4711));
-        assert_eq!(told(POINTER + 8, &GLIBC), None);
-        assert_eq!(told(POINTER, &MUSL), None);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::cpython::instance::Instance;
 use crate::cpython::runtime::RuntimeError;
 use crate::process::elf::ElfError;
-use crate::process::identity::ProcessError;
+use crate::process::proc_file::ProcessError;
 
 /// Why a process is not sampled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

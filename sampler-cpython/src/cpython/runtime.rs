@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sampler_common::layout::InterpreterLayout;
-use sampler_common::life::LifePlace;
-use sampler_common::process::GilPlace;
+use sampler_common::process::{GilPlace, LifePlace};
 
-use crate::cpython::layout_table::{CodeCount, LayoutRow, NEWEST_MINOR, NamesLayout, OLDEST_MINOR};
+use crate::cpython::layout_row::{CodeCount, LayoutRow, NamesLayout};
+use crate::cpython::layout_table::{NEWEST_MINOR, OLDEST_MINOR};
 use crate::cpython::line_table::LineTableKind;
 use crate::cpython::version::PythonVersion;
 use crate::cpython::version_evidence::EvidenceError;

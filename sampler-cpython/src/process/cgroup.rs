@@ -7,7 +7,7 @@
 //! processes that matter.
 
 use crate::process::container::CgroupPlace;
-use crate::process::identity::{ProcessError, read_file};
+use crate::process::proc_file::{ProcessError, read_file};
 
 /// The most bytes that are read: a path has at most 4096, and there are about a dozen
 /// hierarchies.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::process::identity::{ProcessError, malformed, read_file, threads};
+use crate::process::proc_file::{ProcessError, malformed, read_file, threads};
 use crate::process::stat::field;
 
 /// The most bytes read of a file about a thread.

@@ -3,7 +3,7 @@
 //! Reads the environment that a process was started with. Changes that the process has
 //! made since are not in it.
 
-use crate::process::identity::read_file;
+use crate::process::proc_file::read_file;
 
 /// The most bytes of an environment that are read.
 const MAX_ENVIRONMENT: u64 = 256 * 1024;

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Who a process is: what `/proc/PID` says about its start, names and threads.
-//!
-//! A process can end between any two reads, so every function that reads one can return
-//! [`ProcessError::Gone`], and only the start time distinguishes two owners of one pid.
+//! Who a process is: what `/proc/PID` says about its start and its names. Only the start
+//! time distinguishes two owners of one pid.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::{fs, io};
 
 use crate::process::environment::variable;
 use crate::process::living_task::living_task;
+use crate::process::proc_file::{ProcessError, malformed, proc_path, read_file};
 use crate::process::program::{file_name, is_of_cache, program_name};
 use crate::process::stat::field;
 use crate::process::status::numbers;
@@ -19,56 +17,6 @@ use crate::process::status::numbers;
 const MAX_COMMAND_LINE: u64 = 4096;
 /// The most bytes read of any other file; the longest, `status`, has some 1500.
 const MAX_PROC_FILE: u64 = 64 * 1024;
-
-/// Why a file in `/proc` could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
-    /// There is no such process, or it ended while it was read.
-    #[error("process {pid} is gone")]
-    Gone {
-        /// Its pid.
-        pid: u32,
-    },
-    /// The kernel denied access.
-    #[error("no permission to read {path} of process {pid}; run as root")]
-    Permission {
-        /// Its pid.
-        pid: u32,
-        /// The file.
-        path: PathBuf,
-    },
-    /// Any other error.
-    #[error("cannot read {path} of process {pid}: {source}")]
-    Io {
-        /// Its pid.
-        pid: u32,
-        /// The file.
-        path: PathBuf,
-        /// The kernel's error, or that the content is not as documented.
-        source: io::Error,
-    },
-}
-
-impl ProcessError {
-    /// Whether there is no such process, or no longer.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Gone { .. })
-    }
-
-    /// Classifies an error by what it means for the process.
-    pub(crate) fn new(pid: u32, path: &Path, source: io::Error) -> Self {
-        let is_gone =
-            source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(libc::ESRCH);
-        let path = path.to_path_buf();
-        if is_gone {
-            Self::Gone { pid }
-        } else if source.kind() == io::ErrorKind::PermissionDenied {
-            Self::Permission { pid, path }
-        } else {
-            Self::Io { pid, path, source }
-        }
-    }
-}
 
 /// The names, numbers and start time of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,18 +99,6 @@ pub fn running_pids() -> io::Result<Vec<u32>> {
         .collect())
 }
 
-/// Lists the ids of all threads of `pid`, in our pid namespace.
-///
-/// # Errors
-/// [`ProcessError`] when the process is gone or cannot be read.
-pub fn threads(pid: u32) -> Result<Vec<u32>, ProcessError> {
-    let path = proc_path(pid, "task");
-    let entries = fs::read_dir(&path).map_err(|error| ProcessError::new(pid, &path, error))?;
-    Ok(entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect())
-}
-
 /// Reads the kernel's name of one thread, at most 15 bytes.
 ///
 /// # Errors
@@ -170,28 +106,6 @@ pub fn threads(pid: u32) -> Result<Vec<u32>, ProcessError> {
 pub fn thread_comm(pid: u32, tid: u32) -> Result<String, ProcessError> {
     let comm = read_file(pid, &format!("task/{tid}/comm"), MAX_PROC_FILE)?;
     Ok(display(comm.strip_suffix(b"\n").unwrap_or(&comm)))
-}
-
-fn proc_path(pid: u32, name: &str) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}/{name}"))
-}
-
-pub(super) fn read_file(pid: u32, name: &str, limit: u64) -> Result<Vec<u8>, ProcessError> {
-    let path = proc_path(pid, name);
-    // Most files fit at once; a buffer that grows reads 32 bytes, then 64, and so on.
-    let mut content = Vec::with_capacity(2048);
-    File::open(&path)
-        .and_then(|file| file.take(limit).read_to_end(&mut content))
-        .map_err(|error| ProcessError::new(pid, &path, error))?;
-    Ok(content)
-}
-
-pub(super) fn malformed(pid: u32, name: &str) -> ProcessError {
-    ProcessError::Io {
-        pid,
-        path: proc_path(pid, name),
-        source: io::Error::new(io::ErrorKind::InvalidData, "unexpected content"),
-    }
 }
 
 /// Parses the name and the start time (field 22, see proc_pid_stat(5)). The process
@@ -243,6 +157,7 @@ fn display(raw: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::proc_file::threads;
 
     #[test]
     fn knows_itself() {

@@ -5,7 +5,7 @@
 //! `/proc/PID` shows none of them once the main thread has ended, even if other threads
 //! go on.
 
-use crate::process::identity::{read_file, threads};
+use crate::process::proc_file::{read_file, threads};
 use crate::process::stat::field;
 
 /// The most bytes read of `/proc/PID/task/TID/stat`; it has some 300.

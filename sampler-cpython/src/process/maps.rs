@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::process::identity::ProcessError;
+use crate::process::proc_file::ProcessError;
 
 /// The most mappings that are read. The kernel's default limit (`vm.max_map_count`) is
 /// 65530.

@@ -24,6 +24,7 @@ pub mod mapped_file;
 pub mod maps;
 pub mod memory;
 pub mod namespace;
+pub mod proc_file;
 pub mod program;
 pub mod program_start;
 pub mod stat;

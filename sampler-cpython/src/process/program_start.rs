@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::process::identity::{ProcessError, malformed, read_file};
+use crate::process::proc_file::{ProcessError, malformed, read_file};
 use crate::process::stat::field;
 
 /// Ticks per second of the times in `/proc/PID/stat`, on every 64-bit architecture

@@ -5,7 +5,7 @@
 
 use sampler_common::wait::telling_argument;
 
-use crate::process::identity::{ProcessError, malformed, read_file};
+use crate::process::proc_file::{ProcessError, malformed, read_file};
 use crate::process::status::value;
 
 /// The most bytes read of a file about a thread; the longest, `status`, has some 1500.

@@ -3,8 +3,8 @@
 //! Cheap checks on a process: whether it is still the same one, and whether it has loaded
 //! code since.
 
-use crate::process::identity::{ProcessError, malformed, read_file};
 use crate::process::living_task::living_task;
+use crate::process::proc_file::{ProcessError, malformed, read_file};
 use crate::process::stat::field;
 use crate::process::status::{kib, value};
 

@@ -20,7 +20,7 @@ use sampler_common::thread_state::{self, Search};
 use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts, gil_address};
 use sampler_common::walk::{Codes, KnownCode, Walk};
 
-use crate::process::identity::ProcessError;
+use crate::process::proc_file::ProcessError;
 use crate::process::task::{SystemCall, TaskStatus};
 
 /// A thread to look at.

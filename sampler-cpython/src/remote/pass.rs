@@ -23,8 +23,8 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::{Origin, WaitFacts};
 
 use crate::cpython::instance::Instance;
-use crate::process::identity::threads;
 use crate::process::memory::ProcessMemory;
+use crate::process::proc_file::threads;
 use crate::process::task::TaskStatus;
 use crate::remote::look::{Looker, RemoteThread, wait_facts};
 

@@ -21,8 +21,9 @@ use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::cpython::refusal::Refusal;
 use sampler_cpython::process::cgroup::Cgroups;
 use sampler_cpython::process::files::FileView;
-use sampler_cpython::process::identity::{ProcessError, ProcessIdentity, running_pids};
+use sampler_cpython::process::identity::{ProcessIdentity, running_pids};
 use sampler_cpython::process::memory::ProcessMemory;
+use sampler_cpython::process::proc_file::ProcessError;
 use sampler_cpython::process::vitals;
 
 use crate::platform::patient::{Patience, Patient, Unanswered};

@@ -22,7 +22,7 @@
 //! `pysleep`).
 
 use sampler_common::wait::{NO_SYSCALL, WaitFacts};
-use sampler_cpython::cpython::instance::CLibrary;
+use sampler_cpython::cpython::c_library::CLibrary;
 use sampler_trace::model::row::State;
 
 /// Bits of `task_struct.__state` (`include/linux/sched.h`).

@@ -8,13 +8,14 @@ pub mod error;
 pub mod exit;
 mod limits;
 pub mod output;
+mod pattern;
+pub mod ranges;
 pub mod time;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use regex::Regex;
 use sampler_trace::container::info::Mode;
 use sampler_trace::convert::frames::FrameSelection;
 use sampler_trace::convert::privacy::Privacy;
@@ -27,17 +28,9 @@ use crate::cli::arguments::{
 use crate::cli::config::choice::ChoiceConfig;
 use crate::cli::config::error::UsageError;
 use crate::cli::config::output::OutputConfig;
+use crate::cli::config::pattern::pattern;
+use crate::cli::config::ranges::{HIGHEST_RATE, LARGEST_PROCESS_ID, LONGEST_DURATION};
 use crate::cli::config::time::{parse_duration, parse_time_point};
-
-/// The highest rate, in samples a second on each CPU.
-pub const HIGHEST_RATE: u32 = 10_000;
-
-/// The longest duration that can be asked for. A longer one is never needed: without a
-/// duration, a recording goes on until it is stopped.
-pub const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-
-/// The largest process id of Linux (`PID_MAX_LIMIT` in `include/linux/threads.h`).
-pub const LARGEST_PROCESS_ID: u32 = 4_194_304;
 
 /// What is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -306,25 +299,6 @@ impl DumpConfig {
         let pid = process_id(&typed.pid)?;
         Ok(Self { pid })
     }
-}
-
-/// Joins the typed expressions into one that matches where any of them does.
-fn pattern(option: &'static str, typed: &[String]) -> Result<Option<Regex>, UsageError> {
-    if typed.iter().any(String::is_empty) {
-        return Err(UsageError::Empty { option });
-    }
-    // Each is compiled by itself first, so that no parenthesis of one closes another's.
-    for value in typed {
-        Regex::new(value).map_err(|error| UsageError::Pattern {
-            option,
-            value: value.clone(),
-            reason: error.to_string(),
-        })?;
-    }
-    let alternatives: Vec<_> = typed.iter().map(|value| format!("(?:{value})")).collect();
-    Ok((!typed.is_empty())
-        .then(|| Regex::new(&alternatives.join("|")).ok())
-        .flatten())
 }
 
 fn target(typed: &RecordArguments) -> Result<Target, UsageError> {

@@ -20,6 +20,10 @@ use crate::platform::launch::error::LaunchError;
 use crate::platform::privileges::Owner;
 use crate::platform::privileges::role::Role;
 
+/// Receives the exit status of a command once that has ended, which is 128 + N if signal N
+/// ended it. Wait with `.await` or `blocking_recv`.
+pub type CommandEnd = oneshot::Receiver<ExitStatus>;
+
 /// A command that has its process and waits in it. If this is dropped, the command never
 /// runs.
 #[derive(Debug)]
@@ -28,7 +32,7 @@ pub struct HeldCommand {
     program: OsString,
     release: PipeWriter,
     started: mpsc::Receiver<std::io::Result<()>>,
-    ended: oneshot::Receiver<ExitStatus>,
+    ended: CommandEnd,
 }
 
 /// A command that runs. If this is dropped, it runs on.
@@ -36,9 +40,8 @@ pub struct HeldCommand {
 pub struct RunningCommand {
     /// Its process id, in pyebpf's own pid namespace.
     pub pid: u32,
-    /// Receives its exit status once it has ended, which is 128 + N if signal N ended it.
-    /// Wait with `.await` or `blocking_recv`.
-    pub ended: oneshot::Receiver<ExitStatus>,
+    /// Receives its exit status.
+    pub ended: CommandEnd,
 }
 
 /// Creates a process for `command` (a program and its arguments), and holds it back

@@ -10,6 +10,7 @@ use sampler_trace::model::identifiers::KernelTime;
 
 use crate::cli::config::RecordConfig;
 use crate::cli::config::exit::ExitStatus;
+use crate::platform::launch::CommandEnd;
 use crate::platform::outfile::visible::VisibleFile;
 use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
@@ -21,7 +22,6 @@ use crate::record::progress::{ProgressFacts, ProgressLine};
 use crate::record::sampling::Sampling;
 use crate::record::session::{FLUSH_EVERY, Session};
 use crate::record::signals::{Request, Signals};
-use crate::record::start::CommandEnd;
 
 /// How long records may stay in the ring buffer. A wake-up costs as much as about fifty
 /// samples, so periodic work is done at the same moments. Urgent records, such as new

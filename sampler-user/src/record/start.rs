@@ -11,7 +11,6 @@ use sampler_cpython::process::namespace::PidNamespace;
 use sampler_trace::container::info::Mode;
 use sampler_trace::container::writer::TraceWriter;
 use sampler_trace::model::builder::TimelineBuilder;
-use tokio::sync::oneshot;
 
 use crate::capture::bpf::cpu_news::CpuNews;
 use crate::capture::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
@@ -20,9 +19,8 @@ use crate::capture::bpf::stepping::SteppingChoice;
 use crate::capture::bpf::ticks::Ticks;
 use crate::capture::symbolize::python::Symbolizer;
 use crate::capture::targets::table::Targets;
-use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::{RecordConfig, Target, Verbosity};
-use crate::platform::launch::HeldCommand;
+use crate::platform::launch::{CommandEnd, HeldCommand};
 use crate::platform::privileges::Owner;
 use crate::record::clock::trace_info;
 use crate::record::confinement::confine;
@@ -44,9 +42,6 @@ use crate::record::target_choice::{complain, hold, mention_waiting, selection};
 use crate::record::threads::Threads;
 use crate::record::tick_balance::TickBalance;
 use crate::record::tick_clock::TickClock;
-
-/// Receives the exit status of the recorded command when that has ended.
-pub(super) type CommandEnd = oneshot::Receiver<ExitStatus>;
 
 /// Starts a recording, and the command if one is to be recorded.
 pub(super) fn start(

@@ -5,7 +5,7 @@
 
 use sampler_common::memory::UserMemory;
 
-use crate::cpython::thread_names::ThreadNamesError;
+use crate::cpython::thread_names::error::ThreadNamesError;
 use crate::cpython::thread_names::layout::{KeysKind, ValuesKind};
 use crate::cpython::thread_names::objects::{Objects, Subclass};
 

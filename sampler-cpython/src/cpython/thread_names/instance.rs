@@ -7,8 +7,8 @@ use std::cell::Cell;
 
 use sampler_common::memory::UserMemory;
 
-use crate::cpython::thread_names::ThreadNamesError;
 use crate::cpython::thread_names::dict::Entry;
+use crate::cpython::thread_names::error::ThreadNamesError;
 use crate::cpython::thread_names::layout::InstanceKind;
 use crate::cpython::thread_names::objects::{Objects, TypeFacts};
 

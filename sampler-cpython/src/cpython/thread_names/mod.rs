@@ -8,6 +8,7 @@
 //! from 3.6 to 3.15).
 
 pub mod dict;
+pub mod error;
 pub mod instance;
 pub mod layout;
 pub mod objects;
@@ -17,10 +18,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sampler_common::layout::ObjectLayout;
-use sampler_common::memory::{MemoryFault, UserMemory};
+use sampler_common::memory::UserMemory;
 
-use crate::cpython::text::TextError;
 use crate::cpython::thread_names::dict::Entry;
+use crate::cpython::thread_names::error::ThreadNamesError;
 use crate::cpython::thread_names::instance::Name;
 use crate::cpython::thread_names::layout::AttributeLayout;
 use crate::cpython::thread_names::objects::Objects;
@@ -29,45 +30,6 @@ use crate::cpython::thread_names::objects::Objects;
 const MAX_NAME: usize = 256;
 /// How often a read is attempted while the process changes what is read.
 const ATTEMPTS: u32 = 8;
-
-/// Why the names of a process's threads cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ThreadNamesError {
-    /// The memory is not mapped, or no longer.
-    #[error("the names of the threads cannot be read: no memory at {address:#x}")]
-    Unreadable {
-        /// Where the read failed.
-        address: u64,
-    },
-    /// The memory does not hold what CPython would have put there: the layout is wrong
-    /// for this build, or the process changed it during the read.
-    #[error("the names of the threads cannot be read: {address:#x} holds something else")]
-    Unexpected {
-        /// Address of the object.
-        address: u64,
-    },
-    /// A name is not text.
-    #[error("the names of the threads cannot be read")]
-    Text {
-        /// What is wrong.
-        source: TextError,
-    },
-    /// There is more to read than any program can need.
-    #[error("the names of the threads cannot be read: there are too many objects")]
-    TooMuch,
-    /// The process kept changing it, at every attempt; a later read may succeed.
-    #[error("the names of the threads change too fast to be read, at {address:#x}")]
-    Changed {
-        /// Address of the dict or keys that changed.
-        address: u64,
-    },
-}
-
-fn unreadable(fault: MemoryFault) -> ThreadNamesError {
-    ThreadNamesError::Unreadable {
-        address: fault.address,
-    }
-}
 
 /// The threads whose names are read.
 #[derive(Clone, Copy, Debug)]

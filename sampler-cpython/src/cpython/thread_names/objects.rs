@@ -10,8 +10,8 @@ use sampler_common::memory::UserMemory;
 use sampler_common::window::Window;
 
 use crate::cpython::text::read_text;
+use crate::cpython::thread_names::error::{ThreadNamesError, unreadable};
 use crate::cpython::thread_names::layout::{AttributeLayout, IntegerKind};
-use crate::cpython::thread_names::{ThreadNamesError, unreadable};
 
 /// A built-in class that an object belongs to, as the number of the flag that its type
 /// has inherited (`Include/object.h`, the same bits from 3.6 to 3.15).

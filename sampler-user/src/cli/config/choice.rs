@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::cli::arguments::ChoiceArguments;
 use crate::cli::config::error::UsageError;
-use crate::cli::config::pattern;
+use crate::cli::config::pattern::pattern;
 
 /// Which processes of a host are chosen; the default is all.
 #[derive(Clone, Debug, Default)]

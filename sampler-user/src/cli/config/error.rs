@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::cli::config::{HIGHEST_RATE, LARGEST_PROCESS_ID};
+use crate::cli::config::ranges::{HIGHEST_RATE, LARGEST_PROCESS_ID};
 
 /// An argument is invalid. The program then ends with status 2.
 #[derive(Debug, Error, PartialEq, Eq)]

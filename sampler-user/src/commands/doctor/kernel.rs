@@ -2,8 +2,8 @@
 
 //! Checks the kernel itself: its version, its types and its lockdown mode.
 
+use crate::commands::doctor::check::{Check, CheckResult};
 use crate::commands::doctor::probe::Probe;
-use crate::commands::doctor::{Check, CheckResult};
 
 /// The first kernel with the BPF ring buffer and with `CAP_BPF`.
 const RING_BUFFER: (u32, u32) = (5, 8);

@@ -7,7 +7,8 @@ use std::fmt;
 use sampler_trace::escape::escape_for_terminal;
 use serde::Serialize;
 
-use crate::commands::doctor::{Check, CheckResult, Diagnosis};
+use crate::commands::doctor::Diagnosis;
+use crate::commands::doctor::check::{Check, CheckResult};
 
 /// The version of the JSON schema: raised when a field is removed or changes its meaning,
 /// not when one is added.

@@ -2,9 +2,9 @@
 
 //! Checks what this process may do: its capabilities, and the settings that limit it.
 
+use crate::commands::doctor::check::{Check, CheckResult};
 use crate::commands::doctor::kernel::Release;
 use crate::commands::doctor::probe::Probe;
-use crate::commands::doctor::{Check, CheckResult};
 
 // Capability numbers of `include/uapi/linux/capability.h`.
 const DAC_OVERRIDE: u32 = 1;

@@ -5,9 +5,9 @@
 
 use sampler_cpython::process::identity::namespace_pids;
 
+use crate::commands::doctor::check::{Check, CheckResult};
 use crate::commands::doctor::probe::Probe;
 use crate::commands::doctor::rights::Rights;
-use crate::commands::doctor::{Check, CheckResult};
 
 /// The host's own pid namespace: `PROC_PID_INIT_INO` in `include/uapi/linux/nsfs.h`.
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";

@@ -8,29 +8,28 @@ use std::thread;
 use std::time::Duration;
 
 use sampler_common::memory::UserMemory;
+use sampler_cpython::cpython::c_library::CLibrary;
 use sampler_cpython::cpython::discovery::Discovery;
 use sampler_cpython::cpython::gil::GilHolders;
-use sampler_cpython::cpython::instance::{CLibrary, Instance};
+use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::cpython::native_threads::PythonThread;
 use sampler_cpython::cpython::refusal::Refusal;
 use sampler_cpython::cpython::thread_names::Wanted;
 use sampler_cpython::process::cgroup::Cgroups;
-use sampler_cpython::process::identity::{ProcessError, ProcessIdentity, threads};
+use sampler_cpython::process::identity::ProcessIdentity;
 use sampler_cpython::process::memory::ProcessMemory;
+use sampler_cpython::process::proc_file::{ProcessError, threads};
 use sampler_cpython::process::task::TaskStatus;
 use sampler_trace::model::row::State;
 
+use crate::commands::dump::document::{DumpedThread, ENDED, StackQuality};
 use crate::commands::dump::patience::{Finding, Findings, Order};
 use crate::commands::dump::stacks::state_outside;
-use crate::commands::dump::{DumpedThread, StackQuality};
 
 /// How many times, and how far apart, to read who holds the GIL until it is a thread that
 /// was not seen waiting for it. The holder changes every 5 ms if several threads want it.
 const HOLDER_LOOKS: u32 = 100;
 const BETWEEN_HOLDER_LOOKS: Duration = Duration::from_millis(1);
-
-/// The state of a thread of which only the id is left.
-pub(super) const ENDED: &str = "ended";
 
 /// Does the work of a worker: sends what it finds out about the process `pid`.
 pub(super) fn gather(pid: u32, order: &Order, findings: &Findings) {

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sampler_cpython::cpython::instance::Instance;
-use sampler_cpython::process::identity::ProcessError;
+use sampler_cpython::process::proc_file::ProcessError;
 use sampler_cpython::process::task::{SystemCall, TaskStatus};
 use sampler_cpython::remote::look::RemoteThread;
 use sampler_trace::model::row::State;
 
 use crate::capture::bpf::kernel::KernelError;
-use crate::commands::dump::DumpedThread;
+use crate::commands::dump::document::DumpedThread;
 use crate::commands::dump::gather::Gathering;
 use crate::commands::dump::patience::{Finding, Order};
 use crate::commands::dump::stacks::{Seen, Stacks, state_outside};

@@ -3,48 +3,9 @@
 //! The verb `dump`: shows every thread of one process at this moment: what it does, what
 //! it waits for, who holds the GIL, and the whole stacks. Never stops the process, never
 //! writes to it, and never waits for it without end.
-//!
-//! The JSON document (`--json`, schema 1), which stays the same from version to
-//! version except for new fields:
-//!
-//! ```json
-//! {
-//!   "schema": 1, "time": 1790000000.25,
-//!   "pid": 1234, "namespace_pid": 7, "name": "python3", "cmdline": "python3 app.py",
-//!   "container": "docker:4f1c5a0de6b7", "cgroup": "/docker/4f1c5a0de6b7…",
-//!   "python": "3.12.1", "gil_holders": [1240],
-//!   "threads": [
-//!     { "tid": 1240, "namespace_tid": 9, "ident": 140245672912576, "name": "worker-1",
-//!       "state": "running", "holds_gil": true, "stack": "whole", "problem": null,
-//!       "frames": [{ "file": "/srv/app.py", "line": 59, "function": "sign",
-//!                    "source": "digest = hashlib.sha256(body).digest()" }] }
-//!   ],
-//!   "problems": []
-//! }
-//! ```
-//!
-//! * `pid` and `tid` are ids in pyebpf's own pid namespace, `namespace_…` those in the
-//!   process's. Threads are in the order of `tid`.
-//! * `container` is empty for a process that is in none, `cgroup` for one in the root
-//!   cgroup.
-//! * `python` is null when the process could not be looked into; `problems` then
-//!   says why.
-//! * `gil_holders`: the threads that held the GIL just before the stacks were looked at
-//!   or, if some wait for it, just after, and that are not among those that wait: none or
-//!   one, unless interpreters have their own GILs. Null when there is no GIL or it could
-//!   not be read. `holds_gil` is derived from it.
-//! * `ident` is `threading.get_ident()`; null for a thread that runs no Python.
-//! * `state` is one of those of a timeline (`running`, `runnable`, `waiting for GIL`,
-//!   `lock`, `I/O`, `sleeping`, `stopped`, `page fault`, `waiting`), or `ended` for a
-//!   thread of which only the id is left. Without the rights that sampling needs,
-//!   `runnable` threads are shown as `running`.
-//! * `stack`: `whole`, when the thread did not run while it was looked at, or was sampled
-//!   by a tick of its own CPU; `cut`, the same without some outer frames; `unproven`,
-//!   when it ran while it was looked at, so that the frames may not belong together;
-//!   `none`, with the reason in `problem` unless the thread runs no Python.
-//! * `frames` are innermost first. `line` 0 and an empty `file` or `source` mean
-//!   that it is not known.
 
+pub mod document;
+pub mod error;
 mod gather;
 mod looks;
 mod patience;
@@ -54,130 +15,14 @@ mod ticks;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sampler_cpython::cpython::refusal::Refusal;
-use sampler_cpython::process::namespace::{NamespaceError, PidNamespace};
-use serde::Serialize;
+use sampler_cpython::process::namespace::PidNamespace;
 
 use crate::cli::config::DumpConfig;
-use crate::cli::config::exit::ExitStatus;
+use crate::commands::dump::document::{Dump, SCHEMA};
+use crate::commands::dump::error::DumpError;
 
 /// How long to wait for one answer of the process.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The version of the JSON schema.
-const SCHEMA: u32 = 1;
-
-/// A process and all its threads, as they were found.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Dump {
-    schema: u32,
-    /// The Unix time at which the dump began, in seconds.
-    pub time: f64,
-    /// Its pid, in pyebpf's own pid namespace.
-    pub pid: u32,
-    /// Its pid, in its own pid namespace.
-    pub namespace_pid: u32,
-    /// Its name in the kernel.
-    pub name: String,
-    /// Its command line.
-    pub cmdline: String,
-    /// Its container, such as `docker:4f1c5a0de6b7`; empty for none.
-    pub container: String,
-    /// The path of its cgroup; empty for the root.
-    pub cgroup: String,
-    /// Its version of CPython; `None` when the process could not be looked into.
-    pub python: Option<String>,
-    /// The threads that hold a GIL, by `tid`; `None` when there is none or it could not
-    /// be read.
-    pub gil_holders: Option<Vec<u32>>,
-    /// In the order of their `tid`.
-    pub threads: Vec<DumpedThread>,
-    /// What could not be found out, in words.
-    pub problems: Vec<String>,
-}
-
-/// One thread.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DumpedThread {
-    /// Its thread id, in pyebpf's own pid namespace.
-    pub tid: u32,
-    /// Its thread id, in its own pid namespace.
-    pub namespace_tid: u32,
-    /// `threading.get_ident()`, if it runs Python.
-    pub ident: Option<u64>,
-    /// Its name in Python, or the kernel's.
-    pub name: String,
-    /// What it does, as listed in the module's documentation.
-    pub state: &'static str,
-    /// Whether it holds a GIL.
-    pub holds_gil: bool,
-    /// How far its frames can be trusted.
-    pub stack: StackQuality,
-    /// Why there are no frames, or only some, in words.
-    pub problem: Option<String>,
-    /// Innermost first.
-    pub frames: Vec<DumpedFrame>,
-}
-
-/// One frame.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DumpedFrame {
-    /// The path, as the code object has it.
-    pub file: String,
-    /// The line, from 1; 0 when it is not known.
-    pub line: u32,
-    /// The qualified name; up to 3.10 the bare name.
-    pub function: String,
-    /// The text of the line, without the white space around it.
-    pub source: String,
-}
-
-/// How far a stack can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StackQuality {
-    /// The stack as it was at one moment.
-    Whole,
-    /// The same, without some outer frames.
-    Cut,
-    /// The thread ran while it was looked at.
-    Unproven,
-    /// No frames.
-    None,
-}
-
-/// Why there is no dump.
-#[derive(Debug, thiserror::Error)]
-pub enum DumpError {
-    /// The process cannot be looked into.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Process ids cannot be relied on.
-    #[error(transparent)]
-    Namespace(#[from] NamespaceError),
-    /// It ended before anything of it was seen.
-    #[error("process {pid} ended while it was looked at")]
-    Ended {
-        /// The process.
-        pid: u32,
-    },
-    /// A worker thread could not be started.
-    #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
-}
-
-impl DumpError {
-    /// The exit status of the program.
-    pub fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::Refused(Refusal::Permission { .. }) | Self::Namespace(_) => {
-                ExitStatus::NOT_ALLOWED
-            }
-            Self::Refused(_) | Self::Ended { .. } => ExitStatus::NOTHING_SAMPLED,
-            Self::Thread(_) => ExitStatus::ERROR,
-        }
-    }
-}
 
 impl Dump {
     /// Dumps the threads of the process.
@@ -201,13 +46,5 @@ impl Dump {
             pid,
             ..dump
         })
-    }
-
-    /// Returns the JSON document.
-    ///
-    /// # Errors
-    /// Never for these types; the writer's signature allows it.
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(self)
     }
 }

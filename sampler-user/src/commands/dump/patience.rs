@@ -17,7 +17,8 @@ use sampler_cpython::cpython::refusal::Refusal;
 use sampler_cpython::process::container::CgroupPlace;
 use sampler_trace::model::row::State;
 
-use crate::commands::dump::{Dump, DumpError, DumpedThread, StackQuality};
+use crate::commands::dump::document::{Dump, DumpedThread, ENDED, StackQuality};
+use crate::commands::dump::error::DumpError;
 use crate::platform::left_behind;
 
 /// How many times another worker goes on.
@@ -234,7 +235,7 @@ impl Assembly {
             thread.holds_gil = holders.contains(&thread.tid);
         }
         self.dump.threads.sort_by_key(|thread| thread.tid);
-        let is_there = |thread: &DumpedThread| thread.state != crate::commands::dump::gather::ENDED;
+        let is_there = |thread: &DumpedThread| thread.state != ENDED;
         let has_stack = |thread: &DumpedThread| thread.stack != StackQuality::None;
         let has_threads = self.dump.threads.iter().any(is_there);
         if !has_threads && !self.dump.threads.iter().any(has_stack) {

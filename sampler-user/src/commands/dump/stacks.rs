@@ -9,11 +9,12 @@ use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::{RawFrame, SampleHeader};
 use sampler_common::stop::StopReason;
 use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts};
-use sampler_cpython::cpython::instance::{CLibrary, Instance};
+use sampler_cpython::cpython::c_library::CLibrary;
+use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::process::descriptor::is_timer;
 use sampler_cpython::process::files::FileView;
-use sampler_cpython::process::identity::ProcessError;
 use sampler_cpython::process::memory::ProcessMemory;
+use sampler_cpython::process::proc_file::ProcessError;
 use sampler_cpython::process::task::{SystemCall, TaskStatus};
 use sampler_cpython::remote::look::{Looker, RemoteThread};
 use sampler_trace::account::drop_reason::{DropReason, PartialReason};
@@ -24,7 +25,7 @@ use crate::capture::scout::Scout;
 use crate::capture::symbolize::python::{ProcessContext, Symbolizer};
 use crate::capture::symbolize::static_code::StaticCode;
 use crate::capture::waiting;
-use crate::commands::dump::{DumpedFrame, StackQuality};
+use crate::commands::dump::document::{DumpedFrame, StackQuality};
 
 /// The key of the only process.
 const KEY: ProcessKey = ProcessKey(1);

@@ -19,12 +19,11 @@
 pub mod refusals;
 mod system_calls;
 
-use std::collections::BTreeMap;
-
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch,
-    apply_filter_all_threads,
+    BackendError, BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter_all_threads,
 };
+
+use crate::platform::sandbox::system_calls::Rules;
 
 /// Why the filters could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +38,6 @@ pub enum SandboxError {
     #[error("refused calls cannot be caught: {0}")]
     Signal(#[from] nix::errno::Errno),
 }
-
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Installs the filters in all threads; threads started later inherit them. This cannot
 /// be undone.

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use libc::c_long;
 use seccompiler::{BackendError, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
-use crate::platform::sandbox::Rules;
+/// What is asked of the arguments of each call, by its number.
+pub(super) type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Calls that the `libc` crate has no names for. From 424 on, numbers are the same on all
 /// architectures.

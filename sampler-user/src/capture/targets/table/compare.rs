@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::ProcessKey;
-use sampler_cpython::process::identity::ProcessError;
+use sampler_cpython::process::proc_file::ProcessError;
 
 use crate::capture::scout::Scout;
 use crate::capture::targets::followed::FollowedProcess;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Why there is no dump.
+
+use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::process::namespace::NamespaceError;
+
+use crate::cli::config::exit::ExitStatus;
+
+/// Why there is no dump.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    /// The process cannot be looked into.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Process ids cannot be relied on.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// It ended before anything of it was seen.
+    #[error("process {pid} ended while it was looked at")]
+    Ended {
+        /// The process.
+        pid: u32,
+    },
+    /// A worker thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl DumpError {
+    /// The exit status of the program.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Refused(Refusal::Permission { .. }) | Self::Namespace(_) => {
+                ExitStatus::NOT_ALLOWED
+            }
+            Self::Refused(_) | Self::Ended { .. } => ExitStatus::NOTHING_SAMPLED,
+            Self::Thread(_) => ExitStatus::ERROR,
+        }
+    }
+}
