@@ -3,12 +3,12 @@
 //! Chooses the profilers to measure, and the Python with which each is measured.
 
 use super::austin::Austin;
-use super::measure::{Python, Setting};
 use super::peers;
 use super::profiler::Profiler;
 use super::profiling_sampling::ProfilingSampling;
 use super::py_spy::{self, PySpy};
 use super::pyebpf::Pyebpf;
+use super::setting::{Python, Setting};
 use super::target::Target;
 
 /// A Python and the profilers that can read it, pyebpf first.

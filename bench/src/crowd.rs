@@ -2,7 +2,7 @@
 
 //! Starts many Python processes that are a little busy, spread over all interpreters.
 
-use super::measure::Setting;
+use super::setting::Setting;
 use super::target::Target;
 
 /// The shortest pause of a process between two bursts of about a millisecond of work,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::profiler::Division;
+use super::procfs::Division;
 use super::spread::Spread;
 use super::turn::{Cost, Ratio};
 

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::measure::Setting;
 use super::plan::GrowthPlan;
 use super::procfs;
 use super::profiler::Mode;
 use super::recorder::Recorder;
+use super::setting::Setting;
 use super::spread::Spread;
 use super::subject::Subject as _;
 use super::target::Target;

@@ -10,8 +10,8 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use serde_json::{Value, json};
 
 use super::interrupt;
-use super::measure::Setting;
 use super::recorder::Recorder;
+use super::setting::Setting;
 use super::spread::Spread;
 use super::subject::Subject as _;
 use super::target::{Target, end, pid_of};

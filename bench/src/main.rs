@@ -35,6 +35,7 @@ mod recorder;
 mod run_time;
 mod sample_cost;
 mod session;
+mod setting;
 mod slowdown;
 mod spread;
 mod stage;

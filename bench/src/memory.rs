@@ -8,8 +8,8 @@ use std::thread::sleep;
 use serde_json::{Value, json};
 
 use super::crowd;
-use super::measure::Setting;
 use super::recorder::Recorder;
+use super::setting::Setting;
 use super::spread::Spread;
 use super::subject::Subject as _;
 

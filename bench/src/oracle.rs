@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::contest::Contest;
 use super::judge::Judge;
-use super::measure::{Python, Setting};
 use super::profiler::{Mode, Order, Profiler};
+use super::setting::{Python, Setting};
 use super::target::Target;
 use xtask::process::say;
 

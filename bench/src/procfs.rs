@@ -10,8 +10,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nix::unistd::Pid;
 
-use super::profiler::Division;
-
 /// `BPF_PROG_TYPE_PERF_EVENT` (`include/uapi/linux/bpf.h`).
 const PERF_EVENT: u64 = 7;
 
@@ -22,6 +20,15 @@ pub(super) struct RunTime {
     pub(super) count: u64,
     /// Time in the program, without the interrupt around it.
     pub(super) total: Duration,
+}
+
+/// CPU time by where it was spent, in clock ticks (proc(5)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Division {
+    /// In user mode.
+    pub(super) user: u64,
+    /// In the kernel.
+    pub(super) system: u64,
 }
 
 /// Returns the CPU time, user and system, of the threads that a process has now.
@@ -172,8 +179,7 @@ fn number_after(text: &str, name: &str) -> Option<u64> {
 mod tests {
     use std::time::Duration;
 
-    use super::{RunTime, division, run_time_of};
-    use crate::profiler::Division;
+    use super::{Division, RunTime, division, run_time_of};
 
     #[test]
     fn only_a_perf_event_program_counts() {

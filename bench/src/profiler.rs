@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::judge::Stack;
-use super::procfs;
+use super::procfs::{self, Division};
 use super::session::Session;
 use super::subject::Subject;
 
@@ -92,15 +92,6 @@ pub(super) struct Spent {
     pub(super) uncharged: Duration,
     /// How `process` divides into user mode and the kernel.
     pub(super) division: Division,
-}
-
-/// CPU time by where it was spent, in clock ticks (proc(5)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Division {
-    /// In user mode.
-    pub(super) user: u64,
-    /// In the kernel.
-    pub(super) system: u64,
 }
 
 impl Spent {

@@ -12,9 +12,9 @@ use anyhow::Context as _;
 use nix::unistd::Pid;
 
 use super::judge::{Frame, Stack};
-use super::measure::Python;
 use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
 use super::session::Session;
+use super::setting::Python;
 use xtask::process::probe;
 
 const NAME: &str = "profiling.sampling";

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::measure::Setting;
 use super::procfs::{self, RunTime};
 use super::pyebpf::RHYTHM;
 use super::recorder::Recorder;
+use super::setting::Setting;
 use super::spread::Spread;
 use super::subject::Subject as _;
 use super::target::Target;

@@ -8,8 +8,8 @@
 use serde_json::{Value, json};
 
 use super::chance::Dice;
-use super::measure::Setting;
 use super::recorder::Recorder;
+use super::setting::Setting;
 use super::spread::Spread;
 use super::subject::{Subject as _, Work};
 use super::target::Target;

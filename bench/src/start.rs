@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::crowd;
-use super::measure::Setting;
 use super::recorder::Recorder;
+use super::setting::Setting;
 use super::spread::Spread;
 use super::target::Target;
 

@@ -7,6 +7,8 @@ mod bolt;
 pub mod build;
 mod cache;
 mod cargo;
+#[cfg(test)]
+mod circles;
 mod demo;
 mod ebpf;
 mod failures;

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{Node, chromium, traces};
+use super::node::{Node, chromium};
+use super::traces;
 use crate::process::{self, say};
 use crate::workspace::Workspace;
 

@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use super::modules;
+use super::paths::find;
 use crate::apt::PrivateApt;
 use crate::cache;
 use crate::process::{self, say};
@@ -135,20 +136,6 @@ fn version(name: &str) -> Vec<u32> {
     name.split(|letter: char| !letter.is_ascii_digit())
         .filter_map(|part| part.parse().ok())
         .collect()
-}
-
-/// Returns the first file below `directory` whose name is right.
-pub(super) fn find(directory: &Path, is_right: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
-    let mut directories = Vec::new();
-    for entry in fs::read_dir(directory).ok()?.flatten() {
-        let kind = entry.file_type().ok()?;
-        if kind.is_dir() {
-            directories.push(entry.path());
-        } else if kind.is_file() && entry.file_name().to_str().is_some_and(is_right) {
-            return Some(entry.path());
-        }
-    }
-    directories.iter().find_map(|it| find(it, is_right))
 }
 
 #[cfg(test)]

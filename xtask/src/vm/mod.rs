@@ -7,6 +7,7 @@ mod guest;
 mod kernels;
 mod modules;
 mod outcome;
+mod paths;
 mod plan;
 mod table;
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use super::kernels::find;
+use super::paths::find;
 
 /// Modules for a root directory of two layers, the lower of which comes from the host
 /// by 9p over virtio. What a kernel has built in is not a module, and is not missed.
