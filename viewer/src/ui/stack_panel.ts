@@ -90,7 +90,7 @@ export class StackPanel {
       "div",
       { class: "about" },
       h("h2", {}, `${symbols.track(sample.track)} · ${symbols.process(track.process)}`),
-      h("p", {}, `${when} · ${lasted} · ${stateWords(trace, sample.track, sample.row)} · depth ${depth}`),
+      h("p", {}, `${when} · ${lasted} · ${stateWords(trace, sample.track, sample.row)} · depth\u00a0${depth}`),
       cpu && h("p", {}, cpu),
       h(
         "div",
