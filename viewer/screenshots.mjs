@@ -24,6 +24,8 @@ async function picture(name, width, height, colorScheme, run) {
   await page.goto(`file://${trace}`);
   await page.waitForFunction(() => "__pyebpf" in window);
   await run(page);
+  // No outline around what a key or the search was typed into.
+  await page.evaluate(() => document.activeElement.blur());
   await page.waitForTimeout(600);
   await page.screenshot({ path: join(out, name) });
   await page.context().close();
@@ -36,11 +38,11 @@ async function find(page, name) {
   await page.fill("#search", "");
 }
 
-await picture("viewer.png", 1280, 800, "light", async (page) => {
+await picture("viewer.png", 1280, 840, "light", async (page) => {
   await find(page, "sign_answer");
-  await page.locator("#stack").evaluate((panel) => panel.scrollTo(0, 120));
+  await page.locator("#stack").evaluate((panel) => panel.scrollTo(0, panel.scrollHeight));
 });
-await picture("viewer-dark.png", 1280, 800, "dark", async (page) => {
+await picture("viewer-dark.png", 1280, 840, "dark", async (page) => {
   await find(page, "find_references");
   await page.keyboard.press("Escape");
   await page.focus("#tracks");
