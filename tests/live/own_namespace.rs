@@ -224,7 +224,7 @@ fn says_what_it_cannot_see() {
     let doctor = text_of(&mut own.pyebpf(machine, &["doctor"])).expect("it works");
     let line = doctor.lines().find(|line| line.contains("pid-namespace"));
     let line = line.expect("a check");
-    let says = "only processes of this pid namespace are seen";
+    let says = "only processes of this container are visible";
     assert!(line.starts_with("limited") && line.contains(says), "{line}");
     // A pid namespace of its own, but the host's /proc.
     for arguments in [&["ps"][..], &["dump", "--pid", "1"], &["--pid", "1"]] {

@@ -19,7 +19,7 @@ pub enum Refusal {
         pid: u32,
     },
     /// It has ended, or never existed.
-    #[error("process {pid} is gone")]
+    #[error("process {pid} does not exist")]
     Gone {
         /// Its pid.
         pid: u32,

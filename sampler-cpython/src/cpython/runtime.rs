@@ -99,7 +99,7 @@ pub enum RuntimeError {
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
     /// A symbol is missing that only the static table had.
-    #[error("its symbol {symbol} was stripped; an unstripped or a distribution's build has it")]
+    #[error("its symbol {symbol} was stripped; use an unstripped build or a distribution's")]
     Stripped {
         /// The symbol.
         symbol: &'static str,

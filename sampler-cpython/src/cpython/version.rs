@@ -83,7 +83,7 @@ impl PythonVersion {
 
 /// The error for a text that is not a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a version of Python: it must look like 3.8.18 or 3.15.0rc1")]
+#[error("not a Python version: it must look like 3.8.18 or 3.15.0rc1")]
 pub struct NotAVersion;
 
 impl FromStr for PythonVersion {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// There is no such process, or it ended while it was read.
-    #[error("process {pid} is gone")]
+    #[error("process {pid} does not exist")]
     Gone {
         /// Its pid.
         pid: u32,

@@ -220,7 +220,7 @@ impl Report<'_> {
         for (position, step) in path.iter().enumerate() {
             if (1..=folded).contains(&position) && folded > 1 {
                 if position == 1 {
-                    writeln!(out, "           … {folded} frames with as much")?;
+                    writeln!(out, "           … {folded} frames with the same time")?;
                 }
                 continue;
             }

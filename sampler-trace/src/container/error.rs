@@ -18,13 +18,13 @@ pub struct Torn {
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The destination could not be written.
-    #[error("cannot write the trace: {source}; what was written before stays readable")]
+    #[error("cannot write the trace: {source}; what was written so far stays readable")]
     Write {
         /// The system's error.
         source: io::Error,
     },
     /// An earlier write failed, and nothing more can follow it.
-    #[error("the trace ends where an earlier write failed; start a new one")]
+    #[error("the trace ends where an earlier write failed")]
     Broken,
     /// The source could not be read.
     #[error("cannot read the trace: {source}")]
@@ -33,10 +33,10 @@ pub enum TraceError {
         source: io::Error,
     },
     /// The file does not begin as a container does.
-    #[error("not a .pyebpf trace: it does not begin with the mark of one")]
+    #[error("not a .pyebpf trace: it does not begin with the signature of one")]
     NotATrace,
     /// The file is a container of another version.
-    #[error("the trace has version {found}, this program reads version {known}; use a newer pyebpf", known = crate::container::VERSION)]
+    #[error("the trace has version {found}, but this pyebpf reads version {known}; use a newer one", known = crate::container::VERSION)]
     Version {
         /// The version in the file.
         found: u32,

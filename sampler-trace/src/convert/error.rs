@@ -19,7 +19,7 @@ pub enum ConvertError {
     )]
     NotATrace,
     /// The input is compressed with zstd, which is not supported.
-    #[error("the input is packed by zstd: unpack it first (zstd -d)")]
+    #[error("the input is compressed with zstd: decompress it first (zstd -d)")]
     Zstd,
     /// The input could not be read.
     #[error("cannot read the input: {source}")]
@@ -52,7 +52,7 @@ pub enum ConvertError {
     )]
     NoWaiting,
     /// The JSON would be larger than any browser can load.
-    #[error("{path}: the JSON would have {megabytes} MB, and no browser reads that; write .pyebpf, take a part (--from, --to, --thread, --split), or use --force", path = path.display())]
+    #[error("{path}: the JSON would have {megabytes} MB, too much for a browser; write .pyebpf, select a part (--from, --to, --thread, --split), or use --force", path = path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -102,7 +102,7 @@ pub enum FormatError {
         asked: String,
     },
     /// The format is already compressed, and the name asks for gzip on top.
-    #[error("{asked}: .{ending} is packed already; leave .gz out")]
+    #[error("{asked}: .{ending} is already compressed; leave out .gz")]
     PackedTwice {
         /// The file name or the format's name.
         asked: String,

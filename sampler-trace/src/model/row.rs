@@ -96,7 +96,7 @@ impl State {
 /// which the thread did not run. Its length is therefore no CPU time; its weight is.
 ///
 /// ```
-/// use crate::model::row::Weight;
+/// use sampler_trace::model::row::Weight;
 ///
 /// let mut weight = Weight::of_samples(10_000_000, 3);
 /// weight.add(Weight { system: 1, ..Weight::of_samples(10_000_000, 1) });

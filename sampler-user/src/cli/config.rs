@@ -359,7 +359,7 @@ fn positive_duration(option: &'static str, value: &str) -> Result<Duration, Usag
     };
     let duration = parse_duration(value).ok_or_else(|| refuse("this is no length of time"))?;
     if duration.is_zero() {
-        return Err(refuse("nothing can be recorded in no time"));
+        return Err(refuse("the time must be longer than 0"));
     }
     if duration > LONGEST_DURATION {
         return Err(refuse(

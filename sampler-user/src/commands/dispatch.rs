@@ -45,7 +45,7 @@ pub enum VerbError {
     #[error(transparent)]
     View(#[from] ViewError),
     /// Capabilities that this verb must not use could not be given up.
-    #[error("cannot give up rights that are not needed: {0}")]
+    #[error("cannot drop privileges that are not needed: {0}")]
     Rights(io::Error),
     /// Standard output could not be written to.
     #[error("cannot write to standard output: {0}")]

@@ -53,12 +53,12 @@ impl Diagnosis {
     pub fn with_load_result(mut self, result: Result<(), String>) -> Self {
         const ID: &str = "program-load";
         self.checks.push(match result {
-            Ok(()) => Check::ok(ID, "the kernel takes the sampling program"),
+            Ok(()) => Check::ok(ID, "the kernel accepts the sampling programs"),
             Err(reason) => Check::wrong(
                 ID,
                 CheckResult::Missing,
                 reason,
-                "see to what is missing above; if nothing is, report this with the kernel version",
+                "fix what is missing above; if nothing is, report this with the kernel version",
             ),
         });
         self
@@ -69,8 +69,8 @@ impl Diagnosis {
     #[must_use]
     pub fn with_stepping(mut self, without_loop: Option<&str>) -> Self {
         let evidence = match without_loop {
-            None => "from frame to frame by bpf_loop".to_owned(),
-            Some(reason) => format!("from frame to frame by calls: {reason}"),
+            None => "with bpf_loop".to_owned(),
+            Some(reason) => format!("without bpf_loop: {reason}"),
         };
         self.checks.push(Check::ok("stack-walk", evidence));
         self
@@ -81,12 +81,12 @@ impl Diagnosis {
     pub fn with_pass_result(mut self, result: Result<(), String>) -> Self {
         const ID: &str = "task-iterator";
         self.checks.push(match result {
-            Ok(()) => Check::ok(ID, "the kernel looks at waiting threads itself"),
+            Ok(()) => Check::ok(ID, "the kernel reads waiting threads itself"),
             Err(reason) => Check::wrong(
                 ID,
                 CheckResult::Limited,
-                format!("--mode wall looks at waiting threads from user space: {reason}"),
-                "use Linux 5.18 or later, which makes it cheaper",
+                format!("--mode wall reads waiting threads from user space: {reason}"),
+                "use Linux 5.18 or later, where this costs less",
             ),
         });
         self
@@ -99,14 +99,14 @@ impl Diagnosis {
         self.checks.push(match result {
             Ok(()) => Check::ok(
                 ID,
-                "a recording sheds its rights and filters its system calls once it runs",
+                "a recording drops privileges and filters system calls once it runs",
             ),
             Err(reason) => Check::wrong(
                 ID,
                 CheckResult::Limited,
                 format!("a recording cannot filter its system calls: {reason}"),
                 "use a kernel with CONFIG_SECCOMP_FILTER=y, and in a container a profile that \
-                 allows seccomp(2); or --no-sandbox, which spares the warning",
+                 allows seccomp(2); --no-sandbox hides the warning",
             ),
         });
         self

@@ -47,13 +47,13 @@ pub enum DeliveryError {
         ending: &'static str,
     },
     /// `--split` is given with an output that is not a file.
-    #[error("--split writes several files, and {path:?} is none: name a file with -o")]
+    #[error("--split writes several files, but {path:?} is not a file: name one with -o")]
     SplitStream {
         /// The output.
         path: PathBuf,
     },
     /// Two outputs go to the same place.
-    #[error("{path:?} is written to already")]
+    #[error("{path:?} is already an output")]
     SameStream {
         /// The second one.
         path: PathBuf,

@@ -37,11 +37,11 @@ pub enum Unanswered {
     #[error("no answer within {} ms", .0.as_millis())]
     Late(Duration),
     /// Nobody was asked, because an earlier answer did not come in time.
-    #[error("it gave no answer before")]
+    #[error("it did not answer before")]
     Before,
     /// There is no thread to ask: too many hang already, or it broke down or cannot be
     /// started.
-    #[error("too much hangs already")]
+    #[error("too many threads hang already")]
     NobodyLeft,
 }
 

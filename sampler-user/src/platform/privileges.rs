@@ -18,7 +18,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum PrivilegeError {
     /// A variable that sudo sets does not hold an id.
-    #[error("{variable} is {value:?}, which is no id: run this through sudo, or unset it")]
+    #[error(
+        "{variable} is {value:?}, which is not an id: run pyebpf through sudo, or unset the variable"
+    )]
     NoId {
         /// `SUDO_UID` or `SUDO_GID`.
         variable: &'static str,

@@ -30,7 +30,7 @@ pub(super) fn confine(
     if let Err(error) = shed(owner, &kept)
         && !is_quiet
     {
-        eprintln!("pyebpf: goes on with rights that it does not need: {error}");
+        eprintln!("pyebpf: keeps privileges that it does not need: {error}");
     }
     if let Err(error) = sandbox::close()
         && !is_quiet

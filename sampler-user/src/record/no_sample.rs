@@ -30,17 +30,17 @@ pub(super) fn no_sample(config: &RecordConfig, summary: &Summary, counted: &Coun
     } else if config.mode == Mode::Cpu {
         no_tick(config, &who, counted)
     } else {
-        format!("no sample: no thread of {who} was there to be looked at")
+        format!("no samples: {who} had no threads to look at")
     };
     for line in &summary.not_sampled {
         reason.push_str(&format!("\n  not sampled: {}", escape_for_terminal(line)));
     }
     let is_chosen = matches!(config.target, Target::Host | Target::Chosen(_));
     if is_chosen && counted.pythons == 0 {
-        reason.push_str("\n`pyebpf ps` shows which processes run Python");
+        reason.push_str("\n`pyebpf ps` lists the processes that run Python");
     } else if config.mode == Mode::Cpu && came(&summary.total) == 0 {
         reason.push_str(
-            "\na process that waits takes no CPU time and has no samples in cpu mode; \
+            "\na process that only waits uses no CPU time and gets no samples in cpu mode; \
              --mode wall shows what it waits for",
         );
     }
@@ -54,7 +54,7 @@ fn came(total: &Account) -> u64 {
 
 fn who(target: &Target) -> String {
     match target {
-        Target::Host => "a Python process of this host".to_owned(),
+        Target::Host => "a Python process on this host".to_owned(),
         Target::Chosen(choice) => {
             let choice = choice.in_words();
             format!("a Python process {}", escape_for_terminal(&choice))
@@ -77,7 +77,7 @@ fn who(target: &Target) -> String {
 fn not_shown(who: &str, total: &Account) -> String {
     let mut reasons = Vec::new();
     if total.lost > 0 {
-        reasons.push(format!("{} lost on their way", total.lost));
+        reasons.push(format!("{} lost on the way to user space", total.lost));
     }
     if total.refused() > 0 {
         reasons.push(total.refusals_in_words());
@@ -87,8 +87,8 @@ fn not_shown(who: &str, total: &Account) -> String {
         reasons => reasons,
     };
     let taken = match came(total) {
-        1 => "1 sample was taken and is not shown".to_owned(),
-        count => format!("{count} samples were taken and none can be shown"),
+        1 => "1 sample was taken, but cannot be shown".to_owned(),
+        count => format!("{count} samples were taken, but none can be shown"),
     };
     format!("no stack of {who}: {taken}: {reasons}")
 }
@@ -98,19 +98,19 @@ fn no_tick(config: &RecordConfig, who: &str, counted: &Counted) -> String {
     let is_chosen = matches!(config.target, Target::Host | Target::Chosen(_));
     match counted.used {
         Some(used) if used.is_zero() => {
-            format!("no sample: {who} used no CPU time meanwhile, to within 10 ms")
+            format!("no samples: {who} used less than 10 ms of CPU time during the recording")
         }
         Some(used) => format!(
-            "no sample: {who} used {:.2} s of CPU time meanwhile, and none of the ticks, \
-             {} a second on each CPU, came during that; --hz asks for more",
+            "no samples: {who} used {:.2} s of CPU time, but none of the ticks, {} a second on \
+             each CPU, hit it; try a higher --hz",
             used.as_secs_f64(),
             config.hz
         ),
         None if is_chosen && counted.pythons == 0 => {
-            format!("no sample: {who} was not there meanwhile")
+            format!("no samples: {who} did not run during the recording")
         }
         None => format!(
-            "no sample: none of the ticks, {} a second on each CPU, came while {who} ran",
+            "no samples: none of the ticks, {} a second on each CPU, came while {who} ran",
             config.hz
         ),
     }
@@ -159,8 +159,8 @@ mod tests {
         let text = said(&["-p", PID], total.clone(), 1, Some(900));
         assert_eq!(
             text,
-            "no stack of process 4194304: 75 samples were taken and none can be shown: \
-             2 lost on their way, 70 with a broken chain of frames, 3 in threads without Python"
+            "no stack of process 4194304: 75 samples were taken, but none can be shown: \
+             2 lost on the way to user space, 70 with a broken chain of frames, 3 in threads without Python"
         );
         total = Account::default();
         total.refuse(DropReason::WithoutProcess);
@@ -175,26 +175,24 @@ mod tests {
     fn the_cpu_time_that_was_used_is_said() {
         let nothing = Account::default;
         let text = said(&["-p", PID, "--hz", "10"], nothing(), 1, Some(500));
-        assert!(
-            text.contains("used 0.50 s of CPU time meanwhile, and none of the ticks, 10 a second")
-        );
+        assert!(text.contains("used 0.50 s of CPU time, but none of the ticks, 10 a second"));
         let text = said(&["-p", PID], nothing(), 1, Some(0));
-        assert!(text.contains("used no CPU time meanwhile") && text.contains("--mode wall"));
+        assert!(text.contains("used less than 10 ms of CPU time") && text.contains("--mode wall"));
         let text = said(&["-p", PID], nothing(), 0, None);
         assert!(text.contains("came while process 4194304 ran"), "{text}");
         let text = said(&["-p", PID, "--mode", "wall"], nothing(), 0, None);
         assert!(
-            !text.contains("CPU") && text.contains("no thread of process 4194304"),
+            !text.contains("CPU") && text.contains("process 4194304 had no threads"),
             "{text}"
         );
         let text = said(&[], nothing(), 0, None);
         assert!(
-            text.contains("was not there meanwhile") && text.contains("pyebpf ps"),
+            text.contains("did not run during the recording") && text.contains("pyebpf ps"),
             "{text}"
         );
         let text = said(&[], nothing(), 3, None);
         assert!(
-            text.contains("came while a Python process of this host ran"),
+            text.contains("came while a Python process on this host ran"),
             "{text}"
         );
     }

@@ -88,7 +88,7 @@ impl Reader {
             Some(false) => second.to_owned(),
             None => "none".to_owned(),
         };
-        self.outcome.walk = way(says("stack-walk", "by bpf_loop"), "`bpf_loop`", "calls");
+        self.outcome.walk = way(says("stack-walk", "with bpf_loop"), "`bpf_loop`", "calls");
         let is_limited = check("task-iterator").map(|check| check["result"] != "ok");
         self.outcome.passes = way(is_limited, "user space", "the kernel");
     }
@@ -119,7 +119,7 @@ mod tests {
 pyebpf-vm: doctor
 {
   "checks": [
-    { "id": "stack-walk", "result": "ok", "evidence": "from frame to frame by calls: no bpf_loop" },
+    { "id": "stack-walk", "result": "ok", "evidence": "without bpf_loop: this kernel is old" },
     { "id": "task-iterator", "result": "limited", "evidence": "from user space" }
   ]
 }

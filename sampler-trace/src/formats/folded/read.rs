@@ -34,7 +34,9 @@ pub enum FoldedError {
         source: std::io::Error,
     },
     /// A line is not a stack with a count.
-    #[error("line {line} is no stack: frames with semicolons between, a space, a number")]
+    #[error(
+        "line {line} is not a stack: expected frames separated by semicolons, a space, and a number"
+    )]
     Syntax {
         /// Its number, from 1.
         line: u64,

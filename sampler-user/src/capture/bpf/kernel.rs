@@ -38,7 +38,7 @@ const LIFECYCLE: [(&str, &str); 3] = [
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// This binary was built without them.
-    #[error("this pyebpf was built without its kernel side; build it with `cargo xtask build`")]
+    #[error("this pyebpf was built without its eBPF programs; build it with `cargo xtask build`")]
     NotBuiltIn,
     /// The kernel's types cannot be read, or lack a field.
     #[error(transparent)]
@@ -62,7 +62,7 @@ pub enum KernelError {
         log: String,
     },
     /// The object lacks something that this binary expects in it.
-    #[error("the kernel side has no {name}: pyebpf and its kernel side are of different builds")]
+    #[error("the eBPF object has no {name}: it belongs to another build of pyebpf")]
     Missing {
         /// The name of the map or program.
         name: &'static str,

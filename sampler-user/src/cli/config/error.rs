@@ -19,7 +19,7 @@ pub enum UsageError {
     },
     /// `--max-cpu` is not a share of a CPU, or out of range.
     #[error(
-        "--max-cpu {value:?}: give a part of one CPU, such as 5% or 0.5% (200% is two CPUs), or off"
+        "--max-cpu {value:?}: give a share of one CPU, such as 5% or 0.5% (200% is two CPUs), or off"
     )]
     MaxCpu {
         /// The value as typed.
@@ -49,7 +49,7 @@ pub enum UsageError {
     },
     /// `--from` or `--to` is not a time.
     #[error(
-        "{option} {value:?} is no time: write 90 or 2h after the start, \
+        "{option} {value:?} is not a time: write 90 or 2h (since the start), \
          2026-01-31T12:00:00Z, or @1352241181.5"
     )]
     TimePoint {
@@ -59,7 +59,7 @@ pub enum UsageError {
         value: String,
     },
     /// The value of an option is not a regular expression.
-    #[error("{option} {value:?} is no regular expression: {reason}")]
+    #[error("{option} {value:?} is not a regular expression: {reason}")]
     Pattern {
         /// The option it belongs to.
         option: &'static str,
@@ -69,22 +69,19 @@ pub enum UsageError {
         reason: String,
     },
     /// `--pid` is given together with a command.
-    #[error("--pid and a command cannot go together: leave out one of them")]
+    #[error("--pid and a command cannot be combined: leave out one of them")]
     TargetTwice,
     /// `--cgroup` or `--name` is given with something that already names processes.
-    #[error(
-        "--cgroup and --name choose among all processes, and {other} names them already: \
-         leave out one or the other"
-    )]
+    #[error("--cgroup and --name cannot be combined with {other}: leave out one or the other")]
     ChoiceWith {
         /// `--pid` or a command.
         other: &'static str,
     },
     /// The command is an empty word.
-    #[error("the command after -- is empty: name a program")]
+    #[error("there is no program after --")]
     EmptyCommand,
     /// A value is empty and must not be.
-    #[error("{option} has an empty value: leave it out or name something")]
+    #[error("{option} is empty: leave it out or give a value")]
     Empty {
         /// The option it belongs to.
         option: &'static str,
@@ -99,9 +96,9 @@ pub enum UsageError {
     #[error("--split writes several files and cannot go to standard output: name a file with -o")]
     SplitStandardOutput,
     /// Standard input is given for both traces of `report`.
-    #[error("standard input can be one of the two traces: name a file for the other")]
+    #[error("only one of the two traces can be standard input: name a file for the other")]
     InputTwice,
     /// `convert` is given without `-o`.
-    #[error("convert needs -o FILE: where the result goes, or - for standard output")]
+    #[error("convert needs -o FILE, or -o - for standard output")]
     NoOutput,
 }

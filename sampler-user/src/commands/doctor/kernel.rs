@@ -41,7 +41,7 @@ pub(super) fn architecture(probe: &Probe<'_>) -> Check {
         other => Check::wrong(
             ID,
             CheckResult::Missing,
-            format!("{other}: where a thread keeps its Python state is known for x86_64 only"),
+            format!("{other}: only x86_64 is supported"),
             "record on an x86_64 machine",
         ),
     }
@@ -61,13 +61,15 @@ pub(super) fn version(release: Option<&Release>) -> Check {
         Check::wrong(
             ID,
             CheckResult::Missing,
-            format!("{text}: has no BPF ring buffer, which came with 5.8"),
+            format!("{text}: has no BPF ring buffer (added in 5.8)"),
             "use Linux 5.8 or later",
         )
     } else if *number < LOOP_HELPER {
         Check::ok(
             ID,
-            format!("{text}: has the BPF ring buffer (5.8), and does without bpf_loop (5.17)"),
+            format!(
+                "{text}: has the BPF ring buffer (5.8), but not bpf_loop (5.17); stacks are walked without it"
+            ),
         )
     } else {
         Check::ok(
@@ -81,11 +83,11 @@ pub(super) fn btf(probe: &Probe<'_>) -> Check {
     const ID: &str = "kernel-types";
     const PATH: &str = "/sys/kernel/btf/vmlinux";
     match probe.size(PATH) {
-        Some(size) if size > 0 => Check::ok(ID, format!("{PATH} is there")),
+        Some(size) if size > 0 => Check::ok(ID, format!("{PATH} exists")),
         _ => Check::wrong(
             ID,
             CheckResult::Missing,
-            format!("{PATH} cannot be read: where the kernel keeps a thread's data is not known"),
+            format!("{PATH} cannot be read: the layout of the kernel's structures is unknown"),
             "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as the distributions' are; \
              in a container, mount /sys",
         ),
@@ -99,10 +101,10 @@ pub(super) fn lockdown(probe: &Probe<'_>) -> Check {
         Some(modes) if modes.contains("[confidentiality]") => Check::wrong(
             ID,
             CheckResult::Missing,
-            format!("{PATH} says {modes}: BPF programs may not read kernel memory"),
-            "boot without lockdown=confidentiality; lockdown=integrity is no obstacle",
+            format!("{PATH} is {modes}: BPF programs may not read kernel memory"),
+            "boot without lockdown=confidentiality; lockdown=integrity is fine",
         ),
-        Some(modes) => Check::ok(ID, format!("{PATH} says {modes}")),
-        None => Check::ok(ID, format!("{PATH} is not there")),
+        Some(modes) => Check::ok(ID, format!("{PATH} is {modes}")),
+        None => Check::ok(ID, format!("{PATH} does not exist")),
     }
 }

@@ -67,14 +67,14 @@ impl Rights {
         } = *need;
         let (instead, its_name) = need.instead;
         if self.has(need.capability) {
-            Check::ok(id, format!("{name} is there: we may {purpose}"))
+            Check::ok(id, format!("{name}: can {purpose}"))
         } else if self.has(instead) {
-            Check::ok(id, format!("{its_name} is there in place of {name}"))
+            Check::ok(id, format!("{its_name} includes {name}"))
         } else if self.effective.is_none() {
-            let evidence = "/proc/self/status does not tell the capabilities";
+            let evidence = "/proc/self/status does not show the capabilities";
             Check::wrong(id, CheckResult::Unknown, evidence, "mount /proc")
         } else {
-            let evidence = format!("without {name} we may not {purpose}");
+            let evidence = format!("without {name}, pyebpf cannot {purpose}");
             Check::wrong(id, need.without, evidence, GET_RIGHTS)
         }
     }
@@ -83,15 +83,12 @@ impl Rights {
     fn source_files(self) -> Check {
         const ID: &str = "source-files";
         if self.has(SETUID) && self.has(SETGID) {
-            Check::ok(
-                ID,
-                "the text of sources is read as the user of each process",
-            )
+            Check::ok(ID, "source lines are read as the user of each process")
         } else {
             Check::ok(
                 ID,
-                "without CAP_SETUID and CAP_SETGID, of processes of other users \
-                 only sources that everybody may read are shown",
+                "without CAP_SETUID and CAP_SETGID, source lines of other users' \
+                 processes are shown only if everybody may read the files",
             )
         }
     }
@@ -132,7 +129,7 @@ const NEEDS: [Need; 5] = [
         capability: SYS_PTRACE,
         instead: (SYS_PTRACE, ""),
         without: CheckResult::Limited,
-        purpose: "look into processes of other users",
+        purpose: "read processes of other users",
     },
     Need {
         id: "capability-dac-read-search",
@@ -140,7 +137,7 @@ const NEEDS: [Need; 5] = [
         capability: DAC_READ_SEARCH,
         instead: (DAC_OVERRIDE, "CAP_DAC_OVERRIDE"),
         without: CheckResult::Limited,
-        purpose: "open interpreters in private directories of others, \
+        purpose: "open interpreters in other users' private directories, \
             or see the system calls that their threads wait in",
     },
     Need {
@@ -150,7 +147,7 @@ const NEEDS: [Need; 5] = [
         // `CAP_CHECKPOINT_RESTORE` was split off from it in 5.9.
         instead: (SYS_ADMIN, "CAP_SYS_ADMIN"),
         without: CheckResult::Limited,
-        purpose: "open an interpreter that was deleted or replaced while it runs",
+        purpose: "open an interpreter that was deleted or replaced while running",
     },
 ];
 
@@ -161,8 +158,8 @@ pub(super) fn user_namespace(probe: &Probe<'_>) -> Check {
         Some(link) => Check::wrong(
             ID,
             CheckResult::Missing,
-            format!("{link} is not the host's: capabilities do not count for BPF in it"),
-            "run it on the host, or in a container without user namespaces (not rootless)",
+            format!("{link} is not the host's: capabilities in it do not allow BPF"),
+            "run pyebpf on the host, or in a container without user namespaces (not rootless)",
         ),
         None => Check::wrong(
             ID,
@@ -180,13 +177,13 @@ pub(super) fn perf_events(probe: &Probe<'_>, rights: &Rights) -> Check {
         return Check::wrong(
             ID,
             CheckResult::Missing,
-            format!("{PATH} is not there: the kernel has no perf events"),
+            format!("{PATH} does not exist: the kernel has no perf events"),
             "use a kernel built with CONFIG_PERF_EVENTS=y, as the distributions' are",
         );
     };
     let evidence = format!("{PATH} is {level}");
     if rights.has(SYS_ADMIN) || level <= 0 {
-        Check::ok(ID, format!("{evidence}: we may sample whole CPUs"))
+        Check::ok(ID, format!("{evidence}: can sample whole CPUs"))
     } else if rights.effective.is_none() {
         Check::wrong(
             ID,
@@ -205,11 +202,11 @@ pub(super) fn perf_events(probe: &Probe<'_>, rights: &Rights) -> Check {
         Check::wrong(
             ID,
             CheckResult::Limited,
-            format!("{evidence}: some kernels that have levels above 2 ask for CAP_SYS_ADMIN"),
-            "if events are refused: sudo sysctl kernel.perf_event_paranoid=2, or run it with sudo",
+            format!("{evidence}: some kernels with levels above 2 require CAP_SYS_ADMIN"),
+            "if events are refused: sudo sysctl kernel.perf_event_paranoid=2, or use sudo",
         )
     } else {
-        Check::ok(ID, format!("{evidence}, and CAP_PERFMON is there"))
+        Check::ok(ID, format!("{evidence}, with CAP_PERFMON"))
     }
 }
 
@@ -217,12 +214,12 @@ pub(super) fn unprivileged_bpf(probe: &Probe<'_>) -> Check {
     const ID: &str = "unprivileged-bpf";
     const PATH: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
     let evidence = match probe.number(PATH) {
-        Some(0) => format!("{PATH} is 0; sampling programs need capabilities all the same"),
+        Some(0) => format!("{PATH} is 0, but sampling still needs capabilities"),
         Some(level) => format!(
-            "{PATH} is {level}, as it should be; capabilities decide, \
-             and CAP_BPF is kept while recording where the kernel asks for it (before 6.0)"
+            "{PATH} is {level}, as recommended; capabilities decide, \
+             and CAP_BPF is kept while recording if the kernel requires it (before 6.0)"
         ),
-        None => format!("{PATH} is not there; capabilities decide"),
+        None => format!("{PATH} does not exist; capabilities decide"),
     };
     Check::ok(ID, evidence)
 }
@@ -234,18 +231,20 @@ pub(super) fn ptrace_scope(probe: &Probe<'_>, rights: &Rights) -> Check {
         Some(level) if level >= 3 => Check::wrong(
             ID,
             CheckResult::Limited,
-            format!("{PATH} is {level}: memory of other processes cannot be read by anyone"),
-            "names that the kernel side could not copy will be missing; \
+            format!("{PATH} is {level}: nobody can read the memory of other processes"),
+            "names that the eBPF programs could not copy will be missing; \
              only a reboot lowers this level: boot with kernel.yama.ptrace_scope=1",
         ),
         Some(level) if level >= 1 && !rights.sees_all_processes() => Check::wrong(
             ID,
             CheckResult::Limited,
-            format!("{PATH} is {level}: without CAP_SYS_PTRACE not even our own user's processes"),
+            format!(
+                "{PATH} is {level}: without CAP_SYS_PTRACE, not even this user's processes can be read"
+            ),
             GET_RIGHTS,
         ),
         Some(level) => Check::ok(ID, format!("{PATH} is {level}; CAP_SYS_PTRACE decides")),
-        None => Check::ok(ID, format!("{PATH} is not there; CAP_SYS_PTRACE decides")),
+        None => Check::ok(ID, format!("{PATH} does not exist; CAP_SYS_PTRACE decides")),
     }
 }
 
@@ -256,10 +255,10 @@ pub(super) fn locked_memory(
 ) -> Check {
     const ID: &str = "locked-memory";
     if release.is_some_and(|release| !release.charges_locked_memory()) {
-        return Check::ok(ID, "BPF memory is not limited by it since Linux 5.11");
+        return Check::ok(ID, "does not limit BPF memory since Linux 5.11");
     }
     if rights.has(SYS_RESOURCE) {
-        return Check::ok(ID, "CAP_SYS_RESOURCE is there: the limit can be raised");
+        return Check::ok(ID, "the limit can be raised (CAP_SYS_RESOURCE)");
     }
     let limits = probe.read("/proc/self/limits").unwrap_or_default();
     let soft = limits
@@ -267,7 +266,7 @@ pub(super) fn locked_memory(
         .find_map(|line| line.strip_prefix("Max locked memory"))
         .and_then(|rest| rest.split_whitespace().next());
     match soft {
-        Some("unlimited") => Check::ok(ID, "the limit is unlimited"),
+        Some("unlimited") => Check::ok(ID, "unlimited"),
         Some(bytes)
             if bytes
                 .parse()
@@ -282,7 +281,7 @@ pub(super) fn locked_memory(
                 "the limit is {} bytes: maps may not fit",
                 found.unwrap_or("an unknown number of")
             ),
-            "raise it with ulimit -l unlimited, or run it with sudo",
+            "raise it with ulimit -l unlimited, or use sudo",
         ),
     }
 }

@@ -254,8 +254,8 @@ fn the_load_result_is_the_proof() {
 fn both_ways_to_walk_are_good_and_named() {
     let diagnosis = System::healthy().diagnosis();
     for (without_loop, words) in [
-        (None, "bpf_loop"),
-        (Some("it is old"), "by calls: it is old"),
+        (None, "with bpf_loop"),
+        (Some("it is old"), "without bpf_loop: it is old"),
     ] {
         let diagnosis = diagnosis.clone().with_stepping(without_loop);
         assert_eq!(diagnosis.verdict(), CheckResult::Ok);

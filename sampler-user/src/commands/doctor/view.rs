@@ -29,10 +29,10 @@ pub(super) fn pid_namespace(probe: &Probe<'_>) -> Check {
             ID,
             CheckResult::Limited,
             format!(
-                "{link} is not the host's: only processes of this pid namespace are seen, \
-                 those of this container, under their numbers in it"
+                "{link} is not the host's: only processes of this container are visible, \
+                 by their PIDs inside the container"
             ),
-            "for those of the host, run it there, or in a container started with --pid=host",
+            "to see the host's, run pyebpf there, or in a container started with --pid=host",
         ),
         None => Check::wrong(
             ID,
@@ -56,7 +56,7 @@ pub(super) fn hidden_processes(probe: &Probe<'_>, rights: &Rights) -> Check {
         return Check::wrong(
             ID,
             CheckResult::Unknown,
-            "/proc/self/mountinfo shows no /proc",
+            "/proc/self/mountinfo does not list /proc",
             "mount /proc",
         );
     };
@@ -67,13 +67,13 @@ pub(super) fn hidden_processes(probe: &Probe<'_>, rights: &Rights) -> Check {
         None | Some("0" | "off") => Check::ok(ID, "/proc shows every process"),
         Some(mode) if rights.sees_all_processes() => Check::ok(
             ID,
-            format!("/proc has hidepid={mode}, but CAP_SYS_PTRACE is there"),
+            format!("/proc has hidepid={mode}, but CAP_SYS_PTRACE overrides it"),
         ),
         Some(mode) => Check::wrong(
             ID,
             CheckResult::Limited,
-            format!("/proc has hidepid={mode}: processes of other users are not seen"),
-            "run it with sudo, or give it CAP_SYS_PTRACE",
+            format!("/proc has hidepid={mode}: processes of other users are hidden"),
+            "use sudo, or give pyebpf CAP_SYS_PTRACE",
         ),
     }
 }
@@ -82,9 +82,9 @@ pub(super) fn run_time_statistics(probe: &Probe<'_>) -> Check {
     const ID: &str = "run-time-statistics";
     const PATH: &str = "/proc/sys/kernel/bpf_stats_enabled";
     let evidence = match probe.number(PATH) {
-        Some(0) => format!("{PATH} is 0: what sampling costs in the kernel is not measured"),
-        Some(_) => format!("{PATH} is on: what sampling costs in the kernel is measured"),
-        None => format!("{PATH} is not there: what sampling costs in the kernel is not measured"),
+        Some(0) => format!("{PATH} is 0: the cost of sampling in the kernel is estimated"),
+        Some(_) => format!("{PATH} is on: the cost of sampling in the kernel is measured"),
+        None => format!("{PATH} does not exist: the cost of sampling in the kernel is estimated"),
     };
     Check::ok(ID, evidence)
 }

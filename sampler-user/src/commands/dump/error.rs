@@ -17,7 +17,7 @@ pub enum DumpError {
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
     /// It ended before anything of it was seen.
-    #[error("process {pid} ended while it was looked at")]
+    #[error("process {pid} ended while it was being read")]
     Ended {
         /// The process.
         pid: u32,

@@ -98,7 +98,7 @@ impl Dump {
             write!(out, ", holds the GIL")?;
         }
         if thread.stack == StackQuality::Unproven {
-            write!(out, "; it ran meanwhile, this stack is not proven")?;
+            write!(out, "; it ran while being read, so this stack may be wrong")?;
         }
         if let Some(problem) = &thread.problem {
             write!(out, "; {}", escape_for_terminal(problem))?;
@@ -184,7 +184,7 @@ mod tests {
 process 1: python3 app.py
 CPython 3.12.1, 4 threads; the GIL is held by 1 MainThread
 
-thread 1 MainThread: running, holds the GIL; it ran meanwhile, this stack is not proven
+thread 1 MainThread: running, holds the GIL; it ran while being read, so this stack may be wrong
   work      /srv/app.py:7  wait()
   <module>  /srv/app.py:7  wait()
 

@@ -18,7 +18,7 @@ pub enum LaunchError {
     #[error("no command to start: name a program after --")]
     NoProgram,
     /// No such program.
-    #[error("cannot start {program:?}: it is not found; name its full path, sudo may change PATH")]
+    #[error("cannot start {program:?}: not found; give its full path, since sudo may change PATH")]
     NotFound {
         /// The program as typed.
         program: OsString,
@@ -44,7 +44,7 @@ pub enum LaunchError {
         source: io::Error,
     },
     /// No process can be created, or none that can wait.
-    #[error("cannot make a process for {program:?}: {source}")]
+    #[error("cannot create a process for {program:?}: {source}")]
     Process {
         /// The program as typed.
         program: OsString,
@@ -53,7 +53,7 @@ pub enum LaunchError {
         source: io::Error,
     },
     /// The process ended before the program was loaded.
-    #[error("the process for {program:?} was ended before the program started")]
+    #[error("the process for {program:?} was killed before the program started")]
     Vanished {
         /// The program as typed.
         program: OsString,

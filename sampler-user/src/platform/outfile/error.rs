@@ -13,7 +13,7 @@ use crate::platform::privileges::PrivilegeError;
 #[derive(Debug, Error)]
 pub enum OutfileError {
     /// The path ends in `/`, `.` or `..`.
-    #[error("{path:?} names no file: give the name of a file with -o")]
+    #[error("{path:?} is not the name of a file: name one with -o")]
     NoName {
         /// The path.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum OutfileError {
         why: &'static str,
     },
     /// A named pipe that nobody reads.
-    #[error("cannot write {path:?}: nobody reads from this named pipe; start its reader first")]
+    #[error("cannot write {path:?}: this named pipe has no reader; start the reader first")]
     NoReader {
         /// The path.
         path: PathBuf,
@@ -63,7 +63,7 @@ pub enum OutfileError {
     },
     /// The owner may not create files there.
     #[error(
-        "cannot write {path:?}: {who} may not make files in its directory; name another with -o"
+        "cannot write {path:?}: {who} may not create files in that directory; choose another path with -o"
     )]
     NotAllowed {
         /// The path.

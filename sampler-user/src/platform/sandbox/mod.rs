@@ -29,13 +29,13 @@ use crate::platform::sandbox::system_calls::Rules;
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The processor is not supported, or a filter is malformed.
-    #[error("the filters cannot be made: {0}")]
+    #[error("cannot create the seccomp filters: {0}")]
     Filter(#[from] BackendError),
     /// The kernel, or something around pyebpf such as a container, does not accept them.
     #[error("{0}")]
     Install(#[from] seccompiler::Error),
     /// The handler that counts refused calls could not be installed.
-    #[error("refused calls cannot be caught: {0}")]
+    #[error("cannot catch refused system calls: {0}")]
     Signal(#[from] nix::errno::Errno),
 }
 

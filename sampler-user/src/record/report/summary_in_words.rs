@@ -48,15 +48,12 @@ impl fmt::Display for Summary {
         }
         if let Some(reason) = &self.taking.without_loop {
             let reason = escape_for_terminal(reason);
-            writeln!(out, "  stacks were walked by calls: {reason}")?;
+            writeln!(out, "  stacks were walked without bpf_loop: {reason}")?;
         }
         let passes = self.taking.passes.as_ref();
         if let Some(reason) = passes.and_then(|it| it.from_user_space.as_deref()) {
             let reason = escape_for_terminal(reason);
-            writeln!(
-                out,
-                "  waiting threads were looked at from user space: {reason}"
-            )?;
+            writeln!(out, "  waiting threads were read from user space: {reason}")?;
         }
         self.losses(out)?;
         self.idleness(out)
@@ -117,7 +114,7 @@ impl Summary {
         let slowest = self.rate.changes.iter().max_by_key(|rate| rate.period);
         write!(
             out,
-            "  the rate was lowered to {} Hz, since sampling may take {} of a CPU (--max-cpu)",
+            "  the rate was lowered to {} Hz to keep the cost below {} of a CPU (--max-cpu)",
             slowest.unwrap_or(last).hz_in_words(),
             percent_in_words(limit)
         )?;
@@ -138,7 +135,7 @@ impl Summary {
         }
         writeln!(
             out,
-            "  {:.1} % of a CPU was used; --mode wall shows what waits, and for what",
+            "  only {:.1} % of a CPU was used; --mode wall shows what threads wait for",
             share * 100.0
         )
     }
@@ -163,7 +160,7 @@ impl Summary {
         }
         let passes = self.taking.passes.clone().unwrap_or_default();
         for (count, what) in [
-            (passes.skipped, "left out: the one before took too long"),
+            (passes.skipped, "skipped: the one before was still running"),
             (passes.failed, "failed"),
         ] {
             if count > 0 {
@@ -181,7 +178,7 @@ impl Summary {
         if unanswered > 0 {
             writeln!(
                 out,
-                "  {} shown without text: no answer in time, a file system may hang",
+                "  {} shown without text: the file system did not answer in time",
                 counted(unanswered, "source file")
             )?;
         }
@@ -189,18 +186,18 @@ impl Summary {
         if without_lines > 0 {
             writeln!(
                 out,
-                "  {} shown at line 0: the line table could not be read, or is longer than a megabyte",
+                "  {} shown at line 0: the line table is unreadable or larger than 1 MiB",
                 counted(without_lines, "code object")
             )?;
         }
         for (counter, what) in [
             (
                 Counter::LostLifecycle,
-                "starts or ends of processes went unnoticed",
+                "process starts or exits were missed",
             ),
             (
                 Counter::ProcessTableFull,
-                "processes not followed: too many at once",
+                "processes were not followed: too many at once",
             ),
         ] {
             if kernel(counter) > 0 {
@@ -248,12 +245,12 @@ mod tests {
     #[test]
     fn a_walk_without_bpf_loop_is_named_with_its_reason() {
         let mut summary = Summary::default();
-        assert!(!summary.to_string().contains("by calls"));
+        assert!(!summary.to_string().contains("without bpf_loop"));
         assert!(summary.counts().contains(&("walked_without_loop", 0)));
         summary.taking.without_loop = Some("this kernel\nis old".into());
         let text = summary.to_string();
         assert!(
-            text.contains("walked by calls: this kernel\\nis old\n"),
+            text.contains("walked without bpf_loop: this kernel\\nis old\n"),
             "{text}"
         );
         assert!(summary.counts().contains(&("walked_without_loop", 1)));
@@ -284,7 +281,7 @@ mod tests {
         summary.total.whole = 2;
         let text = summary.to_string();
         assert!(
-            text.contains("  2.0 % of a CPU was used; --mode wall"),
+            text.contains("  only 2.0 % of a CPU was used; --mode wall"),
             "{text}"
         );
         summary.total.whole = 50;
@@ -310,7 +307,7 @@ mod tests {
         });
         let text = summary.to_string();
         assert!(
-            text.contains("looked at from user space: this kernel\\nis old\n"),
+            text.contains("read from user space: this kernel\\nis old\n"),
             "{text}"
         );
         assert!(summary.counts().contains(&("passes_from_user_space", 1)));
@@ -453,7 +450,7 @@ mod tests {
         };
         summary.rate.changes = vec![rate(8), rate(2)];
         let text = summary.to_string();
-        let lowered = "lowered to 125 Hz, since sampling may take 5 % of a CPU (--max-cpu); \
+        let lowered = "lowered to 125 Hz to keep the cost below 5 % of a CPU (--max-cpu); \
                        at the end it was 500 Hz";
         assert!(text.contains(lowered), "{text}");
     }
