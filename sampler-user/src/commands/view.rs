@@ -4,7 +4,7 @@
 //! lets the caller's desktop open it.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -17,15 +17,11 @@ use sampler_trace::formats::format::Format;
 use crate::cli::config::ViewConfig;
 use crate::cli::config::exit::ExitStatus;
 use crate::platform::delivery::destination;
-use crate::platform::launch::spawn;
+use crate::platform::desktop;
 use crate::platform::privileges::{Owner, PrivilegeError};
 
 /// The first bytes of the pages that pyebpf writes.
 const PAGE: &[u8] = b"<!doctype html>";
-/// The desktop's program that opens a file as the user has configured.
-const OPENER: &str = "xdg-open";
-/// Environment variables; without one of them there is no desktop to open a page.
-const DISPLAYS: [&str; 2] = ["DISPLAY", "WAYLAND_DISPLAY"];
 
 /// Why a trace was not shown.
 #[derive(Debug, thiserror::Error)]
@@ -64,16 +60,15 @@ pub fn view(config: &ViewConfig) -> Result<ExitStatus, ViewError> {
     if !config.open {
         return Ok(ExitStatus::DATA);
     }
-    if !DISPLAYS.iter().any(|name| is_set(name)) {
+    if !desktop::is_there() {
         eprintln!(
             "pyebpf: there is no desktop here: open the page in a browser, or copy it to \
              where one is; it is one file and needs no network"
         );
         return Ok(ExitStatus::DATA);
     }
-    let command = [OsString::from(OPENER), page.clone().into_os_string()];
-    match spawn(&command, &owner).and_then(|held| held.release()) {
-        Ok(_) => eprintln!(
+    match desktop::open(&page, &owner) {
+        Ok(()) => eprintln!(
             "pyebpf: opening it; a browser that may not look there takes \
              `pyebpf convert {} -o trace.html`",
             config.input.display()
@@ -81,10 +76,6 @@ pub fn view(config: &ViewConfig) -> Result<ExitStatus, ViewError> {
         Err(error) => eprintln!("pyebpf: open the page in a browser yourself: {error}"),
     }
     Ok(ExitStatus::DATA)
-}
-
-fn is_set(name: &str) -> bool {
-    env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 /// Returns the path of the trace itself if it is a page, else makes a page of it.

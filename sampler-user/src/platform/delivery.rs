@@ -23,8 +23,8 @@ use crate::cli::config::ConvertConfig;
 use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::output::{Destination as Place, OutputConfig};
 use crate::platform::outfile::OutputFile;
-use crate::platform::outfile::error::OutfileError;
 use crate::platform::outfile::stream::Stream;
+use crate::platform::outfile_error::OutfileError;
 use crate::platform::privileges::{Owner, PrivilegeError};
 
 /// The path that means standard output.

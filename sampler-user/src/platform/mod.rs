@@ -5,9 +5,13 @@
 
 pub mod alarm;
 pub mod delivery;
+pub mod desktop;
 pub mod launch;
 pub mod left_behind;
 pub mod outfile;
+pub mod outfile_error;
 pub mod patient;
 pub mod privileges;
 pub mod sandbox;
+#[cfg(test)]
+pub(crate) mod tempdir;

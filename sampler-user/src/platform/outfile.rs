@@ -4,7 +4,6 @@
 //! symbolic link; an [`OutputFile`] appears under its name only when it is complete.
 
 pub mod directory;
-pub mod error;
 pub mod part;
 pub mod stream;
 pub mod visible;
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::platform::outfile::directory::Directory;
-use crate::platform::outfile::error::OutfileError;
+use crate::platform::outfile_error::OutfileError;
 use crate::platform::privileges::Owner;
 
 /// A file that appears under its name, complete and synced, only when it is committed.

@@ -13,7 +13,7 @@ use crate::capture::targets::table::TargetError;
 use crate::cli::config::exit::ExitStatus;
 use crate::platform::delivery::DeliveryError;
 use crate::platform::launch::error::LaunchError;
-use crate::platform::outfile::error::OutfileError;
+use crate::platform::outfile_error::OutfileError;
 use crate::platform::privileges::PrivilegeError;
 
 /// Why a recording failed.

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use super::*;
-use crate::platform::privileges::tests::tempdir;
+use crate::platform::tempdir::tempdir;
 
 const ALL_CAPABILITIES: &str = "000001ffffffffff";
 

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::platform::privileges::tests::{nobody, tempdir};
+use crate::platform::privileges::tests::nobody;
+use crate::platform::tempdir::tempdir;
 
 fn words(command: &[&str]) -> Vec<OsString> {
     command.iter().map(OsString::from).collect()

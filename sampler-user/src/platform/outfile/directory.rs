@@ -15,7 +15,7 @@ use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use crate::platform::outfile::error::OutfileError;
+use crate::platform::outfile_error::OutfileError;
 use crate::platform::privileges::Owner;
 
 /// How many random names are tried; more collisions mean an attack.

@@ -16,7 +16,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat, major, minor};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use crate::platform::outfile::error::OutfileError;
+use crate::platform::outfile_error::OutfileError;
 use crate::platform::privileges::Owner;
 
 /// How long to wait for somebody to open a named pipe for reading.
@@ -193,7 +193,7 @@ mod tests {
     use nix::sys::stat::Mode;
 
     use super::*;
-    use crate::platform::privileges::tests::tempdir;
+    use crate::platform::tempdir::tempdir;
 
     fn at(path: impl AsRef<Path>) -> Result<Option<Stream>, OutfileError> {
         Stream::at(path.as_ref(), &Owner::ourselves())

@@ -7,7 +7,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::visible::VisibleFile;
 use super::*;
-use crate::platform::privileges::tests::{is_root, nobody, tempdir};
+use crate::platform::privileges::tests::{is_root, nobody};
+use crate::platform::tempdir::tempdir;
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("is a directory");

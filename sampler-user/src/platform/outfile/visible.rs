@@ -9,7 +9,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::platform::outfile::directory::Directory;
-use crate::platform::outfile::error::OutfileError;
+use crate::platform::outfile_error::OutfileError;
 use crate::platform::privileges::Owner;
 
 /// The longest file name, in bytes (`NAME_MAX`, include/uapi/linux/limits.h).

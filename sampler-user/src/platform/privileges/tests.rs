@@ -3,6 +3,7 @@
 //! Whose rights count, and what other tests need to act for another user.
 
 use super::*;
+use crate::platform::tempdir::tempdir;
 
 /// The account `nobody`, with `/` as its home; tests act for it.
 pub(crate) fn nobody() -> Account {
@@ -64,21 +65,6 @@ fn nonsense_from_sudo_is_refused() {
     }
     let refused = variables(0, &[("SUDO_UID", "4000000")]);
     assert!(matches!(refused, Err(PrivilegeError::NoGroup { .. })));
-}
-
-/// Creates a new directory that anyone can enter.
-pub(crate) fn tempdir(purpose: &str) -> PathBuf {
-    use std::os::unix::fs::DirBuilderExt;
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("pyebpf-test-{purpose}-{}-{number}", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    std::fs::DirBuilder::new()
-        .mode(0o755)
-        .create(&path)
-        .expect("a new directory");
-    path
 }
 
 /// Tests that act as several users: `cargo xtask test` runs them as root.
