@@ -4,8 +4,10 @@
 //! it saw. `ARCHITECTURE.md` follows one sample from the interrupt to the file, and names
 //! each module on the way.
 
+#[cfg(target_os = "linux")]
 pub mod capture;
 pub mod cli;
 pub mod commands;
 pub mod platform;
+#[cfg(target_os = "linux")]
 pub mod record;

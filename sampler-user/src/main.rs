@@ -9,11 +9,11 @@ use sampler_trace::escape::escape_lines_for_terminal;
 use sampler_user::cli::arguments::CommandLine;
 use sampler_user::commands::dispatch::run;
 use sampler_user::platform::left_behind::LeftBehind;
-use sampler_user::platform::outfile::outlive_the_limit_of_size;
 
 fn main() -> ExitCode {
     // Threads inherit the signal mask, so this comes before the first one starts.
-    outlive_the_limit_of_size();
+    #[cfg(target_os = "linux")]
+    sampler_user::platform::outfile::outlive_the_limit_of_size();
     let status = match run(CommandLine::parse().into_verb()) {
         Ok(status) => status,
         Err(error) => {

@@ -19,6 +19,7 @@ use crate::commands::host::{self, HostError};
 use crate::commands::standard_output::print;
 use crate::commands::view::{ViewError, view};
 use crate::platform::delivery::{DeliveryError, convert_file, open_input};
+#[cfg(target_os = "linux")]
 use crate::platform::privileges::role::give_up_what_was_lent;
 
 /// Why a verb failed.
@@ -71,6 +72,7 @@ impl VerbError {
 /// # Errors
 /// [`VerbError`], to be printed; it has the exit status.
 pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
+    #[cfg(target_os = "linux")]
     if !matches!(verb, Verb::Host(_)) {
         give_up_what_was_lent().map_err(VerbError::Rights)?;
     }

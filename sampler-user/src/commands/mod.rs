@@ -3,9 +3,17 @@
 //! The commands of the program: which one runs, and those that record nothing.
 
 pub mod dispatch;
+#[cfg(target_os = "linux")]
 pub mod doctor;
+#[cfg(target_os = "linux")]
 pub mod dump;
+#[cfg(any(test, not(target_os = "linux")))]
+pub mod elsewhere;
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere as host;
+#[cfg(target_os = "linux")]
 pub mod host;
+#[cfg(target_os = "linux")]
 pub mod ps;
 mod standard_output;
 pub mod view;

@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the program needs of Linux: rights, the sandbox, child processes, output files,
-//! timers and threads that may hang.
+//! What the program needs of the system. On Linux: rights, the sandbox, child processes,
+//! output files, timers and threads that may hang. Elsewhere it only reads traces, and
+//! `portable` has all that this needs.
 
+#[cfg(target_os = "linux")]
 pub mod alarm;
 pub mod delivery;
+#[cfg(target_os = "linux")]
 pub mod desktop;
+#[cfg(target_os = "linux")]
 pub mod launch;
 pub mod left_behind;
+#[cfg(target_os = "linux")]
 pub mod outfile;
 pub mod outfile_error;
+#[cfg(target_os = "linux")]
 pub mod patient;
+// Its tests run on Linux as well.
+#[cfg(any(test, not(target_os = "linux")))]
+pub mod portable;
+#[cfg(not(target_os = "linux"))]
+pub use portable::{desktop, outfile, privileges};
+#[cfg(target_os = "linux")]
 pub mod privileges;
+#[cfg(target_os = "linux")]
 pub mod sandbox;
 #[cfg(test)]
 pub(crate) mod tempdir;

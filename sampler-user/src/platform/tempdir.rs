@@ -2,10 +2,9 @@
 
 //! Directories for tests.
 
-use std::env;
-use std::fs::DirBuilder;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs};
 
 /// Creates a new directory that anyone can enter.
 pub(crate) fn tempdir(purpose: &str) -> PathBuf {
@@ -13,9 +12,9 @@ pub(crate) fn tempdir(purpose: &str) -> PathBuf {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("pyebpf-test-{purpose}-{}-{number}", std::process::id());
     let path = env::temp_dir().join(name);
-    let mut directory = DirBuilder::new();
+    fs::create_dir(&path).expect("a new directory");
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut directory, 0o755);
-    directory.create(&path).expect("a new directory");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("its mode can be set");
     path
 }
