@@ -21,6 +21,7 @@ mod linker;
 mod live;
 mod live_packages;
 mod not_run;
+mod other_systems;
 mod packages;
 pub mod process;
 mod readers;

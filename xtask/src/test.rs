@@ -17,8 +17,8 @@ use crate::roots::RootPython;
 use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
 use crate::{
-    build, cargo, fuzz, interpreters, licence, live, live_packages, packages, process, roots,
-    slowest, source_builds, sudo, viewer,
+    build, cargo, fuzz, interpreters, licence, live, live_packages, other_systems, packages,
+    process, roots, slowest, source_builds, sudo, viewer,
 };
 
 /// The workspace member that has the integration tests.
@@ -111,6 +111,7 @@ fn checks(workspace: &Workspace, tally: &mut Tally) {
     component(tally, "rustfmt", "fmt", &["--all", "--check"]);
     let clippy = ["--locked", "--all-targets", "--", "-D", "warnings"];
     component(tally, "clippy", "clippy", &clippy);
+    other_systems::check(workspace, in_ci, tally);
     tally.step("licence lines", || {
         licence::check(workspace).map(|()| Counts::check(true))
     });
