@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::machine::machine;
+use crate::support::programs::copy_program;
 use crate::support::recording::{Finished, Recording, TIMELINE};
 use crate::support::scratch::Scratch;
 use crate::support::target::Target;
@@ -120,7 +121,7 @@ fn without_rights_it_is_3() {
     let directory = Scratch::new();
     // The ordinary user may not be allowed into the program's directory.
     let program = directory.path().join("pyebpf");
-    fs::copy(&machine.pyebpf, &program).expect("our directory");
+    copy_program(&machine.pyebpf, &program);
     let mut command = Command::new(program);
     command.args([
         "--pid",

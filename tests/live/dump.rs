@@ -13,6 +13,7 @@ use tests::interpreters::Interpreter;
 use crate::support::dumped::{Dumped, DumpedThread, dump, run};
 use crate::support::machine::{Machine, machine};
 use crate::support::marks::{Marks, names};
+use crate::support::programs::copy_program;
 use crate::support::scratch::Scratch;
 use crate::support::target::{Target, scripts};
 use crate::support::timeline::{Frame, Row};
@@ -293,7 +294,11 @@ fn what_cannot_be_dumped_is_said() {
     assert!(said(&own).contains("does not run Python"), "{}", said(&own));
     let nobody = run(&machine.pyebpf, 4_194_304, &[]);
     assert_eq!(nobody.status.code(), Some(4), "{}", said(&nobody));
-    assert!(said(&nobody).contains("is gone"), "{}", said(&nobody));
+    assert!(
+        said(&nobody).contains("does not exist"),
+        "{}",
+        said(&nobody)
+    );
     let wrong = Command::new(&machine.pyebpf)
         .args(["dump", "--pid", "x"])
         .output();
@@ -303,7 +308,7 @@ fn what_cannot_be_dumped_is_said() {
     let directory = Scratch::new();
     // The ordinary user may not be allowed into the program's directory.
     let program = directory.path().join("pyebpf");
-    fs::copy(&machine.pyebpf, &program).expect("our directory");
+    copy_program(&machine.pyebpf, &program);
     let mut command = Command::new(&program);
     command.args(["dump", "--pid", &target.pid().to_string()]);
     let refused = command.uid(65534).gid(65534).output().expect("it can run");
@@ -318,7 +323,7 @@ fn needs_no_bpf_for_a_process_of_ones_own() {
     let marks = Marks::of("known_chain.py");
     let directory = Scratch::new();
     let program = directory.path().join("pyebpf");
-    fs::copy(&machine.pyebpf, &program).expect("our directory");
+    copy_program(&machine.pyebpf, &program);
     let mut child = Command::new("/usr/bin/python3");
     child
         .arg(scripts().join("known_chain.py"))

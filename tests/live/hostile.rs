@@ -18,6 +18,7 @@ use tests::interpreters::Interpreter;
 use crate::support::dumped::run as run_dump;
 use crate::support::machine::{Machine, machine};
 use crate::support::ordinary::{ORDINARY, allow, open_directory, public};
+use crate::support::programs::copy_program;
 use crate::support::recording::{Finished, Recording, TIMELINE, until_busy};
 use crate::support::scratch::Scratch;
 use crate::support::target::{Target, scripts};
@@ -324,7 +325,7 @@ fn a_target_that_renames_its_program_is_still_known() {
     let directory = open_directory("known_chain.py");
     let interpreter = public(machine);
     let program = directory.path().join("python3");
-    fs::copy(&interpreter.path, &program).expect("our directory");
+    copy_program(&interpreter.path, &program);
     let interpreter = Interpreter {
         path: program.clone(),
         ..interpreter.clone()
@@ -339,7 +340,7 @@ fn a_target_that_renames_its_program_is_still_known() {
             }
             "another program" => {
                 fs::remove_file(&program).expect("our directory");
-                fs::copy("/bin/sh", &program).expect("our directory");
+                copy_program(Path::new("/bin/sh"), &program);
             }
             _ => {
                 fs::remove_file(&program).expect("our directory");

@@ -2,13 +2,13 @@
 
 //! Implementations of Python other than CPython are named as what they are.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::machine::{Machine, machine};
+use crate::support::programs::copy_program;
 use crate::support::recording::Recording;
 use crate::support::scratch::Scratch;
 use crate::support::target::{Target, program_command};
@@ -64,7 +64,7 @@ fn others_are_told_by_their_programs() {
 /// Makes a program that does nothing, under another name.
 fn copy_of_cat(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
-    fs::copy("/bin/cat", &path).expect("every Linux has it");
+    copy_program(Path::new("/bin/cat"), &path);
     path
 }
 

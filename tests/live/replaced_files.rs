@@ -15,7 +15,7 @@ use crate::support::dumped::dump;
 use crate::support::machine::{Machine, machine, name, say, version};
 use crate::support::marks::{Marks, names};
 use crate::support::not_run::not_run;
-use crate::support::programs::{Development, NO_HEADERS};
+use crate::support::programs::{Development, NO_HEADERS, copy_program};
 use crate::support::recording::{Recording, record};
 use crate::support::scratch::Scratch;
 use crate::support::target::{Target, program_command, scripts};
@@ -65,7 +65,7 @@ fn check(
     let marks = Marks::of("known_chain.py");
     let program = directory.path().join("python3");
     let real = fs::canonicalize(&interpreter.path).map_err(|error| error.to_string())?;
-    fs::copy(&real, &program).expect("our directory");
+    copy_program(&real, &program);
     let mut files = vec![program.clone()];
     if let Some(library) = development.shared() {
         let copy = directory.path().join(library.file_name().expect("a file"));

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tests::interpreters::Interpreter;
 
 use crate::support::machine::Machine;
+use crate::support::programs::copy_program;
 use crate::support::scratch::Scratch;
 use crate::support::target::scripts;
 
@@ -42,7 +43,7 @@ pub(crate) fn public_program(machine: &Machine) -> (Scratch, PathBuf) {
     let directory = Scratch::new();
     allow(directory.path(), 0o755);
     let program = directory.path().join("pyebpf");
-    fs::copy(&machine.pyebpf, &program).expect("our directory");
+    copy_program(&machine.pyebpf, &program);
     allow(&program, 0o755);
     (directory, program)
 }

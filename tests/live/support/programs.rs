@@ -138,3 +138,11 @@ fn build(mut compiler: Command) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{compiler:?}: {said}");
 }
+
+/// Copies a program that is to be run. Another process does it: the kernel runs no file
+/// that somebody has open for writing, and a child that another test starts at the same
+/// time has all our files open until its own program runs.
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status();
+    assert!(copied.is_ok_and(|status| status.success()), "our directory");
+}
