@@ -5,25 +5,28 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sampler_trace::escape::escape_lines_for_terminal;
 use sampler_user::cli::arguments::CommandLine;
 use sampler_user::commands::dispatch::run;
+use sampler_user::platform::console::CONSOLE;
 use sampler_user::platform::left_behind::LeftBehind;
 
 fn main() -> ExitCode {
     // Threads inherit the signal mask, so this comes before the first one starts.
     #[cfg(target_os = "linux")]
     sampler_user::platform::outfile::outlive_the_limit_of_size();
-    let status = match run(CommandLine::parse().into_verb()) {
+    let verb = CommandLine::parse().into_verb();
+    if verb.is_quiet() {
+        CONSOLE.be_quiet();
+    }
+    let status = match run(verb) {
         Ok(status) => status,
         Err(error) => {
-            let said = error.to_string();
-            eprintln!("pyebpf: {}", escape_lines_for_terminal(&said));
+            CONSOLE.error(&error);
             error.exit_status()
         }
     };
     if let Some(threads) = LeftBehind::now() {
-        eprintln!("pyebpf: {threads}");
+        CONSOLE.warn(threads);
     }
     status.into()
 }

@@ -142,6 +142,13 @@ pub enum HostVerb {
     Doctor(ListingArguments),
 }
 
+impl Verb {
+    /// Whether nothing but errors and what was lost is to be printed on standard error.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self, Self::Host(HostVerb::Record(typed)) if typed.quiet)
+    }
+}
+
 /// The arguments of `record`.
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = RECORD_EXAMPLES)]

@@ -24,6 +24,7 @@ use crate::commands::dump::document::Dump;
 use crate::commands::dump::error::DumpError;
 use crate::commands::ps::Listing;
 use crate::commands::standard_output::print;
+use crate::platform::console::CONSOLE;
 use crate::platform::sandbox;
 use crate::record;
 use crate::record::error::RecordError;
@@ -110,7 +111,7 @@ fn ps(typed: &PsArguments) -> Result<ExitStatus, HostError> {
     let choice = Choice::find(&choice.cgroups, choice.name)?;
     let listing = Listing::of_this_host(&choice).map_err(HostError::List)?;
     if let Some(note) = namespace.note() {
-        eprintln!("pyebpf: {note}");
+        CONSOLE.note(note);
     }
     let text = if json {
         listing

@@ -16,6 +16,7 @@ use sampler_trace::formats::format::Format;
 
 use crate::cli::config::ViewConfig;
 use crate::cli::config::exit::ExitStatus;
+use crate::platform::console::CONSOLE;
 use crate::platform::delivery::destination;
 use crate::platform::desktop;
 use crate::platform::privileges::{Owner, PrivilegeError};
@@ -61,19 +62,19 @@ pub fn view(config: &ViewConfig) -> Result<ExitStatus, ViewError> {
         return Ok(ExitStatus::DATA);
     }
     if !desktop::is_there() {
-        eprintln!(
-            "pyebpf: there is no desktop here: open the page in a browser, or copy it to \
-             where one is; it is one file and needs no network"
+        CONSOLE.note(
+            "there is no desktop here: open the page in a browser, or copy it to \
+             where one is; it is one file and needs no network",
         );
         return Ok(ExitStatus::DATA);
     }
     match desktop::open(&page, &owner) {
-        Ok(()) => eprintln!(
-            "pyebpf: opening it; a browser that may not look there takes \
+        Ok(()) => CONSOLE.note(format_args!(
+            "opening it; a browser that may not look there takes \
              `pyebpf convert {} -o trace.html`",
             config.input.display()
-        ),
-        Err(error) => eprintln!("pyebpf: open the page in a browser yourself: {error}"),
+        )),
+        Err(error) => CONSOLE.note(format_args!("open the page in a browser yourself: {error}")),
     }
     Ok(ExitStatus::DATA)
 }

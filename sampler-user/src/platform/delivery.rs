@@ -22,6 +22,7 @@ use sampler_trace::formats::sink::Shape;
 use crate::cli::config::ConvertConfig;
 use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::output::{Destination as Place, OutputConfig};
+use crate::platform::console::CONSOLE;
 use crate::platform::outfile::OutputFile;
 use crate::platform::outfile::stream::Stream;
 use crate::platform::outfile_error::OutfileError;
@@ -308,7 +309,9 @@ pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
     let mut trace = read_trace(open_input(&config.input)?)?;
     if let Some(torn) = trace.torn {
         let (path, at) = (named(&config.input, "standard input"), torn.at);
-        eprintln!("pyebpf: {path} is cut off: what its first {at} bytes hold is converted");
+        CONSOLE.warn(format_args!(
+            "{path} is cut off: what its first {at} bytes hold is converted"
+        ));
     }
     warn_of_large(&delivery.deliver_trace(&mut trace)?);
     Ok(())
@@ -342,11 +345,11 @@ fn named(path: &Path, stream: &str) -> String {
 pub fn warn_of_large(files: &[Written]) {
     for file in files {
         if let Some(bytes) = file.large {
-            eprintln!(
-                "pyebpf: {} has {} MB, which browsers open slowly; .pyebpf is far smaller",
+            CONSOLE.warn(format_args!(
+                "{} has {} MB, which browsers open slowly; .pyebpf is far smaller",
                 named(&file.path, "standard output"),
                 bytes / 1_000_000
-            );
+            ));
         }
     }
 }

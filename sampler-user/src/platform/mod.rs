@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod alarm;
+pub mod console;
 pub mod delivery;
 #[cfg(target_os = "linux")]
 pub mod desktop;

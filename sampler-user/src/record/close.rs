@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use sampler_common::counter::Counter;
 
+use crate::cli::config::Target;
 use crate::cli::config::exit::ExitStatus;
-use crate::cli::config::{Target, Verbosity};
+use crate::platform::console::CONSOLE;
 use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
 use crate::record::no_sample::{Counted, no_sample};
@@ -26,7 +27,7 @@ impl Recording<'_> {
         let is_cut_short = !self.sampling.stop();
         self.session.read_last_cpu_times();
         while self.take_records() {}
-        self.progress.clear();
+        CONSOLE.clear_progress();
         let now = monotonic_now();
         let on_processes = self.session.take_time_on_processes();
         self.pace.costs().add_on_processes(on_processes);
@@ -67,9 +68,7 @@ impl Recording<'_> {
                 _ => Err(RecordError::NoSample(reason)),
             };
         }
-        if self.config.verbosity != Verbosity::Quiet {
-            eprint!("{summary}");
-        }
+        CONSOLE.summary(&summary);
         self.outputs.derive(container, &mut self.signals).await?;
         Ok(match end {
             End::CommandEnded(status) => status,

@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 
 use crate::capture::bpf::counters::Counters;
-use crate::cli::config::{RecordConfig, Verbosity};
+use crate::cli::config::RecordConfig;
+use crate::platform::console::CONSOLE;
 use crate::platform::privileges::Owner;
 use crate::platform::privileges::shed::{Kept, shed};
 use crate::platform::sandbox;
@@ -26,16 +27,15 @@ pub(super) fn confine(
         maps_work: &|| counters.can_be_read(),
         directories,
     };
-    let is_quiet = config.verbosity == Verbosity::Quiet;
-    if let Err(error) = shed(owner, &kept)
-        && !is_quiet
-    {
-        eprintln!("pyebpf: keeps privileges that it does not need: {error}");
+    if let Err(error) = shed(owner, &kept) {
+        CONSOLE.caution(format_args!(
+            "keeps privileges that it does not need: {error}"
+        ));
     }
-    if let Err(error) = sandbox::close()
-        && !is_quiet
-    {
-        eprintln!("pyebpf: goes on without a filter of system calls: {error}");
+    if let Err(error) = sandbox::close() {
+        CONSOLE.caution(format_args!(
+            "goes on without a filter of system calls: {error}"
+        ));
     }
 }
 
@@ -49,9 +49,9 @@ pub(super) fn tell_refused() {
         1 => format!("number {number}"),
         count => format!("number {number} ({count} times)"),
     });
-    eprintln!(
-        "pyebpf: its sandbox refused system calls: {}; \
+    CONSOLE.warn(format_args!(
+        "its sandbox refused system calls: {}; \
          please report this with the C library's version; --no-sandbox goes without",
         calls.collect::<Vec<_>>().join(", ")
-    );
+    ));
 }

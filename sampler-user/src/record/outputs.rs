@@ -12,6 +12,7 @@ use sampler_trace::convert::selection::{Selection, Split};
 use sampler_trace::formats::format::Format;
 
 use crate::cli::config::output::OutputConfig;
+use crate::platform::console::CONSOLE;
 use crate::platform::delivery::{Delivery, warn_of_large, written_as};
 use crate::platform::outfile::OutputFile;
 use crate::platform::outfile::visible::VisibleFile;
@@ -92,19 +93,19 @@ impl Outputs {
     /// on.
     pub(super) fn snapshot(&self, container: &VisibleFile) {
         if let Some(path) = &self.asked_for {
-            eprintln!("snapshot in {}", path.display());
+            CONSOLE.result(format_args!("snapshot in {}", path.display()));
         }
         if self.derived.outputs.is_empty() {
             return;
         }
         let reader = match container.reader() {
             Ok(reader) => reader,
-            Err(error) => return eprintln!("pyebpf: no snapshot: {error}"),
+            Err(error) => return CONSOLE.warn(format_args!("no snapshot: {error}")),
         };
         let delivery = self.derived.clone();
         tokio::task::spawn_blocking(move || match deliver(&delivery, reader) {
             Ok(files) => report(&files, &delivery, "snapshot in"),
-            Err(error) => eprintln!("pyebpf: no snapshot: {error}"),
+            Err(error) => CONSOLE.warn(format_args!("no snapshot: {error}")),
         });
     }
 
@@ -122,7 +123,7 @@ impl Outputs {
     ) -> Result<(), RecordError> {
         container.sync()?;
         if let Some(path) = &self.asked_for {
-            eprintln!("written: {}", path.display());
+            CONSOLE.result(format_args!("written: {}", path.display()));
         }
         if self.derived.outputs.is_empty() {
             return Ok(());
@@ -171,6 +172,6 @@ fn deliver(delivery: &Delivery, input: impl Read) -> Result<Vec<Written>, Conver
 fn report(files: &[Written], delivery: &Delivery, what: &str) {
     let written = files.iter().filter(|file| !delivery.is_stream(&file.path));
     for file in written {
-        eprintln!("{what} {}", file.path.display());
+        CONSOLE.result(format_args!("{what} {}", file.path.display()));
     }
 }

@@ -2,11 +2,13 @@
 
 //! A line on the terminal that shows how a recording goes, and disappears when it ends.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal as _, Stderr, Write};
 use std::time::Duration;
 
 use sampler_trace::container::info::RateChange;
 use sampler_trace::model::identifiers::KernelTime;
+
+use crate::platform::console::{CONSOLE, Console};
 
 /// What the line shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,26 +40,25 @@ enum Style {
 
 /// The progress line. Dropping it clears it.
 #[derive(Debug)]
-pub struct ProgressLine<W: Write> {
-    terminal: W,
+pub struct ProgressLine<'a, W: Write> {
+    console: &'a Console<W>,
     style: Style,
-    shown: bool,
     previous: ProgressFacts,
 }
 
-impl ProgressLine<io::Stderr> {
+impl ProgressLine<'static, Stderr> {
     /// Returns the line on standard error. It is shown if that is a terminal that can
-    /// rewrite a line (`TERM` is not `dumb`) and `quiet` is false. `NO_COLOR`, when set
-    /// to anything, turns colour off.
-    pub fn on_standard_error(quiet: bool) -> Self {
+    /// rewrite a line (`TERM` is not `dumb`) and `--quiet` was not given. `NO_COLOR`, when
+    /// set to anything, turns colour off.
+    pub fn on_standard_error() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_none_or(|term| term == "dumb");
         let style = style(
-            quiet,
+            CONSOLE.is_quiet(),
             io::stderr().is_terminal() && !dumb,
             set("NO_COLOR").is_some(),
         );
-        Self::new(io::stderr(), style)
+        Self::new(&CONSOLE, style)
     }
 }
 
@@ -69,12 +70,11 @@ fn style(quiet: bool, terminal: bool, no_color: bool) -> Style {
     }
 }
 
-impl<W: Write> ProgressLine<W> {
-    fn new(terminal: W, style: Style) -> Self {
+impl<'a, W: Write> ProgressLine<'a, W> {
+    fn new(console: &'a Console<W>, style: Style) -> Self {
         Self {
-            terminal,
+            console,
             style,
-            shown: false,
             previous: ProgressFacts::default(),
         }
     }
@@ -84,36 +84,19 @@ impl<W: Write> ProgressLine<W> {
         self.style != Style::Silent
     }
 
-    /// Rewrites the line. A terminal that is gone is no error, because the recording
-    /// matters more.
+    /// Rewrites the line.
     pub fn update(&mut self, facts: ProgressFacts) {
         if self.is_shown() {
             let line = render(&facts, &self.previous, self.style);
-            self.write(&format!("\r{line}\x1b[K"));
-            self.shown = true;
+            self.console.progress(&line);
         }
         self.previous = facts;
     }
-
-    /// Removes the line, so that something else can be printed.
-    pub fn clear(&mut self) {
-        if self.shown {
-            self.write("\r\x1b[K");
-            self.shown = false;
-        }
-    }
-
-    fn write(&mut self, text: &str) {
-        self.terminal
-            .write_all(text.as_bytes())
-            .and_then(|()| self.terminal.flush())
-            .ok();
-    }
 }
 
-impl<W: Write> Drop for ProgressLine<W> {
+impl<W: Write> Drop for ProgressLine<'_, W> {
     fn drop(&mut self) {
-        self.clear();
+        self.console.clear_progress();
     }
 }
 
@@ -183,12 +166,12 @@ mod tests {
 
     #[test]
     fn rewrites_one_line_and_clears_it() {
-        let mut written = Vec::new();
-        let mut line = ProgressLine::new(&mut written, Style::Plain);
+        let console = Console::new(Vec::new());
+        let mut line = ProgressLine::new(&console, Style::Plain);
         line.update(facts(1, 20, 0));
         line.update(facts(3661, 36_620, 4));
         drop(line);
-        let text = String::from_utf8(written).expect("is text");
+        let text = String::from_utf8(console.into_inner()).expect("is text");
         assert_eq!(
             text,
             "\r00:00:01  1 process, 12 threads, 20 samples/s, 0 lost\x1b[K\
@@ -200,12 +183,12 @@ mod tests {
     #[test]
     fn says_nothing_where_nothing_may_be_said() {
         for (quiet, terminal) in [(true, true), (false, false), (true, false)] {
-            let mut written = Vec::new();
-            let mut line = ProgressLine::new(&mut written, style(quiet, terminal, false));
+            let console = Console::new(Vec::new());
+            let mut line = ProgressLine::new(&console, style(quiet, terminal, false));
             assert!(!line.is_shown());
             line.update(facts(1, 20, 3));
             drop(line);
-            assert!(written.is_empty());
+            assert!(console.into_inner().is_empty());
         }
     }
 

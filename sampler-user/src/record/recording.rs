@@ -10,6 +10,7 @@ use sampler_trace::model::identifiers::KernelTime;
 
 use crate::cli::config::RecordConfig;
 use crate::cli::config::exit::ExitStatus;
+use crate::platform::console::CONSOLE;
 use crate::platform::launch::CommandEnd;
 use crate::platform::outfile::visible::VisibleFile;
 use crate::record::clock::monotonic_now;
@@ -37,7 +38,7 @@ pub(super) struct Recording<'a> {
     pub(super) session: Session<VisibleFile>,
     pub(super) outputs: Outputs,
     pub(super) signals: Signals,
-    pub(super) progress: ProgressLine<std::io::Stderr>,
+    pub(super) progress: ProgressLine<'static, std::io::Stderr>,
     pub(super) schedule: Schedule,
     pub(super) pace: Pace,
     pub(super) lost_news: LostNews,
@@ -162,8 +163,7 @@ impl Recording<'_> {
         self.sampling.set_period(decision.period)?;
         self.session.change_rate(now, decision.period);
         if let Some(message) = self.pace.change(decision, self.taken_until) {
-            self.progress.clear();
-            eprintln!("pyebpf: {message}");
+            CONSOLE.warn(message);
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::capture::bpf::ticks::Ticks;
 use crate::capture::symbolize::python::Symbolizer;
 use crate::capture::targets::table::Targets;
 use crate::cli::config::{RecordConfig, Target, Verbosity};
+use crate::platform::console::CONSOLE;
 use crate::platform::launch::{CommandEnd, HeldCommand};
 use crate::platform::privileges::Owner;
 use crate::record::clock::trace_info;
@@ -49,10 +50,8 @@ pub(super) fn start(
 ) -> Result<(Recording<'_>, Option<CommandEnd>), RecordError> {
     let owner = Owner::of_this_process()?;
     let namespace = PidNamespace::ours()?;
-    if let Some(note) = namespace.note()
-        && config.verbosity != Verbosity::Quiet
-    {
-        eprintln!("pyebpf: {note}");
+    if let Some(note) = namespace.note() {
+        CONSOLE.note(note);
     }
     let selection = selection(config)?;
     let system = |doing| move |source| RecordError::System { doing, source };
@@ -119,7 +118,7 @@ pub(super) fn start(
         start: info.start,
     });
     if let Verbosity::Verbose(_) = config.verbosity {
-        eprintln!("pyebpf: sampling has begun");
+        CONSOLE.note("sampling has begun");
     }
     let now = Instant::now();
     let recording = Recording {
@@ -134,7 +133,7 @@ pub(super) fn start(
         session,
         outputs,
         signals,
-        progress: ProgressLine::on_standard_error(config.verbosity == Verbosity::Quiet),
+        progress: ProgressLine::on_standard_error(),
         schedule: Schedule::from(now),
         pace: Pace::new(period, config.max_cpu, costs, now),
         lost_news: LostNews::default(),

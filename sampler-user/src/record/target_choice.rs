@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use sampler_cpython::process::task::process_of;
-use sampler_trace::escape::escape_for_terminal;
 
 use crate::capture::targets::choice::Choice;
 use crate::capture::targets::selection::Selection;
 use crate::capture::targets::table::{TargetError, Targets};
-use crate::cli::config::{RecordConfig, Target, Verbosity};
+use crate::cli::config::{RecordConfig, Target};
+use crate::platform::console::CONSOLE;
 use crate::platform::launch;
 use crate::platform::launch::HeldCommand;
 use crate::platform::privileges::Owner;
@@ -26,9 +26,7 @@ pub(super) fn selection(config: &RecordConfig) -> Result<Selection, RecordError>
             with_children: config.children,
         },
         Target::Processes(numbers) => {
-            if config.verbosity != Verbosity::Quiet {
-                mention_threads(numbers);
-            }
+            mention_threads(numbers);
             Selection::Processes {
                 tgids: asked_processes(numbers),
                 with_children: config.children,
@@ -53,9 +51,9 @@ pub(super) fn asked_processes(numbers: &[u32]) -> Vec<u32> {
 fn mention_threads(numbers: &[u32]) {
     for number in numbers {
         if let Some(process) = process_of(*number).filter(|process| process != number) {
-            eprintln!(
-                "pyebpf: {number} is a thread of process {process}; all of its threads are recorded"
-            );
+            CONSOLE.note(format_args!(
+                "{number} is a thread of process {process}; all of its threads are recorded"
+            ));
         }
     }
 }
@@ -75,12 +73,12 @@ pub(super) fn hold(
 /// Prints that no process is chosen yet, since that may be a mistake.
 pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
     if let Target::Chosen(choice) = &config.target
-        && config.verbosity != Verbosity::Quiet
         && targets.sampled().next().is_none()
     {
         let choice = choice.in_words();
-        let choice = escape_for_terminal(&choice);
-        eprintln!("pyebpf: no Python process {choice} runs yet; waiting for one");
+        CONSOLE.note(format_args!(
+            "no Python process {choice} runs yet; waiting for one"
+        ));
     }
 }
 
@@ -97,9 +95,7 @@ pub(super) fn complain(
         return Err(RecordError::Targets(refused));
     }
     for error in refused {
-        // The target decides the paths in it.
-        let error = error.to_string();
-        eprintln!("pyebpf: {}", escape_for_terminal(&error));
+        CONSOLE.warn(error);
     }
     Ok(())
 }
