@@ -63,6 +63,26 @@ impl StopReason {
         Self::OpenEnd,
     ];
 
+    /// Its name in logs and in machine-readable output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Truncated => "too_deep",
+            Self::Fault => "fault",
+            Self::NoThreadState => "no_thread_state",
+            Self::NoFrame => "no_frame",
+            Self::NotCode => "not_code",
+            Self::InstructionOutOfRange => "instruction_out_of_range",
+            Self::BrokenChain => "broken_chain",
+            Self::Circular => "circular",
+            Self::NotInitialised => "not_initialised",
+            Self::Moved => "moved",
+            Self::Unlinked => "unlinked",
+            Self::TooManyThreads => "too_many_threads",
+            Self::OpenEnd => "open_end",
+        }
+    }
+
     /// Reads a reason off the wire; `None` for a number that no reason has.
     pub fn from_wire(number: u32) -> Option<Self> {
         Self::ALL.get(number as usize).copied()

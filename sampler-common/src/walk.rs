@@ -185,6 +185,12 @@ impl Walk {
         Next::Continue
     }
 
+    /// Returns the address of the frame at which the walk ended.
+    #[inline(always)]
+    pub fn last_frame(&self) -> u64 {
+        self.next
+    }
+
     /// Does what [`Walk::run`] does after the last step.
     #[inline(always)]
     pub fn close(&mut self) {

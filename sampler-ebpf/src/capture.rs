@@ -19,6 +19,7 @@ use sampler_common::wait::WaitFacts;
 use sampler_common::walk::{Codes, KnownCode, MAX_UNKNOWN, Walk};
 
 use crate::counts::{count, record_fate};
+use crate::log;
 use crate::maps::{Describing, KNOWN, Sampling, Scratch, Urgency, send};
 
 /// The thread to sample.
@@ -170,6 +171,7 @@ pub(crate) fn begin_describing(scratch: &mut Scratch) -> bool {
 #[inline(always)]
 pub(crate) fn deliver(scratch: &Scratch) -> bool {
     let Sampling { sample, walk, .. } = &*scratch.sampling;
+    log::outcome(&sample.header);
     let frames = sample.header.frame_count as usize;
     let urgency = if frames != 0 && (walk.unknown_count != 0 || walk.unread_count != 0) {
         Urgency::Now

@@ -12,6 +12,7 @@ mod capture;
 mod counts;
 mod kernel_fields;
 mod lifecycle;
+mod log;
 mod maps;
 mod memory;
 mod namespace;

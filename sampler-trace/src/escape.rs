@@ -37,6 +37,27 @@ pub fn escape_lines_for_terminal(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Escapes in a JSON text what a terminal would obey, as `\u202e`, which is the same text
+/// to whoever reads the JSON. Only strings can hold such characters, except for the line
+/// breaks between values, so `json` must be a single line.
+pub fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
+    let Some((first, _)) = json.char_indices().find(|&(_, letter)| is_unsafe(letter)) else {
+        return Cow::Borrowed(json);
+    };
+    let (safe, rest) = json.split_at(first);
+    let mut escaped = safe.to_owned();
+    for letter in rest.chars() {
+        if !is_unsafe(letter) {
+            escaped.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            write!(escaped, "\\u{unit:04x}").expect("a String takes any text");
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// Whether a character is a control character or is listed by Unicode 16 as Cf, Zl, Zp or
 /// Default_Ignorable_Code_Point (DerivedCoreProperties.txt). The ranges include
 /// unassigned neighbours.
@@ -111,6 +132,20 @@ mod tests {
             escape_lines_for_terminal("a\n\tb\x1b[2J\r\n"),
             "a\n\tb\\u{1b}[2J\\r\n"
         );
+    }
+
+    #[test]
+    fn json_says_the_same_once_it_is_escaped() {
+        let text: String = ('\0'..=char::MAX).collect();
+        let json = serde_json::to_string(&text).expect("is text");
+        let escaped = escape_json_for_terminal(&json);
+        assert!(!escaped.contains(is_unsafe));
+        let read: String = serde_json::from_str(&escaped).expect("is JSON");
+        assert!(read == text);
+        assert!(matches!(
+            escape_json_for_terminal("\"na\u{ef}ve\""),
+            Cow::Borrowed(_)
+        ));
     }
 
     #[test]

@@ -5,20 +5,28 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sampler_user::cli::arguments::CommandLine;
-use sampler_user::commands::dispatch::run;
+use sampler_user::cli::arguments::{CommandLine, LogFormat};
+use sampler_user::commands::dispatch::{VerbError, run};
 use sampler_user::platform::console::CONSOLE;
 use sampler_user::platform::left_behind::LeftBehind;
+use sampler_user::platform::log;
 
 fn main() -> ExitCode {
     // Threads inherit the signal mask, so this comes before the first one starts.
     #[cfg(target_os = "linux")]
     sampler_user::platform::outfile::outlive_the_limit_of_size();
     let verb = CommandLine::parse().into_verb();
+    let log = verb.log();
     if verb.is_quiet() {
         CONSOLE.be_quiet();
     }
-    let status = match run(verb) {
+    if log.log_format == LogFormat::Json {
+        CONSOLE.write_json();
+    }
+    let status = match log::start(log)
+        .map_err(VerbError::from)
+        .and_then(|()| run(verb))
+    {
         Ok(status) => status,
         Err(error) => {
             CONSOLE.error(&error);

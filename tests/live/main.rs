@@ -28,6 +28,7 @@ mod forged;
 mod from_c;
 mod hostile;
 mod lives;
+mod log;
 mod many_processes;
 mod max_cpu;
 mod nothing_shown;

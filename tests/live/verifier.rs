@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The kernel's verifier accepts the eBPF programs with room to spare.
+//! The kernel's verifier accepts the eBPF programs with room to spare, and removes what
+//! they would log if nobody asks for it.
 
 use sampler_user::capture::bpf::kernel::{Kernel, KernelOptions};
+use sampler_user::capture::bpf::kernel_log::KernelLogLevel;
 use sampler_user::capture::bpf::stepping::SteppingChoice;
 
 use crate::support::machine::{machine, say};
@@ -10,6 +12,8 @@ use crate::support::machine::{machine, say};
 /// The maximum number of instructions that the verifier may process in one program; its
 /// own limit is a million. Kernels differ, and a program near the limit fails on some.
 const BUDGET: u32 = 50_000;
+/// The same for programs that log, which few people ask for.
+const BUDGET_WITH_LOG: u32 = 60_000;
 
 #[test]
 #[ignore = "needs root and BPF"]
@@ -31,11 +35,29 @@ fn verifies(stepping: SteppingChoice, sampler: &str) {
     machine();
     // Once for a host, and once for a pid namespace of its own.
     for pid_namespace in [None, Some(1)] {
-        assert_little_to_do(stepping.clone(), sampler, pid_namespace);
+        let of = |log| counts(stepping.clone(), sampler, pid_namespace, log);
+        let without = of(KernelLogLevel::Off);
+        let with = of(KernelLogLevel::Everything);
+        for program in [sampler, "off_cpu"] {
+            let (without, with) = (count_of(&without, program), count_of(&with, program));
+            assert!(
+                without + LOGGING <= with,
+                "{program}: {without} without a log, {with} with one"
+            );
+        }
     }
 }
 
-fn assert_little_to_do(stepping: SteppingChoice, sampler: &str, pid_namespace: Option<u32>) {
+/// The least number of instructions that logging one event takes.
+const LOGGING: u32 = 100;
+
+/// Returns how many instructions of each program the verifier looked at.
+fn counts(
+    stepping: SteppingChoice,
+    sampler: &str,
+    pid_namespace: Option<u32>,
+    log: KernelLogLevel,
+) -> Vec<(String, u32)> {
     let mut kernel = Kernel::load(KernelOptions {
         follow_children: true,
         report_all_execs: true,
@@ -43,6 +65,7 @@ fn assert_little_to_do(stepping: SteppingChoice, sampler: &str, pid_namespace: O
         ring_bytes: 1 << 16,
         passes: true,
         stepping,
+        log,
         pid_namespace,
     })
     .expect("it loaded for the recordings");
@@ -51,14 +74,23 @@ fn assert_little_to_do(stepping: SteppingChoice, sampler: &str, pid_namespace: O
         .expect("this kernel has the iterator");
     let counts = kernel.verified_instructions();
     say(format!(
-        "  verified instructions, namespace {pid_namespace:?}: {counts:?}"
+        "  verified instructions, namespace {pid_namespace:?}, log {log:?}: {counts:?}"
     ));
-    let of = |name: &str| counts.iter().find(|it| it.0 == name).map(|it| it.1);
     for program in [sampler, "off_cpu"] {
-        assert!(of(program).is_some_and(|count| count > 100), "{counts:?}");
+        assert!(count_of(&counts, program) > 100, "{counts:?}");
     }
+    let budget = match log {
+        KernelLogLevel::Off => BUDGET,
+        KernelLogLevel::Stops | KernelLogLevel::Everything => BUDGET_WITH_LOG,
+    };
     assert!(
-        counts.iter().all(|(_, count)| *count <= BUDGET),
+        counts.iter().all(|(_, count)| *count <= budget),
         "{counts:?}"
     );
+    counts
+}
+
+fn count_of(counts: &[(String, u32)], program: &str) -> u32 {
+    let found = counts.iter().find(|it| it.0 == program);
+    found.map_or(0, |it| it.1)
 }

@@ -25,6 +25,7 @@ use sampler_cpython::process::identity::{ProcessIdentity, running_pids};
 use sampler_cpython::process::memory::ProcessMemory;
 use sampler_cpython::process::proc_file::ProcessError;
 use sampler_cpython::process::vitals;
+use tracing::debug;
 
 use crate::platform::patient::{Patience, Patient, Unanswered};
 use crate::platform::privileges::role::Role;
@@ -104,7 +105,8 @@ impl Scout {
             answered.store(true, Ordering::Relaxed);
             result
         });
-        if let Err(Unanswered::Late(_)) = answer {
+        if let Err(Unanswered::Late(waited)) = answer {
+            debug!(pid = tgid, ?waited, "no answer in time");
             if shared.silent.len() >= MAX_SILENT {
                 shared.silent.clear();
             }

@@ -147,6 +147,19 @@ impl Verb {
     pub fn is_quiet(&self) -> bool {
         matches!(self, Self::Host(HostVerb::Record(typed)) if typed.quiet)
     }
+
+    /// What to log, and how. `ps` prints all that it finds out, and other verbs only
+    /// read files.
+    pub fn log(&self) -> LogArguments {
+        match self {
+            Self::Host(HostVerb::Record(typed)) => typed.log,
+            Self::Host(HostVerb::Dump(typed)) => typed.log,
+            Self::Host(HostVerb::Doctor(typed)) => typed.log,
+            Self::Host(HostVerb::Ps(_)) | Self::Convert(_) | Self::Report(_) | Self::View(_) => {
+                LogArguments::default()
+            }
+        }
+    }
 }
 
 /// The arguments of `record`.
@@ -217,12 +230,34 @@ pub struct RecordArguments {
     /// Print only errors and losses
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print more about what is done; repeat it for still more
-    #[arg(long, short, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    /// What is logged, and how
+    #[command(flatten)]
+    pub log: LogArguments,
     /// Program to start and record, run as the user who called sudo
     #[arg(last = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
+}
+
+/// What is logged on standard error, and the form of what is printed there.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogArguments {
+    /// Log what happens; -vv: also why stacks are cut or missing, -vvv: everything.
+    /// The variable PYEBPF_LOG selects modules
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Format of everything on standard error
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// `--log-format`: the format of a line on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// One object per line, for programs
+    Json,
 }
 
 /// `--mode` of a recording.
@@ -301,6 +336,9 @@ pub struct DumpArguments {
     /// Print JSON, in a documented and stable schema
     #[arg(long)]
     pub json: bool,
+    /// What is logged, and how
+    #[command(flatten)]
+    pub log: LogArguments,
 }
 
 /// The arguments of `ps`.
@@ -320,6 +358,9 @@ pub struct ListingArguments {
     /// Print JSON, in a documented and stable schema
     #[arg(long)]
     pub json: bool,
+    /// What is logged, and how
+    #[command(flatten)]
+    pub log: LogArguments,
 }
 
 /// The arguments of `convert`.

@@ -45,17 +45,6 @@ pub enum Target {
     Command(Vec<OsString>),
 }
 
-/// How much is printed on standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verbosity {
-    /// Errors and losses only.
-    Quiet,
-    /// The progress line on a terminal, and the closing summary.
-    Normal,
-    /// In addition what pyebpf does, at this level: 1 for `-v`, 2 for `-vv`, and so on.
-    Verbose(u8),
-}
-
 /// What the meaning of arguments depends on besides the arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
@@ -92,8 +81,6 @@ pub struct RecordConfig {
     /// Whether privileges are dropped and system calls restricted once the recording
     /// runs.
     pub sandbox: bool,
-    /// How much is printed.
-    pub verbosity: Verbosity,
 }
 
 impl RecordConfig {
@@ -136,11 +123,6 @@ impl RecordConfig {
             source: !typed.no_source,
             command_lines: !typed.no_cmdline,
             sandbox: !typed.no_sandbox,
-            verbosity: match (typed.quiet, typed.verbose) {
-                (true, _) => Verbosity::Quiet,
-                (false, 0) => Verbosity::Normal,
-                (false, level) => Verbosity::Verbose(level),
-            },
         })
     }
 }

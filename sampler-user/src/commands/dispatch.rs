@@ -19,6 +19,7 @@ use crate::commands::host::{self, HostError};
 use crate::commands::standard_output::print;
 use crate::commands::view::{ViewError, view};
 use crate::platform::delivery::{DeliveryError, convert_file, open_input};
+use crate::platform::log::LogError;
 #[cfg(target_os = "linux")]
 use crate::platform::privileges::role::give_up_what_was_lent;
 
@@ -28,6 +29,9 @@ pub enum VerbError {
     /// The arguments are invalid.
     #[error(transparent)]
     Usage(#[from] UsageError),
+    /// The log could not be started.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// A verb about the processes of this host failed.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -57,7 +61,7 @@ impl VerbError {
     /// The exit status of the program.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Usage(_) => ExitStatus::USAGE,
+            Self::Usage(_) | Self::Log(_) => ExitStatus::USAGE,
             Self::Host(error) => error.exit_status(),
             Self::Convert(error) => error.exit_status(),
             Self::Report { .. } | Self::View(_) | Self::Rights(_) | Self::Print(_) => {

@@ -9,6 +9,7 @@ use sampler_cpython::process::cgroup_selector::NoSuchCgroup;
 use sampler_cpython::process::namespace::{NamespaceError, PidNamespace};
 
 use crate::capture::bpf::kernel::{Kernel, KernelError, KernelOptions};
+use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::rhythm::Rhythm;
 use crate::capture::bpf::stepping::SteppingChoice;
 use crate::capture::targets::choice::Choice;
@@ -127,6 +128,7 @@ fn ps(typed: &PsArguments) -> Result<ExitStatus, HostError> {
 
 fn doctor(typed: &ListingArguments) -> Result<ExitStatus, HostError> {
     let options = KernelOptions {
+        log: KernelLogLevel::Off,
         follow_children: true,
         report_all_execs: true,
         leave_plain_programs: true,

@@ -1,17 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Everything that people read on standard error: warnings, errors, the progress line and
-//! the summary. What a terminal would obey is escaped here, since others choose the names
-//! in it.
+//! Everything that is read on standard error: warnings, errors, the progress line, the
+//! summary and the log, as text or as JSON. What a terminal would obey is escaped here,
+//! since others choose the names in it.
 
 use std::fmt::Display;
 use std::io::{self, Stderr, Write};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use sampler_trace::escape::{escape_for_terminal, escape_lines_for_terminal};
+use sampler_trace::escape::{
+    escape_for_terminal, escape_json_for_terminal, escape_lines_for_terminal,
+};
+use serde::Serialize;
 
 /// Standard error of this process.
 pub static CONSOLE: LazyLock<Console<Stderr>> = LazyLock::new(|| Console::new(io::stderr()));
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Level {
+    Error,
+    Warn,
+    Info,
+}
+
+/// A message as JSON, in the form of an event of the log.
+#[derive(Serialize)]
+struct Record<'a> {
+    timestamp: String,
+    level: Level,
+    message: &'a str,
+    target: &'static str,
+}
 
 /// Writes whole lines, and below them at most one line that is rewritten again and again.
 /// What cannot be written is left out, because the recording matters more.
@@ -24,17 +46,20 @@ pub struct Console<W> {
 struct Screen<W> {
     out: W,
     quiet: bool,
+    /// Whether each line is a JSON object; then there is no progress line.
+    json: bool,
     /// Whether the progress line stands on the terminal.
     has_progress: bool,
 }
 
 impl<W: Write> Console<W> {
-    /// Returns a console that is not quiet.
+    /// Returns a console that is not quiet, for text.
     pub fn new(out: W) -> Self {
         Self {
             screen: Mutex::new(Screen {
                 out,
                 quiet: false,
+                json: false,
                 has_progress: false,
             }),
         }
@@ -50,42 +75,67 @@ impl<W: Write> Console<W> {
         self.screen().quiet
     }
 
+    /// Writes every message as a line of JSON from now on.
+    pub fn write_json(&self) {
+        self.screen().json = true;
+    }
+
+    /// Whether a progress line would be out of place.
+    pub fn is_without_progress(&self) -> bool {
+        let screen = self.screen();
+        screen.quiet || screen.json
+    }
+
     /// Prints something that is good to know, in one line.
     pub fn note(&self, message: impl Display) {
-        self.line_unless_quiet(&message);
+        if !self.is_quiet() {
+            self.line(Level::Info, &message);
+        }
     }
 
     /// Prints a warning that `--quiet` leaves out, in one line.
     pub fn caution(&self, message: impl Display) {
-        self.line_unless_quiet(&message);
+        if !self.is_quiet() {
+            self.line(Level::Warn, &message);
+        }
     }
 
     /// Prints a warning, in one line.
     pub fn warn(&self, message: impl Display) {
-        let message = message.to_string();
-        self.print(&format!("pyebpf: {}\n", escape_for_terminal(&message)));
+        self.line(Level::Warn, &message);
     }
 
     /// Prints why the program fails; the message may have several lines.
     pub fn error(&self, message: impl Display) {
-        let message = message.to_string();
-        self.print(&format!(
-            "pyebpf: {}\n",
-            escape_lines_for_terminal(&message)
-        ));
+        self.print(Level::Error, &message.to_string(), |message| {
+            format!("pyebpf: {}\n", escape_lines_for_terminal(message))
+        });
     }
 
     /// Prints which file was written, in one line that scripts can read.
     pub fn result(&self, line: impl Display) {
-        let line = line.to_string();
-        self.print(&format!("{}\n", escape_for_terminal(&line)));
+        self.print(Level::Info, &line.to_string(), |line| {
+            format!("{}\n", escape_for_terminal(line))
+        });
     }
 
     /// Prints the closing summary, which has several lines and ends with a line break.
     pub fn summary(&self, text: impl Display) {
         if !self.is_quiet() {
-            self.print(&escape_lines_for_terminal(&text.to_string()));
+            self.print(Level::Info, &text.to_string(), escape_lines_for_terminal);
         }
+    }
+
+    /// Writes an event of the log, which has the form of a line already.
+    pub(super) fn event(&self, line: &str) {
+        let line = line.trim_end_matches('\n');
+        let mut screen = self.screen();
+        let line = if screen.json {
+            escape_json_for_terminal(line)
+        } else {
+            escape_for_terminal(line)
+        };
+        screen.write_above(&format!("{line}\n"));
     }
 
     /// Rewrites the progress line, which must be shorter than the terminal is wide.
@@ -107,16 +157,28 @@ impl<W: Write> Console<W> {
         screen.unwrap_or_else(PoisonError::into_inner).out
     }
 
-    fn line_unless_quiet(&self, message: &dyn Display) {
-        if !self.is_quiet() {
-            self.warn(message);
-        }
+    fn line(&self, level: Level, message: &dyn Display) {
+        self.print(level, &message.to_string(), |message| {
+            format!("pyebpf: {}\n", escape_for_terminal(message))
+        });
     }
 
-    fn print(&self, text: &str) {
+    /// Prints a message: `as_text` gives it its form, unless it is written as JSON.
+    fn print(&self, level: Level, message: &str, as_text: impl FnOnce(&str) -> String) {
         let mut screen = self.screen();
-        screen.clear_progress();
-        screen.write(text);
+        let text = if screen.json {
+            let record = Record {
+                timestamp: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
+                level,
+                message: message.trim_end_matches('\n'),
+                target: "pyebpf",
+            };
+            let json = serde_json::to_string(&record).expect("texts can be written as JSON");
+            format!("{}\n", escape_json_for_terminal(&json))
+        } else {
+            as_text(message)
+        };
+        screen.write_above(&text);
     }
 
     fn screen(&self) -> MutexGuard<'_, Screen<W>> {
@@ -126,7 +188,21 @@ impl<W: Write> Console<W> {
     }
 }
 
+#[cfg(test)]
+impl Console<Vec<u8>> {
+    /// Returns what was written so far.
+    pub(super) fn written(&self) -> String {
+        String::from_utf8(self.screen().out.clone()).expect("is text")
+    }
+}
+
 impl<W: Write> Screen<W> {
+    /// Writes lines where the progress line is, which the next update brings back.
+    fn write_above(&mut self, lines: &str) {
+        self.clear_progress();
+        self.write(lines);
+    }
+
     fn clear_progress(&mut self) {
         if self.has_progress {
             self.write("\r\x1b[K");
@@ -220,6 +296,39 @@ mod tests {
             "\r1 sample\x1b[K\r2 samples\x1b[K\r\x1b[Kpyebpf: slow\npyebpf: slower\n\
              \r3 samples\x1b[K\r\x1b[K"
         );
+    }
+
+    #[test]
+    fn every_message_can_be_a_line_of_json() {
+        let evil = "two\nlines\x1b[2J\u{202e}";
+        let text = printed(|console| {
+            console.write_json();
+            assert!(console.is_without_progress());
+            console.note(evil);
+            console.caution("no sandbox");
+            console.warn("slow");
+            console.error("failed");
+            console.result("written: a.json");
+            console.summary("all\nshown\n");
+        });
+        assert!(text.is_ascii(), "{text:?}");
+        let records: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+            .collect();
+        let of = |name: &str| -> Vec<_> {
+            let values = records.iter().map(|it| it[name].as_str());
+            values.map(|it| it.expect("a text").to_owned()).collect()
+        };
+        assert_eq!(
+            of("level"),
+            ["INFO", "WARN", "WARN", "ERROR", "INFO", "INFO"]
+        );
+        assert_eq!(of("message")[0], evil);
+        assert_eq!(of("message")[5], "all\nshown");
+        for time in of("timestamp") {
+            assert!(humantime::parse_rfc3339(&time).is_ok(), "{time}");
+        }
     }
 
     #[test]

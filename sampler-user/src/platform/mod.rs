@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the program needs of the system. On Linux: rights, the sandbox, child processes,
-//! output files, timers and threads that may hang. Elsewhere it only reads traces, and
-//! `portable` has all that this needs.
+//! What the program needs of the system: standard error and the log and, on Linux, rights,
+//! the sandbox, child processes, output files, timers and threads that may hang. Elsewhere
+//! it only reads traces, and `portable` has all that this needs.
 
 #[cfg(target_os = "linux")]
 pub mod alarm;
@@ -13,6 +13,7 @@ pub mod desktop;
 #[cfg(target_os = "linux")]
 pub mod launch;
 pub mod left_behind;
+pub mod log;
 #[cfg(target_os = "linux")]
 pub mod outfile;
 pub mod outfile_error;

@@ -29,6 +29,7 @@ mod sampling;
 mod session;
 mod signals;
 mod start;
+mod stop_log;
 mod target_choice;
 mod threads;
 mod tick_balance;

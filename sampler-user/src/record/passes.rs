@@ -10,6 +10,7 @@ use std::time::Duration;
 use sampler_common::counter::CounterValues;
 use sampler_common::pass::PassOrder;
 use sampler_cpython::remote::pass::{PassAccounts, PassTarget, PassTargets, RemotePass};
+use tracing::debug;
 
 use crate::capture::bpf::kernel::{Kernel, KernelError};
 use crate::capture::bpf::passes::Passes;
@@ -61,6 +62,12 @@ impl PreparedPasses {
         targets: &Targets,
     ) -> Result<RunningPasses, RecordError> {
         let tgids = targets.sampled().collect();
+        if let Self::UserSpace(reason) = &self {
+            debug!(
+                reason,
+                "passes over waiting threads are made from user space"
+            );
+        }
         let started = match self {
             Self::Kernel(passes) => PassClock::start(passes, beats, tgids)
                 .map(|clock| RunningPasses { clock, user: None }),

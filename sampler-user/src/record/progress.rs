@@ -48,13 +48,14 @@ pub struct ProgressLine<'a, W: Write> {
 
 impl ProgressLine<'static, Stderr> {
     /// Returns the line on standard error. It is shown if that is a terminal that can
-    /// rewrite a line (`TERM` is not `dumb`) and `--quiet` was not given. `NO_COLOR`, when
+    /// rewrite a line (`TERM` is not `dumb`) and neither `--quiet` nor JSON was
+    /// asked for. `NO_COLOR`, when
     /// set to anything, turns colour off.
     pub fn on_standard_error() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_none_or(|term| term == "dumb");
         let style = style(
-            CONSOLE.is_quiet(),
+            CONSOLE.is_without_progress(),
             io::stderr().is_terminal() && !dumb,
             set("NO_COLOR").is_some(),
         );

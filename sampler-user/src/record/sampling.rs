@@ -9,6 +9,7 @@ use sampler_common::counter::{Counter, CounterValues};
 
 use crate::capture::bpf::counters::Counters;
 use crate::capture::bpf::kernel::Kernel;
+use crate::capture::bpf::kernel_log::KernelLog;
 use crate::capture::bpf::ring::RecordRing;
 use crate::capture::targets::table::Targets;
 use crate::record::cost::Clocks;
@@ -27,6 +28,8 @@ pub(super) struct Sampling {
     pub(super) clocks: TickClock,
     pub(super) records: RecordRing,
     pub(super) counters: Counters,
+    /// What the eBPF programs log, if that is asked for.
+    pub(super) log: Option<KernelLog>,
     /// Passes over waiting threads; `None` in cpu mode.
     pub(super) passes: Option<RunningPasses>,
 }
@@ -40,6 +43,10 @@ impl Sampling {
     /// Hands over records in the order of time. Returns whether there are more than could
     /// be taken in one go.
     pub(super) fn take_records(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        // Why walks of these records stopped comes before the records themselves.
+        if let Some(log) = &mut self.log {
+            log.take();
+        }
         let passes = self.passes.as_ref();
         let number = self.records.drain(BATCH, |record| {
             if let Some(passes) = passes {

@@ -24,6 +24,7 @@ use sampler_trace::container::info;
 use sampler_trace::container::info::RateChange;
 use sampler_trace::model::identifiers::{KernelTime, TrackId};
 use sampler_trace::model::row::State;
+use tracing::{debug, trace};
 
 use crate::capture::bpf::events::{RawLifecycle, RawRecord, RawSample, decode};
 use crate::capture::bpf::known_code::KnownCode;
@@ -38,6 +39,7 @@ use crate::record::ledger::{ClosedLedger, Ledger, named};
 use crate::record::rate_log::RateLog;
 use crate::record::report::summary::{ProcessSummary, RateSummary, Summary};
 use crate::record::rows::Rows;
+use crate::record::stop_log::StopLog;
 use crate::record::threads::{Threads, place};
 use crate::record::tick_balance::TickBalance;
 use crate::record::timers::Timers;
@@ -63,6 +65,7 @@ pub(super) struct Session<W> {
     /// When the recording began.
     start: KernelTime,
     rates: RateLog,
+    stops: StopLog,
     next_account: KernelTime,
     on_processes: Duration,
 }
@@ -124,6 +127,7 @@ impl<W: Write> Session<W> {
             unwritten_times: BTreeMap::new(),
             start: stages.start,
             rates: RateLog::default(),
+            stops: StopLog::default(),
             next_account: KernelTime(0),
             on_processes: Duration::ZERO,
         }
@@ -147,13 +151,20 @@ impl<W: Write> Session<W> {
                 }
             }
             Ok(RawRecord::Lifecycle(event)) => self.lifecycle(&event),
-            Err(_) if is_sample(record) => self.ledger.undecodable_sample(),
-            Err(_) => self.ledger.undecodable += 1,
+            Err(error) => {
+                debug!(%error, "record cannot be decoded");
+                if is_sample(record) {
+                    self.ledger.undecodable_sample();
+                } else {
+                    self.ledger.undecodable += 1;
+                }
+            }
         }
     }
 
     fn lifecycle(&mut self, event: &RawLifecycle) {
         let record = &event.record;
+        trace!(pid = record.tgid, tid = record.tid, event = ?event.event, "lifecycle record");
         let time = KernelTime(record.time);
         if let Some((tid, used)) = self.cpu_times.learn(record, event.event)
             && let Some(track) = self.threads.row_of(record.key, tid)
@@ -223,6 +234,7 @@ impl<W: Write> Session<W> {
         let process = process.filter(|process| process.tgid == sample.header.tgid);
         let Some((process, python)) = process.and_then(|it| Some((it, it.python.as_ref()?))) else {
             self.ledger.without_process();
+            self.stops.refused(sample, DropReason::WithoutProcess);
             return;
         };
         if !self.cpu_times.has(key) {
@@ -238,6 +250,7 @@ impl<W: Write> Session<W> {
         if !can_have_been(self.start, time, now) {
             let account = self.ledger.arrived(key, Duration::ZERO);
             account.refuse(DropReason::AnotherClock);
+            self.stops.refused(sample, DropReason::AnotherClock);
             return;
         }
         let account = self.ledger.arrived(key, now.since(time));
@@ -254,6 +267,7 @@ impl<W: Write> Session<W> {
         };
         if self.threads.has_ended(sample) {
             account.refuse(StopReason::Moved.into());
+            self.stops.refused(sample, StopReason::Moved);
             return;
         }
         if sample.origin == Origin::OffCpuSameStack {
@@ -264,6 +278,7 @@ impl<W: Write> Session<W> {
                 account.restated += 1;
             } else {
                 account.refuse(DropReason::Late);
+                self.stops.refused(sample, DropReason::Late);
             }
             return;
         }
@@ -273,6 +288,7 @@ impl<W: Write> Session<W> {
             Ok(resolved) => {
                 let Some((track, replaced)) = self.threads.track(sample, process) else {
                     account.refuse(DropReason::NoRoom);
+                    self.stops.refused(sample, DropReason::NoRoom);
                     return;
                 };
                 if let Some(replaced) = replaced {
@@ -299,13 +315,19 @@ impl<W: Write> Session<W> {
                     let is_unknown = self.symbolizer.counts().unknown_frames > unknown;
                     account.unknown_code += u64::from(is_unknown);
                     account.show(resolved.stop);
+                    if is_unknown {
+                        self.stops.without_name(sample);
+                    }
+                    self.stops.shown(sample, resolved.stop);
                 } else {
                     account.refuse(DropReason::Late);
+                    self.stops.refused(sample, DropReason::Late);
                 }
                 self.acknowledge();
             }
             Err(reason) => {
                 account.refuse(reason.into());
+                self.stops.refused(sample, reason);
                 // It began to run while it was looked at, so until then it waited where
                 // it had waited before.
                 if reason == StopReason::Moved
@@ -494,6 +516,7 @@ impl<W: Write> Session<W> {
         } else {
             LastPass::Over
         };
+        self.stops.close();
         self.settle_after(end, last_pass);
         for process in self.targets.take_ended(|_| true) {
             self.close(&process, end, last_pass);

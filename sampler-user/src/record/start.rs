@@ -11,15 +11,17 @@ use sampler_cpython::process::namespace::PidNamespace;
 use sampler_trace::container::info::Mode;
 use sampler_trace::container::writer::TraceWriter;
 use sampler_trace::model::builder::TimelineBuilder;
+use tracing::info;
 
 use crate::capture::bpf::cpu_news::CpuNews;
 use crate::capture::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
+use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::rhythm::Rhythm;
 use crate::capture::bpf::stepping::SteppingChoice;
 use crate::capture::bpf::ticks::Ticks;
 use crate::capture::symbolize::python::Symbolizer;
 use crate::capture::targets::table::Targets;
-use crate::cli::config::{RecordConfig, Target, Verbosity};
+use crate::cli::config::{RecordConfig, Target};
 use crate::platform::console::CONSOLE;
 use crate::platform::launch::{CommandEnd, HeldCommand};
 use crate::platform::privileges::Owner;
@@ -68,6 +70,7 @@ pub(super) fn start(
         plain_programs,
         known,
         counters,
+        log,
     } = kernel.take_maps()?;
     let mut targets = Targets::new(selection, processes, plain_programs);
     let command = match &config.target {
@@ -117,9 +120,7 @@ pub(super) fn start(
         rest: of_mode.rest,
         start: info.start,
     });
-    if let Verbosity::Verbose(_) = config.verbosity {
-        CONSOLE.note("sampling has begun");
-    }
+    info!(hz = config.hz, mode = ?config.mode, "sampling has begun");
     let now = Instant::now();
     let recording = Recording {
         config,
@@ -128,6 +129,7 @@ pub(super) fn start(
             clocks,
             records,
             counters,
+            log,
             passes,
         },
         session,
@@ -151,6 +153,7 @@ fn kernel_options(config: &RecordConfig, namespace: &PidNamespace) -> KernelOpti
         ring_bytes: config.buffer,
         passes: config.mode != Mode::Cpu,
         stepping: SteppingChoice::of_environment(),
+        log: KernelLogLevel::wanted(),
         pid_namespace: namespace.own_inode(),
     }
 }

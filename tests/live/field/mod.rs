@@ -13,7 +13,7 @@ mod ended_main_thread;
 mod large_pools;
 mod own_frames;
 mod own_time;
-mod paged_out;
+pub(crate) mod paged_out;
 mod private_mount;
 mod rewritten_programs;
 mod time;

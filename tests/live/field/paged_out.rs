@@ -4,6 +4,7 @@
 //! host short of memory: pyebpf brings them back, and stacks are whole again.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use tests::interpreters::Interpreter;
@@ -28,23 +29,25 @@ const DEPTH: usize = 41;
 /// whole chain.
 const MOST_READ: u64 = 5;
 
-#[test]
-#[ignore = "needs root and BPF"]
-fn frames_that_are_paged_out_are_brought_back() {
-    let machine = machine();
-    let directory = Scratch::new();
-    let library = library(directory.path(), "paged_out.c");
-    machine.with_each("paged out", |interpreter| {
+/// A target whose outer frames are paged out, until somebody reads them.
+pub(crate) struct PagedOut {
+    pub(crate) target: Target,
+    /// Where its script is.
+    _directory: Scratch,
+}
+
+impl PagedOut {
+    /// Starts it with the compiled `paged_out.c`.
+    pub(crate) fn start(library: &Path, interpreter: &Interpreter) -> Result<Self, String> {
         let own = Scratch::new();
         // Private roots see only the directory of the script.
-        for file in [&library, &scripts().join(SCRIPT)] {
+        for file in [library, &scripts().join(SCRIPT)] {
             let name = file.file_name().expect("a file");
             fs::copy(file, own.path().join(name)).expect("our directory");
         }
         let mut arguments = vec![own.path().join("paged_out.so").display().to_string()];
         arguments.extend(offsets(interpreter).map(|it| it.to_string()));
         let mut target = Target::start_in(own.path(), interpreter, SCRIPT, &arguments);
-        let pid = target.pid().to_string();
         target.say("out");
         let left = target.next_line()["left"].as_u64();
         if left != Some(0) {
@@ -53,6 +56,23 @@ fn frames_that_are_paged_out_are_brought_back() {
                 own.path().display()
             ));
         }
+        Ok(Self {
+            target,
+            _directory: own,
+        })
+    }
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn frames_that_are_paged_out_are_brought_back() {
+    let machine = machine();
+    let directory = Scratch::new();
+    let library = library(directory.path(), "paged_out.c");
+    machine.with_each("paged out", |interpreter| {
+        let mut paged_out = PagedOut::start(&library, interpreter)?;
+        let target = &mut paged_out.target;
+        let pid = target.pid().to_string();
         let dumped = dump(machine, target.pid())?;
         if !dumped.threads.iter().any(|thread| is_whole(&thread.row)) {
             return Err(format!("a dump shows {:?}", dumped.threads));
@@ -79,7 +99,7 @@ fn frames_that_are_paged_out_are_brought_back() {
     });
 }
 
-fn is_whole(row: &Row) -> bool {
+pub(crate) fn is_whole(row: &Row) -> bool {
     row.frames.len() == 1 + DEPTH && row.frames[0].function == "<module>"
 }
 

@@ -9,8 +9,10 @@ use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya::programs::{Iter, PerfEvent, ProgramError, RawTracePoint};
 use aya::util::{nr_cpus, online_cpus};
 use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
+use tracing::debug;
 
 use crate::capture::bpf::counters::Counters;
+use crate::capture::bpf::kernel_log::{self, KernelLog, KernelLogLevel};
 use crate::capture::bpf::kernel_types::{KernelTypes, KernelTypesError};
 use crate::capture::bpf::known_code::KnownCode;
 use crate::capture::bpf::locked_memory::LockedMemory;
@@ -114,6 +116,8 @@ pub struct KernelOptions {
     pub passes: bool,
     /// How to get from one frame to the next.
     pub stepping: SteppingChoice,
+    /// What the eBPF programs log.
+    pub log: KernelLogLevel,
     /// The inode of the pid namespace in which process ids are reported; `None` for the
     /// initial one.
     pub pid_namespace: Option<u32>,
@@ -123,6 +127,7 @@ pub struct KernelOptions {
 pub struct Kernel {
     ebpf: Ebpf,
     stepping: Stepping,
+    log: KernelLogLevel,
 }
 
 /// The maps, each in the type that uses it.
@@ -137,6 +142,8 @@ pub struct KernelMaps {
     pub known: KnownCode,
     /// The counters.
     pub counters: Counters,
+    /// What the eBPF programs log, if they were asked to.
+    pub log: Option<KernelLog>,
 }
 
 impl Kernel {
@@ -164,6 +171,7 @@ impl Kernel {
         let leave_plain_programs = u32::from(options.leave_plain_programs);
         let has_passes = u32::from(options.passes);
         let ring_wake_at = options.ring_bytes / 4;
+        let log_level = options.log.in_kernel();
         let mut loader = making.join().unwrap_or_else(|_| EbpfLoader::new());
         loader
             .verifier_log_level(VerifierLogLevel::STATS)
@@ -174,7 +182,9 @@ impl Kernel {
             .override_global("LEAVE_PLAIN_PROGRAMS", &leave_plain_programs, true)
             .override_global("HAS_PASSES", &has_passes, true)
             .override_global("RING_WAKE_AT", &ring_wake_at, true)
+            .override_global(kernel_log::LEVEL, &log_level, true)
             .map_max_entries("RECORDS", options.ring_bytes)
+            .map_max_entries(kernel_log::MAP, options.log.map_size())
             .map_max_entries("CODE_CACHES", places_for_cpus()?);
         if !options.passes {
             loader.map_max_entries("THREADS", 1);
@@ -195,7 +205,19 @@ impl Kernel {
                 .map_err(|error| refused(program, error))?;
         }
         let stepping = load_sampler(&mut ebpf, options.stepping)?;
-        Ok(Self { ebpf, stepping })
+        debug!(
+            ring_bytes = options.ring_bytes,
+            passes = options.passes,
+            pid_namespace = options.pid_namespace,
+            program = stepping.program(),
+            without_loop = stepping.without_loop(),
+            "eBPF programs are loaded"
+        );
+        Ok(Self {
+            ebpf,
+            stepping,
+            log: options.log,
+        })
     }
 
     /// Returns how the programs get from one frame to the next.
@@ -208,6 +230,13 @@ impl Kernel {
     /// # Errors
     /// [`KernelError::Missing`] or [`KernelError::Failed`].
     pub fn take_maps(&mut self) -> Result<KernelMaps, KernelError> {
+        let log = match self.log {
+            KernelLogLevel::Off => None,
+            KernelLogLevel::Stops | KernelLogLevel::Everything => {
+                let name = kernel_log::MAP;
+                Some(KernelLog::open(&mut self.ebpf).ok_or(KernelError::Missing { name })?)
+            }
+        };
         let mut take = |name| {
             self.ebpf
                 .take_map(name)
@@ -226,6 +255,7 @@ impl Kernel {
             ),
             known: KnownCode::new(Array::try_from(take("KNOWN")?).map_err(bad)?),
             counters: Counters::new(PerCpuArray::try_from(take("COUNTERS")?).map_err(bad)?),
+            log,
         })
     }
 

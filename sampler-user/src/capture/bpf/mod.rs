@@ -7,6 +7,7 @@ pub mod counters;
 pub mod cpu_news;
 pub mod events;
 pub mod kernel;
+pub mod kernel_log;
 pub mod kernel_types;
 pub mod known_code;
 pub mod locked_memory;

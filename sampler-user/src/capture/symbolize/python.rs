@@ -18,6 +18,7 @@ use sampler_cpython::process::memory::ProcessMemory;
 use sampler_trace::model::identifiers::{FrameId, KernelTime, StackId, StringId};
 use sampler_trace::model::intern::SymbolInterner;
 use sampler_trace::model::symbols::Frame;
+use tracing::debug;
 
 use crate::capture::bpf::events::{RawCode, RawSample};
 use crate::capture::scout::Scout;
@@ -168,6 +169,12 @@ impl Symbolizer {
         // A process that makes us wait is not asked again.
         let answer = self.scout.ask(tgid, reading);
         self.counts.paged_in += u64::from(answer.is_ok());
+        debug!(
+            pid = tgid,
+            address = format_args!("{address:#x}"),
+            was_read = answer.is_ok(),
+            "a tick could not read this twice; read it from user space"
+        );
         self.paged_out.has_read(now, Instant::now());
     }
 
@@ -195,10 +202,20 @@ impl Symbolizer {
         }
         if let Some(known) = self.static_codes.described(&context.static_code, code) {
             self.counts.read_elsewhere += 1;
+            debug!(
+                pid = context.tgid,
+                code = format_args!("{:#x}", code.code),
+                "names of a code object come from another process of this build"
+            );
             return self.remember(context, known);
         }
         if let Some(described) = described {
             self.counts.without_lines += 1;
+            debug!(
+                pid = context.tgid,
+                code = format_args!("{:#x}", code.code),
+                "code object without a line table: its frames have no lines"
+            );
             self.remember(context, described);
         }
     }

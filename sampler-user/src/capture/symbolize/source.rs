@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use sampler_cpython::process::files::{FileView, RootIdentity};
+use tracing::debug;
 
 use crate::capture::symbolize::source::file::{MAX_FILE, SourceFile, Stamp};
 use crate::capture::symbolize::source::place::Place;
@@ -231,7 +232,7 @@ impl Sources {
             self.unanswered += 1;
             return None;
         }
-        let (view, path) = (Arc::clone(view), path.to_owned());
+        let (view, file) = (Arc::clone(view), path.to_owned());
         let hanging = Arc::clone(&self.hanging);
         // The device that the reading thread has reached; 0 before it has reached any.
         let place = Arc::new(AtomicU64::new(0));
@@ -241,7 +242,7 @@ impl Sources {
                 reached.store(device, Ordering::Relaxed);
                 hanging.contains(&device)
             };
-            question(&view, &path, &refuse)
+            question(&view, &file, &refuse)
         });
         if let Err(Unanswered::Late(_)) = asked {
             self.remember_late(root, place.load(Ordering::Relaxed));
@@ -249,10 +250,12 @@ impl Sources {
         match asked {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(error)) => {
+                debug!(path = %path.display(), %error, "source file is not shown");
                 self.unanswered += u64::from(error.kind() == ErrorKind::TimedOut);
                 None
             }
-            Err(_) => {
+            Err(silence) => {
+                debug!(path = %path.display(), error = %silence, "source file is not shown");
                 self.unanswered += 1;
                 None
             }

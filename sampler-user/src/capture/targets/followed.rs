@@ -8,6 +8,7 @@ use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
 use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::process::container::CgroupPlace;
 use sampler_cpython::process::identity::ProcessIdentity;
+use tracing::info;
 
 use crate::capture::scout::Scout;
 use crate::capture::symbolize::python::ProcessContext;
@@ -109,6 +110,13 @@ impl FollowedProcess {
     /// program.
     pub(super) fn found(&mut self, instance: Instance, scout: &Scout) -> ProcessConfig {
         let config = instance.config(self.key);
+        info!(
+            pid = self.tgid,
+            python = %instance.runtime.version,
+            runtime = format_args!("{:#x}", instance.runtime_address),
+            c_library = ?instance.c_library,
+            "found Python"
+        );
         let context = ProcessContext {
             tgid: self.tgid,
             forked_from: None,

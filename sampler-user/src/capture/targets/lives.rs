@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use rustc_hash::FxHashMap;
 use sampler_common::process::ProcessKey;
+use tracing::trace;
 
 use crate::capture::targets::followed::FollowedProcess;
 
@@ -19,6 +20,11 @@ pub(super) struct Lives {
 impl Lives {
     /// Adds a life that has begun. An earlier one with the same process id is over.
     pub(super) fn begin(&mut self, process: FollowedProcess) {
+        trace!(
+            pid = process.tgid,
+            has_python = process.python.is_some(),
+            "followed"
+        );
         if let Some(before) = self.current.insert(process.tgid, process.key)
             && before != process.key
             && let Some(before) = self.processes.get_mut(&before)
@@ -31,6 +37,7 @@ impl Lives {
     /// Marks a life as over. Samples of it may still arrive.
     pub(super) fn end(&mut self, key: ProcessKey) {
         if let Some(process) = self.processes.get_mut(&key) {
+            trace!(pid = process.tgid, "ended, or runs another program");
             process.has_ended = true;
             if self.current.get(&process.tgid) == Some(&key) {
                 self.current.remove(&process.tgid);

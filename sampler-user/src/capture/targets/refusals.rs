@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use sampler_cpython::cpython::refusal::Refusal;
+use tracing::{debug, info};
 
 /// Most processes that are named; a host can start thousands of the same kind.
 const MAX_NAMED: usize = 256;
@@ -22,6 +23,7 @@ pub struct Refusals {
 impl Refusals {
     /// Notes that the process `tgid` cannot be sampled.
     pub(super) fn add(&mut self, tgid: u32, refusal: Refusal) {
+        info!(pid = tgid, reason = %refusal, "not sampled");
         if self.by_process.len() >= MAX_NAMED && !self.by_process.contains_key(&tgid) {
             self.unnamed.insert(tgid);
         } else {
@@ -32,11 +34,13 @@ impl Refusals {
     /// Notes that pyebpf may not look at the process `tgid`; most such processes have no
     /// Python.
     pub(super) fn hide(&mut self, tgid: u32) {
+        debug!(pid = tgid, "not permitted to look at it");
         self.hidden.insert(tgid);
     }
 
     /// Notes that the table of processes had no room for the process `tgid`.
     pub(super) fn leave_out(&mut self, tgid: u32) {
+        info!(pid = tgid, "not sampled: the table of processes is full");
         self.left_out.insert(tgid);
     }
 

@@ -32,6 +32,30 @@ fn no_verb_means_record() {
 }
 
 #[test]
+fn what_is_logged_can_be_said_with_verbs_that_look_at_stacks() {
+    let parse = |words: &[&str]| {
+        let parsed = CommandLine::try_parse_from([&["pyebpf"], words].concat());
+        parsed.map(CommandLine::into_verb)
+    };
+    let log = |words: &[&str]| parse(words).expect("is valid").log();
+    let of = |verbose, log_format| LogArguments {
+        verbose,
+        log_format,
+    };
+    assert_eq!(log(&[]), of(0, LogFormat::Text));
+    assert_eq!(log(&["-vv"]), of(2, LogFormat::Text));
+    assert_eq!(log(&["record", "-v", "-v", "-v"]), of(3, LogFormat::Text));
+    assert_eq!(log(&["--log-format", "json"]), of(0, LogFormat::Json));
+    for verb in [&["dump", "-p", "1"][..], &["doctor"]] {
+        let words = [verb, &["-v", "--log-format=json"]].concat();
+        assert_eq!(log(&words), of(1, LogFormat::Json));
+    }
+    assert!(parse(&["--log-format", "xml"]).is_err());
+    assert!(parse(&["-q"]).expect("is valid").is_quiet());
+    assert!(!parse(&["-v"]).expect("is valid").is_quiet());
+}
+
+#[test]
 fn pids_repeat_and_take_commas() {
     let typed = record(&["pyebpf", "-p", "1,2", "--pid=3"]);
     assert_eq!(typed.pid, ["1", "2", "3"]);

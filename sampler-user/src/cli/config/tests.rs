@@ -57,7 +57,6 @@ fn nothing_typed_is_the_whole_host_at_ten_hertz() {
         (10, true, None)
     );
     assert!(config.source && config.command_lines && !config.output.force);
-    assert_eq!(config.verbosity, Verbosity::Normal);
     assert_eq!(default_path(&[]), "web01-2012-11-06T223301Z.json");
 }
 
@@ -157,18 +156,6 @@ fn outputs_are_distinct_and_named() {
     assert_eq!(
         record(&["-o", "-", "--split", "process"]),
         Err(UsageError::SplitStandardOutput)
-    );
-}
-
-#[test]
-fn quiet_and_verbose() {
-    assert_eq!(
-        record(&["-q"]).expect("is valid").verbosity,
-        Verbosity::Quiet
-    );
-    assert_eq!(
-        record(&["-vv"]).expect("is valid").verbosity,
-        Verbosity::Verbose(2)
     );
 }
 

@@ -19,6 +19,7 @@ use sampler_cpython::process::task::{SystemCall, TaskStatus};
 use sampler_cpython::remote::look::{Looker, RemoteThread};
 use sampler_trace::account::drop_reason::{DropReason, PartialReason};
 use sampler_trace::model::row::State;
+use tracing::debug;
 
 use crate::capture::bpf::events::{RawCode, RawSample};
 use crate::capture::scout::Scout;
@@ -121,6 +122,15 @@ impl Stacks {
     }
 
     fn seen(&mut self, sample: &RawSample, state: State) -> Seen {
+        if sample.stop != StopReason::Complete {
+            debug!(
+                tid = sample.header.tid,
+                reason = sample.stop.name(),
+                address = format_args!("{:#x}", sample.header.stop_address),
+                frames = sample.frames.len(),
+                "stack is not whole"
+            );
+        }
         let (stack, problem, frames) = match self.symbolizer.resolve(sample, &self.context) {
             Ok(resolved) => {
                 let symbols = self.symbolizer.interner().symbols();

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::capture::bpf::events::{RawCode, RawRecord, RawSample, decode};
 use crate::capture::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions};
+use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::rhythm::Rhythm;
 use crate::capture::bpf::stepping::SteppingChoice;
 use crate::capture::bpf::ticks::Ticks as Clocks;
@@ -62,6 +63,7 @@ impl Ticks {
             .build()
             .map_err(|error| failed(&error))?;
         let mut kernel = Kernel::load(KernelOptions {
+            log: KernelLogLevel::Off,
             follow_children: false,
             report_all_execs: false,
             leave_plain_programs: false,

@@ -10,6 +10,7 @@ use std::time::Instant;
 use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::ProcessKey;
 use sampler_cpython::process::proc_file::ProcessError;
+use tracing::debug;
 
 use crate::capture::scout::Scout;
 use crate::capture::targets::followed::FollowedProcess;
@@ -82,6 +83,10 @@ impl Targets {
     /// life that has ended or that no record announced. Otherwise nobody would find out
     /// what it runs.
     fn begin_anew(&mut self, tgid: u32, entry: ProcessKey) {
+        debug!(
+            pid = tgid,
+            "the record of how it began was lost; looked at again"
+        );
         let key = match self.lives.get(entry) {
             Some(_) => random_key(),
             None => entry,
@@ -144,6 +149,7 @@ impl Targets {
     /// and drops the accounts of those that came and went unnoticed. Every record must
     /// have been taken.
     pub fn reconcile(&mut self) {
+        debug!("lifecycle records were lost; processes are compared with /proc");
         let alive = self.table.keys();
         let is_over = |process: &&FollowedProcess| {
             // A program that has just started need not be in the table yet.

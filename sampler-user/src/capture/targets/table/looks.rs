@@ -9,6 +9,7 @@ use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
 use sampler_cpython::cpython::discovery::Looked;
 use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::cpython::refusal::Refusal;
+use tracing::debug;
 
 use crate::capture::targets::followed::FollowedProcess;
 use crate::capture::targets::pending::Look;
@@ -143,6 +144,12 @@ impl Targets {
     /// Gives up on a program without an interpreter: forgets it if nobody asked for it,
     /// and otherwise goes on following it for its children's sake.
     pub(super) fn give_up(&mut self, key: ProcessKey) {
+        if let Some(process) = self.lives.get(key) {
+            debug!(
+                pid = process.tgid,
+                "no Python found; not looked at any more"
+            );
+        }
         self.mark_plain(key);
         if let Selection::Processes { tgids, .. } = &self.selection {
             let tgid = self.lives.get(key).map(|process| process.tgid);
