@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use sampler_user::cli::arguments::{CommandLine, LogFormat};
 use sampler_user::commands::dispatch::{VerbError, run};
+use sampler_user::commands::exit_status::exit_status;
 use sampler_user::platform::console::CONSOLE;
 use sampler_user::platform::left_behind::LeftBehind;
 use sampler_user::platform::log;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             CONSOLE.error(&error);
-            error.exit_status()
+            exit_status(&error)
         }
     };
     if let Some(threads) = LeftBehind::now() {

@@ -57,24 +57,10 @@ pub enum VerbError {
     Print(io::Error),
 }
 
-impl VerbError {
-    /// The exit status of the program.
-    pub fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::Usage(_) | Self::Log(_) => ExitStatus::USAGE,
-            Self::Host(error) => error.exit_status(),
-            Self::Convert(error) => error.exit_status(),
-            Self::Report { .. } | Self::View(_) | Self::Rights(_) | Self::Print(_) => {
-                ExitStatus::ERROR
-            }
-        }
-    }
-}
-
 /// Runs a verb.
 ///
 /// # Errors
-/// [`VerbError`], to be printed; it has the exit status.
+/// [`VerbError`], to be printed.
 pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
     #[cfg(target_os = "linux")]
     if !matches!(verb, Verb::Host(_)) {

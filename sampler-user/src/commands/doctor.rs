@@ -11,7 +11,6 @@ mod render;
 pub mod rights;
 mod view;
 
-use crate::cli::config::exit::ExitStatus;
 use crate::commands::doctor::check::{Check, CheckResult};
 use crate::commands::doctor::probe::Probe;
 
@@ -124,14 +123,6 @@ impl Diagnosis {
             .map(|check| check.result)
             .max()
             .unwrap_or(CheckResult::Unknown)
-    }
-
-    /// The exit status of `doctor`: 3 when recording does not work, else 0.
-    pub fn exit_status(&self) -> ExitStatus {
-        match self.verdict() {
-            CheckResult::Missing => ExitStatus::NOT_ALLOWED,
-            CheckResult::Ok | CheckResult::Unknown | CheckResult::Limited => ExitStatus::DATA,
-        }
     }
 }
 

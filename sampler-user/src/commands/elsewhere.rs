@@ -16,13 +16,6 @@ pub struct HostError {
     verb: &'static str,
 }
 
-impl HostError {
-    /// The exit status of the program.
-    pub fn exit_status(&self) -> ExitStatus {
-        ExitStatus::NOT_ALLOWED
-    }
-}
-
 /// Runs no verb.
 ///
 /// # Errors
@@ -43,7 +36,6 @@ mod tests {
 
     use super::run;
     use crate::cli::arguments::{CommandLine, Verb};
-    use crate::cli::config::exit::ExitStatus;
 
     #[test]
     fn a_verb_about_a_host_needs_linux() {
@@ -64,7 +56,6 @@ mod tests {
             let error = run(typed).expect_err("cannot run");
             let said = error.to_string();
             assert!(said.starts_with(&format!("{verb} needs Linux; ")), "{said}");
-            assert_eq!(error.exit_status(), ExitStatus::NOT_ALLOWED);
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::{DumpConfig, PsConfig, RecordConfig, Surroundings};
 use crate::commands::doctor::Diagnosis;
+use crate::commands::doctor::check::CheckResult;
 use crate::commands::doctor::probe::Probe;
 use crate::commands::dump::document::Dump;
 use crate::commands::dump::error::DumpError;
@@ -56,24 +57,10 @@ pub enum HostError {
     Print(io::Error),
 }
 
-impl HostError {
-    /// The exit status of the program.
-    pub fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::Usage(_) => ExitStatus::USAGE,
-            Self::Namespace(_) => ExitStatus::NOT_ALLOWED,
-            Self::Cgroup(_) => ExitStatus::NOTHING_SAMPLED,
-            Self::Record(error) => error.exit_status(),
-            Self::Dump(error) => error.exit_status(),
-            Self::List(_) | Self::Print(_) => ExitStatus::ERROR,
-        }
-    }
-}
-
 /// Runs a verb.
 ///
 /// # Errors
-/// [`HostError`], to be printed; it has the exit status.
+/// [`HostError`], to be printed.
 pub fn run(verb: HostVerb) -> Result<ExitStatus, HostError> {
     match verb {
         HostVerb::Record(typed) => record(&typed),
@@ -159,5 +146,27 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, HostError> {
         diagnosis.to_string()
     };
     print(&text).map_err(HostError::Print)?;
-    Ok(diagnosis.exit_status())
+    Ok(status_of(diagnosis.verdict()))
+}
+
+/// Returns the exit status of `doctor` if this is its worst result: 3 when recording does not
+/// work, else 0.
+fn status_of(verdict: CheckResult) -> ExitStatus {
+    match verdict {
+        CheckResult::Missing => ExitStatus::NOT_ALLOWED,
+        CheckResult::Ok | CheckResult::Unknown | CheckResult::Limited => ExitStatus::DATA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doctor_fails_only_where_recording_does_not_work() {
+        assert_eq!(status_of(CheckResult::Missing), ExitStatus::NOT_ALLOWED);
+        for result in [CheckResult::Ok, CheckResult::Unknown, CheckResult::Limited] {
+            assert_eq!(status_of(result), ExitStatus::DATA);
+        }
+    }
 }

@@ -11,6 +11,7 @@ pub mod dump;
 pub mod elsewhere;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere as host;
+pub mod exit_status;
 #[cfg(target_os = "linux")]
 pub mod host;
 #[cfg(target_os = "linux")]

@@ -20,7 +20,6 @@ use sampler_trace::formats::format::{FileFormat, Format, FormatError};
 use sampler_trace::formats::sink::Shape;
 
 use crate::cli::config::ConvertConfig;
-use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::output::{Destination as Place, OutputConfig};
 use crate::platform::console::CONSOLE;
 use crate::platform::outfile::OutputFile;
@@ -76,21 +75,6 @@ pub enum DeliveryError {
     /// The caller of sudo cannot be determined.
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
-}
-
-impl DeliveryError {
-    /// The exit status of the program.
-    pub fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::Format(_)
-            | Self::MergedTimeline { .. }
-            | Self::SplitStream { .. }
-            | Self::SameStream { .. } => ExitStatus::USAGE,
-            Self::Outfile(_) | Self::Open { .. } | Self::Convert(_) | Self::Privilege(_) => {
-                ExitStatus::ERROR
-            }
-        }
-    }
 }
 
 /// Where a trace is written, and how.

@@ -10,7 +10,6 @@ use sampler_trace::container::error::TraceError;
 
 use crate::capture::bpf::kernel::KernelError;
 use crate::capture::targets::table::TargetError;
-use crate::cli::config::exit::ExitStatus;
 use crate::platform::delivery::DeliveryError;
 use crate::platform::launch::error::LaunchError;
 use crate::platform::outfile_error::OutfileError;
@@ -75,18 +74,6 @@ impl RecordError {
         Self::Conversion {
             message,
             container: container.display().to_string(),
-        }
-    }
-
-    /// Returns the exit status of the program.
-    pub fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::Kernel(error) if error.is_about_rights_or_kernel() => ExitStatus::NOT_ALLOWED,
-            Self::Namespace(_) => ExitStatus::NOT_ALLOWED,
-            Self::Targets(_) | Self::NoSample(_) | Self::Cgroup(_) => ExitStatus::NOTHING_SAMPLED,
-            Self::Launch(error) => error.exit_status(),
-            Self::Delivery(error) => error.exit_status(),
-            _ => ExitStatus::ERROR,
         }
     }
 }

@@ -5,8 +5,6 @@
 use sampler_cpython::cpython::refusal::Refusal;
 use sampler_cpython::process::namespace::NamespaceError;
 
-use crate::cli::config::exit::ExitStatus;
-
 /// Why there is no dump.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
@@ -25,17 +23,4 @@ pub enum DumpError {
     /// A worker thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-}
-
-impl DumpError {
-    /// The exit status of the program.
-    pub fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::Refused(Refusal::Permission { .. }) | Self::Namespace(_) => {
-                ExitStatus::NOT_ALLOWED
-            }
-            Self::Refused(_) | Self::Ended { .. } => ExitStatus::NOTHING_SAMPLED,
-            Self::Thread(_) => ExitStatus::ERROR,
-        }
-    }
 }

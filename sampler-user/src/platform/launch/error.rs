@@ -8,7 +8,6 @@ use std::io;
 use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::cli::config::exit::ExitStatus;
 use crate::platform::privileges::Owner;
 
 /// Why a command does not run.
@@ -58,21 +57,6 @@ pub enum LaunchError {
         /// The program as typed.
         program: OsString,
     },
-}
-
-impl LaunchError {
-    /// The exit status of pyebpf: 127 and 126 as a shell would, 2 when no program is
-    /// named, else 1.
-    pub fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::NoProgram => ExitStatus::USAGE,
-            Self::NotFound { .. } => ExitStatus::NOT_FOUND,
-            Self::NotExecutable { .. } => ExitStatus::NOT_EXECUTABLE,
-            Self::Identity { .. } | Self::Process { .. } | Self::Vanished { .. } => {
-                ExitStatus::ERROR
-            }
-        }
-    }
 }
 
 /// Returns the error for a failed start. Before its release the process changes only its

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the status is when a verb about the processes of this host failed.
+
+use sampler_cpython::cpython::refusal::Refusal;
+
+use crate::cli::config::exit::ExitStatus;
+use crate::commands::dump::error::DumpError;
+use crate::commands::exit_status::delivery::of_delivery;
+use crate::commands::host::HostError;
+use crate::platform::launch::error::LaunchError;
+use crate::record::error::RecordError;
+
+pub(super) fn of_host(error: &HostError) -> ExitStatus {
+    match error {
+        HostError::Usage(_) => ExitStatus::USAGE,
+        HostError::Namespace(_) => ExitStatus::NOT_ALLOWED,
+        HostError::Cgroup(_) => ExitStatus::NOTHING_SAMPLED,
+        HostError::Record(error) => of_record(error),
+        HostError::Dump(error) => of_dump(error),
+        HostError::List(_) | HostError::Print(_) => ExitStatus::ERROR,
+    }
+}
+
+fn of_record(error: &RecordError) -> ExitStatus {
+    match error {
+        RecordError::Kernel(error) if error.is_about_rights_or_kernel() => ExitStatus::NOT_ALLOWED,
+        RecordError::Namespace(_) => ExitStatus::NOT_ALLOWED,
+        RecordError::Targets(_) | RecordError::NoSample(_) | RecordError::Cgroup(_) => {
+            ExitStatus::NOTHING_SAMPLED
+        }
+        RecordError::Launch(error) => of_launch(error),
+        RecordError::Delivery(error) => of_delivery(error),
+        _ => ExitStatus::ERROR,
+    }
+}
+
+/// Those of a command that does not start are a shell's.
+fn of_launch(error: &LaunchError) -> ExitStatus {
+    match error {
+        LaunchError::NoProgram => ExitStatus::USAGE,
+        LaunchError::NotFound { .. } => ExitStatus::NOT_FOUND,
+        LaunchError::NotExecutable { .. } => ExitStatus::NOT_EXECUTABLE,
+        LaunchError::Identity { .. }
+        | LaunchError::Process { .. }
+        | LaunchError::Vanished { .. } => ExitStatus::ERROR,
+    }
+}
+
+fn of_dump(error: &DumpError) -> ExitStatus {
+    match error {
+        DumpError::Refused(Refusal::Permission { .. }) | DumpError::Namespace(_) => {
+            ExitStatus::NOT_ALLOWED
+        }
+        DumpError::Refused(_) | DumpError::Ended { .. } => ExitStatus::NOTHING_SAMPLED,
+        DumpError::Thread(_) => ExitStatus::ERROR,
+    }
+}
