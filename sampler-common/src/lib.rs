@@ -7,6 +7,33 @@
 //! Every module is compiled twice, for the host and for BPF. Slicing must therefore not
 //! panic on a value that came from outside: the BPF verifier rejects a program that can
 //! reach a panic.
+//!
+//! Whoever walks a process implements [`memory::UserMemory`] for its memory: the eBPF
+//! programs for the interrupted task, user space for another process, tests for a copy.
+//!
+//! ```
+//! use sampler_common::memory::{MemoryFault, UserMemory};
+//!
+//! /// A copy of a process's memory from an address on.
+//! struct Copied<'a>(u64, &'a [u8]);
+//!
+//! impl UserMemory for Copied<'_> {
+//!     fn read_bytes(&self, address: u64, destination: &mut [u8]) -> Result<(), MemoryFault> {
+//!         let Self(start, bytes) = *self;
+//!         let read = || {
+//!             let offset = usize::try_from(address.checked_sub(start)?).ok()?;
+//!             bytes.get(offset..)?.get(..destination.len())
+//!         };
+//!         destination.copy_from_slice(read().ok_or(MemoryFault { address })?);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let word = 0x7f00_0000_1000_u64.to_ne_bytes();
+//! let memory = Copied(0x1000, &word);
+//! assert_eq!(memory.read_u64(0x1000), Ok(0x7f00_0000_1000));
+//! assert_eq!(memory.read_u64(0x1004), Err(MemoryFault { address: 0x1004 }));
+//! ```
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -3,6 +3,16 @@
 //! Samples every CPython process of a host from the kernel, and writes a timeline of what
 //! it saw. `ARCHITECTURE.md` follows one sample from the interrupt to the file, and names
 //! each module on the way.
+//!
+//! The program parses its command line and runs one command:
+//!
+//! ```
+//! use clap::Parser;
+//! use sampler_user::cli::arguments::{CommandLine, Verb};
+//!
+//! let line = CommandLine::parse_from(["pyebpf", "report", "night.pyebpf"]);
+//! assert!(matches!(line.into_verb(), Verb::Report(_)));
+//! ```
 
 #[cfg(target_os = "linux")]
 pub mod capture;
