@@ -8,9 +8,9 @@ pub mod doctor;
 #[cfg(target_os = "linux")]
 pub mod dump;
 #[cfg(any(test, not(target_os = "linux")))]
-pub mod elsewhere;
+pub mod needs_linux;
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere as host;
+pub use needs_linux as host;
 pub mod exit_status;
 #[cfg(target_os = "linux")]
 pub mod host;
