@@ -15,9 +15,9 @@ pub(super) const FEWEST: usize = 6;
 /// A small random number generator (xorshift64*). Its seeds are fixed, so a document
 /// gives the same intervals whenever it is written.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     /// Creates a generator; the seed may be any number.
     pub(super) fn new(seed: u64) -> Self {
         Self(seed | 1)
@@ -59,10 +59,10 @@ pub(super) fn interval(values: &[f64]) -> Option<(f64, f64)> {
     if values.len() < FEWEST {
         return None;
     }
-    let mut dice = Dice::new(values.len() as u64);
+    let mut rng = Rng::new(values.len() as u64);
     let mut medians: Vec<f64> = Vec::with_capacity(RESAMPLES);
     for _ in 0..RESAMPLES {
-        let draw = |_| values[dice.below(values.len())];
+        let draw = |_| values[rng.below(values.len())];
         let mut drawn: Vec<f64> = (0..values.len()).map(draw).collect();
         drawn.sort_by(f64::total_cmp);
         medians.extend(median(&drawn));
@@ -128,13 +128,13 @@ pub(super) fn line(points: &[(f64, f64)]) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dice, interval, line, quantile, sign_test};
+    use super::{Rng, interval, line, quantile, sign_test};
 
     #[test]
     fn an_interval_holds_the_median_and_shrinks_with_more_values() {
         let values = |count: usize| -> Vec<f64> {
-            let mut dice = Dice::new(7);
-            (0..count).map(|_| dice.below(1000) as f64).collect()
+            let mut rng = Rng::new(7);
+            (0..count).map(|_| rng.below(1000) as f64).collect()
         };
         let few = interval(&values(10)).expect("enough values");
         let many = interval(&values(1000)).expect("enough values");

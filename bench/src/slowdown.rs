@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::chance::Dice;
+use super::chance::Rng;
 use super::recorder::Recorder;
 use super::setting::Setting;
 use super::spread::Spread;
@@ -37,11 +37,11 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Value> {
     )?;
     let mut all: [Ratios; RATES.len()] = Default::default();
     let mut order: [usize; RATES.len()] = std::array::from_fn(|index| index);
-    let mut dice = Dice::new(RATES.len() as u64);
+    let mut rng = Rng::new(RATES.len() as u64);
     target.work(plan.half)?;
     let mut before = target.work(plan.half)?;
     for _ in 0..plan.pairs {
-        dice.shuffle(&mut order);
+        rng.shuffle(&mut order);
         for index in order {
             let with = sampled(setting, &mut target, RATES[index])?;
             let after = target.work(plan.half)?;

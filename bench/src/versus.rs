@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::chance::Dice;
+use super::chance::Rng;
 use super::contest::{Contest, Entry};
 use super::figures::Figures;
 use super::loads::{LOADS, Load, Rate};
@@ -96,10 +96,10 @@ fn rows_of(
 ) -> anyhow::Result<Vec<Value>> {
     let start = || load.start(&entry.python.path, &setting.scripts);
     let mut subject = start()?;
-    let mut dice = Dice::new(LOADS.len() as u64);
+    let mut rng = Rng::new(LOADS.len() as u64);
     let mut order: Vec<usize> = (0..contestants.len()).collect();
     for _ in 0..setting.plan.turns.repetitions {
-        dice.shuffle(&mut order);
+        rng.shuffle(&mut order);
         let mut before = None;
         for index in &order {
             let contestant = &mut contestants[*index];

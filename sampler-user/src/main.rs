@@ -8,8 +8,8 @@ use clap::Parser;
 use sampler_user::cli::arguments::{CommandLine, LogFormat};
 use sampler_user::commands::dispatch::{VerbError, run};
 use sampler_user::commands::exit_status::exit_status;
+use sampler_user::platform::abandoned_threads::AbandonedThreads;
 use sampler_user::platform::console::CONSOLE;
-use sampler_user::platform::left_behind::LeftBehind;
 use sampler_user::platform::log;
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             exit_status(&error)
         }
     };
-    if let Some(threads) = LeftBehind::now() {
+    if let Some(threads) = AbandonedThreads::now() {
         CONSOLE.warn(threads);
     }
     status.into()

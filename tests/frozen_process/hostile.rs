@@ -14,7 +14,7 @@ use tests::frozen::memory::{Damage, FrozenMemory};
 use tests::frozen::replay::Replay;
 
 use crate::case::Case;
-use crate::judge::{Excuses, Kind};
+use crate::judge::{AllowedDiffs, Kind};
 use crate::parts::Parts;
 
 /// In the zero page, which no process maps.
@@ -38,12 +38,12 @@ fn for_every_case(check: impl Fn(&Case) + Sync) {
 }
 
 /// Tries many kinds of damage on one thread, and judges the outcomes.
-struct Court<'case> {
+struct DamageJudge<'case> {
     case: &'case Case,
     parts: Parts,
 }
 
-impl<'case> Court<'case> {
+impl<'case> DamageJudge<'case> {
     fn new(case: &'case Case) -> Self {
         let memory = FrozenMemory::new(&case.recorded, Damage::None);
         Self {
@@ -52,7 +52,7 @@ impl<'case> Court<'case> {
         }
     }
 
-    fn excuses(&self, damage: &Damage) -> Excuses {
+    fn allowed(&self, damage: &Damage) -> AllowedDiffs {
         let (range, kind) = match damage {
             Damage::None => (0..0, Kind::Unreadable),
             Damage::Unreadable(range) => (range.clone(), Kind::Unreadable),
@@ -65,14 +65,14 @@ impl<'case> Court<'case> {
             }
         };
         let parts = self.parts.touched(&range);
-        Excuses::of(&self.case.config, &self.case.anatomy, kind, &parts)
+        AllowedDiffs::of(&self.case.config, &self.case.anatomy, kind, &parts)
     }
 
     fn try_damage(&self, damage: Damage) -> Replay {
-        let excuses = self.excuses(&damage);
+        let allowed = self.allowed(&damage);
         let replay = self.case.replay(damage.clone());
         assert!(
-            excuses.allow(&self.case.truth, &replay),
+            allowed.allow(&self.case.truth, &replay),
             "{} with {damage:x?} ends as {:?} and shows {:#?}",
             self.case.name,
             replay.stop,
@@ -90,11 +90,11 @@ impl<'case> Court<'case> {
 #[test]
 fn an_unreadable_part_never_shows_a_wrong_frame() {
     for_every_case(|case| {
-        let court = Court::new(case);
+        let judge = DamageJudge::new(case);
         let mut stops = BTreeSet::new();
         for read in &case.reads {
             let hole = read.address..read.address + read.size;
-            stops.insert(court.try_damage(Damage::Unreadable(hole)).stop);
+            stops.insert(judge.try_damage(Damage::Unreadable(hole)).stop);
         }
         // Without a name the rest is shown; without a frame only the frames inside it.
         assert!(stops.contains(&StopReason::Complete), "{}", case.name);
@@ -105,7 +105,7 @@ fn an_unreadable_part_never_shows_a_wrong_frame() {
 #[test]
 fn a_changed_word_never_shows_a_wrong_frame() {
     for_every_case(|case| {
-        let court = Court::new(case);
+        let judge = DamageJudge::new(case);
         let mut stops = BTreeSet::new();
         let frames = &case.anatomy.frames;
         let mut done = BTreeSet::new();
@@ -126,7 +126,7 @@ fn a_changed_word_never_shows_a_wrong_frame() {
             for address in (read.address.next_multiple_of(8)..read.address + read.size).step_by(8) {
                 if done.insert(address) {
                     for value in values {
-                        stops.insert(court.try_bytes(address, &value.to_le_bytes()).stop);
+                        stops.insert(judge.try_bytes(address, &value.to_le_bytes()).stop);
                     }
                 }
             }
@@ -154,7 +154,7 @@ fn a_changed_word_never_shows_a_wrong_frame() {
 #[test]
 fn a_garbage_length_never_shows_a_wrong_frame() {
     for_every_case(|case| {
-        let court = Court::new(case);
+        let judge = DamageJudge::new(case);
         let object = &case.config.layout.object;
         let fields = text_fields(case);
         let mut lengths: BTreeSet<u64> = BTreeSet::new();
@@ -173,7 +173,7 @@ fn a_garbage_length_never_shows_a_wrong_frame() {
         for address in lengths {
             for shift in [0, 1, 3, 5, 8, 12, 13, 16, 31, 32, 47, 62, 63] {
                 for length in [(1 << shift) - 1, 1 << shift, u64::MAX - shift] {
-                    court.try_bytes(address, &u64::to_le_bytes(length));
+                    judge.try_bytes(address, &u64::to_le_bytes(length));
                 }
             }
         }
@@ -183,13 +183,13 @@ fn a_garbage_length_never_shows_a_wrong_frame() {
 #[test]
 fn a_garbage_kind_of_text_never_shows_a_wrong_frame() {
     for_every_case(|case| {
-        let court = Court::new(case);
+        let judge = DamageJudge::new(case);
         let object = &case.config.layout.object;
         for name in text_fields(case).names {
             // The byte that has kind, compact and ascii; its other bits do not matter.
             let state = name + u64::from(object.str_state + u16::from(object.str_kind_shift) / 8);
             for kind in 0..32 {
-                court.try_bytes(state, &[kind << (object.str_kind_shift % 8)]);
+                judge.try_bytes(state, &[kind << (object.str_kind_shift % 8)]);
             }
         }
     });
@@ -222,14 +222,14 @@ fn text_fields(case: &Case) -> TextFields {
 #[test]
 fn a_changed_owner_never_shows_a_wrong_frame() {
     for_every_case(|case| {
-        let court = Court::new(case);
+        let judge = DamageJudge::new(case);
         let layout = &case.config.layout.frame;
         if layout.entry_kind == EntryKind::None as u8 {
             return;
         }
         for frame in &case.anatomy.frames {
             for owner in [0, 1, 2, 3, 4, 5, 0x7f, 0x80, u8::MAX] {
-                court.try_bytes(frame.address + u64::from(layout.owner), &[owner]);
+                judge.try_bytes(frame.address + u64::from(layout.owner), &[owner]);
             }
         }
     });

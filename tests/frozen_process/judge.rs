@@ -5,7 +5,7 @@
 //!
 //! The rule: whatever is shown is the truth. A whole stack is the true one; a stack
 //! with a marker for missing outer frames is an inner part of it. Showing nothing is
-//! always right. The exceptions are those of [`Excuses`]: if damage hits the very bytes
+//! always right. The exceptions are those of [`AllowedDiffs`]: if damage hits the very bytes
 //! that hold some information, nothing can detect it, and exactly that information may
 //! differ.
 
@@ -51,7 +51,7 @@ impl Excuse {
 
 /// How a stack may differ from the truth.
 #[derive(Clone, Debug)]
-pub(crate) struct Excuses {
+pub(crate) struct AllowedDiffs {
     frames: Vec<Excuse>,
     /// The shown frame that may look like an entry frame, and so be missing.
     hidden: Option<usize>,
@@ -63,7 +63,7 @@ pub(crate) struct Excuses {
     ends_astray: bool,
 }
 
-impl Excuses {
+impl AllowedDiffs {
     /// Returns what damage to `parts` excuses.
     pub(crate) fn of(
         config: &ProcessConfig,
@@ -76,7 +76,7 @@ impl Excuses {
             .iter()
             .filter_map(|frame| frame.shown)
             .count();
-        let mut excuses = Self {
+        let mut allowed = Self {
             frames: vec![Excuse::default(); count],
             hidden: None,
             revealed: None,
@@ -84,9 +84,9 @@ impl Excuses {
             ends_astray: false,
         };
         for part in parts {
-            excuses.add(config, anatomy, kind, *part);
+            allowed.add(config, anatomy, kind, *part);
         }
-        excuses
+        allowed
     }
 
     fn add(&mut self, config: &ProcessConfig, anatomy: &Anatomy, kind: Kind, part: Part) {

@@ -5,7 +5,7 @@
 
 use sampler_user::capture::bpf::kernel::{Kernel, KernelOptions};
 use sampler_user::capture::bpf::kernel_log::KernelLogLevel;
-use sampler_user::capture::bpf::stepping::SteppingChoice;
+use sampler_user::capture::bpf::walk_backend::WalkBackendChoice;
 
 use crate::support::machine::{machine, say};
 
@@ -18,24 +18,24 @@ const BUDGET_WITH_LOG: u32 = 60_000;
 #[test]
 #[ignore = "needs root and BPF"]
 fn the_verifier_has_little_to_do() {
-    verifies(SteppingChoice::Best, "on_cpu");
+    verifies(WalkBackendChoice::Best, "on_cpu");
 }
 
 #[test]
 #[ignore = "needs root and BPF"]
 fn the_verifier_has_little_to_do_without_bpf_loop() {
     verifies(
-        SteppingChoice::Calls("a test".to_owned()),
+        WalkBackendChoice::Calls("a test".to_owned()),
         "on_cpu_by_calls",
     );
 }
 
-fn verifies(stepping: SteppingChoice, sampler: &str) {
+fn verifies(walk_backend: WalkBackendChoice, sampler: &str) {
     // Without BPF, this says why nothing can be loaded.
     machine();
     // Once for a host, and once for a pid namespace of its own.
     for pid_namespace in [None, Some(1)] {
-        let of = |log| counts(stepping.clone(), sampler, pid_namespace, log);
+        let of = |log| counts(walk_backend.clone(), sampler, pid_namespace, log);
         let without = of(KernelLogLevel::Off);
         let with = of(KernelLogLevel::Everything);
         for program in [sampler, "off_cpu"] {
@@ -53,7 +53,7 @@ const LOGGING: u32 = 100;
 
 /// Returns how many instructions of each program the verifier looked at.
 fn counts(
-    stepping: SteppingChoice,
+    walk_backend: WalkBackendChoice,
     sampler: &str,
     pid_namespace: Option<u32>,
     log: KernelLogLevel,
@@ -64,7 +64,7 @@ fn counts(
         leave_plain_programs: true,
         ring_bytes: 1 << 16,
         passes: true,
-        stepping,
+        walk_backend,
         log,
         pid_namespace,
     })

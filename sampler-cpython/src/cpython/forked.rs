@@ -13,7 +13,7 @@ use sampler_common::memory::UserMemory;
 use crate::cpython::instance::Instance;
 use crate::process::mapped_file::FileIdentity;
 use crate::process::memory::ProcessMemory;
-use crate::process::vitals::{MemoryPlaces, memory_places};
+use crate::process::proc_stat::{MemoryPlaces, memory_places};
 
 /// The most program starts that are remembered; beyond that, all are forgotten.
 const MAX_STARTS: usize = 4096;

@@ -23,8 +23,8 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::statfs::{self, FsType, fstatfs};
 
-use crate::process::borrowed_rights::{BorrowedRights, FileUser};
 use crate::process::environment::variable;
+use crate::process::fs_credentials::{FileUser, FsCredentialsGuard};
 use crate::process::living_task::living_task;
 use crate::process::program_start::program_start;
 
@@ -163,7 +163,7 @@ impl FileView {
         let how = OpenHow::new()
             .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let rights = BorrowedRights::take(&self.user);
+        let rights = FsCredentialsGuard::take(&self.user);
         let handle = openat2(&self.root, &relative, how)?;
         let status = fstat(&handle)?;
         let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));

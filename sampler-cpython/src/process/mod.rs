@@ -4,7 +4,6 @@
 //! Nothing here depends on [`crate::cpython`]. A process can change or end at any time,
 //! so every answer may already be out of date.
 
-pub mod borrowed_rights;
 pub mod cgroup;
 pub mod cgroup_selector;
 pub mod container;
@@ -17,6 +16,7 @@ pub mod elf_fixture;
 pub mod elf_symbols;
 pub mod environment;
 pub mod files;
+pub mod fs_credentials;
 pub mod identity;
 pub mod living_task;
 pub mod mapped_elf;
@@ -25,10 +25,10 @@ pub mod maps;
 pub mod memory;
 pub mod namespace;
 pub mod proc_file;
+pub mod proc_stat;
 pub mod program;
 pub mod program_start;
 pub mod stat;
 pub mod status;
 pub mod task;
 pub mod time_namespace;
-pub mod vitals;

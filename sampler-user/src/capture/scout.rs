@@ -24,15 +24,15 @@ use sampler_cpython::process::files::FileView;
 use sampler_cpython::process::identity::{ProcessIdentity, running_pids};
 use sampler_cpython::process::memory::ProcessMemory;
 use sampler_cpython::process::proc_file::ProcessError;
-use sampler_cpython::process::vitals;
+use sampler_cpython::process::proc_stat;
 use tracing::debug;
 
-use crate::platform::patient::{Patience, Patient, Unanswered};
+use crate::platform::blocking_worker::{BlockingWorker, CallError, Timeouts};
 use crate::platform::privileges::role::Role;
 
 /// The first look at a process reads every program file that it has mapped, which takes
 /// tens of milliseconds on a machine that is not too busy.
-const PATIENCE: Patience = Patience {
+const PATIENCE: Timeouts = Timeouts {
     first: Duration::from_secs(3),
     least: Duration::from_millis(500),
 };
@@ -51,7 +51,7 @@ pub struct Scout {
 
 #[derive(Debug)]
 struct Shared {
-    patient: Patient<Discovery>,
+    worker: BlockingWorker<Discovery>,
     /// Processes that answered too late or not yet, by thread group id.
     silent: HashMap<u32, Silence>,
 }
@@ -69,7 +69,7 @@ impl Default for Scout {
     fn default() -> Self {
         Self {
             shared: Rc::new(RefCell::new(Shared {
-                patient: Patient::new("scout", Role::Looking, PATIENCE),
+                worker: BlockingWorker::new("scout", Role::Looking, PATIENCE),
                 silent: HashMap::new(),
             })),
         }
@@ -80,32 +80,32 @@ impl Scout {
     /// Asks something about the process `tgid` that needs its memory or files.
     ///
     /// # Errors
-    /// [`Unanswered`] when the answer does not come in time; at once if an earlier one
+    /// [`CallError`] when the answer does not come in time; at once if an earlier one
     /// has not come yet, or if the process was too late three times.
     pub fn ask<R: Send + 'static>(
         &self,
         tgid: u32,
         question: impl FnOnce(&mut Discovery) -> R + Send + 'static,
-    ) -> Result<R, Unanswered> {
+    ) -> Result<R, CallError> {
         let mut shared = self.shared.borrow_mut();
         let times = match shared.silent.get(&tgid) {
             Some(Silence {
                 has_answered,
                 times,
             }) if *times >= MOST_WAITS || !has_answered.load(Ordering::Relaxed) => {
-                return Err(Unanswered::Before);
+                return Err(CallError::Before);
             }
             Some(silence) => silence.times,
             None => 0,
         };
         let has_answered = Arc::new(AtomicBool::new(false));
         let answered = Arc::clone(&has_answered);
-        let answer = shared.patient.ask(move |discovery| {
+        let answer = shared.worker.ask(move |discovery| {
             let result = question(discovery);
             answered.store(true, Ordering::Relaxed);
             result
         });
-        if let Err(Unanswered::Late(waited)) = answer {
+        if let Err(CallError::Late(waited)) = answer {
             debug!(pid = tgid, ?waited, "no answer in time");
             if shared.silent.len() >= MAX_SILENT {
                 shared.silent.clear();
@@ -122,7 +122,7 @@ impl Scout {
     /// Asks the next question of a new thread, with the capabilities that the asking
     /// thread can hand on by then.
     pub fn begin_anew(&self) {
-        self.shared.borrow_mut().patient.begin_anew();
+        self.shared.borrow_mut().worker.begin_anew();
     }
 
     /// As [`Discovery::inspect`].
@@ -146,12 +146,14 @@ impl Scout {
         })
     }
 
-    /// Returns when each of these processes started, as [`vitals::start_time`] does; an
+    /// Returns when each of these processes started, as [`proc_stat::start_time`] does; an
     /// empty map if there is no answer in time.
     pub fn start_times(&self, tgids: Vec<u32>) -> HashMap<u32, Result<u64, ProcessError>> {
         let times = self.ask(std::process::id(), move |_| {
             let times = tgids.into_iter();
-            times.map(|tgid| (tgid, vitals::start_time(tgid))).collect()
+            times
+                .map(|tgid| (tgid, proc_stat::start_time(tgid)))
+                .collect()
         });
         times.unwrap_or_default()
     }
@@ -162,14 +164,14 @@ impl Scout {
         self.start_times(vec![tgid]).remove(&tgid)?.ok()
     }
 
-    /// Returns how much code these processes have mapped, as [`vitals::mapped_code`]
+    /// Returns how much code these processes have mapped, as [`proc_stat::mapped_code`]
     /// does. `tgids` is `None` for all processes.
     pub fn mapped_code(&self, tgids: Option<Vec<u32>>) -> Vec<(u32, Option<u64>)> {
         let codes = self.ask(std::process::id(), move |_| {
             let tgids = tgids.unwrap_or_else(|| running_pids().unwrap_or_default());
             let codes = tgids.into_iter();
             codes
-                .map(|tgid| (tgid, vitals::mapped_code(tgid).ok().flatten()))
+                .map(|tgid| (tgid, proc_stat::mapped_code(tgid).ok().flatten()))
                 .collect()
         });
         codes.unwrap_or_default()
@@ -218,19 +220,19 @@ mod tests {
     #[test]
     fn who_made_us_wait_is_not_asked_again_before_it_answers() {
         let scout = Scout::default();
-        scout.shared.borrow_mut().patient = Patient::new(
+        scout.shared.borrow_mut().worker = BlockingWorker::new(
             "test",
             Role::Looking,
-            Patience {
+            Timeouts {
                 first: Duration::from_millis(20),
                 least: Duration::from_millis(10),
             },
         );
         let (go_on, wait) = mpsc::channel::<()>();
         let late = scout.ask(7, move |_| wait.recv().is_ok());
-        assert!(matches!(late, Err(Unanswered::Late(_))));
-        assert_eq!(scout.ask(7, |_| ()), Err(Unanswered::Before));
-        scout.shared.borrow_mut().patient = Patient::new("test", Role::Looking, PATIENCE);
+        assert!(matches!(late, Err(CallError::Late(_))));
+        assert_eq!(scout.ask(7, |_| ()), Err(CallError::Before));
+        scout.shared.borrow_mut().worker = BlockingWorker::new("test", Role::Looking, PATIENCE);
         assert_eq!(scout.ask(8, |_| ()), Ok(()));
         let refusal = scout.inspect(7).expect_err("it is known to be silent");
         assert!(refusal.to_string().contains("before"), "{refusal}");

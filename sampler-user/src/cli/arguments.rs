@@ -145,16 +145,16 @@ pub enum HostVerb {
 impl Verb {
     /// Whether nothing but errors and what was lost is to be printed on standard error.
     pub fn is_quiet(&self) -> bool {
-        matches!(self, Self::Host(HostVerb::Record(typed)) if typed.quiet)
+        matches!(self, Self::Host(HostVerb::Record(arguments)) if arguments.quiet)
     }
 
     /// What to log, and how. `ps` prints all that it finds out, and other verbs only
     /// read files.
     pub fn log(&self) -> LogArguments {
         match self {
-            Self::Host(HostVerb::Record(typed)) => typed.log,
-            Self::Host(HostVerb::Dump(typed)) => typed.log,
-            Self::Host(HostVerb::Doctor(typed)) => typed.log,
+            Self::Host(HostVerb::Record(arguments)) => arguments.log,
+            Self::Host(HostVerb::Dump(arguments)) => arguments.log,
+            Self::Host(HostVerb::Doctor(arguments)) => arguments.log,
             Self::Host(HostVerb::Ps(_)) | Self::Convert(_) | Self::Report(_) | Self::View(_) => {
                 LogArguments::default()
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Turns typed arguments into checked configurations, with every default filled in. Does
-//! not look at the host: [`Surroundings`] is all that the defaults depend on.
+//! not look at the host: [`Environment`] is all that the defaults depend on.
 
 pub mod choice;
 pub mod error;
@@ -47,7 +47,7 @@ pub enum Target {
 
 /// What the meaning of arguments depends on besides the arguments.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
+pub struct Environment<'a> {
     /// The name of the host, for the default file name.
     pub host: &'a str,
     /// The time now, for the default file name.
@@ -89,40 +89,40 @@ impl RecordConfig {
     /// # Errors
     /// The first argument that is invalid.
     pub fn from_arguments(
-        typed: &RecordArguments,
-        surroundings: Surroundings<'_>,
+        arguments: &RecordArguments,
+        environment: Environment<'_>,
     ) -> Result<Self, UsageError> {
-        let target = target(typed)?;
+        let target = target(arguments)?;
         let subject = match &target {
-            Target::Command(words) => words.first().map_or(surroundings.host.into(), |program| {
+            Target::Command(words) => words.first().map_or(environment.host.into(), |program| {
                 Path::new(program)
                     .file_name()
                     .unwrap_or(program)
                     .to_string_lossy()
             }),
-            Target::Host | Target::Chosen(_) | Target::Processes(_) => surroundings.host.into(),
+            Target::Host | Target::Chosen(_) | Target::Processes(_) => environment.host.into(),
         };
-        let stem = output::default_stem(&subject, surroundings.now);
-        let duration = match &typed.duration {
+        let stem = output::default_stem(&subject, environment.now);
+        let duration = match &arguments.duration {
             None => None,
             Some(value) => Some(positive_duration("--duration", value)?),
         };
         Ok(Self {
-            mode: match typed.mode {
+            mode: match arguments.mode {
                 RecordMode::Cpu => Mode::Cpu,
                 RecordMode::Wall => Mode::Wall,
                 RecordMode::CpuAndWall => Mode::CpuAndWall,
             },
             target,
-            children: !typed.no_children,
-            hz: rate(&typed.hz)?,
-            max_cpu: limits::max_cpu(&typed.max_cpu)?,
-            buffer: limits::buffer(&typed.buffer)?,
+            children: !arguments.no_children,
+            hz: rate(&arguments.hz)?,
+            max_cpu: limits::max_cpu(&arguments.max_cpu)?,
+            buffer: limits::buffer(&arguments.buffer)?,
             duration,
-            output: OutputConfig::from_arguments(&typed.output, Some(&stem))?,
-            source: !typed.no_source,
-            command_lines: !typed.no_cmdline,
-            sandbox: !typed.no_sandbox,
+            output: OutputConfig::from_arguments(&arguments.output, Some(&stem))?,
+            source: !arguments.no_source,
+            command_lines: !arguments.no_cmdline,
+            sandbox: !arguments.no_sandbox,
         })
     }
 }
@@ -147,15 +147,15 @@ impl ConvertConfig {
     ///
     /// # Errors
     /// The first argument that is invalid.
-    pub fn from_arguments(typed: &ConvertArguments) -> Result<Self, UsageError> {
+    pub fn from_arguments(arguments: &ConvertArguments) -> Result<Self, UsageError> {
         Ok(Self {
-            input: typed.input.clone(),
-            output: OutputConfig::from_arguments(&typed.output, None)?,
-            selection: selection(&typed.selection)?,
-            merge_threads: typed.merge_threads,
+            input: arguments.input.clone(),
+            output: OutputConfig::from_arguments(&arguments.output, None)?,
+            selection: selection(&arguments.selection)?,
+            merge_threads: arguments.merge_threads,
             privacy: Privacy {
-                no_source: typed.no_source,
-                no_command_line: typed.no_cmdline,
+                no_source: arguments.no_source,
+                no_command_line: arguments.no_cmdline,
             },
         })
     }
@@ -181,22 +181,22 @@ impl ReportConfig {
     ///
     /// # Errors
     /// The first argument that is invalid.
-    pub fn from_arguments(typed: &ReportArguments) -> Result<Self, UsageError> {
+    pub fn from_arguments(arguments: &ReportArguments) -> Result<Self, UsageError> {
         let standard_input = Path::new("-");
-        if typed.input == standard_input && typed.other.as_deref() == Some(standard_input) {
+        if arguments.input == standard_input && arguments.other.as_deref() == Some(standard_input) {
             return Err(UsageError::InputTwice);
         }
         Ok(Self {
-            input: typed.input.clone(),
-            other: typed.other.clone(),
-            top: typed.top,
-            json: typed.json,
-            selection: selection(&typed.selection)?,
+            input: arguments.input.clone(),
+            other: arguments.other.clone(),
+            top: arguments.top,
+            json: arguments.json,
+            selection: selection(&arguments.selection)?,
         })
     }
 }
 
-fn selection(typed: &SelectionArguments) -> Result<Selection, UsageError> {
+fn selection(arguments: &SelectionArguments) -> Result<Selection, UsageError> {
     let time = |option, value: &Option<String>| match value {
         None => Ok(None),
         Some(value) => parse_time_point(value)
@@ -207,16 +207,16 @@ fn selection(typed: &SelectionArguments) -> Result<Selection, UsageError> {
             }),
     };
     Ok(Selection {
-        from: time("--from", &typed.from)?,
-        to: time("--to", &typed.to)?,
-        thread: pattern("--thread", &typed.thread)?,
-        process: pattern("--process", &typed.process)?,
+        from: time("--from", &arguments.from)?,
+        to: time("--to", &arguments.to)?,
+        thread: pattern("--thread", &arguments.thread)?,
+        process: pattern("--process", &arguments.process)?,
         frames: FrameSelection {
-            function: pattern("--function", &typed.function)?,
-            file: pattern("--file", &typed.file)?,
-            module: pattern("--module", &typed.module)?,
+            function: pattern("--function", &arguments.function)?,
+            file: pattern("--file", &arguments.file)?,
+            module: pattern("--module", &arguments.module)?,
         },
-        mode: typed.mode.map(|mode| match mode {
+        mode: arguments.mode.map(|mode| match mode {
             ModeArgument::Cpu => Mode::Cpu,
             ModeArgument::Wall => Mode::Wall,
         }),
@@ -235,10 +235,10 @@ pub struct ViewConfig {
 impl ViewConfig {
     /// Takes over the arguments of `view`, none of which can be invalid.
     #[must_use]
-    pub fn from_arguments(typed: &ViewArguments) -> Self {
+    pub fn from_arguments(arguments: &ViewArguments) -> Self {
         Self {
-            input: typed.input.clone(),
-            open: !typed.no_open,
+            input: arguments.input.clone(),
+            open: !arguments.no_open,
         }
     }
 }
@@ -257,10 +257,10 @@ impl PsConfig {
     ///
     /// # Errors
     /// The first argument that is invalid.
-    pub fn from_arguments(typed: &PsArguments) -> Result<Self, UsageError> {
+    pub fn from_arguments(arguments: &PsArguments) -> Result<Self, UsageError> {
         Ok(Self {
-            choice: ChoiceConfig::from_arguments(&typed.choice)?,
-            json: typed.json,
+            choice: ChoiceConfig::from_arguments(&arguments.choice)?,
+            json: arguments.json,
         })
     }
 }
@@ -277,25 +277,25 @@ impl DumpConfig {
     ///
     /// # Errors
     /// [`UsageError::ProcessId`].
-    pub fn from_arguments(typed: &DumpArguments) -> Result<Self, UsageError> {
-        let pid = process_id(&typed.pid)?;
+    pub fn from_arguments(arguments: &DumpArguments) -> Result<Self, UsageError> {
+        let pid = process_id(&arguments.pid)?;
         Ok(Self { pid })
     }
 }
 
-fn target(typed: &RecordArguments) -> Result<Target, UsageError> {
-    let choice = ChoiceConfig::from_arguments(&typed.choice)?;
+fn target(arguments: &RecordArguments) -> Result<Target, UsageError> {
+    let choice = ChoiceConfig::from_arguments(&arguments.choice)?;
     if !choice.is_everything() {
-        return match (typed.pid.first(), typed.command.first()) {
+        return match (arguments.pid.first(), arguments.command.first()) {
             (None, None) => Ok(Target::Chosen(choice)),
             (Some(_), _) => Err(UsageError::ChoiceWith { other: "--pid" }),
             (None, Some(_)) => Err(UsageError::ChoiceWith { other: "a command" }),
         };
     }
-    match (typed.pid.as_slice(), typed.command.first()) {
+    match (arguments.pid.as_slice(), arguments.command.first()) {
         ([], None) => Ok(Target::Host),
         ([], Some(program)) if program.is_empty() => Err(UsageError::EmptyCommand),
-        ([], Some(_)) => Ok(Target::Command(typed.command.clone())),
+        ([], Some(_)) => Ok(Target::Command(arguments.command.clone())),
         (_, Some(_)) => Err(UsageError::TargetTwice),
         (values, None) => {
             let mut processes = values

@@ -21,7 +21,7 @@ use crate::commands::view::{ViewError, view};
 use crate::platform::delivery::{DeliveryError, convert_file, open_input};
 use crate::platform::log::LogError;
 #[cfg(target_os = "linux")]
-use crate::platform::privileges::role::give_up_what_was_lent;
+use crate::platform::privileges::role::drop_file_capabilities;
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -64,16 +64,16 @@ pub enum VerbError {
 pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
     #[cfg(target_os = "linux")]
     if !matches!(verb, Verb::Host(_)) {
-        give_up_what_was_lent().map_err(VerbError::Rights)?;
+        drop_file_capabilities().map_err(VerbError::Rights)?;
     }
     match verb {
         Verb::Host(verb) => Ok(host::run(verb)?),
-        Verb::Convert(typed) => {
-            convert_file(&ConvertConfig::from_arguments(&typed)?)?;
+        Verb::Convert(arguments) => {
+            convert_file(&ConvertConfig::from_arguments(&arguments)?)?;
             Ok(ExitStatus::DATA)
         }
-        Verb::Report(typed) => report(&ReportConfig::from_arguments(&typed)?),
-        Verb::View(typed) => Ok(view(&ViewConfig::from_arguments(&typed))?),
+        Verb::Report(arguments) => report(&ReportConfig::from_arguments(&arguments)?),
+        Verb::View(arguments) => Ok(view(&ViewConfig::from_arguments(&arguments))?),
     }
 }
 

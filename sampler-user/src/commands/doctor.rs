@@ -66,7 +66,7 @@ impl Diagnosis {
     /// Adds how stacks are walked; `without_loop` is the reason why that is not by
     /// `bpf_loop`.
     #[must_use]
-    pub fn with_stepping(mut self, without_loop: Option<&str>) -> Self {
+    pub fn with_walk_backend(mut self, without_loop: Option<&str>) -> Self {
         let evidence = match without_loop {
             None => "with bpf_loop".to_owned(),
             Some(reason) => format!("without bpf_loop: {reason}"),

@@ -11,14 +11,14 @@ use sampler_cpython::process::namespace::{NamespaceError, PidNamespace};
 use crate::capture::bpf::kernel::{Kernel, KernelError, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::rhythm::Rhythm;
-use crate::capture::bpf::stepping::SteppingChoice;
+use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::targets::choice::Choice;
 use crate::cli::arguments::{
     DumpArguments, HostVerb, ListingArguments, PsArguments, RecordArguments,
 };
 use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
-use crate::cli::config::{DumpConfig, PsConfig, RecordConfig, Surroundings};
+use crate::cli::config::{DumpConfig, Environment, PsConfig, RecordConfig};
 use crate::commands::doctor::Diagnosis;
 use crate::commands::doctor::check::CheckResult;
 use crate::commands::doctor::probe::Probe;
@@ -63,26 +63,26 @@ pub enum HostError {
 /// [`HostError`], to be printed.
 pub fn run(verb: HostVerb) -> Result<ExitStatus, HostError> {
     match verb {
-        HostVerb::Record(typed) => record(&typed),
-        HostVerb::Dump(typed) => dump(&typed),
-        HostVerb::Ps(typed) => ps(&typed),
-        HostVerb::Doctor(typed) => doctor(&typed),
+        HostVerb::Record(arguments) => record(&arguments),
+        HostVerb::Dump(arguments) => dump(&arguments),
+        HostVerb::Ps(arguments) => ps(&arguments),
+        HostVerb::Doctor(arguments) => doctor(&arguments),
     }
 }
 
-fn record(typed: &RecordArguments) -> Result<ExitStatus, HostError> {
+fn record(arguments: &RecordArguments) -> Result<ExitStatus, HostError> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let surroundings = Surroundings {
+    let environment = Environment {
         host: host.trim(),
         now: SystemTime::now(),
     };
-    let config = RecordConfig::from_arguments(typed, surroundings)?;
+    let config = RecordConfig::from_arguments(arguments, environment)?;
     Ok(record::run::record(&config)?)
 }
 
-fn dump(typed: &DumpArguments) -> Result<ExitStatus, HostError> {
-    let dump = Dump::take(DumpConfig::from_arguments(typed)?)?;
-    let text = if typed.json {
+fn dump(arguments: &DumpArguments) -> Result<ExitStatus, HostError> {
+    let dump = Dump::take(DumpConfig::from_arguments(arguments)?)?;
+    let text = if arguments.json {
         dump.to_json()
             .map_err(|error| HostError::Print(error.into()))?
             + "\n"
@@ -93,8 +93,8 @@ fn dump(typed: &DumpArguments) -> Result<ExitStatus, HostError> {
     Ok(ExitStatus::DATA)
 }
 
-fn ps(typed: &PsArguments) -> Result<ExitStatus, HostError> {
-    let PsConfig { choice, json } = PsConfig::from_arguments(typed)?;
+fn ps(arguments: &PsArguments) -> Result<ExitStatus, HostError> {
+    let PsConfig { choice, json } = PsConfig::from_arguments(arguments)?;
     let namespace = PidNamespace::ours()?;
     let choice = Choice::find(&choice.cgroups, choice.name)?;
     let listing = Listing::of_this_host(&choice).map_err(HostError::List)?;
@@ -113,7 +113,7 @@ fn ps(typed: &PsArguments) -> Result<ExitStatus, HostError> {
     Ok(ExitStatus::DATA)
 }
 
-fn doctor(typed: &ListingArguments) -> Result<ExitStatus, HostError> {
+fn doctor(arguments: &ListingArguments) -> Result<ExitStatus, HostError> {
     let options = KernelOptions {
         log: KernelLogLevel::Off,
         follow_children: true,
@@ -121,7 +121,7 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, HostError> {
         leave_plain_programs: true,
         ring_bytes: 1 << 16,
         passes: true,
-        stepping: SteppingChoice::of_environment(),
+        walk_backend: WalkBackendChoice::of_environment(),
         // What is wrong with the namespace is a check of its own.
         pid_namespace: PidNamespace::ours().ok().and_then(PidNamespace::own_inode),
     };
@@ -134,13 +134,13 @@ fn doctor(typed: &ListingArguments) -> Result<ExitStatus, HostError> {
             let passes = kernel.prepare_passes();
             diagnosis
                 .with_load_result(ticks.map(drop).map_err(in_words))
-                .with_stepping(kernel.stepping().without_loop())
+                .with_walk_backend(kernel.walk_backend().without_loop())
                 .with_pass_result(passes.map(drop).map_err(|error| error.in_one_line()))
         }
         Err(error) => diagnosis.with_load_result(Err(in_words(error))),
     };
     let diagnosis = diagnosis.with_sandbox_result(sandbox);
-    let text = if typed.json {
+    let text = if arguments.json {
         diagnosis.to_json() + "\n"
     } else {
         diagnosis.to_string()

@@ -50,10 +50,10 @@ mod tests {
             (vec!["pyebpf", "ps"], "ps"),
             (vec!["pyebpf", "doctor", "--json"], "doctor"),
         ] {
-            let Verb::Host(typed) = CommandLine::parse_from(&words).into_verb() else {
+            let Verb::Host(arguments) = CommandLine::parse_from(&words).into_verb() else {
                 panic!("{words:?} is about a trace");
             };
-            let error = run(typed).expect_err("cannot run");
+            let error = run(arguments).expect_err("cannot run");
             let said = error.to_string();
             assert!(said.starts_with(&format!("{verb} needs Linux; ")), "{said}");
         }

@@ -75,7 +75,7 @@ pub fn spawn(command: &[OsString], owner: &Owner) -> Result<HeldCommand, LaunchE
         match spawned {
             Ok(child) => {
                 // Waiting needs no capabilities. Those that cannot be dropped are kept.
-                Role::Waiting.take_up().ok();
+                Role::Waiting.apply().ok();
                 started_sender.send(Ok(())).ok();
                 ended_sender.send(wait(child)).ok();
             }

@@ -4,21 +4,21 @@
 //! the sandbox, child processes, output files, timers and threads that may hang. Elsewhere
 //! it only reads traces, and `portable` has all that this needs.
 
+pub mod abandoned_threads;
 #[cfg(target_os = "linux")]
 pub mod alarm;
+#[cfg(target_os = "linux")]
+pub mod blocking_worker;
 pub mod console;
 pub mod delivery;
 #[cfg(target_os = "linux")]
 pub mod desktop;
 #[cfg(target_os = "linux")]
 pub mod launch;
-pub mod left_behind;
 pub mod log;
 #[cfg(target_os = "linux")]
 pub mod outfile;
 pub mod outfile_error;
-#[cfg(target_os = "linux")]
-pub mod patient;
 // Its tests run on Linux as well.
 #[cfg(any(test, not(target_os = "linux")))]
 pub mod portable;

@@ -3,15 +3,15 @@
 //! Decides who owns what pyebpf creates: the caller of sudo, or the user that pyebpf runs
 //! as. Lends a thread the caller's rights to files for a while.
 
+pub mod drop_privileges;
 pub mod role;
-pub mod shed;
 
 use std::ffi::{CString, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
 use nix::unistd::{Gid, Uid, User};
-use sampler_cpython::process::borrowed_rights::{BorrowedRights, FileUser};
+use sampler_cpython::process::fs_credentials::{FileUser, FsCredentialsGuard};
 use thiserror::Error;
 
 /// Why the caller of sudo cannot be known or acted for.
@@ -163,12 +163,12 @@ impl Owner {
 /// Makes this thread act for an account until it is dropped.
 #[derive(Debug)]
 pub struct ActingAs {
-    _rights: BorrowedRights,
+    _rights: FsCredentialsGuard,
 }
 
 impl ActingAs {
     fn enter(account: &Account) -> Result<Self, PrivilegeError> {
-        let rights = BorrowedRights::take(&FileUser {
+        let rights = FsCredentialsGuard::take(&FileUser {
             user: account.uid,
             group: account.gid,
             groups: account.groups.clone(),

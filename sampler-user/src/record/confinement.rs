@@ -9,7 +9,7 @@ use crate::capture::bpf::counters::Counters;
 use crate::cli::config::RecordConfig;
 use crate::platform::console::CONSOLE;
 use crate::platform::privileges::Owner;
-use crate::platform::privileges::shed::{Kept, shed};
+use crate::platform::privileges::drop_privileges::{Retained, drop_privileges};
 use crate::platform::sandbox;
 
 /// Drops privileges and installs the filter of system calls. A failure is only a warning:
@@ -23,16 +23,16 @@ pub(super) fn confine(
     if !config.sandbox {
         return;
     }
-    let kept = Kept {
+    let kept = Retained {
         maps_work: &|| counters.can_be_read(),
         directories,
     };
-    if let Err(error) = shed(owner, &kept) {
+    if let Err(error) = drop_privileges(owner, &kept) {
         CONSOLE.caution(format_args!(
             "keeps privileges that it does not need: {error}"
         ));
     }
-    if let Err(error) = sandbox::close() {
+    if let Err(error) = sandbox::install() {
         CONSOLE.caution(format_args!(
             "goes on without a filter of system calls: {error}"
         ));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::capture::bpf::ticks::measure_interrupt;
 use crate::record::clock::{process_cpu_time, thread_cpu_time};
-use crate::record::governor::Spent;
+use crate::record::rate_limiter::Spent;
 
 /// Run time of the eBPF program at a tick that hits no followed process; at one that
 /// does, its run time before and after the sample (`README.md`, Overhead).

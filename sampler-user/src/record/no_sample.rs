@@ -123,19 +123,20 @@ mod tests {
 
     use super::*;
     use crate::cli::arguments::{CommandLine, HostVerb, Verb};
-    use crate::cli::config::Surroundings;
+    use crate::cli::config::Environment;
     use sampler_trace::account::drop_reason::DropReason;
 
     fn said(words: &[&str], total: Account, pythons: usize, used: Option<u64>) -> String {
         let words = ["pyebpf"].iter().chain(words);
-        let Verb::Host(HostVerb::Record(typed)) = CommandLine::parse_from(words).into_verb() else {
+        let Verb::Host(HostVerb::Record(arguments)) = CommandLine::parse_from(words).into_verb()
+        else {
             panic!("not record");
         };
-        let surroundings = Surroundings {
+        let environment = Environment {
             host: "host",
             now: std::time::SystemTime::UNIX_EPOCH,
         };
-        let config = RecordConfig::from_arguments(&typed, surroundings).expect("is meant");
+        let config = RecordConfig::from_arguments(&arguments, environment).expect("is meant");
         let summary = Summary {
             total,
             ..Summary::default()

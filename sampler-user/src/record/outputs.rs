@@ -165,7 +165,7 @@ impl Outputs {
 /// Writes the outputs, in a thread that has nothing else to do. A privilege that cannot
 /// be given up is kept.
 fn deliver(delivery: &Delivery, input: impl Read) -> Result<Vec<Written>, ConvertError> {
-    Role::Writing.take_up().ok();
+    Role::Writing.apply().ok();
     delivery.deliver(input)
 }
 

@@ -9,7 +9,7 @@ use sampler_trace::container::info::RateChange;
 use sampler_trace::model::identifiers::KernelTime;
 
 use crate::record::cost::{Clocks, Costs};
-use crate::record::governor::{Decision, Governor, LOOK_EVERY};
+use crate::record::rate_limiter::{Decision, LOOK_EVERY, RateLimiter};
 use crate::record::report::summary_in_words::percent_in_words;
 
 /// How often samples are taken, what that costs, and what it may cost.
@@ -18,7 +18,7 @@ pub(super) struct Pace {
     costs: Costs,
     /// The share of one CPU that the recording may use, if there is a limit.
     limit: Option<f64>,
-    governor: Option<Governor>,
+    rate_limiter: Option<RateLimiter>,
     next_look: Instant,
     /// Whether the user was informed that the rate is lower than was asked for.
     is_told: bool,
@@ -31,7 +31,7 @@ impl Pace {
             period,
             costs,
             limit,
-            governor: limit.map(|limit| Governor::new(limit, period)),
+            rate_limiter: limit.map(|limit| RateLimiter::new(limit, period)),
             next_look: now + LOOK_EVERY,
             is_told: false,
         }
@@ -47,7 +47,7 @@ impl Pace {
     pub(super) fn look(&mut self, clocks: Clocks, now: Instant) -> Option<Decision> {
         self.next_look = now + LOOK_EVERY;
         let spent = self.costs.look(clocks, now);
-        self.governor.as_mut()?.look(spent)
+        self.rate_limiter.as_mut()?.look(spent)
     }
 
     /// Returns all CPU time that was spent, up to `now`.
@@ -74,7 +74,7 @@ impl Pace {
 
     /// Returns the period if it is longer than the one that was asked for.
     pub(super) fn lowered(&self) -> Option<Duration> {
-        self.governor.as_ref().and_then(Governor::lowered)
+        self.rate_limiter.as_ref().and_then(RateLimiter::lowered)
     }
 
     fn lowered_in_words(&self, before: Duration, decision: Decision, time: KernelTime) -> String {

@@ -70,7 +70,7 @@ impl PassClock {
             .name("passes".into())
             .spawn(move || {
                 // A privilege that cannot be given up is kept.
-                P::ROLE.take_up().ok();
+                P::ROLE.apply().ok();
                 // Passes come late enough without timer slack.
                 set_current_timer_slack(NonZeroU64::new(1)).ok();
                 of_thread.passes(&mut pass, ending);

@@ -15,11 +15,11 @@ use crate::platform::launch::CommandEnd;
 use crate::platform::outfile::visible::VisibleFile;
 use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
-use crate::record::governor::Decision;
-use crate::record::lost_news::LostNews;
+use crate::record::lost_lifecycle::LostLifecycle;
 use crate::record::outputs::Outputs;
 use crate::record::pace::Pace;
 use crate::record::progress::{ProgressFacts, ProgressLine};
+use crate::record::rate_limiter::Decision;
 use crate::record::sampling::Sampling;
 use crate::record::session::{FLUSH_EVERY, Session};
 use crate::record::signals::{Request, Signals};
@@ -41,7 +41,7 @@ pub(super) struct Recording<'a> {
     pub(super) progress: ProgressLine<'static, std::io::Stderr>,
     pub(super) schedule: Schedule,
     pub(super) pace: Pace,
-    pub(super) lost_news: LostNews,
+    pub(super) lost_lifecycle: LostLifecycle,
     /// When the recording began.
     pub(super) start: KernelTime,
     /// The time up to which every record was taken.
@@ -173,7 +173,7 @@ impl Recording<'_> {
     fn flush(&mut self, taken_until: Option<KernelTime>) -> Result<(), RecordError> {
         if let Some(now) = taken_until {
             let lost = self.sampling.count(Counter::LostLifecycle);
-            if self.lost_news.look(lost) {
+            if self.lost_lifecycle.look(lost) {
                 self.session.targets.reconcile();
             }
             self.session.settle(now);

@@ -113,7 +113,7 @@ impl Sampling {
 
     /// Returns why stacks are walked without `bpf_loop`, if they are.
     pub(super) fn without_loop(&self) -> Option<String> {
-        self.kernel.stepping().without_loop().map(str::to_owned)
+        self.kernel.walk_backend().without_loop().map(str::to_owned)
     }
 
     /// Takes no further sample. Returns whether all passes are over.

@@ -17,8 +17,8 @@ use crate::capture::bpf::cpu_news::CpuNews;
 use crate::capture::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::rhythm::Rhythm;
-use crate::capture::bpf::stepping::SteppingChoice;
 use crate::capture::bpf::ticks::Ticks;
+use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::symbolize::python::Symbolizer;
 use crate::capture::targets::table::Targets;
 use crate::cli::config::{RecordConfig, Target};
@@ -30,7 +30,7 @@ use crate::record::confinement::confine;
 use crate::record::cost::Costs;
 use crate::record::cpu_times::CpuTimes;
 use crate::record::error::RecordError;
-use crate::record::lost_news::LostNews;
+use crate::record::lost_lifecycle::LostLifecycle;
 use crate::record::names::Naming;
 use crate::record::outputs::Outputs;
 use crate::record::pace::Pace;
@@ -67,12 +67,12 @@ pub(super) fn start(
     let KernelMaps {
         records,
         processes,
-        plain_programs,
+        non_python_executables,
         known,
         counters,
         log,
     } = kernel.take_maps()?;
-    let mut targets = Targets::new(selection, processes, plain_programs);
+    let mut targets = Targets::new(selection, processes, non_python_executables);
     let command = match &config.target {
         Target::Command(words) => Some(hold(words, &owner, &mut targets)?),
         Target::Host | Target::Chosen(_) | Target::Processes(_) => None,
@@ -138,7 +138,7 @@ pub(super) fn start(
         progress: ProgressLine::on_standard_error(),
         schedule: Schedule::from(now),
         pace: Pace::new(period, config.max_cpu, costs, now),
-        lost_news: LostNews::default(),
+        lost_lifecycle: LostLifecycle::default(),
         start: info.start,
         taken_until: info.start,
     };
@@ -152,7 +152,7 @@ fn kernel_options(config: &RecordConfig, namespace: &PidNamespace) -> KernelOpti
         leave_plain_programs: matches!(config.target, Target::Host),
         ring_bytes: config.buffer,
         passes: config.mode != Mode::Cpu,
-        stepping: SteppingChoice::of_environment(),
+        walk_backend: WalkBackendChoice::of_environment(),
         log: KernelLogLevel::wanted(),
         pid_namespace: namespace.own_inode(),
     }

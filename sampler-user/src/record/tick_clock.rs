@@ -114,7 +114,7 @@ impl TickClock {
             .name("clocks".into())
             .spawn(move || {
                 // A privilege that cannot be given up is kept.
-                Role::Clocks.take_up().ok();
+                Role::Clocks.apply().ok();
                 while care.goes_on() {}
             })?;
         Ok(Self {

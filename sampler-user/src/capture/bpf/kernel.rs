@@ -17,14 +17,14 @@ use crate::capture::bpf::kernel_types::{KernelTypes, KernelTypesError};
 use crate::capture::bpf::known_code::KnownCode;
 use crate::capture::bpf::locked_memory::LockedMemory;
 use crate::capture::bpf::namespace_offsets;
+use crate::capture::bpf::non_python_executables::PlainProgramTable;
 use crate::capture::bpf::passes::Passes;
-use crate::capture::bpf::plain_programs::PlainProgramTable;
 use crate::capture::bpf::processes::ProcessTable;
 use crate::capture::bpf::rhythm::Rhythm;
 use crate::capture::bpf::ring::RecordRing;
-use crate::capture::bpf::stepping::{Stepping, SteppingChoice};
 use crate::capture::bpf::task_offsets::TaskOffsets;
 use crate::capture::bpf::ticks::Ticks;
+use crate::capture::bpf::walk_backend::{WalkBackend, WalkBackendChoice};
 
 /// The compiled eBPF object; empty when this binary was built without it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sampler.bpf.o"));
@@ -115,7 +115,7 @@ pub struct KernelOptions {
     /// Prepare passes over threads that are off CPU.
     pub passes: bool,
     /// How to get from one frame to the next.
-    pub stepping: SteppingChoice,
+    pub walk_backend: WalkBackendChoice,
     /// What the eBPF programs log.
     pub log: KernelLogLevel,
     /// The inode of the pid namespace in which process ids are reported; `None` for the
@@ -126,7 +126,7 @@ pub struct KernelOptions {
 /// The loaded eBPF programs. Dropping this detaches and unloads everything.
 pub struct Kernel {
     ebpf: Ebpf,
-    stepping: Stepping,
+    walk_backend: WalkBackend,
     log: KernelLogLevel,
 }
 
@@ -137,7 +137,7 @@ pub struct KernelMaps {
     /// The processes that are followed.
     pub processes: ProcessTable,
     /// The programs whose starts are not reported.
-    pub plain_programs: PlainProgramTable,
+    pub non_python_executables: PlainProgramTable,
     /// The code objects that need not be described any more.
     pub known: KnownCode,
     /// The counters.
@@ -204,25 +204,25 @@ impl Kernel {
                 .attach(tracepoint)
                 .map_err(|error| refused(program, error))?;
         }
-        let stepping = load_sampler(&mut ebpf, options.stepping)?;
+        let walk_backend = load_sampler(&mut ebpf, options.walk_backend)?;
         debug!(
             ring_bytes = options.ring_bytes,
             passes = options.passes,
             pid_namespace = options.pid_namespace,
-            program = stepping.program(),
-            without_loop = stepping.without_loop(),
+            program = walk_backend.program(),
+            without_loop = walk_backend.without_loop(),
             "eBPF programs are loaded"
         );
         Ok(Self {
             ebpf,
-            stepping,
+            walk_backend,
             log: options.log,
         })
     }
 
     /// Returns how the programs get from one frame to the next.
-    pub fn stepping(&self) -> &Stepping {
-        &self.stepping
+    pub fn walk_backend(&self) -> &WalkBackend {
+        &self.walk_backend
     }
 
     /// Takes the maps out. This works only once.
@@ -250,7 +250,7 @@ impl Kernel {
                 HashMap::try_from(take("PROCESSES")?).map_err(bad)?,
                 HashMap::try_from(take("ACCOUNTS")?).map_err(bad)?,
             ),
-            plain_programs: PlainProgramTable::new(
+            non_python_executables: PlainProgramTable::new(
                 HashMap::try_from(take("PLAIN_PROGRAMS")?).map_err(bad)?,
             ),
             known: KnownCode::new(Array::try_from(take("KNOWN")?).map_err(bad)?),
@@ -291,7 +291,7 @@ impl Kernel {
     /// [`KernelError::Missing`].
     pub fn start_ticks(&mut self, rhythm: Rhythm) -> Result<Ticks, KernelError> {
         let places = places_for_cpus()?;
-        let name = self.stepping.program();
+        let name = self.walk_backend.program();
         let sampler: &mut PerfEvent = find(&mut self.ebpf, name)?;
         let program = sampler.fd().map_err(|error| refused(name, error))?;
         let program = program.as_fd().try_clone_to_owned();
@@ -315,10 +315,10 @@ impl Kernel {
 
 /// Loads the program for ticks: the one with `bpf_loop` if that is wanted and the kernel
 /// accepts it, otherwise the one with calls.
-fn load_sampler(ebpf: &mut Ebpf, choice: SteppingChoice) -> Result<Stepping, KernelError> {
+fn load_sampler(ebpf: &mut Ebpf, choice: WalkBackendChoice) -> Result<WalkBackend, KernelError> {
     let reason = match choice {
-        SteppingChoice::Calls(reason) => reason,
-        SteppingChoice::Best => match load_perf_event(ebpf, Stepping::Loop) {
+        WalkBackendChoice::Calls(reason) => reason,
+        WalkBackendChoice::Best => match load_perf_event(ebpf, WalkBackend::Loop) {
             Err(error) if error.is_about_a_feature() => {
                 let error = error.in_one_line();
                 format!("the kernel has no bpf_loop, which came with 5.17 ({error})")
@@ -326,15 +326,15 @@ fn load_sampler(ebpf: &mut Ebpf, choice: SteppingChoice) -> Result<Stepping, Ker
             other => return other,
         },
     };
-    load_perf_event(ebpf, Stepping::Calls(reason))
+    load_perf_event(ebpf, WalkBackend::Calls(reason))
 }
 
-fn load_perf_event(ebpf: &mut Ebpf, stepping: Stepping) -> Result<Stepping, KernelError> {
-    let program: &mut PerfEvent = find(ebpf, stepping.program())?;
+fn load_perf_event(ebpf: &mut Ebpf, walk_backend: WalkBackend) -> Result<WalkBackend, KernelError> {
+    let program: &mut PerfEvent = find(ebpf, walk_backend.program())?;
     program
         .load()
-        .map_err(|error| refused(stepping.program(), error))?;
-    Ok(stepping)
+        .map_err(|error| refused(walk_backend.program(), error))?;
+    Ok(walk_backend)
 }
 
 fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, KernelError>

@@ -32,7 +32,7 @@ use tracing::debug;
 use crate::capture::symbolize::source::file::{MAX_FILE, SourceFile, Stamp};
 use crate::capture::symbolize::source::place::Place;
 use crate::capture::symbolize::source::pyc::Pyc;
-use crate::platform::patient::{Patience, Patient, Unanswered};
+use crate::platform::blocking_worker::{BlockingWorker, CallError, Timeouts};
 use crate::platform::privileges::role::Role;
 
 /// Bytes of source that are kept in memory. Lines that were asked for are kept elsewhere.
@@ -41,7 +41,7 @@ const MAX_KEPT: usize = 8 << 20;
 /// and to a hundredth of a second.
 const CLOCKS: Duration = Duration::from_millis(30);
 /// How long to wait for a file: 4 MiB take some milliseconds from a disk.
-const PATIENCE: Patience = Patience {
+const PATIENCE: Timeouts = Timeouts {
     first: Duration::from_millis(400),
     least: Duration::from_millis(25),
 };
@@ -53,7 +53,7 @@ const MAX_LATE: usize = 4096;
 
 /// Reads source lines and keeps the files.
 pub(super) struct Sources {
-    reader: Patient<()>,
+    reader: BlockingWorker<()>,
     files: HashMap<(RootIdentity, PathBuf), Kept>,
     kept: usize,
     late: HashMap<RootIdentity, u32>,
@@ -66,7 +66,7 @@ pub(super) struct Sources {
 impl Default for Sources {
     fn default() -> Self {
         Self {
-            reader: Patient::new("sources", Role::Sources, PATIENCE),
+            reader: BlockingWorker::new("sources", Role::Sources, PATIENCE),
             files: HashMap::new(),
             kept: 0,
             late: HashMap::new(),
@@ -244,7 +244,7 @@ impl Sources {
             };
             question(&view, &file, &refuse)
         });
-        if let Err(Unanswered::Late(_)) = asked {
+        if let Err(CallError::Late(_)) = asked {
             self.remember_late(root, place.load(Ordering::Relaxed));
         }
         match asked {

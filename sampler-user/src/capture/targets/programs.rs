@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sampler_common::lifecycle::ProgramId;
 
-use crate::capture::bpf::plain_programs::PlainProgramTable;
+use crate::capture::bpf::non_python_executables::PlainProgramTable;
 
 /// Most programs that are remembered, and the size of the eBPF program's table. If there
 /// are more, all are forgotten.

@@ -18,7 +18,7 @@ use sampler_common::process::ProcessKey;
 use sampler_cpython::cpython::refusal::Refusal;
 use sampler_cpython::process::descendants::descendants;
 
-use crate::capture::bpf::plain_programs::PlainProgramTable;
+use crate::capture::bpf::non_python_executables::PlainProgramTable;
 use crate::capture::bpf::processes::{ProcessTable, ProcessTableError};
 use crate::capture::scout::Scout;
 use crate::capture::targets::followed::FollowedProcess;

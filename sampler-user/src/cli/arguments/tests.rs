@@ -20,9 +20,9 @@ fn definition_is_consistent() {
 
 #[test]
 fn no_verb_means_record() {
-    let typed = record(&["pyebpf", "--hz", "10", "--pid", "1234"]);
+    let arguments = record(&["pyebpf", "--hz", "10", "--pid", "1234"]);
     assert_eq!(
-        (typed.hz.as_str(), typed.pid),
+        (arguments.hz.as_str(), arguments.pid),
         ("10", vec!["1234".to_owned()])
     );
     assert_eq!(record(&["pyebpf"]).hz, "10");
@@ -57,17 +57,17 @@ fn what_is_logged_can_be_said_with_verbs_that_look_at_stacks() {
 
 #[test]
 fn pids_repeat_and_take_commas() {
-    let typed = record(&["pyebpf", "-p", "1,2", "--pid=3"]);
-    assert_eq!(typed.pid, ["1", "2", "3"]);
+    let arguments = record(&["pyebpf", "-p", "1,2", "--pid=3"]);
+    assert_eq!(arguments.pid, ["1", "2", "3"]);
 }
 
 #[test]
 fn what_follows_the_dashes_is_the_command() {
-    let typed = record(&[
+    let arguments = record(&[
         "pyebpf", "-d", "5", "--", "python", "-m", "app", "--hz", "3",
     ]);
-    assert_eq!(typed.command, ["python", "-m", "app", "--hz", "3"]);
-    assert_eq!(typed.hz, "10");
+    assert_eq!(arguments.command, ["python", "-m", "app", "--hz", "3"]);
+    assert_eq!(arguments.hz, "10");
     let verbs = record(&["pyebpf", "--", "ps"]);
     assert_eq!(verbs.command, ["ps"]);
 }
@@ -92,7 +92,7 @@ fn a_word_that_is_no_verb_is_refused_with_status_2() {
 
 #[test]
 fn outputs_repeat_and_take_a_dash() {
-    let typed = record(&[
+    let arguments = record(&[
         "pyebpf",
         "-o",
         "a.json",
@@ -103,10 +103,10 @@ fn outputs_repeat_and_take_a_dash() {
         "--split=thread",
     ]);
     assert_eq!(
-        typed.output.output,
+        arguments.output.output,
         [PathBuf::from("a.json"), PathBuf::from("-")]
     );
-    assert_eq!(typed.output.format.as_deref(), Some("json"));
-    assert_eq!(typed.output.split, Some(SplitArgument::Thread));
-    assert_eq!(typed.output.order, OrderArgument::Thread);
+    assert_eq!(arguments.output.format.as_deref(), Some("json"));
+    assert_eq!(arguments.output.split, Some(SplitArgument::Thread));
+    assert_eq!(arguments.output.order, OrderArgument::Thread);
 }

@@ -23,13 +23,13 @@ impl ChoiceConfig {
     ///
     /// # Errors
     /// [`UsageError::Empty`] or [`UsageError::Pattern`].
-    pub fn from_arguments(typed: &ChoiceArguments) -> Result<Self, UsageError> {
-        if typed.cgroup.iter().any(String::is_empty) {
+    pub fn from_arguments(arguments: &ChoiceArguments) -> Result<Self, UsageError> {
+        if arguments.cgroup.iter().any(String::is_empty) {
             return Err(UsageError::Empty { option: "--cgroup" });
         }
         Ok(Self {
-            cgroups: typed.cgroup.clone(),
-            name: pattern("--name", &typed.name)?,
+            cgroups: arguments.cgroup.clone(),
+            name: pattern("--name", &arguments.name)?,
         })
     }
 

@@ -69,16 +69,16 @@ impl OutputConfig {
     /// Checks the output arguments. `default_stem` names the file when no output was
     /// typed; without it, one must be.
     pub(super) fn from_arguments(
-        typed: &OutputArguments,
+        arguments: &OutputArguments,
         default_stem: Option<&str>,
     ) -> Result<Self, UsageError> {
-        if typed.format.as_deref() == Some("") {
+        if arguments.format.as_deref() == Some("") {
             return Err(UsageError::Empty { option: "--format" });
         }
         let mut destinations = Vec::new();
-        for path in &typed.output {
+        for path in &arguments.output {
             let destination = match path.as_os_str().as_encoded_bytes() {
-                b"-" if typed.split.is_some() => return Err(UsageError::SplitStandardOutput),
+                b"-" if arguments.split.is_some() => return Err(UsageError::SplitStandardOutput),
                 b"-" => Destination::StandardOutput,
                 _ => Destination::File(path.clone()),
             };
@@ -93,20 +93,20 @@ impl OutputConfig {
         }
         let target = |destination| OutputTarget {
             destination,
-            format: typed.format.clone(),
+            format: arguments.format.clone(),
         };
         Ok(Self {
             targets: destinations.into_iter().map(target).collect(),
-            order: match typed.order {
+            order: match arguments.order {
                 OrderArgument::Thread => Order::Thread,
                 OrderArgument::Time => Order::Time,
             },
-            split: match typed.split {
+            split: match arguments.split {
                 None => Split::No,
                 Some(SplitArgument::Process) => Split::Process,
                 Some(SplitArgument::Thread) => Split::Thread,
             },
-            force: typed.force,
+            force: arguments.force,
         })
     }
 }

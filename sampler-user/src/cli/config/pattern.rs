@@ -7,20 +7,26 @@ use regex::Regex;
 use crate::cli::config::error::UsageError;
 
 /// Joins the typed expressions into one that matches where any of them does.
-pub(super) fn pattern(option: &'static str, typed: &[String]) -> Result<Option<Regex>, UsageError> {
-    if typed.iter().any(String::is_empty) {
+pub(super) fn pattern(
+    option: &'static str,
+    arguments: &[String],
+) -> Result<Option<Regex>, UsageError> {
+    if arguments.iter().any(String::is_empty) {
         return Err(UsageError::Empty { option });
     }
     // Each is compiled by itself first, so that no parenthesis of one closes another's.
-    for value in typed {
+    for value in arguments {
         Regex::new(value).map_err(|error| UsageError::Pattern {
             option,
             value: value.clone(),
             reason: error.to_string(),
         })?;
     }
-    let alternatives: Vec<_> = typed.iter().map(|value| format!("(?:{value})")).collect();
-    Ok((!typed.is_empty())
+    let alternatives: Vec<_> = arguments
+        .iter()
+        .map(|value| format!("(?:{value})"))
+        .collect();
+    Ok((!arguments.is_empty())
         .then(|| Regex::new(&alternatives.join("|")).ok())
         .flatten())
 }

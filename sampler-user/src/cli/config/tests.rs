@@ -10,8 +10,8 @@ use sampler_trace::convert::selection::TimePoint;
 use super::*;
 use crate::cli::arguments::{CommandLine, HostVerb, Verb};
 
-fn surroundings() -> Surroundings<'static> {
-    Surroundings {
+fn environment() -> Environment<'static> {
+    Environment {
         host: "web01",
         now: UNIX_EPOCH + Duration::from_secs(1_352_241_181),
     }
@@ -23,7 +23,9 @@ fn record(words: &[&str]) -> Result<RecordConfig, UsageError> {
         .expect("clap takes it")
         .into_verb()
     {
-        Verb::Host(HostVerb::Record(typed)) => RecordConfig::from_arguments(&typed, surroundings()),
+        Verb::Host(HostVerb::Record(arguments)) => {
+            RecordConfig::from_arguments(&arguments, environment())
+        }
         other => panic!("{other:?} is not record"),
     }
 }
@@ -34,7 +36,7 @@ fn convert(words: &[&str]) -> Result<ConvertConfig, UsageError> {
         .expect("clap takes it")
         .into_verb()
     {
-        Verb::Convert(typed) => ConvertConfig::from_arguments(&typed),
+        Verb::Convert(arguments) => ConvertConfig::from_arguments(&arguments),
         other => panic!("{other:?} is not convert"),
     }
 }
@@ -124,14 +126,14 @@ fn durations_are_positive_and_bounded() {
 
 #[test]
 fn modes_are_cpu_wall_or_both() {
-    for (typed, mode) in [
+    for (arguments, mode) in [
         ("wall", Mode::Wall),
         ("cpu", Mode::Cpu),
         ("cpu,wall", Mode::CpuAndWall),
         ("wall,cpu", Mode::CpuAndWall),
     ] {
-        let config = record(&["--mode", typed]);
-        assert_eq!(config.map(|config| config.mode), Ok(mode), "{typed}");
+        let config = record(&["--mode", arguments]);
+        assert_eq!(config.map(|config| config.mode), Ok(mode), "{arguments}");
     }
 }
 
@@ -194,9 +196,9 @@ fn convert_needs_an_output_and_real_times() {
 fn a_dump_is_of_one_process() {
     let dump = |words: &[&str]| {
         let words = ["pyebpf", "dump"].iter().chain(words);
-        let typed = CommandLine::try_parse_from(words).ok()?.into_verb();
-        match typed {
-            Verb::Host(HostVerb::Dump(typed)) => Some(DumpConfig::from_arguments(&typed)),
+        let arguments = CommandLine::try_parse_from(words).ok()?.into_verb();
+        match arguments {
+            Verb::Host(HostVerb::Dump(arguments)) => Some(DumpConfig::from_arguments(&arguments)),
             other => panic!("{other:?} is not dump"),
         }
     };

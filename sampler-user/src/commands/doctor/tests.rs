@@ -255,7 +255,7 @@ fn both_ways_to_walk_are_good_and_named() {
         (None, "with bpf_loop"),
         (Some("it is old"), "without bpf_loop: it is old"),
     ] {
-        let diagnosis = diagnosis.clone().with_stepping(without_loop);
+        let diagnosis = diagnosis.clone().with_walk_backend(without_loop);
         assert_eq!(diagnosis.verdict(), CheckResult::Ok);
         let text = diagnosis.to_string();
         assert!(text.contains(words), "{text}");

@@ -19,7 +19,7 @@ use sampler_trace::model::row::State;
 
 use crate::commands::dump::document::{Dump, DumpedThread, ENDED, StackQuality};
 use crate::commands::dump::error::DumpError;
-use crate::platform::left_behind;
+use crate::platform::abandoned_threads;
 
 /// How many times another worker goes on.
 const RESTARTS: usize = 3;
@@ -106,7 +106,7 @@ where
             }
         };
         if hangs {
-            left_behind::leave(thread);
+            abandoned_threads::leave(thread);
         }
         match assembly.looking_at.filter(|_| hangs) {
             Some(tid) => {

@@ -17,8 +17,8 @@ use crate::capture::bpf::events::{RawCode, RawRecord, RawSample, decode};
 use crate::capture::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::rhythm::Rhythm;
-use crate::capture::bpf::stepping::SteppingChoice;
 use crate::capture::bpf::ticks::Ticks as Clocks;
+use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::symbolize::paged_out::read_frames;
 
 /// The time between two ticks of a CPU.
@@ -69,7 +69,7 @@ impl Ticks {
             leave_plain_programs: false,
             ring_bytes: RING_BYTES,
             passes: false,
-            stepping: SteppingChoice::of_environment(),
+            walk_backend: WalkBackendChoice::of_environment(),
             pid_namespace: namespace.own_inode(),
         })?;
         let mut maps = {

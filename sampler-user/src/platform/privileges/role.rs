@@ -58,7 +58,7 @@ impl Role {
     ///
     /// # Errors
     /// When something outside, such as a seccomp filter, forbids even that.
-    pub fn take_up(self) -> io::Result<()> {
+    pub fn apply(self) -> io::Result<()> {
         keep_only(self.needs())
     }
 }
@@ -78,8 +78,8 @@ fn keep_only(wanted: CapabilitySet) -> io::Result<()> {
 /// use them to open files that its caller could not.
 ///
 /// # Errors
-/// As [`Role::take_up`].
-pub fn give_up_what_was_lent() -> io::Result<()> {
+/// As [`Role::apply`].
+pub fn drop_file_capabilities() -> io::Result<()> {
     if nix::unistd::Uid::effective().is_root() {
         return Ok(());
     }
@@ -94,11 +94,11 @@ mod tests {
     fn a_role_is_all_that_is_left() {
         std::thread::spawn(|| {
             let before = capabilities(None).expect("ours");
-            Role::Sources.take_up().expect("less is always allowed");
+            Role::Sources.apply().expect("less is always allowed");
             let now = capabilities(None).expect("ours");
             assert_eq!(now.effective, now.permitted);
             assert_eq!(now.permitted, before.permitted & Role::Sources.needs());
-            Role::Looking.take_up().expect("less is always allowed");
+            Role::Looking.apply().expect("less is always allowed");
             let now = capabilities(None).expect("ours");
             assert!(now.permitted.is_empty() && now.effective.is_empty());
         })

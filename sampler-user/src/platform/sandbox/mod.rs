@@ -44,7 +44,7 @@ pub enum SandboxError {
 ///
 /// # Errors
 /// [`SandboxError`]. Filters that were installed before it stay.
-pub fn close() -> Result<(), SandboxError> {
+pub fn install() -> Result<(), SandboxError> {
     let fatal = filter(
         system_calls::fatal(),
         SeccompAction::Allow,
@@ -148,7 +148,7 @@ mod tests {
             let written = std::io::stderr().write_all(text.as_bytes());
             written.expect("what is open stays open");
         };
-        close().expect("tests run where filters are allowed");
+        install().expect("tests run where filters are allowed");
         let thread = std::thread::spawn(|| std::fs::read("/proc/self/status"));
         assert!(thread.join().expect("it does not panic").is_ok());
         assert_eq!(refusals::refused(), []);

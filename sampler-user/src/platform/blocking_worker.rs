@@ -11,18 +11,18 @@ use std::time::Duration;
 
 use nix::unistd::gettid;
 
-use crate::platform::left_behind;
+use crate::platform::abandoned_threads;
 use crate::platform::privileges::role::Role;
 
 pub mod wait;
-use crate::platform::patient::wait::{Progress, wait};
+use crate::platform::blocking_worker::wait::{Progress, wait};
 
-/// The most threads of one [`Patient`] that wait for an answer that does not come.
+/// The most threads of one [`BlockingWorker`] that wait for an answer that does not come.
 const MOST_STUCK: u32 = 8;
 
 /// How long to wait for an answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// At first; up to four times as long while the thread that is asked makes progress.
     pub first: Duration,
     /// The lower bound: each answer that does not come in time halves the wait for the
@@ -32,7 +32,7 @@ pub struct Patience {
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
+pub enum CallError {
     /// It did not come within this time.
     #[error("no answer within {} ms", .0.as_millis())]
     Late(Duration),
@@ -58,27 +58,27 @@ type Question<S> = Box<dyn FnOnce(&mut S) + Send>;
 /// Answers questions in a thread with a role of its own. `S` is the state that the thread
 /// keeps from one question to the next; after an answer that did not come, a new thread
 /// goes on with a new state.
-pub struct Patient<S> {
+pub struct BlockingWorker<S> {
     name: &'static str,
     role: Role,
-    patience: Patience,
+    timeouts: Timeouts,
     thread: Option<Answering<S>>,
     stuck: Arc<AtomicU32>,
 }
 
-impl<S> std::fmt::Debug for Patient<S> {
+impl<S> std::fmt::Debug for BlockingWorker<S> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("Patient").field(&self.name).finish()
     }
 }
 
-impl<S: Default + 'static> Patient<S> {
+impl<S: Default + 'static> BlockingWorker<S> {
     /// Starts no thread before the first question.
-    pub fn new(name: &'static str, role: Role, patience: Patience) -> Self {
+    pub fn new(name: &'static str, role: Role, timeouts: Timeouts) -> Self {
         Self {
             name,
             role,
-            patience,
+            timeouts,
             thread: None,
             stuck: Arc::default(),
         }
@@ -87,11 +87,11 @@ impl<S: Default + 'static> Patient<S> {
     /// Asks a question, and waits for the answer as long as the patience lasts.
     ///
     /// # Errors
-    /// [`Unanswered`]. The question may still be worked on; its answer is dropped.
+    /// [`CallError`]. The question may still be worked on; its answer is dropped.
     pub fn ask<R: Send + 'static>(
         &mut self,
         question: impl FnOnce(&mut S) -> R + Send + 'static,
-    ) -> Result<R, Unanswered> {
+    ) -> Result<R, CallError> {
         // A channel without a buffer: an answer is either received, or its sender learns
         // that it is late.
         let (reply, answer) = mpsc::sync_channel(0);
@@ -109,7 +109,7 @@ impl<S: Default + 'static> Patient<S> {
             .questions
             .send(question)
             .map_err(|_| self.nobody_left())?;
-        match wait(&answer, self.patience.first, progress) {
+        match wait(&answer, self.timeouts.first, progress) {
             Ok(result) => Ok(result),
             Err(Some(waited)) => {
                 // Counted before the receiver is dropped, from when on a late answer
@@ -117,11 +117,11 @@ impl<S: Default + 'static> Patient<S> {
                 self.stuck.fetch_add(1, Ordering::Relaxed);
                 drop(answer);
                 if let Some(answering) = self.thread.take() {
-                    left_behind::leave(answering.thread);
+                    abandoned_threads::leave(answering.thread);
                 }
-                let shorter = self.patience.first / 2;
-                self.patience.first = shorter.max(self.patience.least);
-                Err(Unanswered::Late(waited))
+                let shorter = self.timeouts.first / 2;
+                self.timeouts.first = shorter.max(self.timeouts.least);
+                Err(CallError::Late(waited))
             }
             Err(None) => Err(self.nobody_left()),
         }
@@ -133,15 +133,15 @@ impl<S: Default + 'static> Patient<S> {
         self.thread = None;
     }
 
-    fn nobody_left(&mut self) -> Unanswered {
+    fn nobody_left(&mut self) -> CallError {
         self.thread = None;
-        Unanswered::NobodyLeft
+        CallError::NobodyLeft
     }
 
-    fn thread(&mut self) -> Result<&Answering<S>, Unanswered> {
+    fn thread(&mut self) -> Result<&Answering<S>, CallError> {
         if self.thread.is_none() {
             if self.stuck.load(Ordering::Relaxed) >= MOST_STUCK {
-                return Err(Unanswered::NobodyLeft);
+                return Err(CallError::NobodyLeft);
             }
             let (sender, questions) = mpsc::channel::<Question<S>>();
             let role = self.role;
@@ -150,7 +150,7 @@ impl<S: Default + 'static> Patient<S> {
             let answering = move || {
                 own.store(gettid().as_raw().cast_unsigned(), Ordering::Relaxed);
                 // It must not answer with capabilities that it should not have.
-                if role.take_up().is_err() {
+                if role.apply().is_err() {
                     return;
                 }
                 let mut state = S::default();
@@ -161,14 +161,14 @@ impl<S: Default + 'static> Patient<S> {
             let thread = thread::Builder::new()
                 .name(self.name.into())
                 .spawn(answering)
-                .map_err(|_| Unanswered::NobodyLeft)?;
+                .map_err(|_| CallError::NobodyLeft)?;
             self.thread = Some(Answering {
                 questions: sender,
                 thread,
                 tid,
             });
         }
-        self.thread.as_ref().ok_or(Unanswered::NobodyLeft)
+        self.thread.as_ref().ok_or(CallError::NobodyLeft)
     }
 }
 
@@ -178,83 +178,83 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::platform::patient::wait::MOST_PATIENCES;
+    use crate::platform::blocking_worker::wait::MOST_PATIENCES;
 
-    const PATIENCE: Patience = Patience {
+    const PATIENCE: Timeouts = Timeouts {
         first: Duration::from_millis(40),
         least: Duration::from_millis(10),
     };
 
     #[test]
     fn what_was_learnt_is_remembered() {
-        let long = Patience {
+        let long = Timeouts {
             first: Duration::from_secs(60),
             ..PATIENCE
         };
-        let mut patient = Patient::<Vec<u32>>::new("test", Role::Writing, long);
+        let mut worker = BlockingWorker::<Vec<u32>>::new("test", Role::Writing, long);
         for number in 0..3 {
-            let asked = patient.ask(move |seen| {
+            let asked = worker.ask(move |seen| {
                 seen.push(number);
                 seen.len()
             });
             assert_eq!(asked, Ok(number as usize + 1));
         }
-        patient.begin_anew();
-        assert_eq!(patient.ask(|seen| seen.len()), Ok(0));
+        worker.begin_anew();
+        assert_eq!(worker.ask(|seen| seen.len()), Ok(0));
     }
 
     #[test]
     fn who_does_not_answer_is_left_behind_and_not_without_end() {
-        let mut patient = Patient::<()>::new("test", Role::Writing, PATIENCE);
+        let mut worker = BlockingWorker::<()>::new("test", Role::Writing, PATIENCE);
         let mut hanging = Vec::new();
         for _ in 0..MOST_STUCK {
             let (go_on, wait) = mpsc::channel::<()>();
             hanging.push(go_on);
-            let asked = patient.ask(move |()| wait.recv().is_ok());
-            assert!(matches!(asked, Err(Unanswered::Late(_))), "{asked:?}");
+            let asked = worker.ask(move |()| wait.recv().is_ok());
+            assert!(matches!(asked, Err(CallError::Late(_))), "{asked:?}");
         }
-        assert_eq!(patient.patience.first, PATIENCE.least);
-        assert_eq!(patient.ask(|()| ()), Err(Unanswered::NobodyLeft));
+        assert_eq!(worker.timeouts.first, PATIENCE.least);
+        assert_eq!(worker.ask(|()| ()), Err(CallError::NobodyLeft));
         drop(hanging);
-        while patient.stuck.load(Ordering::Relaxed) > 0 {
+        while worker.stuck.load(Ordering::Relaxed) > 0 {
             thread::yield_now();
         }
-        patient.patience.first = Duration::from_secs(60);
-        assert_eq!(patient.ask(|()| ()), Ok(()));
+        worker.timeouts.first = Duration::from_secs(60);
+        assert_eq!(worker.ask(|()| ()), Ok(()));
     }
 
     #[test]
     fn who_has_much_to_do_is_waited_for_and_not_for_ever() {
-        let patience = Duration::from_millis(200);
-        let mut patient = Patient::<()>::new(
+        let timeouts = Duration::from_millis(200);
+        let mut worker = BlockingWorker::<()>::new(
             "test",
             Role::Writing,
-            Patience {
-                first: patience,
-                least: patience,
+            Timeouts {
+                first: timeouts,
+                least: timeouts,
             },
         );
         let begun = Instant::now();
-        let asked = patient.ask(move |()| while begun.elapsed() < patience * 2 {});
+        let asked = worker.ask(move |()| while begun.elapsed() < timeouts * 2 {});
         assert_eq!(asked, Ok(()));
         let (go_on, wait) = mpsc::channel::<()>();
-        let asked = patient.ask(move |()| while wait.try_recv() == Err(TryRecvError::Empty) {});
-        assert_eq!(asked, Err(Unanswered::Late(patience * MOST_PATIENCES)));
+        let asked = worker.ask(move |()| while wait.try_recv() == Err(TryRecvError::Empty) {});
+        assert_eq!(asked, Err(CallError::Late(timeouts * MOST_PATIENCES)));
         drop(go_on);
     }
 
     #[test]
     fn one_that_breaks_down_is_replaced() {
-        let mut patient = Patient::<()>::new(
+        let mut worker = BlockingWorker::<()>::new(
             "test",
             Role::Writing,
-            Patience {
+            Timeouts {
                 first: Duration::from_secs(60),
                 ..PATIENCE
             },
         );
-        let asked: Result<(), _> = patient.ask(|()| panic!("on purpose"));
-        assert_eq!(asked, Err(Unanswered::NobodyLeft));
-        assert_eq!(patient.ask(|()| 7), Ok(7));
+        let asked: Result<(), _> = worker.ask(|()| panic!("on purpose"));
+        assert_eq!(asked, Err(CallError::NobodyLeft));
+        assert_eq!(worker.ask(|()| 7), Ok(7));
     }
 }

@@ -5,13 +5,13 @@
 
 /// The count of lost records at the last look.
 #[derive(Default)]
-pub(super) struct LostNews {
+pub(super) struct LostLifecycle {
     count: u64,
     /// Whether it had grown at that look.
     is_doubtful: bool,
 }
 
-impl LostNews {
+impl LostLifecycle {
     /// Whether to compare, now that `count` records were lost in total: if the count has
     /// grown, and once more at the next look, because records may have been lost during
     /// the comparison.
@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn compares_once_more_after_the_last_loss() {
-        let mut news = LostNews::default();
+        let mut news = LostLifecycle::default();
         let looks = [0, 3, 3, 3, 4, 9, 9, 9].map(|count| news.look(count));
         assert_eq!(looks, [false, true, true, false, true, true, true, false]);
     }

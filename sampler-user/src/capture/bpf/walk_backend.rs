@@ -8,7 +8,7 @@ const CHOICE: &str = "PYEBPF_WALK";
 
 /// Which way is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum SteppingChoice {
+pub enum WalkBackendChoice {
     /// `bpf_loop`, if the kernel accepts it.
     #[default]
     Best,
@@ -16,7 +16,7 @@ pub enum SteppingChoice {
     Calls(String),
 }
 
-impl SteppingChoice {
+impl WalkBackendChoice {
     /// Reads the choice from the environment.
     pub fn of_environment() -> Self {
         if std::env::var_os(CHOICE).is_some_and(|choice| choice == "calls") {
@@ -29,7 +29,7 @@ impl SteppingChoice {
 
 /// The way that is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stepping {
+pub enum WalkBackend {
     /// `bpf_loop` calls the step; the verifier checks it once.
     Loop,
     /// A plain loop calls the step, a function that the verifier checks by itself (Linux
@@ -37,7 +37,7 @@ pub enum Stepping {
     Calls(String),
 }
 
-impl Stepping {
+impl WalkBackend {
     /// Returns the name of the program that goes this way.
     pub(super) fn program(&self) -> &'static str {
         match self {

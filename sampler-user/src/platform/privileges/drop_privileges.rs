@@ -13,13 +13,13 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_no_new_privs,
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
-use sampler_cpython::process::borrowed_rights::set_groups;
+use sampler_cpython::process::fs_credentials::set_groups;
 
 use crate::platform::privileges::role::Role;
 use crate::platform::privileges::{Account, Owner};
 
 /// What must go on working.
-pub struct Kept<'a> {
+pub struct Retained<'a> {
     /// Tells whether the maps of the eBPF program can be used with the capabilities in
     /// effect.
     pub maps_work: &'a dyn Fn() -> bool,
@@ -39,7 +39,7 @@ pub struct Kept<'a> {
 ///
 /// # Errors
 /// The kernel's error. Some rights may be gone by then, and none has been added.
-pub fn shed(owner: &Owner, kept: &Kept<'_>) -> io::Result<()> {
+pub fn drop_privileges(owner: &Owner, kept: &Retained<'_>) -> io::Result<()> {
     let may_have = capabilities(None)?.permitted;
     // Kernels before 4.3 have no ambient set.
     let _ = clear_ambient_capability_set();
@@ -128,11 +128,11 @@ mod tests {
     /// that it then has.
     fn shedding(owner: Owner, maps_work: bool, directory: &'static str) -> [CapabilitySet; 2] {
         let thread = std::thread::spawn(move || {
-            let kept = Kept {
+            let kept = Retained {
                 maps_work: &|| maps_work,
                 directories: &[directory.into()],
             };
-            shed(&owner, &kept).expect("less is always allowed");
+            drop_privileges(&owner, &kept).expect("less is always allowed");
             let now = capabilities(None).expect("ours");
             assert!(rustix::thread::no_new_privs().expect("known"));
             [now.effective, now.permitted]
@@ -165,19 +165,19 @@ mod tests {
         #[ignore = "needs root"]
         fn a_caller_of_sudo_is_what_it_becomes() {
             std::thread::spawn(|| {
-                let kept = Kept {
+                let kept = Retained {
                     maps_work: &|| true,
                     directories: &[],
                 };
                 let owner = Owner::account_of(nobody());
-                shed(&owner, &kept).expect("root may");
+                drop_privileges(&owner, &kept).expect("root may");
                 assert!(std::fs::File::open("/etc/shadow").is_err());
                 assert!(owner.act().expect("it is that account").is_none());
                 let own = rustix::thread::Uid::from_raw(0);
                 assert!(set_thread_res_uid(own, own, own).is_err(), "the way back");
                 // What other threads are to be given is still there.
                 std::thread::spawn(|| {
-                    Role::Looking.take_up().expect("less is always allowed");
+                    Role::Looking.apply().expect("less is always allowed");
                     let before = capabilities(None).expect("ours").effective;
                     assert!(before.contains(CapabilitySet::SYS_PTRACE));
                 })

@@ -32,9 +32,9 @@ impl Threads {
 /// How many threads were left behind and have not ended, at least one; displayed as a
 /// sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeftBehind(usize);
+pub struct AbandonedThreads(usize);
 
-impl LeftBehind {
+impl AbandonedThreads {
     /// Counts the threads that have not ended yet; `None` if there are none.
     pub fn now() -> Option<Self> {
         let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,7 @@ impl LeftBehind {
     }
 }
 
-impl fmt::Display for LeftBehind {
+impl fmt::Display for AbandonedThreads {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let threads = match self.0 {
             1 => "one thread still waits".to_owned(),
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn says_how_many() {
-        let said = |count| LeftBehind(count).to_string();
+        let said = |count| AbandonedThreads(count).to_string();
         assert!(said(1).contains("one thread still waits for"));
         assert!(said(3).contains("3 threads still wait for"));
     }

@@ -41,7 +41,7 @@ pub(super) struct Decision {
 }
 
 /// Decides when the rate changes.
-pub(super) struct Governor {
+pub(super) struct RateLimiter {
     /// The share of one CPU that the recording may use.
     limit: f64,
     asked: Duration,
@@ -53,7 +53,7 @@ pub(super) struct Governor {
     has_raised: bool,
 }
 
-impl Governor {
+impl RateLimiter {
     /// Creates a governor that keeps to `limit`, a share of one CPU, and to at most one
     /// sample per `asked`.
     pub(super) fn new(limit: f64, asked: Duration) -> Self {
@@ -147,7 +147,7 @@ mod tests {
 
     /// A recording in which each sample costs `cost`.
     struct Recording {
-        governor: Governor,
+        rate_limiter: RateLimiter,
         period: Duration,
         cost: Duration,
         on_processes: Duration,
@@ -157,7 +157,7 @@ mod tests {
         fn new(hz: u32, microseconds: u64) -> Self {
             let period = SECOND / hz;
             Self {
-                governor: Governor::new(0.05, period),
+                rate_limiter: RateLimiter::new(0.05, period),
                 period,
                 cost: Duration::from_micros(microseconds),
                 on_processes: Duration::ZERO,
@@ -166,7 +166,7 @@ mod tests {
 
         fn second(&mut self) -> Option<Decision> {
             let samples = SECOND.as_secs_f64() / self.period.as_secs_f64();
-            let decision = self.governor.look(Spent {
+            let decision = self.rate_limiter.look(Spent {
                 elapsed: SECOND,
                 on_samples: self.cost.mul_f64(samples),
                 on_processes: self.on_processes,
@@ -187,7 +187,7 @@ mod tests {
     fn what_is_within_the_limit_is_left_alone() {
         let mut recording = Recording::new(10, 4000);
         assert_eq!(recording.seconds(1000), []);
-        assert_eq!(recording.governor.lowered(), None);
+        assert_eq!(recording.rate_limiter.lowered(), None);
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(decision.period, Duration::from_micros(800));
         assert!((decision.share - 0.3).abs() < 1e-6);
         assert_eq!(recording.seconds(1000), [], "and stays so");
-        assert_eq!(recording.governor.lowered(), Some(decision.period));
+        assert_eq!(recording.rate_limiter.lowered(), Some(decision.period));
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
         let periods: Vec<_> = steps.iter().map(|step| step.1.as_millis()).collect();
         assert_eq!(periods, [4, 2, 1]);
         assert_eq!(steps[0].0, CALM_LOOKS);
-        assert_eq!(recording.governor.lowered(), None);
+        assert_eq!(recording.rate_limiter.lowered(), None);
     }
 
     #[test]

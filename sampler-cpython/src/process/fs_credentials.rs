@@ -44,14 +44,14 @@ impl FileUser {
 /// drops the capabilities that override file permissions (capabilities(7)); returning
 /// restores them.
 #[derive(Debug)]
-pub struct BorrowedRights {
+pub struct FsCredentialsGuard {
     user: Uid,
     group: Gid,
     groups: Option<Vec<Gid>>,
     complete: bool,
 }
 
-impl BorrowedRights {
+impl FsCredentialsGuard {
     /// Takes on the rights of `wanted`, as far as the kernel allows (`CAP_SETUID`,
     /// `CAP_SETGID`).
     pub fn take(wanted: &FileUser) -> Self {
@@ -80,7 +80,7 @@ impl BorrowedRights {
     }
 }
 
-impl Drop for BorrowedRights {
+impl Drop for FsCredentialsGuard {
     fn drop(&mut self) {
         setfsuid(self.user);
         setfsgid(self.group);
@@ -124,7 +124,7 @@ mod tests {
             group: Gid::from_raw(65534),
             groups: vec![Gid::from_raw(65533)],
         };
-        let rights = BorrowedRights::take(&wanted);
+        let rights = FsCredentialsGuard::take(&wanted);
         if Uid::effective().is_root() {
             assert!(!rights.are_only_everybodys());
             assert_eq!(groups(), wanted.groups);

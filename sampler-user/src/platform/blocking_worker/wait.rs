@@ -22,11 +22,11 @@ const LOOKS: u32 = 8;
 /// thread is left that could answer.
 pub(super) fn wait<R>(
     answer: &Receiver<R>,
-    patience: Duration,
+    timeouts: Duration,
     mut progress: Progress,
 ) -> Result<R, Option<Duration>> {
-    let look = patience / LOOKS;
-    let mut wait = patience.saturating_sub(look);
+    let look = timeouts / LOOKS;
+    let mut wait = timeouts.saturating_sub(look);
     let mut waited = Duration::ZERO;
     loop {
         match answer.recv_timeout(wait) {
@@ -37,7 +37,7 @@ pub(super) fn wait<R>(
         waited += wait;
         wait = look;
         let goes_on = progress.goes_on();
-        if waited >= patience && !goes_on || waited >= patience * MOST_PATIENCES {
+        if waited >= timeouts && !goes_on || waited >= timeouts * MOST_PATIENCES {
             return Err(Some(waited));
         }
     }
