@@ -72,7 +72,7 @@ struct Arguments {
     /// Fewer and shorter repetitions: less than three minutes.
     #[arg(long)]
     quick: bool,
-    /// Put the tables into docs/bench.md and the main ones into README.md.
+    /// Put the tables into docs/bench.md and the main ones into docs/overhead.md.
     #[arg(long)]
     readme: bool,
     #[command(subcommand)]
@@ -104,7 +104,7 @@ fn main() -> ExitCode {
 }
 
 /// Builds, measures, prints the tables and writes them below the target directory; with
-/// `into_readme`, writes them to README.md and `docs` as well.
+/// `into_readme`, writes them to `docs` as well.
 fn run(workspace: &Workspace, quick: bool, into_readme: bool) -> anyhow::Result<()> {
     let binary = build::everything(workspace)?;
     let directory = workspace.target.join("bench");
@@ -149,7 +149,7 @@ fn run(workspace: &Workspace, quick: bool, into_readme: bool) -> anyhow::Result<
     if into_readme {
         publish(&document, &workspace.root.join("docs"))?;
         let compact = tables::compact(&document)?;
-        xtask::readme::replace(&workspace.root.join("README.md"), "bench", &compact)?;
+        xtask::readme::replace(&workspace.root.join("docs/overhead.md"), "bench", &compact)?;
     }
     say(format!(
         "the tables are bench.md, all values bench.json, the curves {} in {}",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! A run as Markdown: everything for `docs/bench.md`, with the spread of each figure,
-//! and the main figures for README.md.
+//! and the main figures for docs/overhead.md.
 
 use std::fmt::Write as _;
 
@@ -49,7 +49,7 @@ pub(super) fn full(document: &Value) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Returns the part that README.md shows.
+/// Returns the part that docs/overhead.md shows.
 pub(super) fn compact(document: &Value) -> anyhow::Result<String> {
     let mut text = String::new();
     heading::write(&mut text, document)?;
@@ -62,8 +62,8 @@ pub(super) fn compact(document: &Value) -> anyhow::Result<String> {
     versus_table::write_compact(&mut text, document)?;
     writeln!(
         text,
-        "\n![What pyebpf costs against depth, threads and processes](docs/{PICTURE})\n\n\
-         [docs/bench.md](docs/bench.md) has all tables: other rates, memory, errors, impossible \
+        "\n![What pyebpf costs against depth, threads and processes]({PICTURE})\n\n\
+         [bench.md](bench.md) has all tables: other rates, memory, errors, impossible \
          stacks, every version of CPython, and the spread of each figure."
     )?;
     Ok(text)

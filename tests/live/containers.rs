@@ -277,7 +277,7 @@ mount --bind "$(dirname "$program")" "$root/mnt"
 exec setpriv --bounding-set="-all,$RIGHTS" chroot "$root" "/mnt/$(basename "$program")" "$@"
 "#;
 
-/// The capabilities that Docker lets root have, and those that the README adds with
+/// The capabilities that Docker lets root have, and those that docs/containers.md adds with
 /// `--cap-add`.
 const RIGHTS: &str = "+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,\
     +net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap,\

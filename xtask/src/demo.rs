@@ -38,7 +38,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     println!("\nWhere the time went:\n\n{}", hot::table(&timeline)?);
     println!("The timeline is {}.", file.display());
     println!("It is one JSON array: one row for each change of a thread's stack.");
-    println!("Any timeline viewer for this format opens it; README.md describes the rows.");
+    println!("Any timeline viewer for this format opens it; docs/formats.md describes the rows.");
     Ok(())
 }
 

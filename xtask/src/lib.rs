@@ -18,6 +18,8 @@ mod hot;
 pub mod interpreters;
 mod licence;
 mod linker;
+#[cfg(test)]
+mod links;
 mod live;
 mod live_packages;
 mod not_run;
@@ -92,7 +94,7 @@ enum Task {
         /// Fewer and shorter repetitions: less than three minutes.
         #[arg(long)]
         quick: bool,
-        /// Put the tables into docs/bench.md and the main ones into README.md.
+        /// Put the tables into docs/bench.md and the main ones into docs/overhead.md.
         #[arg(long)]
         readme: bool,
     },
@@ -109,7 +111,7 @@ enum Task {
     Vm {
         /// Which kernels, such as 5.10; all of them without.
         kernels: Vec<String>,
-        /// Put the table into README.md.
+        /// Put the table into docs/supported.md.
         #[arg(long)]
         readme: bool,
     },

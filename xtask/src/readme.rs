@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Reads and replaces the text between the README's markers, where generated tables go.
-//! Nothing else in it changes.
+//! Reads and replaces the text between the markers of a page of the book, where generated
+//! tables go. Nothing else in it changes.
 
 use std::fs;
 use std::path::Path;

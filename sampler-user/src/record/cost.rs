@@ -10,7 +10,7 @@ use crate::record::clock::{process_cpu_time, thread_cpu_time};
 use crate::record::rate_limiter::Spent;
 
 /// Run time of the eBPF program at a tick that hits no followed process; at one that
-/// does, its run time before and after the sample (`README.md`, Overhead).
+/// does, its run time before and after the sample (`docs/overhead.md`).
 const PROGRAM: Duration = Duration::from_nanos(300);
 /// Cost of an interrupt, where that cannot be measured.
 const INTERRUPT: Duration = Duration::from_micros(2);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::timeline::Thread;
 
-/// Names of the states in the order of their numbers, as the README has them.
+/// Names of the states in the order of their numbers, as docs/waiting.md has them.
 pub(crate) const NAMES: [&str; 10] = [
     "none",
     "running",

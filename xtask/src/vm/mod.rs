@@ -32,7 +32,7 @@ const SLOWNESS: u32 = 2;
 const ORACLE_SAMPLES: u32 = 1000;
 
 /// Runs the tests on the kernels `names`, or on all if there are none, and prints the
-/// table. With `into_readme`, puts their rows into README.md.
+/// table. With `into_readme`, puts their rows into docs/supported.md.
 pub(crate) fn run(
     workspace: &Workspace,
     names: &[String],
@@ -69,7 +69,7 @@ pub(crate) fn run(
     }
     println!("\n{}", table::render(&rows, ""));
     if into_readme {
-        let place = workspace.root.join("README.md");
+        let place = workspace.root.join("docs/supported.md");
         let old = readme::read(&place, "kernels")?;
         readme::replace(&place, "kernels", &table::render(&rows, &old))?;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Formats the table of kernels for README.md.
+//! Formats the table of kernels for docs/supported.md.
 
 use super::kernels::SUITES;
 use super::outcome::Outcome;
