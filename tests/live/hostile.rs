@@ -243,7 +243,7 @@ fn a_file_system_that_hangs_costs_its_sources_and_no_more() {
     recording.wait_until_it_samples();
     until_busy(target.pid(), Duration::from_millis(30 * 31));
     recording.signal(Signal::SIGINT);
-    recording.wait_for_line("no answer in time");
+    recording.wait_for_line("did not answer in time");
     recording.wait_for_line("written: ");
     // The kernel does not release a thread before the file system answers.
     recording.wait_for_line("for a file system that does not answer");

@@ -104,7 +104,7 @@ fn what_cannot_be_written_is_refused_at_once() {
     let target = target(machine);
     let long = "n".repeat(249);
     for (arguments, reason) in [
-        ("-o pipe.folded".to_owned(), "nobody reads"),
+        ("-o pipe.folded".to_owned(), "has no reader"),
         ("-f folded -o /dev/fd/9".to_owned(), "not open"),
         (
             "-f folded -o /dev/fd/8 8</dev/null".to_owned(),

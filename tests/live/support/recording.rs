@@ -277,9 +277,14 @@ pub(crate) fn record_walking(
     recording.deadline += duration * slowness();
     let finished = recording.finish();
     let timeline = finished.timeline()?;
-    let is_named = finished.errors.contains("walked by calls: PYEBPF_WALK");
+    let is_named = finished
+        .errors
+        .contains("walked without bpf_loop: PYEBPF_WALK");
     if walk == Walk::ByCalls && !(is_named && timeline.count("walked_without_loop") == 1) {
-        return Err(format!("it was not walked by calls: {}", finished.errors));
+        return Err(format!(
+            "it was not walked without bpf_loop: {}",
+            finished.errors
+        ));
     }
     Ok(timeline)
 }
