@@ -163,7 +163,10 @@ fn no_stack_of_a_waiting_thread_is_impossible() {
             of("lost"),
             of("passes_skipped"),
         );
-        if impossible.is_empty() && shown * 4 > wanted && of("unknown_frames") == 0 {
+        // On a busy machine passes are left out; those that are made see most threads.
+        let looks = wanted.saturating_sub(of("passes_skipped") * ALTERNATING);
+        let is_enough = shown * 4 > looks && shown * 20 > wanted;
+        if impossible.is_empty() && is_enough && of("unknown_frames") == 0 {
             Ok(result)
         } else {
             Err(format!("{result}: {:?}", impossible.iter().take(5).collect::<Vec<_>>()))
