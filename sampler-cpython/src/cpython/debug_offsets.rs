@@ -140,7 +140,6 @@ impl DebugOffsets {
             life,
             names: NamesLayout {
                 interp_imports_modules: modules.into(),
-                ..row.names
             },
             line_table: row.line_table,
         })

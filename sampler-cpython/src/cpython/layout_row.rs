@@ -17,9 +17,6 @@ pub struct NamesLayout {
     /// `PyInterpreterState.modules` (to 3.11) or `.imports.modules`: the
     /// interpreter's `sys.modules`.
     pub interp_imports_modules: u32,
-    /// `_PyRuntime.main_thread`, the `thread_id` of the main thread (from 3.8),
-    /// or [`ABSENT_NAME_FIELD`].
-    pub runtime_main_thread: u32,
 }
 
 /// Where an interpreter counts its code objects; see

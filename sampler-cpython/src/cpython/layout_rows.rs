@@ -50,7 +50,6 @@ pub(crate) const PYTHON_3_6: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 16,
-        runtime_main_thread: ABSENT_NAME_FIELD,
     },
     code_count: CodeCount::None,
     gil: GilPlace::NONE,
@@ -91,7 +90,6 @@ pub(crate) const PYTHON_3_7_4: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 40,
-        runtime_main_thread: ABSENT_NAME_FIELD,
     },
     code_count: CodeCount::None,
     gil: gil_in_runtime(1264),
@@ -113,7 +111,6 @@ pub(crate) const PYTHON_3_8: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 56,
-        runtime_main_thread: 72,
     },
     code_count: CodeCount::None,
     gil: gil_in_runtime(1152),
@@ -133,7 +130,6 @@ pub(crate) const PYTHON_3_9: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 856,
-        runtime_main_thread: 72,
     },
     code_count: CodeCount::None,
     gil: gil_in_runtime(352),
@@ -203,7 +199,6 @@ pub(crate) const PYTHON_3_11: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 888,
-        runtime_main_thread: 80,
     },
     code_count: CodeCount::None,
     gil: gil_in_runtime(360),
@@ -252,7 +247,6 @@ pub(crate) const PYTHON_3_12: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 944,
-        runtime_main_thread: 64,
     },
     code_count: CodeCount::Static,
     gil: gil_of_interpreter(384),
@@ -295,7 +289,6 @@ pub(crate) const PYTHON_3_13: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 7656,
-        runtime_main_thread: 656,
     },
     code_count: CodeCount::NextVersion {
         offset: 17_000,
@@ -316,7 +309,6 @@ pub(crate) const PYTHON_3_13T: LayoutRow = LayoutRow {
     names: NamesLayout {
         // Its debug offsets give it.
         interp_imports_modules: ABSENT_NAME_FIELD,
-        runtime_main_thread: 656,
     },
     code_count: CodeCount::NextVersion {
         offset: 20_092,
@@ -351,7 +343,6 @@ pub(crate) const PYTHON_3_14: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 7688,
-        runtime_main_thread: 832,
     },
     code_count: CodeCount::Generation { offset: 7992 },
     gil: gil_of_interpreter(16),
@@ -369,7 +360,6 @@ pub(crate) const PYTHON_3_14T: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: ABSENT_NAME_FIELD,
-        runtime_main_thread: 832,
     },
     code_count: CodeCount::Generation { offset: 7992 },
     gil: gil_of_interpreter(16),
@@ -390,7 +380,6 @@ pub(crate) const PYTHON_3_15: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: 7592,
-        runtime_main_thread: 960,
     },
     code_count: CodeCount::Generation { offset: 7944 },
     gil: gil_of_interpreter(16),
@@ -411,7 +400,6 @@ pub(crate) const PYTHON_3_15T: LayoutRow = LayoutRow {
     },
     names: NamesLayout {
         interp_imports_modules: ABSENT_NAME_FIELD,
-        runtime_main_thread: 960,
     },
     code_count: CodeCount::Generation { offset: 7944 },
     gil: gil_of_interpreter(16),

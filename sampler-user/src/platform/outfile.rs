@@ -4,7 +4,6 @@
 //! symbolic link; an [`OutputFile`] appears under its name only when it is complete.
 
 pub mod directory;
-pub mod part;
 pub mod stream;
 pub mod visible;
 

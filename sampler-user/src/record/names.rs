@@ -77,10 +77,8 @@ impl ThreadNames {
                 let (tgid, instance) = (process.tgid, python.instance.clone());
                 let sampled = sampled();
                 let answer = scout.ask(tgid, move |_| {
-                    let start = thread_cpu_time();
                     let wanted = sampled.as_ref().map_or(Wanted::All, Wanted::Only);
-                    let names = instance.thread_names(&ProcessMemory::new(tgid), wanted);
-                    (names, thread_cpu_time().saturating_sub(start))
+                    with_cost(|| instance.thread_names(&ProcessMemory::new(tgid), wanted))
                 });
                 let (names, cost) = match answer {
                     Ok((names, cpu_time)) => (names, cpu_time),
@@ -97,9 +95,37 @@ impl ThreadNames {
     }
 }
 
-/// How long no names are read after a reading that used `cost` of CPU time. What counts is
-/// not how long it took: on a busy machine the thread that reads may wait for a CPU far
-/// longer than it runs, and new threads would have no names meanwhile.
+/// Returns what `read` returns, and the CPU time that it used. What counts is not how long
+/// it took: on a busy machine the thread that reads may wait for a CPU far longer than it
+/// runs, and new threads would have no names meanwhile.
+fn with_cost<R>(read: impl FnOnce() -> R) -> (R, Duration) {
+    let start = thread_cpu_time();
+    let result = read();
+    (result, thread_cpu_time().saturating_sub(start))
+}
+
+/// Returns how long no names are read after a reading that cost so much CPU time.
 fn pause_after(cost: Duration) -> Duration {
     cost.max(LEAST_COST) * SHARE
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn waiting_for_a_cpu_costs_nothing() {
+        let wait = Duration::from_millis(200);
+        let (_sender, receiver) = mpsc::channel::<()>();
+        let (result, cost) = with_cost(|| receiver.recv_timeout(wait));
+        assert_eq!(result, Err(mpsc::RecvTimeoutError::Timeout));
+        assert!(pause_after(cost) < wait * SHARE / 4, "{cost:?}");
+        let (_, cost) = with_cost(|| {
+            let start = thread_cpu_time();
+            while thread_cpu_time().saturating_sub(start) < LEAST_COST * 10 {}
+        });
+        assert!(pause_after(cost) >= LEAST_COST * 10 * SHARE, "{cost:?}");
+    }
 }
