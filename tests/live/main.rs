@@ -6,51 +6,22 @@
 //! ignored. By hand, `--include-ignored` runs them.
 //!
 //! A test waits for a line that a script or the profiler prints. Scripts are in
-//! `scripts`; they run in every interpreter found.
+//! `scripts`; they run in every interpreter found. Each folder is one subject, and
+//! `support` has what several of them share.
 
 mod support;
 
 mod account;
-mod bad_input;
-mod builds;
-mod chain;
-mod children;
-mod choice;
-mod constructs;
+mod code;
+mod commands;
 mod containers;
-mod cpu_time;
-mod depth;
-mod dump;
-mod embedded;
-mod fallback;
 mod field;
-mod forged;
-mod from_c;
-mod hostile;
-mod lives;
-mod log;
-mod many_processes;
-mod max_cpu;
-mod nothing_shown;
-mod oracle;
-mod other_pythons;
-mod output_places;
+mod interpreters;
+mod kernel;
+mod lifecycle;
 mod outputs;
-mod overload;
-mod own_namespace;
-mod rate;
-mod released;
-mod replaced_code;
-mod replaced_files;
-mod rights;
-mod servers;
-mod short_lived;
-mod signals;
-mod source_text;
-mod stack_switching;
-mod subinterpreter;
-mod targets_gone;
+mod robustness;
+mod stacks;
 mod threads;
-mod verifier;
+mod time;
 mod wall;
-mod wall_targets;

@@ -1,7 +1,7 @@
 """Threads that each do one thing for ever, named after the state they are in.
 
 When it reads a line, the thread `holder` takes the GIL and never gives it back.
-`#:` marks are explained in live/marks.rs.
+`#:` marks are explained in live/support/marks.rs.
 """
 import hashlib
 import json

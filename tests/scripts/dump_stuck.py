@@ -2,7 +2,7 @@
 
 posix_spawn does not come back before the child has its files; the one it is to
 open first is a pipe without a writer. Its process group is to be killed.
-`#:` marks are explained in live/marks.rs.
+`#:` marks are explained in live/support/marks.rs.
 """
 import json
 import os

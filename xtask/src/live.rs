@@ -25,18 +25,18 @@ const AT_ONCE: &str = "--test-threads=3";
 /// What the names of the tests begin with that are given the machine for themselves: they
 /// measure time, use up all of it, or switch off parts of it.
 const ALONE: [&str; 12] = [
-    "cpu_time::",
+    "account::overload::",
     "field::cpus::",
     "field::early_forks::",
     "field::large_pools::",
     "field::own_time::",
     "field::time::",
-    "many_processes::",
-    "max_cpu::",
-    "overload::",
-    "rate::",
-    "servers::shows_the_workers_of_uwsgi_under_load",
-    "wall_targets::two_thousand_threads_are_two_thousand_rows",
+    "interpreters::servers::shows_the_workers_of_uwsgi_under_load",
+    "lifecycle::many_processes::",
+    "time::cpu_time::",
+    "time::max_cpu::",
+    "time::rate::",
+    "wall::targets::two_thousand_threads_are_two_thousand_rows",
 ];
 
 /// Which tests a command runs.

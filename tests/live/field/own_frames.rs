@@ -18,7 +18,7 @@ use crate::support::scratch::Scratch;
 use crate::support::target::{Target, scripts};
 use crate::support::timeline::{Row, Timeline};
 
-use super::layout_of;
+use crate::support::layout::layout_of;
 
 const SCRIPT: &str = "own_frames.py";
 

@@ -6,7 +6,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::chain::check_known_chain;
+use crate::support::known_chain::check_known_chain;
 use crate::support::machine::{machine, say};
 use crate::support::marks::Marks;
 use crate::support::recording::{Recording, TIMELINE, pace};

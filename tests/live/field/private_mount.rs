@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tests::interpreters::Interpreter;
 
-use crate::chain::check_known_chain;
+use crate::support::known_chain::check_known_chain;
 use crate::support::machine::machine;
 use crate::support::marks::Marks;
 use crate::support::recording::record;

@@ -8,13 +8,13 @@
 //! way to a thread state, and both ways to sample waiting threads. Left out is:
 //!
 //! * what user space does alone once it has records, which is the same on every kernel:
-//!   arguments and exit statuses (`bad_input`), files and formats (`outputs`), signals
-//!   to pyebpf (`signals`);
+//!   arguments and exit statuses (`commands::bad_input`), files and formats (`outputs`), signals
+//!   to pyebpf (`commands::signals`);
 //! * what takes an emulated machine an hour: two thousand threads;
-//! * what is the same with another kind of child (`children`: one of four is kept);
-//! * what compares counts with the speed of a real machine (`rate`);
-//! * what needs more passes per second than an emulated machine makes (`wall`: the
-//!   impossible stacks).
+//! * what is the same with another kind of child (`lifecycle::children`: one of four is kept);
+//! * what compares counts with the speed of a real machine (`time::rate`);
+//! * what needs more passes per second than an emulated machine makes (`wall::states`:
+//!   the impossible stacks).
 
 use std::path::Path;
 
@@ -45,45 +45,48 @@ const fn since(since: (u32, u32), name: &'static str) -> Test {
 /// Tests of CPU mode.
 const CPU: [Test; 17] = [
     // Shallow and deep stacks, with both ways of stepping from frame to frame.
-    on_any("chain::shows_a_known_chain_with_exact_lines"),
-    on_any("chain::shows_a_known_chain_without_bpf_loop"),
-    on_any("depth::shows_a_recursion_of_1000_frames_whole"),
-    on_any("depth::cuts_a_recursion_of_1500_frames_and_says_so"),
-    on_any("depth::shows_and_cuts_recursions_without_bpf_loop"),
-    on_any("constructs::shows_every_way_of_calling"),
+    on_any("stacks::chain::shows_a_known_chain_with_exact_lines"),
+    on_any("stacks::chain::shows_a_known_chain_without_bpf_loop"),
+    on_any("stacks::depth::shows_a_recursion_of_1000_frames_whole"),
+    on_any("stacks::depth::cuts_a_recursion_of_1500_frames_and_says_so"),
+    on_any("stacks::depth::shows_and_cuts_recursions_without_bpf_loop"),
+    on_any("stacks::constructs::shows_every_way_of_calling"),
     // Stacks that are sampled in the middle of a call.
-    on_any("oracle::no_stack_is_impossible"),
+    on_any("stacks::oracle::no_stack_is_impossible"),
     // Names that are read in the interrupt, and code objects that take the place of
     // others.
-    on_any("replaced_code::no_name_is_that_of_code_that_was_there_before"),
-    on_any("short_lived::names_scripts_of_fifty_milliseconds"),
+    on_any("code::replaced_code::no_name_is_that_of_code_that_was_there_before"),
+    on_any("lifecycle::short_lived::names_scripts_of_fifty_milliseconds"),
     // The ways to a thread state.
-    on_any("released::shows_the_stack_of_a_thread_that_hashes"),
-    on_any("threads::shows_fifty_threads_by_name"),
+    on_any("stacks::released::shows_the_stack_of_a_thread_that_hashes"),
+    on_any("threads::names::shows_fifty_threads_by_name"),
     since(
         KERNEL_THREADS,
-        "threads::shows_no_stack_of_a_thread_that_the_kernel_made",
+        "threads::names::shows_no_stack_of_a_thread_that_the_kernel_made",
     ),
-    on_any("subinterpreter::shows_code_in_a_subinterpreter"),
+    on_any("stacks::subinterpreter::shows_code_in_a_subinterpreter"),
     // The eBPF programs that follow processes as they fork, run new programs and end.
-    on_any("children::follows_forked_workers"),
-    on_any("targets_gone::a_target_may_become_another_python"),
+    on_any("lifecycle::children::follows_forked_workers"),
+    on_any("lifecycle::targets_gone::a_target_may_become_another_python"),
     // Before 5.18 there is no iterator to load, and before 5.16 the kernel does not
     // give the count.
-    since(ITERATOR, "verifier::the_verifier_has_little_to_do"),
+    since(ITERATOR, "kernel::verifier::the_verifier_has_little_to_do"),
     since(
         ITERATOR,
-        "verifier::the_verifier_has_little_to_do_without_bpf_loop",
+        "kernel::verifier::the_verifier_has_little_to_do_without_bpf_loop",
     ),
 ];
 
 /// Tests of wall-clock mode. Before 5.18, all that run make their passes from user
 /// space, since pyebpf has no other way there.
 const WALL: [Test; 4] = [
-    on_any("fallback::shows_the_same_without_the_task_iterator"),
-    on_any("wall::a_thread_that_waits_is_one_row_with_its_state_and_line"),
-    on_any("wall::a_stopped_process_says_so_and_keeps_its_stacks"),
-    since(ITERATOR, "wall::a_fight_for_the_gil_is_not_one_for_a_lock"),
+    on_any("wall::fallback::shows_the_same_without_the_task_iterator"),
+    on_any("wall::states::a_thread_that_waits_is_one_row_with_its_state_and_line"),
+    on_any("wall::states::a_stopped_process_says_so_and_keeps_its_stacks"),
+    since(
+        ITERATOR,
+        "wall::states::a_fight_for_the_gil_is_not_one_for_a_lock",
+    ),
 ];
 
 /// Returns the names of the tests for a kernel.
@@ -140,6 +143,6 @@ mod tests {
         let (old, new) = (tests((5, 10)), tests((6, 1)));
         assert!(old.len() < new.len());
         assert!(old.iter().all(|name| new.contains(name)));
-        assert!(old.iter().any(|name| name.starts_with("fallback::")));
+        assert!(old.iter().any(|name| name.starts_with("wall::fallback::")));
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::containers::json_of;
 use crate::support::container::{Cgroup, children};
 use crate::support::machine::{Machine, machine};
+use crate::support::output::json_of;
 use crate::support::recording::{Recording, until_busy};
 use crate::support::scratch::Scratch;
 use crate::support::target::{Target, command, scripts};

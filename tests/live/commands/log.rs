@@ -9,8 +9,8 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::field::paged_out::{PagedOut, is_whole};
 use crate::support::machine::{Machine, machine};
+use crate::support::paged_out::{PagedOut, is_whole};
 use crate::support::programs::library;
 use crate::support::recording::{Finished, Recording, TIMELINE, Walk, pace};
 use crate::support::scratch::Scratch;

@@ -6,16 +6,16 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::containers::{json_of, text_of};
 use crate::support::container::Container;
 use crate::support::machine::{Machine, machine};
 use crate::support::marks::Marks;
+use crate::support::output::{json_of, text_of};
 use crate::support::recording::{Finished, Recording, TIMELINE, until_busy};
 use crate::support::scratch::Scratch;
 use crate::support::states::{seconds, share};
 use crate::support::target::{Target, command};
 use crate::support::timeline::{Frame, Timeline};
-use crate::wall::named;
+use crate::support::wall::named;
 
 const SCRIPT: &str = "inside.py";
 

@@ -10,7 +10,7 @@ use crate::support::recording::{Recording, until_busy};
 use crate::support::states::{seconds, share};
 use crate::support::target::Target;
 use crate::support::timeline::Timeline;
-use crate::wall::{named, record_wall};
+use crate::support::wall::{named, record_wall};
 
 #[test]
 #[ignore = "needs root and BPF"]

@@ -10,23 +10,10 @@ use tests::interpreters::Interpreter;
 
 use crate::support::machine::{Machine, machine};
 use crate::support::marks::Marks;
-use crate::support::recording::{Recording, pace};
 use crate::support::states::{seconds, share};
 use crate::support::target::Target;
-use crate::support::timeline::{Thread, Timeline};
-
-/// Records one process in wall-clock mode.
-pub(crate) fn record_wall(
-    machine: &Machine,
-    pid: u32,
-    hz: u32,
-    duration: Duration,
-) -> Result<Timeline, String> {
-    let mut arguments = ["--mode", "wall", "--pid"].map(str::to_owned).to_vec();
-    arguments.push(pid.to_string());
-    arguments.extend(pace(hz, duration));
-    Recording::start(machine, &arguments).finish().timeline()
-}
+use crate::support::timeline::Timeline;
+use crate::support::wall::{named, record_wall};
 
 fn of_script(
     machine: &Machine,
@@ -36,20 +23,6 @@ fn of_script(
     let target = Target::start(interpreter, "waiting.py", &[kind]);
     let timeline = record_wall(machine, target.pid(), 100, Duration::from_millis(1500))?;
     Ok((target, timeline))
-}
-
-/// Returns the threads with that name, of which there must be at least one.
-pub(crate) fn named<'a>(timeline: &'a Timeline, name: &str) -> Result<Vec<&'a Thread>, String> {
-    let found: Vec<_> = timeline
-        .threads
-        .iter()
-        .filter(|it| it.name == name)
-        .collect();
-    if found.is_empty() {
-        let names: Vec<_> = timeline.threads.iter().map(|it| &it.name).collect();
-        return Err(format!("no thread {name} among {names:?}"));
-    }
-    Ok(found)
 }
 
 #[test]

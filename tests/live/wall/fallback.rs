@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use crate::dump::{THREADS, check_row, target_in_all_states};
+use crate::support::all_states::{THREADS, check_row, target_in_all_states};
 use crate::support::machine::{machine, slowness};
 use crate::support::marks::Marks;
 use crate::support::recording::{Recording, TIMELINE};

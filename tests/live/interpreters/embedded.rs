@@ -11,7 +11,7 @@ use std::process::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::chain::check_known_chain;
+use crate::support::known_chain::check_known_chain;
 use crate::support::machine::{Machine, machine, name, tried, version};
 use crate::support::marks::Marks;
 use crate::support::not_run::not_run;

@@ -7,15 +7,12 @@ use std::time::Duration;
 
 use tests::interpreters::Interpreter;
 
+use crate::support::known_chain::{RIGHT, check_known_chain};
 use crate::support::machine::machine;
-use crate::support::marks::{Marks, names};
+use crate::support::marks::Marks;
 use crate::support::recording::{Walk, record, record_walking};
 use crate::support::scratch::Scratch;
 use crate::support::target::Target;
-use crate::support::timeline::Timeline;
-
-/// The share of rows that must show the whole chain.
-const RIGHT: f64 = 0.99;
 
 #[test]
 #[ignore = "needs root and BPF"]
@@ -65,40 +62,4 @@ fn shows_a_virtual_environment() {
     let target = Target::start::<&str>(&interpreter, "known_chain.py", &[]);
     let timeline = record(machine, target.pid(), 500, Duration::from_millis(600));
     check_known_chain(&timeline.expect("a timeline"), target.pid(), &marks).expect("the chain");
-}
-
-/// Checks that a timeline shows the process `pid` in the chain of
-/// `known_chain.py`, in one thread, and no other process.
-pub(crate) fn check_known_chain(
-    timeline: &Timeline,
-    pid: u32,
-    marks: &Marks,
-) -> Result<String, String> {
-    let rows: Vec<_> = timeline.stacks().collect();
-    let expected = ["<module>", "f", "g", "h"];
-    let right = rows
-        .iter()
-        .filter(|row| names(row) == expected && marks.check(row, |_| false).is_ok())
-        .count();
-    if (right as f64) < RIGHT * rows.len() as f64 || rows.len() < 20 {
-        let wrong = rows
-            .iter()
-            .find_map(|row| marks.check(row, |_| false).err());
-        return Err(format!(
-            "{right} of {} rows are right: {wrong:?}",
-            rows.len()
-        ));
-    }
-    if timeline.count("unknown_frames") > 0 {
-        return Err(format!("what was counted: {:?}", timeline.counts));
-    }
-    let threads: Vec<_> = timeline
-        .threads
-        .iter()
-        .map(|it| (it.pid, it.name.as_str()))
-        .collect();
-    if threads != [(pid, "MainThread")] {
-        return Err(format!("its threads are {threads:?}"));
-    }
-    Ok(format!("{right} of {} rows", rows.len()))
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tests::interpreters::Interpreter;
 
-use crate::chain::check_known_chain;
 use crate::support::dumped::dump;
+use crate::support::known_chain::check_known_chain;
 use crate::support::machine::{Machine, machine, name, say, version};
 use crate::support::marks::{Marks, names};
 use crate::support::not_run::not_run;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::account::balance;
+use crate::support::balance::balance;
 use crate::support::machine::{machine, say};
 use crate::support::recording::{Recording, cpu_time, until_busy};
 use crate::support::target::Target;

@@ -2,7 +2,6 @@
 
 //! Targets in containers, which have their own root, pids, users and cgroups.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -14,11 +13,12 @@ use crate::support::container::{Cgroup, Container};
 use crate::support::machine::{Machine, is_required, machine, name, tried};
 use crate::support::marks::Marks;
 use crate::support::not_run::not_run;
+use crate::support::output::{json_of, text_of};
 use crate::support::recording::{Recording, until_busy};
 use crate::support::states::{seconds, share};
 use crate::support::target::{Target, scripts};
 use crate::support::timeline::{Frame, Timeline};
-use crate::wall::{named, record_wall};
+use crate::support::wall::{named, record_wall};
 
 const SCRIPT: &str = "inside.py";
 
@@ -287,24 +287,4 @@ fn pyebpf(machine: &Machine) -> Command {
     let mut command = Command::new("nice");
     command.args(["-n", "-19"]).arg(&machine.pyebpf);
     command
-}
-
-/// Returns what a program prints, which must succeed.
-pub(crate) fn text_of(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|error| error.to_string())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if !output.status.success() {
-        let program: Vec<&OsStr> = command.get_args().collect();
-        return Err(format!(
-            "{program:?}: {} {}",
-            output.status,
-            text(&output.stderr)
-        ));
-    }
-    Ok(text(&output.stdout))
-}
-
-/// Returns what a program prints, parsed as JSON.
-pub(crate) fn json_of(command: &mut Command) -> Result<Value, String> {
-    serde_json::from_str(&text_of(command)?).map_err(|error| error.to_string())
 }

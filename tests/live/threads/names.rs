@@ -11,7 +11,7 @@ use crate::support::marks::Marks;
 use crate::support::recording::{Recording, record};
 use crate::support::target::Target;
 use crate::support::timeline::Timeline;
-use crate::wall::record_wall;
+use crate::support::wall::record_wall;
 
 #[test]
 #[ignore = "needs root and BPF"]

@@ -20,7 +20,7 @@ use crate::support::recording::{Finished, Recording, TIMELINE, until_busy};
 use crate::support::scratch::Scratch;
 use crate::support::target::Target;
 use crate::support::timeline::Timeline;
-use crate::wall::named;
+use crate::support::wall::named;
 
 /// The capabilities that are needed, as `setcap` and `setpriv` write them.
 const NEEDED: [&str; 4] = ["bpf", "perfmon", "sys_ptrace", "dac_read_search"];

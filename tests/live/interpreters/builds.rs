@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tests::interpreters::Interpreter;
 
-use crate::chain::check_known_chain;
 use crate::support::dumped::{dump, run};
+use crate::support::known_chain::check_known_chain;
 use crate::support::machine::{Machine, machine};
 use crate::support::marks::{Marks, names};
 use crate::support::not_run::not_run;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::account::{balance, balance_of_shown};
+use crate::support::balance::{balance, balance_of_shown};
 use crate::support::machine::{machine, say};
 use crate::support::recording::{Recording, until_busy};
 use crate::support::target::Target;

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Wall-clock mode: waiting threads as well as running ones.
+
+mod fallback;
+mod states;
+mod targets;
