@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The entries of the state directory, and their numbers. Times are microseconds of Unix
+//! time, as in `unix_start_us` of a trace.
+
+use serde::{Deserialize, Serialize};
+
+/// The number of a chunk. Later ones have higher numbers.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct ChunkNumber(pub u64);
+
+/// The number of a mark.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct MarkId(pub u64);
+
+/// The number of a recording that was asked for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct RecordingId(pub u64);
+
+/// A moment around which chunks are kept beyond the retention.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkEntry {
+    /// Its number.
+    pub id: MarkId,
+    /// What it is called.
+    pub name: String,
+    /// Why it was set.
+    pub cause: MarkCause,
+    /// When.
+    pub at_us: u64,
+    /// What is kept begins here.
+    pub from_us: u64,
+    /// What is kept ends here.
+    pub to_us: u64,
+    /// The process that it is about (a thread group id).
+    pub pid: Option<u32>,
+    /// What was seen, in a sentence for users.
+    #[serde(default)]
+    pub details: String,
+}
+
+/// Why a mark was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MarkCause {
+    /// Somebody asked for it.
+    Request,
+    /// A condition of `--mark` held.
+    Condition,
+    /// All threads of a process stood still.
+    Stall,
+    /// A process was killed.
+    LastWords,
+}
+
+/// A recording that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingEntry {
+    /// Its number.
+    pub id: RecordingId,
+    /// What it is called.
+    pub name: String,
+    /// Samples a second on each CPU that it asked for.
+    pub hz: u32,
+    /// Its processes (thread group ids); none for all.
+    pub pids: Vec<u32>,
+    /// When it began.
+    pub from_us: u64,
+    /// When it ended, or will end by itself; none until somebody stops it.
+    pub to_us: Option<u64>,
+    /// Whether it goes on.
+    pub state: RecordingState,
+}
+
+/// Whether a recording goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingState {
+    /// It does.
+    Running,
+    /// It has ended.
+    Done,
+}
