@@ -3,8 +3,8 @@
 // Writes small containers in the format of sampler-trace/src/container/mod.rs, for tests of what
 // the page reads from them.
 
+import { MAGIC } from "../src/model/blocks.ts";
 import { crc32 } from "../src/model/checksum.ts";
-import { MAGIC } from "../src/model/container.ts";
 
 /** A row of a thread. Its stack is `work` of `/srv/app.py`, or empty. */
 export interface WrittenRow {
@@ -54,7 +54,7 @@ export function container(written: Written): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-function json(value: unknown): number[] {
+export function json(value: unknown): number[] {
   return [...new TextEncoder().encode(JSON.stringify(value))];
 }
 
@@ -77,11 +77,11 @@ export function varint(value: number): number[] {
   return [...bytes, rest];
 }
 
-const text = (value: string) => {
+export const text = (value: string) => {
   const bytes = new TextEncoder().encode(value);
   return [...varint(bytes.length), ...bytes];
 };
-const column = (numbers: number[]) => {
+export const column = (numbers: number[]) => {
   const bytes = numbers.flatMap(varint);
   return [...varint(bytes.length), ...bytes];
 };

@@ -2,8 +2,9 @@
 
 // Trees and tables of where the time of a window went.
 
+import type { FrameClasses } from "./frame_classes.ts";
 import { pathOf, type Weights } from "./trace.ts";
-import { type FrameClasses, LIBRARY, NO_NODE, type Tree, TreeGrower } from "./tree.ts";
+import { LIBRARY, NO_NODE, type Tree, TreeGrower } from "./tree.ts";
 
 /** A tree with times: `self` is a node's own time; `total` adds that of all nodes below it. */
 export interface WeightedTree {
@@ -22,7 +23,8 @@ export function onNodes(tree: Tree, weights: Weights): WeightedTree {
   const self = new Float64Array(tree.parent.length);
   const system = new Float64Array(systemOfStack.length > 0 ? self.length : 0);
   const { nodeOf } = tree;
-  for (let stack = 1; stack < nodeOf.length; stack++) {
+  // Stacks that were added to the trace since have no times yet.
+  for (let stack = 1; stack < ofStack.length; stack++) {
     const node = nodeOf[stack];
     if (ofStack[stack] <= 0 || node === NO_NODE) continue;
     self[node] += ofStack[stack];
@@ -89,9 +91,9 @@ function regrow(of: WeightedTree, classes: FrameClasses, part: Part): WeightedTr
     system[node] = time;
   });
   const shape = {
-    parent: Uint32Array.from(grower.parent),
-    frame: Uint32Array.from(grower.frame),
-    depth: Uint16Array.from(grower.depth),
+    parent: grower.parent.view(),
+    frame: grower.frame.view(),
+    depth: grower.depth.view(),
   };
   return withTotals(shape, self, system);
 }

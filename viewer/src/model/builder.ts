@@ -4,7 +4,7 @@
 // number.
 
 import { growing16, growing32 } from "./columns.ts";
-import { levelsOf } from "./levels.ts";
+import { LevelBuilder } from "./levels.ts";
 import {
   damaged,
   MAXIMUM_DEPTH,
@@ -20,10 +20,11 @@ import { RowSamples } from "./row_weights.ts";
 import { State } from "./state.ts";
 import {
   type CpuTime,
-  isGap,
+  type Frames,
   type ProcessInfo,
   rowEnd,
   rowSystem,
+  type Stacks,
   type Torn,
   type Trace,
   type TraceInfo,
@@ -31,6 +32,7 @@ import {
   type Weights,
   weightOf,
 } from "./trace.ts";
+import { TrackSums } from "./track_sums.ts";
 import { noWeights } from "./weights.ts";
 
 interface OpenTrack {
@@ -45,6 +47,10 @@ interface OpenTrack {
   rows: number;
   samples: RowSamples;
   cpu: CpuTime | null;
+  sums: TrackSums;
+  levels: LevelBuilder;
+  /** The track of the growing trace; null until it has a stack. */
+  shown: Track | null;
 }
 
 /** The factor by which ticks become longer when times no longer fit into 32 bits. */
@@ -66,9 +72,10 @@ export class TraceBuilder {
   private rows = 0;
   private hasStates = false;
   private hasSystem = false;
-  tickUs = 1;
+  private growing: Trace | null = null;
 
-  constructor() {
+  /** `tickUs` is how long a tick is at least, in microseconds. */
+  constructor(public tickUs = 1) {
     this.parent.push(0);
     this.frame.push(0);
     this.depth.push(0);
@@ -125,7 +132,8 @@ export class TraceBuilder {
     }
     const columns = { start: new Uint32Array(16), stack: new Uint32Array(16), state: new Uint8Array(16), rows: 0 };
     const samples = new RowSamples();
-    return this.tracks.push({ process, tid, ident, name, ...columns, samples, cpu: null }) - 1;
+    const growth = { sums: new TrackSums(), levels: new LevelBuilder(), shown: null };
+    return this.tracks.push({ process, tid, ident, name, ...columns, samples, cpu: null, ...growth }) - 1;
   }
 
   renameTrack(track: number, name: string): void {
@@ -182,6 +190,7 @@ export class TraceBuilder {
   }
 
   private coarsen(): void {
+    if (this.growing) throw new TraceError("the trace is too long to grow further");
     if (this.tickUs > 1e9) throw damaged("a time lies centuries ahead");
     this.tickUs *= COARSER;
     for (const { start, rows } of this.tracks) {
@@ -189,63 +198,130 @@ export class TraceBuilder {
     }
   }
 
+  /**
+   * Returns the trace as it is so far, up to a moment: always the same object, whose columns are
+   * views of what still grows. Its tracks are in the order in which they first had a stack.
+   */
+  grow(info: TraceInfo, untilUs: number): Trace {
+    while (untilUs > LARGEST * this.tickUs) this.coarsen();
+    const end = Math.max(1, this.growing?.end ?? 0, this.endOf(untilUs));
+    this.growing ??= { ...this.tables(info), tracks: [], end, torn: null };
+    const trace = this.growing;
+    if (trace.frames.file.length !== this.file.length || trace.stacks.parent.length !== this.parent.length) {
+      Object.assign(trace, this.tables(info));
+    }
+    Object.assign(trace, { end, rows: this.rows, hasStates: this.hasStates, hasSystem: this.hasSystem });
+    const depth = this.depth.view();
+    for (const open of this.tracks) {
+      const { rows, name, cpu, start } = open;
+      const track = open.shown ?? this.trackOf(open, end);
+      const samples = open.samples.view(rows, start.length, this.tickUs * 1000);
+      Object.assign(track, this.columnsOf(open), { end, name, cpu, weights: { ...samples, waiting: 1 } });
+      open.sums.measure(track, depth);
+      if (!open.shown && track.deepest > 0) {
+        open.shown = track;
+        trace.tracks.push(track);
+      }
+      if (open.shown) track.levels = open.levels.of(track);
+    }
+    return trace;
+  }
+
   /** Returns the trace, with the levels of its tracks; `report` gets the progress, 0 to 1. */
   finish(info: TraceInfo, endUs: number, torn: Torn | null, report?: (part: number) => void): Trace {
     while (endUs > LARGEST * this.tickUs) this.coarsen();
-    let end = Math.floor(endUs / this.tickUs);
-    for (const { start, rows } of this.tracks) if (rows > 0) end = Math.max(end, start[rows - 1]);
-    const depth = this.depth.take();
+    const end = this.endOf(endUs);
+    const depth = this.depth.view();
     const tracks: Track[] = [];
+    const ofTrack: number[] = [];
     const whole = noWeights(depth.length, 0, this.hasSystem);
     this.tracks.forEach((open, number) => {
+      const { start, stack, state } = this.columnsOf(open);
       const track: Track = {
-        process: open.process,
-        tid: open.tid,
-        ident: open.ident,
-        name: open.name,
-        start: open.start.slice(0, open.rows),
-        stack: open.stack.slice(0, open.rows),
-        state: open.state.slice(0, open.rows),
-        end,
+        ...this.trackOf(open, end),
+        start: start.slice(),
+        stack: stack.slice(),
+        state: state.slice(),
         weights: { ...open.samples.take(open.rows, this.tickUs * 1000), waiting: 1 },
-        levels: [],
-        busy: 0,
-        running: 0,
-        system: 0,
-        cpu: open.cpu,
-        deepest: 0,
       };
       // Frees the oversized columns before the next track is copied.
       grow(open, 0);
-      track.weights.waiting = waitingShare(track);
-      measure(track, depth, whole);
-      track.levels = levelsOf(track);
+      open.sums.measure(track, depth);
+      const sum = weighWhole(track, whole);
+      track.levels = open.levels.of(track);
       // A track without a single stack has nothing to show.
-      if (track.deepest > 0) tracks.push(track);
+      if (track.deepest > 0) ofTrack[tracks.push(track) - 1] = sum;
       report?.(number / this.tracks.length);
     });
+    const tables = this.tables(info);
+    return {
+      ...tables,
+      frames: copied(tables.frames),
+      stacks: copied(tables.stacks),
+      tracks,
+      end: Math.max(end, 1),
+      torn,
+      whole: { ...whole, ofTrack: Float64Array.from(ofTrack) },
+    };
+  }
+
+  /** When the trace ends, in ticks: at a moment, or with its last row. */
+  private endOf(us: number): number {
+    let end = Math.floor(us / this.tickUs);
+    for (const { start, rows } of this.tracks) if (rows > 0) end = Math.max(end, start[rows - 1]);
+    return end;
+  }
+
+  /** Everything but the tracks. */
+  private tables(info: TraceInfo) {
     return {
       info,
       strings: this.strings,
       frames: {
-        file: this.file.take(),
-        func: this.func.take(),
-        line: this.line.take(),
-        source: this.source.take(),
+        file: this.file.view(),
+        func: this.func.view(),
+        line: this.line.view(),
+        source: this.source.view(),
       },
-      stacks: { parent: this.parent.take(), frame: this.frame.take(), depth },
+      stacks: { parent: this.parent.view(), frame: this.frame.view(), depth: this.depth.view() },
       processes: this.processes,
-      tracks,
       tickUs: this.tickUs,
-      end: Math.max(end, 1),
       hasStates: this.hasStates,
       hasSystem: this.hasSystem,
-      torn,
       counts: this.counts,
       rows: this.rows,
-      whole: { ...whole, ofTrack: Float64Array.from(tracks, (track) => track.busy) },
     };
   }
+
+  private columnsOf({ start, stack, state, rows }: OpenTrack) {
+    return { start: start.subarray(0, rows), stack: stack.subarray(0, rows), state: state.subarray(0, rows) };
+  }
+
+  /** A track without rows. */
+  private trackOf({ process, tid, ident, name, cpu }: OpenTrack, end: number): Track {
+    return {
+      process,
+      tid,
+      ident,
+      name,
+      start: new Uint32Array(0),
+      stack: new Uint32Array(0),
+      state: new Uint8Array(0),
+      end,
+      weights: { unit: 0, counts: new Uint8Array(0), systems: new Uint8Array(0), waiting: 1 },
+      levels: [],
+      busy: 0,
+      running: 0,
+      system: 0,
+      cpu,
+      deepest: 0,
+    };
+  }
+}
+
+/** Columns in memory of their own, as large as they are. */
+function copied<T extends Frames | Stacks>(columns: T): T {
+  return Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, column.slice()])) as unknown as T;
 }
 
 /** Changes the capacity of a track's columns; 0 frees them. */
@@ -260,46 +336,23 @@ function grow(open: OpenTrack, capacity: number): void {
   open.state.set(state.subarray(0, rows));
 }
 
-/**
- * What a tick of waiting counts for. Samples say how long a thread ran; waiting rows without
- * samples share the rest of the thread's life.
- */
-function waitingShare(track: Track): number {
-  const { counts, unit } = track.weights;
-  if (counts.length === 0) return 1;
-  let life = 0;
-  let unweighed = 0;
-  let samples = 0;
-  for (let row = 0; row < counts.length; row++) {
-    samples += counts[row];
-    if (isGap(track, row)) continue;
-    const lasted = rowEnd(track, row) - track.start[row];
-    life += lasted;
-    if (counts[row] === 0 && track.state[row] !== State.running) unweighed += lasted;
-  }
-  return unweighed > 0 ? Math.max(0, life - samples * unit) / unweighed : 0;
-}
-
-/** Computes the sums of a track, and adds them to those of the whole trace. */
-function measure(track: Track, depth: Uint16Array, whole: Weights): void {
+/** Adds the rows of a track to the sums of the whole trace, and returns their sum. */
+function weighWhole(track: Track, whole: Weights): number {
   const { start, stack, state, weights } = track;
   const { ofStack, ofState, systemOfStack } = whole;
-  let { busy, running, system, deepest } = track;
+  let sum = 0;
   for (let row = 0; row < stack.length; row++) {
     const at = stack[row];
     if (at === 0) continue;
     const weight = weightOf(weights, row, state[row], rowEnd(track, row) - start[row]);
-    busy += weight;
+    sum += weight;
     ofStack[at] += weight;
     ofState[state[row]] += weight;
-    if (state[row] === State.running) running += weight;
-    if (depth[at] > deepest) deepest = depth[at];
     const inKernel = rowSystem(track, row);
     if (inKernel === 0) continue;
-    system += inKernel;
     systemOfStack[at] += inKernel;
     whole.system += inKernel;
   }
-  whole.total += busy;
-  Object.assign(track, { busy, running, system, deepest });
+  whole.total += sum;
+  return sum;
 }

@@ -26,6 +26,11 @@ export class Growing<T extends Column> {
     this.data = next;
   }
 
+  /** The values so far, in the memory of this one: later ones are added behind them. */
+  view(): T {
+    return this.data.subarray(0, this.length) as T;
+  }
+
   /** Returns the values in an array of their own, and leaves this one empty. */
   take(): T {
     const taken = this.data.slice(0, this.length) as T;

@@ -4,19 +4,14 @@
 // sampler-trace/src/container/mod.rs.
 
 import { readAccount } from "./account.ts";
+import { type Block, BlockReader, KIND } from "./blocks.ts";
 import { TraceBuilder } from "./builder.ts";
-import { crc32 } from "./checksum.ts";
 import { inflate, inflateLarge } from "./inflate.ts";
-import { damaged, MAXIMUM_BLOCK, MAXIMUM_INFLATED, TraceError } from "./limits.ts";
+import { damaged, MAXIMUM_INFLATED, TraceError } from "./limits.ts";
 import { STATES, State } from "./state.ts";
 import type { Torn, Trace, TraceInfo } from "./trace.ts";
 import { ByteReader } from "./varint.ts";
 
-/** The bytes that every container begins with. */
-export const MAGIC = [0x89, 0x70, 0x79, 0x65, 0x62, 0x70, 0x66, 0x0a];
-const VERSION = 1;
-const HEAD = 16;
-const KIND = { header: 1, segment: 2, summary: 3, index: 4, account: 5 };
 /** From this many bytes on, the browser unpacks faster than `inflate`, despite a slower start. */
 const LARGE = 1 << 18;
 /** How many blocks, from the next one on, are unpacked in advance if they are large. */
@@ -24,75 +19,87 @@ const AHEAD = 3;
 /** The most bytes of a header or summary. */
 const MAXIMUM_JSON = 4 << 20;
 
-interface Block {
-  kind: number;
-  encoding: number;
-  raw: number;
-  stored: Uint8Array;
-}
-
 export async function readContainer(bytes: Uint8Array, report: (part: number) => void = () => {}): Promise<Trace> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 12) throw new TraceError("the file was cut off before its header");
-  const version = view.getUint32(8, true);
-  if (version !== VERSION) {
-    throw new TraceError(`the file has version ${version} of the format; this page reads ${VERSION}`);
-  }
-  const { blocks, cutAt } = blocksOf(bytes, view);
-  if (blocks.length === 0 || blocks[0].kind !== KIND.header) {
-    throw new TraceError("the file was cut off before its header");
-  }
-  const header = headerOf(json(blocks[0]));
-  const builder = new TraceBuilder();
-  const decoder = new SegmentDecoder(builder);
-  let summary: Summary | null = null;
-  let inflated = 0;
+  const reader = new BlockReader();
+  reader.push(bytes);
+  const blocks: Block[] = [];
+  for (let block = reader.next(); block; block = reader.next()) blocks.push(block);
+  const container = new ContainerDecoder();
+  let isOpen = false;
   // The browser unpacks large blocks while the ones before them are decoded.
   const large: Promise<Uint8Array>[] = [];
-  for (let next = 1; next < blocks.length; next++) {
+  for (const [next, block] of blocks.entries()) {
     for (let ahead = next; ahead < Math.min(blocks.length, next + AHEAD); ahead++) {
-      const { kind, encoding, raw, stored } = blocks[ahead];
-      if (ahead in large || kind !== KIND.segment || encoding !== 1 || raw < LARGE) continue;
-      large[ahead] = inflateLarge(stored, raw);
+      if (ahead in large || !isLarge(blocks[ahead])) continue;
+      large[ahead] = unpacked(blocks[ahead]);
       // A failure is handled when the block's turn comes; this avoids an unhandled rejection.
       large[ahead].catch(() => {});
     }
-    const block = blocks[next];
-    if (block.kind === KIND.summary) summary = summaryOf(json(block));
-    if (block.kind !== KIND.segment && block.kind !== KIND.account) continue;
-    inflated += block.raw;
-    if (inflated > MAXIMUM_INFLATED) throw new TraceError("the file unpacks to more than 2 GiB");
-    if (block.kind === KIND.account) {
-      readAccount(dataOf(block), builder);
-      continue;
-    }
-    decoder.decode(next in large ? await large[next] : dataOf(block));
+    container.decode(block, next in large ? await large[next] : null);
     delete large[next];
+    isOpen = true;
     if (next % 8 === 0) report(next / blocks.length);
   }
-  const torn: Torn | null = summary
-    ? null
-    : { reason: `the recording was cut off at byte ${cutAt}; everything before it is here` };
-  builder.counts = summary?.counts ?? {};
-  return builder.finish(header, summary?.endUs ?? decoder.completeUntil, torn, report);
+  if (!isOpen) throw new TraceError("the file was cut off before its header");
+  return container.finish(reader.at, report);
 }
 
-/** The blocks up to the index, or up to the first that is cut off or damaged. */
-function blocksOf(bytes: Uint8Array, view: DataView): { blocks: Block[]; cutAt: number } {
-  const blocks: Block[] = [];
-  let at = 12;
-  while (at + HEAD <= bytes.length) {
-    const stored = view.getUint32(at + 4, true);
-    const raw = view.getUint32(at + 8, true);
-    const end = at + HEAD + stored;
-    if (stored > MAXIMUM_BLOCK || raw > MAXIMUM_BLOCK || end > bytes.length) break;
-    const data = bytes.subarray(at + HEAD, end);
-    if (crc32(data, crc32(bytes.subarray(at, at + 12))) !== view.getUint32(at + 12, true)) break;
-    blocks.push({ kind: bytes[at], encoding: bytes[at + 1], raw, stored: data });
-    at = end;
-    if (blocks[blocks.length - 1].kind === KIND.index) break;
+/** Whether the browser unpacks a block faster than `inflate` does. */
+export function isLarge({ kind, encoding, raw }: Block): boolean {
+  return kind === KIND.segment && encoding === 1 && raw >= LARGE;
+}
+
+/** Has the browser unpack a large block. */
+export function unpacked({ stored, raw }: Block): Promise<Uint8Array> {
+  return inflateLarge(stored, raw);
+}
+
+/** Decodes the blocks of a container, one after the other. */
+export class ContainerDecoder {
+  private segments: SegmentDecoder;
+  private header: TraceInfo | null = null;
+  private summary: Summary | null = null;
+  private inflated = 0;
+
+  constructor(readonly builder = new TraceBuilder()) {
+    this.segments = new SegmentDecoder(builder);
   }
-  return { blocks, cutAt: at };
+
+  /** How the recording was made; null before its first block. */
+  get info(): TraceInfo | null {
+    return this.header;
+  }
+
+  /** Up to where the rows are complete, in microseconds since the start. */
+  get completeUntil(): number {
+    return this.segments.completeUntil;
+  }
+
+  /** Decodes the next block; `data` is what it holds, if it was unpacked before. */
+  decode(block: Block, data: Uint8Array | null = null): void {
+    if (!this.header) {
+      if (block.kind !== KIND.header) throw new TraceError("the file was cut off before its header");
+      this.header = headerOf(json(block));
+      return;
+    }
+    if (block.kind === KIND.summary) this.summary = summaryOf(json(block));
+    if (block.kind !== KIND.segment && block.kind !== KIND.account) return;
+    this.inflated += block.raw;
+    if (this.inflated > MAXIMUM_INFLATED) throw new TraceError("the file unpacks to more than 2 GiB");
+    if (block.kind === KIND.account) readAccount(dataOf(block), this.builder);
+    else this.segments.decode(data ?? dataOf(block));
+  }
+
+  /** The trace of a container that ends after `cutAt` bytes, or is cut off there. */
+  finish(cutAt: number, report?: (part: number) => void): Trace {
+    const { builder, summary, header, completeUntil } = this;
+    if (!header) throw new TraceError("the file was cut off before its header");
+    const torn: Torn | null = summary
+      ? null
+      : { reason: `the recording was cut off at byte ${cutAt}; everything before it is here` };
+    builder.counts = summary?.counts ?? {};
+    return builder.finish(header, summary?.endUs ?? completeUntil, torn, report);
+  }
 }
 
 function dataOf(block: Block): Uint8Array {

@@ -10,17 +10,44 @@ const GROUP = 16;
 /** The fewest groups for which the next level is built. */
 const FEWEST = 64;
 
-/** All levels of a thread, finest first. */
-export function levelsOf(track: Track): Level[] {
-  const levels: Level[] = [];
-  if (track.start.length / GROUP < FEWEST) return levels;
-  let last = fromRows(track);
-  levels.push(last);
-  while (last.stack.length / GROUP >= FEWEST) {
-    last = fromLevel(last);
-    levels.push(last);
+/** The levels of one thread, which grow with its rows. */
+export class LevelBuilder {
+  private levels: Level[] = [];
+  private rows = 0;
+
+  /** All levels of a thread, finest first. Only groups with rows that are new or were last are made. */
+  of(track: Track): Level[] {
+    const views: Level[] = [];
+    let count = track.start.length;
+    let changed = Math.max(0, this.rows - 1);
+    this.rows = count;
+    for (let at = 0; count / GROUP >= FEWEST; at++) {
+      const groups = Math.ceil(count / GROUP);
+      const first = at < this.levels.length ? Math.floor(changed / GROUP) : 0;
+      const level = this.reserve(at, groups);
+      if (at === 0) fromRows(track, level, first, groups);
+      else fromLevel(views[at - 1], level, first, groups);
+      views.push(firstOf(level, groups));
+      count = groups;
+      changed = first;
+    }
+    return views;
   }
-  return levels;
+
+  /** A level with memory for so many groups. */
+  private reserve(at: number, groups: number): Level {
+    const known = this.levels[at];
+    if (known?.stack.length >= groups) return known;
+    const level = empty(GROUP ** (at + 1), known ? Math.ceil(groups * 1.5) : groups);
+    if (known) {
+      level.stack.set(known.stack);
+      level.state.set(known.state);
+      level.lasted.set(known.lasted);
+      level.busy.set(known.busy);
+    }
+    this.levels[at] = level;
+    return level;
+  }
 }
 
 function empty(rows: number, groups: number): Level {
@@ -33,14 +60,24 @@ function empty(rows: number, groups: number): Level {
   };
 }
 
-function fromRows(track: Track): Level {
+/** The first groups of a level, in its memory. */
+function firstOf({ rows, stack, state, lasted, busy }: Level, groups: number): Level {
+  return {
+    rows,
+    stack: stack.subarray(0, groups),
+    state: state.subarray(0, groups),
+    lasted: lasted.subarray(0, groups),
+    busy: busy.subarray(0, groups),
+  };
+}
+
+/** Makes the groups from `first` to `groups` of the finest level. */
+function fromRows(track: Track, level: Level, first: number, groups: number): void {
   const rows = track.start.length;
-  const groups = Math.ceil(rows / GROUP);
-  const level = empty(GROUP, groups);
   const seen = new Uint32Array(GROUP);
   const sums = new Float64Array(GROUP);
   const rowOf = new Uint32Array(GROUP);
-  for (let group = 0; group < groups; group++) {
+  for (let group = first; group < groups; group++) {
     let distinct = 0;
     let busy = 0;
     const to = Math.min(rows, (group + 1) * GROUP);
@@ -64,19 +101,16 @@ function fromRows(track: Track): Level {
       if (seen[slot] !== 0 && (best < 0 || sums[slot] > sums[best])) best = slot;
     }
     level.busy[group] = busy;
-    if (best < 0) continue;
-    level.stack[group] = seen[best];
-    level.state[group] = track.state[rowOf[best]];
-    level.lasted[group] = sums[best];
+    level.stack[group] = best < 0 ? 0 : seen[best];
+    level.state[group] = best < 0 ? 0 : track.state[rowOf[best]];
+    level.lasted[group] = best < 0 ? 0 : sums[best];
   }
-  return level;
 }
 
-function fromLevel(finer: Level): Level {
+/** Makes the groups from `first` to `groups` of a level from the next finer one. */
+function fromLevel(finer: Level, level: Level, first: number, groups: number): void {
   const count = finer.stack.length;
-  const groups = Math.ceil(count / GROUP);
-  const level = empty(finer.rows * GROUP, groups);
-  for (let group = 0; group < groups; group++) {
+  for (let group = first; group < groups; group++) {
     let best = group * GROUP;
     const to = Math.min(count, best + GROUP);
     let busy = 0;
@@ -89,5 +123,4 @@ function fromLevel(finer: Level): Level {
     level.state[group] = finer.state[best];
     level.lasted[group] = finer.lasted[best];
   }
-  return level;
 }

@@ -2,7 +2,8 @@
 
 // Opens a trace of any format, recognised by its first bytes, never by its name.
 
-import { MAGIC, readContainer } from "./container.ts";
+import { MAGIC } from "./blocks.ts";
+import { readContainer } from "./container.ts";
 import { readFolded } from "./folded.ts";
 import { damaged, TraceError } from "./limits.ts";
 import { TimelineReader } from "./timeline_json.ts";

@@ -32,6 +32,12 @@ class NarrowColumn {
     this.data.set(data.subarray(0, length));
   }
 
+  /** The numbers of `rows` rows so far, with memory for `capacity`; empty where nothing was added. */
+  view(rows: number, capacity: number): Counts {
+    if (this.data.length > 0 && this.data.length < rows) this.copy(capacity);
+    return this.data.subarray(0, rows);
+  }
+
   /** Returns the numbers of `rows` rows; an empty array where nothing was added. */
   take(rows: number): Counts {
     if (this.data.length > 0 && this.data.length !== rows) this.copy(rows);
@@ -57,6 +63,12 @@ export class RowSamples {
     const scale = period / this.unit;
     this.counts.add(row, count * scale, capacity);
     if (system > 0) this.systems.add(row, system * scale, capacity);
+  }
+
+  /** Like [`take`], of what is known so far. More can be added. */
+  view(rows: number, capacity: number, tickNs: number): { unit: number; counts: Counts; systems: Counts } {
+    const { counts, systems, unit } = this;
+    return { unit: unit / tickNs, counts: counts.view(rows, capacity), systems: systems.view(rows, capacity) };
   }
 
   /** Returns the samples of `rows` rows; `unit` is in ticks of `tickNs` nanoseconds. */

@@ -4,6 +4,8 @@
 
 import type { Trace } from "./trace.ts";
 
+const NONE = new Uint8Array(0);
+
 export type Query = { matches: (func: string, file: string, line: number) => boolean } | { error: string } | null;
 
 /** Parses plain text, `/a regular expression/`, or `file:line`; null for an empty search. */
@@ -32,22 +34,24 @@ function endsAsPath(file: string, ending: string): boolean {
   return file === ending || file.endsWith(`/${ending}`) || file.endsWith(`\\${ending}`);
 }
 
-/** 1 for each frame that matches. */
-export function matchFrames(trace: Trace, query: NonNullable<Query>): Uint8Array {
+/** 1 for each frame that matches; `known` says it of the first ones already. */
+export function matchFrames(trace: Trace, query: NonNullable<Query>, known: Uint8Array = NONE): Uint8Array {
   const { file, func, line } = trace.frames;
   const found = new Uint8Array(file.length);
   if ("error" in query) return found;
-  for (let frame = 0; frame < file.length; frame++) {
+  found.set(known);
+  for (let frame = known.length; frame < file.length; frame++) {
     found[frame] = Number(query.matches(trace.strings[func[frame]], trace.strings[file[frame]], line[frame]));
   }
   return found;
 }
 
-/** 1 for each stack that has a matching frame anywhere. */
-export function matchStacks(trace: Trace, frames: Uint8Array): Uint8Array {
+/** 1 for each stack that has a matching frame anywhere; `known` says it of the first ones already. */
+export function matchStacks(trace: Trace, frames: Uint8Array, known: Uint8Array = NONE): Uint8Array {
   const { parent, frame } = trace.stacks;
   const found = new Uint8Array(parent.length);
-  for (let stack = 1; stack < parent.length; stack++) {
+  found.set(known);
+  for (let stack = Math.max(1, known.length); stack < parent.length; stack++) {
     found[stack] = found[parent[stack]] | frames[frame[stack]];
   }
   return found;

@@ -134,7 +134,9 @@ export class SampledTracks {
   /** Like [`sampleColumns`], but without a stack where the state is not in the set `states`. */
   of(track: Track, from: number, perColumn: number, width: number, states = -1): Columns {
     const { known } = this;
-    const question = `${from},${perColumn},${states}`;
+    // Of a trace that grows, what is added later changes the columns only if they reach it.
+    const to = from + perColumn * width;
+    const question = [from, perColumn, states, Math.min(to, track.end), rowAt(track, to)].join();
     let found = known.get(track);
     if (!found && known.size >= KEPT) {
       // Reuses the memory of the thread kept longest, rather than allocating more.

@@ -5,6 +5,7 @@
 /** What can change; each view listens to the kinds that affect it. */
 export type Change =
   | "trace"
+  | "follow"
   | "tree"
   | "view"
   | "window"

@@ -6,12 +6,14 @@
 
 import { onNodes, type WeightedTree } from "../model/aggregate.ts";
 import { commonBase, depths } from "../model/common.ts";
+import type { FrameClasses } from "../model/frame_classes.ts";
 import { ALL_STATES } from "../model/state.ts";
 import type { Trace, Weights } from "../model/trace.ts";
-import { buildTree, type FrameClasses, NO_NODE, type Tree } from "../model/tree.ts";
+import { type Exactness, NO_NODE, type Tree } from "../model/tree.ts";
+import { TreeBuilder } from "../model/tree_builder.ts";
 import { weigh } from "../model/weights.ts";
 import { Kept } from "./kept.ts";
-import { type LayoutRow, layOut } from "./layout.ts";
+import { activity, type LayoutRow, layOut } from "./layout.ts";
 import type { Search } from "./search.ts";
 import type { Selection } from "./selection.ts";
 import type { Settings } from "./settings.ts";
@@ -39,18 +41,19 @@ export interface SharedDepths {
 const NOTHING: Uint16Array = new Uint16Array(0);
 
 export class Derived {
-  private keptTree = new Kept<Tree>();
-  private keptFunctions = new Kept<Tree>();
+  private keptLines = new Kept<TreeBuilder>();
+  private keptFunctions = new Kept<TreeBuilder>();
   private keptDepths = new Kept<Uint16Array>();
   private keptCommon = new Kept<Uint16Array>();
   private keptThresholded = new Kept<Uint16Array>();
   private keptPinned = new Kept<Uint16Array>();
-  private keptDeepest = new Kept<Map<number, number>>();
+  private keptDeepest = new Kept<Map<number, { rows: number; deepest: number }>>();
   private keptCounted = new Kept<readonly number[]>();
   private keptWeights = new Kept<Weights>();
   private keptByFunction = new Kept<WeightedTree>();
   private keptByTree = new Kept<WeightedTree>();
   private keptFunctionNodes = new Kept<Uint32Array>();
+  private keptActivity = new Kept<readonly number[]>();
   private keptRows = new Kept<readonly LayoutRow[]>();
 
   constructor(
@@ -64,15 +67,17 @@ export class Derived {
   /** The tree of the timeline, by line or by function. */
   get tree(): Tree {
     const { exactness } = this.choices.settings;
-    if (exactness === "function") return this.functions;
-    const { list } = this.choices.transforms;
-    return this.keptTree.of([list], () => buildTree(this.trace, this.classes, exactness, list));
+    return exactness === "function" ? this.functions : this.built(this.keptLines, exactness);
   }
 
   /** The tree of the panels, by function. */
   get functions(): Tree {
+    return this.built(this.keptFunctions, "function");
+  }
+
+  private built(kept: Kept<TreeBuilder>, exactness: Exactness): Tree {
     const { list } = this.choices.transforms;
-    return this.keptFunctions.of([list], () => buildTree(this.trace, this.classes, "function", list));
+    return kept.of([list], () => new TreeBuilder(this.trace, this.classes, exactness, list)).tree;
   }
 
   /** How many frames each stack has, after the transforms. */
@@ -125,13 +130,12 @@ export class Derived {
     const { tracks } = this.trace;
     if (this.choices.transforms.list.length === 0) return tracks[track].deepest;
     const { depthOf } = this;
-    const known = this.keptDeepest.of([depthOf], () => new Map());
-    let deepest = known.get(track);
-    if (deepest === undefined) {
-      deepest = 0;
-      for (const stack of tracks[track].stack) deepest = Math.max(deepest, depthOf[stack]);
-      known.set(track, deepest);
-    }
+    const { list } = this.choices.transforms;
+    const known = this.keptDeepest.of([list, this.choices.settings.exactness], () => new Map());
+    let { rows, deepest } = known.get(track) ?? { rows: 0, deepest: 0 };
+    const { stack } = tracks[track];
+    for (; rows < stack.length; rows++) deepest = Math.max(deepest, depthOf[stack[rows]]);
+    known.set(track, { rows, deepest });
     return deepest;
   }
 
@@ -149,7 +153,7 @@ export class Derived {
     const { selection, tracks } = this.choices;
     const { unchecked } = tracks;
     const within = selection.scope === "all" ? undefined : selection.sample?.track;
-    return this.keptCounted.of([unchecked, selection.scope, within], () =>
+    return this.keptCounted.of([unchecked, selection.scope, within, this.trace.tracks.length], () =>
       [...this.trace.tracks.keys()].filter((track) => !unchecked.has(track) && selection.reaches(track)),
     );
   }
@@ -183,8 +187,9 @@ export class Derived {
   /** The share of the window's time in which a search hit was on the stack. */
   get hitShare(): number {
     const { ofStack, total } = this.weights;
+    const { hitStacks } = this.choices.search;
     let sum = 0;
-    for (const [stack, hit] of this.choices.search.hitStacks.entries()) sum += hit * ofStack[stack];
+    for (let stack = 0; stack < ofStack.length; stack++) if (hitStacks[stack] === 1) sum += ofStack[stack];
     return total > 0 ? sum / total : 0;
   }
 
@@ -192,11 +197,20 @@ export class Derived {
 
   /** The rows of the timeline, from top to bottom. */
   get rows(): readonly LayoutRow[] {
+    const { trace } = this;
     const { tracks } = this.choices;
-    const { sort, expanded, collapsed, filter, manual } = tracks;
-    return this.keptRows.of([sort, expanded, collapsed, filter, manual, this.choices.transforms.list], () =>
-      layOut(this.trace, tracks, (track) => this.deepest(track)),
-    );
+    const { sort, expanded, collapsed, filter, manual, sorted } = tracks;
+    const choice = [sort, expanded, collapsed, filter, manual, sorted, this.choices.transforms.list];
+    return this.keptRows.of([...choice, trace.tracks.length, trace.hasStates], () => {
+      const active = this.keptActivity.of([sorted], () => trace.tracks.map(activity));
+      // Tracks that are new come last: those that are known keep their places.
+      return layOut(
+        trace,
+        tracks,
+        (track) => this.deepest(track),
+        (track) => active[track] ?? 0,
+      );
+    });
   }
 
   /** The height of all rows together, in CSS pixels. */

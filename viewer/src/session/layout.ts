@@ -55,11 +55,19 @@ export function activity({ running, busy }: Track): number {
   return running > 0 ? running : busy / 1e6;
 }
 
-/** The rows from top to bottom. `deepest` returns the depth of a track's deepest stack. */
-export function layOut(trace: Trace, choice: LayoutChoice, deepest: (track: number) => number): LayoutRow[] {
+/**
+ * The rows from top to bottom. `deepest` returns the depth of a track's deepest stack, `active` how
+ * active it was.
+ */
+export function layOut(
+  trace: Trace,
+  choice: LayoutChoice,
+  deepest: (track: number) => number,
+  active: (track: number) => number,
+): LayoutRow[] {
   const { sort, expanded, collapsed } = choice;
   const groups = groupsOf(trace, choice.filter.toLowerCase());
-  const sum = (tracks: number[]) => tracks.reduce((total, track) => total + activity(trace.tracks[track]), 0);
+  const sum = (tracks: number[]) => tracks.reduce((total, track) => total + active(track), 0);
   const ordered = [...groups].map(([process, tracks]) => ({ process, tracks, activity: sum(tracks) }));
   ordered.sort((a, b) => {
     const one = trace.processes[a.process];
@@ -79,7 +87,7 @@ export function layOut(trace: Trace, choice: LayoutChoice, deepest: (track: numb
   for (const { process, tracks } of ordered) {
     push("process", process, PROCESS_HEIGHT);
     if (collapsed.has(process)) continue;
-    sortTracks(trace, tracks, choice);
+    sortTracks(trace, tracks, choice, active);
     for (const track of tracks) {
       const height = expanded.has(track) ? flame(track) + laneHeight(trace) + 2 * TRACK_GAP : TRACK_HEIGHT;
       push("track", track, height);
@@ -102,7 +110,12 @@ function groupsOf(trace: Trace, filter: string): Map<number, number[]> {
   return groups;
 }
 
-function sortTracks(trace: Trace, tracks: number[], { sort, manual }: LayoutChoice): void {
+function sortTracks(
+  trace: Trace,
+  tracks: number[],
+  { sort, manual }: LayoutChoice,
+  active: (track: number) => number,
+): void {
   const byHand = new Map(manual.map((track, at) => [track, at]));
   tracks.sort((a, b) => {
     const [one, two] = [byHand.get(a), byHand.get(b)];
@@ -111,6 +124,6 @@ function sortTracks(trace: Trace, tracks: number[], { sort, manual }: LayoutChoi
     if (sort === "name") return first.name.localeCompare(second.name) || first.tid - second.tid;
     if (sort === "pid") return first.tid - second.tid;
     const main = Number(second.name === "MainThread") - Number(first.name === "MainThread");
-    return main || activity(second) - activity(first) || first.tid - second.tid;
+    return main || active(b) - active(a) || first.tid - second.tid;
   });
 }

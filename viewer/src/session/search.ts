@@ -2,7 +2,7 @@
 
 // The search, and the frames and stacks that it found.
 
-import { matchFrames, matchStacks, parseQuery } from "../model/search.ts";
+import { matchFrames, matchStacks, parseQuery, type Query } from "../model/search.ts";
 import type { Trace } from "../model/trace.ts";
 import type { Changes } from "./changes.ts";
 
@@ -10,6 +10,7 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 
 export class Search {
   private query = { text: "", expression: false };
+  private parsed: Query = null;
   private problem = "";
   private frames = NOTHING;
   private stacks = NOTHING;
@@ -47,9 +48,18 @@ export class Search {
     this.query = { text, expression };
     const query = parseQuery(text, expression);
     this.problem = query && "error" in query ? query.error : "";
-    const found = query && !("error" in query);
-    this.frames = found ? matchFrames(this.trace, query) : NOTHING;
-    this.stacks = found ? matchStacks(this.trace, this.frames) : NOTHING;
+    this.parsed = this.problem ? null : query;
+    this.frames = NOTHING;
+    this.stacks = NOTHING;
+    this.grow();
     this.changes.mark("search");
+  }
+
+  /** Searches what was added to the trace. */
+  grow(): void {
+    const { trace, parsed } = this;
+    if (!parsed || this.stacks.length === trace.stacks.parent.length) return;
+    this.frames = matchFrames(trace, parsed, this.frames);
+    this.stacks = matchStacks(trace, this.frames, this.stacks);
   }
 }

@@ -58,6 +58,7 @@ export class Selection {
   select(track: number, row: number): void {
     const { stack } = this.trace.tracks[track];
     if (row < 0 || row >= stack.length) return;
+    this.viewport.stand();
     this.set({ track, row, stack: stack[row] });
   }
 

@@ -4,8 +4,9 @@
 // the views listen for changes and read what they show.
 
 import { moment } from "../model/format.ts";
+import { Classifier, type FrameClasses } from "../model/frame_classes.ts";
 import type { Trace } from "../model/trace.ts";
-import { classify, type FrameClasses, type Transform } from "../model/tree.ts";
+import type { Transform } from "../model/tree.ts";
 import { type Change, Changes, type Schedule } from "./changes.ts";
 import { Derived } from "./derived.ts";
 import { Search } from "./search.ts";
@@ -25,7 +26,7 @@ export interface Restored {
 
 export class Session {
   readonly symbols: Symbols;
-  readonly classes: FrameClasses;
+  private classifier: Classifier;
   readonly viewport: Viewport;
   readonly selection: Selection;
   readonly settings: Settings;
@@ -42,7 +43,7 @@ export class Session {
     const changes = new Changes(schedule);
     this.changes = changes;
     this.symbols = new Symbols(trace);
-    this.classes = classify(trace);
+    this.classifier = new Classifier(trace);
     this.viewport = new Viewport(trace, changes);
     this.selection = new Selection(trace, this.viewport, changes);
     this.settings = new Settings(this.viewport, changes);
@@ -50,6 +51,18 @@ export class Session {
     this.tracks = new TrackList(trace, this.viewport, changes);
     this.search = new Search(trace, changes);
     this.derived = new Derived(trace, this.classes, this);
+  }
+
+  get classes(): FrameClasses {
+    return this.classifier;
+  }
+
+  /** Takes over what was added to the trace. */
+  grow(): void {
+    this.classifier.grow();
+    this.search.grow();
+    this.viewport.grow();
+    this.changes.mark("trace");
   }
 
   /** Calls back after any of these changed, at most once per animation frame. */

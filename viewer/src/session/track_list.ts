@@ -19,6 +19,7 @@ export interface TrackListState {
 export class TrackList {
   private chosenSort: SortOrder = "activity";
   private movedOrder: readonly number[] = [];
+  private sortings = 0;
   private text = "";
   private uncheckedTracks: ReadonlySet<number> = new Set();
   private expandedTracks: ReadonlySet<number> = new Set();
@@ -68,9 +69,15 @@ export class TrackList {
     this.changes.mark("layout");
   }
 
-  setSort(sort: SortOrder): void {
+  /** How often the tracks were put in order: they keep it while the trace grows. */
+  get sorted(): number {
+    return this.sortings;
+  }
+
+  setSort(sort = this.chosenSort): void {
     this.chosenSort = sort;
     this.movedOrder = [];
+    this.sortings++;
     this.changes.mark("layout");
   }
 

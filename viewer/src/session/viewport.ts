@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-// Which part of the trace is visible, and which part the panels add up.
+// Which part of the trace is visible, and which part the panels add up. The view of a trace that
+// grows can follow its end.
 
 import type { Trace } from "../model/trace.ts";
 import type { Changes } from "./changes.ts";
@@ -21,6 +22,8 @@ export class Viewport {
   private chosen: Span | null = null;
   private settledWindow: Span;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** How much is visible while the view follows the end, in ticks; 0 while it stands still. */
+  private followed = 0;
 
   constructor(
     private trace: Trace,
@@ -50,8 +53,45 @@ export class Viewport {
     return this.settledWindow;
   }
 
-  /** Makes a time visible, or as much of it as the trace has. */
+  /** Whether the view follows the end of a trace that grows. */
+  get following(): boolean {
+    return this.followed > 0;
+  }
+
+  /** Lets the view follow the end, with so much of the trace visible, in ticks. */
+  follow(length = this.visible.to - this.visible.from): void {
+    this.chosen = null;
+    this.setFollowed(length);
+    this.grow();
+  }
+
+  /** The view no longer follows the end. */
+  stand(): void {
+    this.setFollowed(0);
+  }
+
+  private setFollowed(length: number): void {
+    const { following } = this;
+    this.followed = length;
+    if (following !== this.following) this.changes.mark("follow");
+  }
+
+  /** Follows the end, which has moved. */
+  grow(): void {
+    if (!this.following) return;
+    const { end } = this.trace;
+    this.visible = { from: Math.max(0, end - this.followed), to: end };
+    this.changes.mark("view");
+    this.settle();
+  }
+
+  /** Makes a time visible, or as much of it as the trace has. Away from the end, it stands still. */
   show(from: number, to: number): void {
+    if (this.following) this.setFollowed(to < this.trace.end ? 0 : to - from);
+    this.place(from, to);
+  }
+
+  private place(from: number, to: number): void {
     const { end, tickUs } = this.trace;
     const shortest = Math.min(end, Math.max(SHORTEST_US / tickUs, 1e-3));
     const length = Math.min(end, Math.max(to - from, shortest));
@@ -62,8 +102,10 @@ export class Viewport {
     if (!this.chosen) this.settleSoon();
   }
 
+  /** Shows the whole trace; while the view follows the end, also what is added. */
   showAll(): void {
-    this.show(0, this.trace.end);
+    if (this.following) this.followed = Infinity;
+    this.place(0, this.trace.end);
   }
 
   /** Moves by a fraction of what is visible. */
@@ -84,10 +126,12 @@ export class Viewport {
     if (to > view.from && from < view.to) return;
     const length = view.to - view.from;
     const middle = (from + to) / 2;
-    this.show(middle - length / 2, middle + length / 2);
+    this.stand();
+    this.place(middle - length / 2, middle + length / 2);
   }
 
   setRange(range: Span | null): void {
+    if (range) this.stand();
     this.chosen = range && {
       from: Math.max(0, Math.min(range.from, range.to)),
       to: Math.min(this.trace.end, Math.max(range.from, range.to)),

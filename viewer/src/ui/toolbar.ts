@@ -63,7 +63,7 @@ export class Toolbar {
       this.buttons,
     );
     session.on(["search", "window"], () => this.showResult());
-    session.on(["tree", "look", "search", "trace", "selection"], () => this.render());
+    session.on(["tree", "look", "search", "selection"], () => this.render());
     look.on(() => session.redrawColours());
     this.render();
     this.showResult();

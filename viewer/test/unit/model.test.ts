@@ -5,13 +5,15 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { callees, callers, flameBoxes, inverted, onNodes, tableOf } from "../../src/model/aggregate.ts";
 import { commonBase, depths } from "../../src/model/common.ts";
+import { classify, isLibrary, isNamed } from "../../src/model/frame_classes.ts";
 import { mergeTraces } from "../../src/model/merge.ts";
 import { openTrace } from "../../src/model/open.ts";
 import { safeText } from "../../src/model/safe_text.ts";
 import { matchFrames, matchStacks, parseQuery } from "../../src/model/search.ts";
 import { ALL_STATES, State } from "../../src/model/state.ts";
 import { pathOf, rowAt, rowEnd, rowWeight, type Trace } from "../../src/model/trace.ts";
-import { buildTree, classify, functionsNamed, isLibrary, NO_NODE, type Transform } from "../../src/model/tree.ts";
+import { NO_NODE, type Transform } from "../../src/model/tree.ts";
+import { buildTree } from "../../src/model/tree_builder.ts";
 import { weigh } from "../../src/model/weights.ts";
 import { makeColumns, SampledTracks, sampleColumns } from "../../src/paint/columns.ts";
 import { trace as fixture } from "../fixtures.ts";
@@ -196,7 +198,8 @@ test("trees and tables keep all the time", () => {
     weighted.total[0],
   );
   assert.ok(rows.every((row) => row.total >= row.self * (1 - 1e-9) && row.total <= weighted.total[0] * (1 + 1e-9)));
-  const get = [...functionsNamed(states, classes, { func: "Queue.get", file: "/usr/lib/python3.12/queue.py" })];
+  const wanted = { func: "Queue.get", file: "/usr/lib/python3.12/queue.py" };
+  const get = [...classes.functionFrame.keys()].filter((at) => isNamed(states, classes.functionFrame[at], wanted));
   assert.equal(get.length, 1);
   const into = callers(weighted, classes, get[0]);
   const from = callees(weighted, classes, get[0]);
