@@ -123,7 +123,7 @@ impl Spent {
 pub(super) struct Outcome {
     /// How much it recorded.
     pub(super) taken: Taken,
-    /// The share of what it took that it could not use, 0 to 1: of stacks or of passes,
+    /// The share of what it took that it could not use, 0 to 1: of stacks or of scans,
     /// depending on which it counts errors in.
     pub(super) errors: f64,
     /// How long it recorded, if it says so.
@@ -139,6 +139,6 @@ pub(super) struct Outcome {
 pub(super) enum Taken {
     /// Stacks of threads.
     Stacks(f64),
-    /// Passes over all threads.
-    Passes(f64),
+    /// Scans of all threads.
+    Scans(f64),
 }

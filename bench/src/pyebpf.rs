@@ -67,7 +67,7 @@ impl Running for Recording {
         Ok(Outcome {
             taken: match self.mode {
                 Mode::Cpu => Taken::Stacks(account.shown as f64),
-                Mode::Wall => Taken::Passes(passes(&account) as f64),
+                Mode::Wall => Taken::Scans(scans(&account) as f64),
             },
             errors: errors(&account),
             recorded: None,
@@ -88,10 +88,10 @@ impl Recorder {
     }
 }
 
-/// Returns the number of passes over all threads that succeeded. A pass counts for
-/// every thread: one that has not run since the last pass still has the same stack, and
+/// Returns the number of scans of all threads that succeeded. A scan counts for
+/// every thread: one that has not run since the last scan still has the same stack, and
 /// is not walked again.
-fn passes(account: &Account) -> u64 {
+fn scans(account: &Account) -> u64 {
     let failed = account.count("passes_failed");
     account.count("passes").saturating_sub(failed)
 }

@@ -108,7 +108,7 @@ impl Job<'_> {
         let outcome = running.finish(false)?;
         let stacks = match outcome.taken {
             Taken::Stacks(stacks) => stacks,
-            Taken::Passes(passes) => passes * threads,
+            Taken::Scans(scans) => scans * threads,
         };
         let own = outcome.recorded.map(|time| time.as_secs_f64());
         let wanted = match mode {

@@ -35,7 +35,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Ticks that hit a thread of a followed process, and off-CPU threads that a pass set
+    /// Ticks that hit a thread of a followed process, and off-CPU threads that a scan set
     /// out to sample.
     Taken = "taken"
     /// Sample records handed to the ring buffer.
@@ -62,13 +62,13 @@ counters! {
     NoScratch = "no_scratch"
     /// Times that the kernel's record of a task could not be read.
     TaskFault = "task_fault"
-    /// Threads that a pass found unchanged: off CPU since their last sample.
+    /// Threads that a scan found unchanged: off CPU since their last sample.
     Unchanged = "unchanged"
-    /// Threads that a pass found running; their CPU's own ticks sample them.
-    PassedRunning = "passed_running"
-    /// Threads whose sample a pass could not remember because the thread table was full.
+    /// Threads that a scan found running; their CPU's own ticks sample them.
+    SeenRunning = "passed_running"
+    /// Threads whose sample a scan could not remember because the thread table was full.
     ThreadTableFull = "thread_table_full"
-    /// Off-CPU threads that a pass skipped because this tick had already sampled them.
+    /// Off-CPU threads that a scan skipped because this tick had already sampled them.
     AlreadySampled = "already_sampled"
     /// Started programs that are known to have no Python in them.
     PlainPrograms = "plain_programs"

@@ -10,7 +10,7 @@ use crate::counter::Counter;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Fate {
-    /// It was begun: a tick hit a thread of a followed process, or a pass set out to sample
+    /// It was begun: a tick hit a thread of a followed process, or a scan set out to sample
     /// an off-CPU thread. What becomes of it is counted besides.
     Taken = 0,
     /// It was dropped because the ring buffer was full.

@@ -57,9 +57,9 @@ pub mod layout;
 pub mod life;
 pub mod lifecycle;
 pub mod memory;
-pub mod pass;
 pub mod process;
 pub mod sample;
+pub mod scan_order;
 pub mod stop;
 #[cfg(test)]
 mod test_memory;

@@ -94,7 +94,7 @@ pub struct SampleHeader {
     /// The life of that interpreter; the keys of the frames belong to it.
     pub life: InterpreterLife,
     /// The address of a failed read, for [`crate::stop::StopReason::Fault`] and
-    /// `Unlinked`; 0 where it is not known, or no read failed.
+    /// `FrameNotLinked`; 0 where it is not known, or no read failed.
     pub stop_address: u64,
     /// The kernel's name of the thread, padded with zeros.
     pub comm: Comm,

@@ -32,10 +32,10 @@ pub enum StopReason {
     /// The interpreter is not initialised yet, or no longer.
     NotInitialised = 9,
     /// The thread was off CPU, but ran while it was walked.
-    Moved = 10,
+    RanDuringWalk = 10,
     /// The innermost frame is not part of the chain yet, or no longer: the thread was
     /// interrupted while pushing a frame.
-    Unlinked = 11,
+    FrameNotLinked = 11,
     /// The list of all threads is longer than the search goes, and nothing else leads to
     /// the thread state.
     TooManyThreads = 12,
@@ -57,8 +57,8 @@ impl StopReason {
         Self::BrokenChain,
         Self::Circular,
         Self::NotInitialised,
-        Self::Moved,
-        Self::Unlinked,
+        Self::RanDuringWalk,
+        Self::FrameNotLinked,
         Self::TooManyThreads,
         Self::OpenEnd,
     ];
@@ -76,8 +76,8 @@ impl StopReason {
             Self::BrokenChain => "broken_chain",
             Self::Circular => "circular",
             Self::NotInitialised => "not_initialised",
-            Self::Moved => "moved",
-            Self::Unlinked => "unlinked",
+            Self::RanDuringWalk => "moved",
+            Self::FrameNotLinked => "unlinked",
             Self::TooManyThreads => "too_many_threads",
             Self::OpenEnd => "open_end",
         }

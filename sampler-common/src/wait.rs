@@ -16,12 +16,12 @@ use crate::window::Window;
 pub enum Origin {
     /// By a tick of the CPU that the thread was running on.
     OnCpu = 0,
-    /// By a pass over the threads that are off CPU.
+    /// By a scan of the threads that are off CPU.
     OffCpu = 1,
-    /// By such a pass, of a thread that has not run since its last sample: only the
+    /// By such a scan, of a thread that has not run since its last sample: only the
     /// reason for its wait is new, and no frames come with it.
     OffCpuSameStack = 2,
-    /// Without looking at the thread: the record only reports for how long passes found
+    /// Without looking at the thread: the record only reports for how long scans found
     /// it unchanged before.
     Unchanged = 3,
 }
@@ -62,10 +62,10 @@ pub struct WaitFacts {
     /// Address of the `_gil_runtime_state` of the thread's interpreter; 0 when
     /// there is none, or none is known.
     pub gil: u64,
-    /// The time that this look of a pass represents, in nanoseconds; 0 for the first
-    /// pass, and for a tick, which represents the period of the recording.
+    /// The time that this look of a scan represents, in nanoseconds; 0 for the first
+    /// scan, and for a tick, which represents the period of the recording.
     pub weight: u64,
-    /// The time for which passes have found the thread unchanged since its record before
+    /// The time for which scans have found the thread unchanged since its record before
     /// this one, in nanoseconds. It belongs to what the thread waited for then.
     pub unchanged: u64,
 }
@@ -137,7 +137,7 @@ pub struct KnownGil {
 }
 
 impl KnownGil {
-    /// Returns [`gil_address`] without reading it again for every thread of a pass. `now`
+    /// Returns [`gil_address`] without reading it again for every thread of a scan. `now`
     /// is in nanoseconds.
     #[inline(always)]
     pub fn address<M: UserMemory>(

@@ -79,7 +79,7 @@ pub struct Walk {
     /// The line that this object stores.
     own_line: u32,
     /// The address that could not be read, for [`StopReason::Fault`], and for
-    /// [`StopReason::Unlinked`] where the fault is why nothing showed the link; else 0.
+    /// [`StopReason::FrameNotLinked`] where the fault is why nothing showed the link; else 0.
     pub stop_address: u64,
     /// Positions of the first `unknown_count` frames whose code objects user space does
     /// not know yet, as far as there is room.
@@ -290,7 +290,7 @@ impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
         if let Err(fault) = frame.load(self.memory, address, layout.read_size, in_blocks) {
             self.walk.fail(fault);
             if self.walk.data_stack.is_open() {
-                self.walk.end(StopReason::Unlinked);
+                self.walk.end(StopReason::FrameNotLinked);
             }
             return Next::Stop;
         }
@@ -307,10 +307,10 @@ impl<M: UserMemory, K: KnownCode> Step for WalkStep<'_, M, K> {
             let data_stack = &mut self.walk.data_stack;
             match data_stack.admits_entry(self.memory, layout, previous) {
                 Ok(true) => {}
-                Ok(false) => return self.end(StopReason::Unlinked),
+                Ok(false) => return self.end(StopReason::FrameNotLinked),
                 Err(fault) => {
                     self.walk.stop_address = fault.address;
-                    return self.end(StopReason::Unlinked);
+                    return self.end(StopReason::FrameNotLinked);
                 }
             }
         }
@@ -371,7 +371,7 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
             return StopReason::Complete;
         }
         if self.walk.data_stack.is_open() {
-            return StopReason::Unlinked;
+            return StopReason::FrameNotLinked;
         }
         // The innermost frame may not have stored its link yet; every other one has made
         // a call since it was linked.
@@ -417,7 +417,7 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
             is_innermost: self.walk.depth == 0,
         };
         if !self.walk.data_stack.admits(place) {
-            return Err(StopReason::Unlinked);
+            return Err(StopReason::FrameNotLinked);
         }
         let line = if self.walk.in_own_object != 0 {
             self.walk.own_line

@@ -6,12 +6,12 @@
 //!
 //! ```
 //! use sampler_cpython::cpython::discovery::Discovery;
-//! use sampler_cpython::cpython::refusal::Refusal;
+//! use sampler_cpython::cpython::inspect_error::InspectError;
 //!
 //! // A program in Rust; for a Python, this is its `Instance`, with version and layout.
 //! let pid = std::process::id();
 //! let found = Discovery::new().inspect(pid);
-//! assert!(matches!(found, Err(Refusal::NotPython { pid: it }) if it == pid));
+//! assert!(matches!(found, Err(InspectError::NotPython { pid: it }) if it == pid));
 //! ```
 
 pub mod cpython;

@@ -35,9 +35,9 @@ static REPORT_ALL_EXECS: u32 = 1;
 #[unsafe(no_mangle)]
 static LEAVE_PLAIN_PROGRAMS: u32 = 0;
 
-/// 1 when passes look at waiting threads. Set before loading.
+/// 1 when scans look at waiting threads. Set before loading.
 #[unsafe(no_mangle)]
-static HAS_PASSES: u32 = 0;
+static HAS_SCANS: u32 = 0;
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -65,11 +65,11 @@ fn process_fork(context: RawTracePointContext) -> i32 {
         count(Counter::ProcessTableFull);
         return 0;
     }
-    // The ticks of a child of a sampled process are sampled from now on: only passes wait
+    // The ticks of a child of a sampled process are sampled from now on: only scans wait
     // until user space knows the child. A child of a process that is not ready has a copy
     // of its parent's entry, and user space may just have written the parent's only.
     let is_unready = config.state == ProcessState::Followed as u32;
-    let urgency = if is_unready || is_set(&HAS_PASSES) {
+    let urgency = if is_unready || is_set(&HAS_SCANS) {
         Urgency::Now
     } else {
         Urgency::Whenever
@@ -149,7 +149,7 @@ fn process_exit(context: RawTracePointContext) -> i32 {
         count(Counter::TaskFault);
         return 0;
     };
-    if is_set(&HAS_PASSES) {
+    if is_set(&HAS_SCANS) {
         unchanged::forget(task, tgid, tid);
     }
     // `live` is counted down before the tracepoint (`kernel/exit.c`, do_exit).
@@ -256,10 +256,10 @@ fn report_with(record: LifecycleRecord, urgency: Urgency) -> i32 {
     0
 }
 
-/// Whether there are passes over waiting threads.
+/// Whether there are scans of waiting threads.
 #[inline(always)]
-pub(crate) fn has_passes() -> bool {
-    is_set(&HAS_PASSES)
+pub(crate) fn has_scans() -> bool {
+    is_set(&HAS_SCANS)
 }
 
 #[inline(always)]

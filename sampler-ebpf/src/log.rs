@@ -13,7 +13,7 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
 use sampler_common::walk::Walk;
 
-use crate::maps::{Sampling, scratch_of_pass, scratch_of_tick};
+use crate::maps::{Sampling, scan_scratch, tick_scratch};
 
 /// How many walks are logged a second on each CPU.
 const PER_SECOND: u64 = 5;
@@ -64,15 +64,15 @@ pub(crate) fn outcome(header: &SampleHeader) {
     }
 }
 
-/// Logs the walk of the current tick, or of the current pass. A function of global linkage
+/// Logs the walk of the current tick, or of the current scan. A function of global linkage
 /// is verified once, and not on each way that leads to it; therefore it gets no pointers.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn log_walk(of_pass: u64) -> u64 {
-    let scratch = if of_pass == 0 {
-        scratch_of_tick()
+extern "C" fn log_walk(of_scan: u64) -> u64 {
+    let scratch = if of_scan == 0 {
+        tick_scratch()
     } else {
-        scratch_of_pass()
+        scan_scratch()
     };
     if let Some(scratch) = scratch {
         let Sampling { sample, walk, .. } = &*scratch.sampling;
@@ -131,7 +131,7 @@ fn stopped(header: &SampleHeader, walk: &Walk) {
 #[inline(always)]
 fn take(time: u64) -> Option<u64> {
     let quota = LOG_QUOTAS.get_ptr_mut(0)?;
-    // SAFETY: the element is this CPU's own. A pass may be interrupted here by a tick,
+    // SAFETY: the element is this CPU's own. A scan may be interrupted here by a tick,
     // which then counts one more or one less.
     let quota = unsafe { &mut *quota };
     quota.seen = quota.seen.wrapping_add(1);

@@ -6,7 +6,7 @@
 //! A program in interrupt context writes only to per-CPU memory, to the ring buffer, and
 //! by atomic additions to counts that exist already. Taking the lock of a shared hash map
 //! there has hung whole machines. Therefore only user space and programs in process
-//! context, those of `lifecycle` and the passes, add and remove entries of such maps.
+//! context, those of `lifecycle` and the scans, add and remove entries of such maps.
 
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
@@ -17,9 +17,9 @@ use sampler_common::code_cache::CodeCache;
 use sampler_common::describe::Windows;
 use sampler_common::known::{BUCKET_COUNT, Bucket};
 use sampler_common::lifecycle::ProgramId;
-use sampler_common::pass::PassOrder;
 use sampler_common::process::ProcessConfig;
 use sampler_common::sample::SampleRecord;
+use sampler_common::scan_order::ScanOrder;
 use sampler_common::thread_state::Search;
 use sampler_common::wait::KnownGil;
 use sampler_common::walk::Walk;
@@ -63,30 +63,30 @@ static STEPPING: PerCpuArray<Stepping> = PerCpuArray::with_max_entries(1, 0);
 #[map(name = "CODE_CACHES")]
 static CODE_CACHES: Array<CodeCache> = Array::with_max_entries(1, 0);
 
-/// The off-CPU threads that passes have sampled, by thread id. Only passes and the ends
+/// The off-CPU threads that scans have sampled, by thread id. Only scans and the ends
 /// of threads add and remove elements, in process context; a tick writes to an existing
 /// one.
 #[map(name = "THREADS")]
 pub(crate) static THREADS: HashMap<u32, SeenThread> = HashMap::with_max_entries(32768, 0);
 
-#[map(name = "PASS_SAMPLING")]
-static PASS_SAMPLING: Array<Sampling> = Array::with_max_entries(1, 0);
+#[map(name = "SCAN_SAMPLING")]
+static SCAN_SAMPLING: Array<Sampling> = Array::with_max_entries(1, 0);
 
-#[map(name = "PASS_DESCRIBING")]
-static PASS_DESCRIBING: Array<Describing> = Array::with_max_entries(1, 0);
+#[map(name = "SCAN_DESCRIBING")]
+static SCAN_DESCRIBING: Array<Describing> = Array::with_max_entries(1, 0);
 
-#[map(name = "PASS_CODE_CACHE")]
-static PASS_CODE_CACHE: Array<CodeCache> = Array::with_max_entries(1, 0);
+#[map(name = "SCAN_CODE_CACHE")]
+static SCAN_CODE_CACHE: Array<CodeCache> = Array::with_max_entries(1, 0);
 
-/// The orders for the current pass. Only user space writes them.
-#[map(name = "PASS_ORDER")]
-static PASS_ORDER: Array<PassOrder> = Array::with_max_entries(1, 0);
+/// The orders for the current scan. Only user space writes them.
+#[map(name = "SCAN_ORDER")]
+static SCAN_ORDER: Array<ScanOrder> = Array::with_max_entries(1, 0);
 
-#[map(name = "PASS_GIL")]
-static PASS_GIL: Array<KnownGil> = Array::with_max_entries(1, 0);
+#[map(name = "SCAN_GIL")]
+static SCAN_GIL: Array<KnownGil> = Array::with_max_entries(1, 0);
 
 /// Which thread each CPU sampled last, by the CPU's number. A CPU writes only its own
-/// place; a pass reads the place of the CPU that a thread was on.
+/// place; a scan reads the place of the CPU that a thread was on.
 #[map(name = "LAST_ON_CPU")]
 static LAST_ON_CPU: Array<LastOnCpu> = Array::with_max_entries(CPUS, 0);
 
@@ -109,7 +109,7 @@ pub(crate) fn last_on_cpu(cpu: u32) -> Option<*mut LastOnCpu> {
     LAST_ON_CPU.get_ptr_mut(cpu % CPUS)
 }
 
-/// A thread as it was when a pass sampled it.
+/// A thread as it was when a scan sampled it.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct SeenThread {
@@ -121,12 +121,12 @@ pub(crate) struct SeenThread {
     pub(crate) task_state: u64,
     /// The address of its `PyThreadState`.
     pub(crate) thread_state: u64,
-    /// How many ticks have sampled it since the last pass.
+    /// How many ticks have sampled it since the last scan.
     pub(crate) ticks: u64,
-    /// By how much its ticks represent more time than there was between passes, in
+    /// By how much its ticks represent more time than there was between scans, in
     /// nanoseconds; later looks represent that much less.
     pub(crate) ahead: u64,
-    /// The time for which passes have found it unchanged since then, and that no record
+    /// The time for which scans have found it unchanged since then, and that no record
     /// has reported yet, in nanoseconds.
     pub(crate) unchanged: u64,
 }
@@ -137,7 +137,7 @@ pub(crate) struct Sampling {
     pub(crate) sample: SampleRecord,
     pub(crate) walk: Walk,
     pub(crate) search: Search,
-    /// What a pass will remember of the thread.
+    /// What a scan will remember of the thread.
     pub(crate) seen: SeenThread,
 }
 
@@ -168,7 +168,7 @@ pub(crate) struct Scratch {
 
 /// Returns this CPU's memory for one tick.
 #[inline(always)]
-pub(crate) fn scratch_of_tick() -> Option<Scratch> {
+pub(crate) fn tick_scratch() -> Option<Scratch> {
     // SAFETY: the values are zeroed plain data, valid for the life of the program;
     // perf-event programs do not nest on one CPU (`bpf_prog_active`) and stay on it,
     // and no other program uses these maps.
@@ -184,36 +184,36 @@ pub(crate) fn scratch_of_tick() -> Option<Scratch> {
 /// Returns what the steps of this CPU's tick share.
 #[inline(always)]
 pub(crate) fn stepping_of_tick() -> Option<&'static mut Stepping> {
-    // SAFETY: as for `scratch_of_tick`.
+    // SAFETY: as for `tick_scratch`.
     unsafe { Some(&mut *STEPPING.get_ptr_mut(0)?) }
 }
 
-/// Returns the memory of a pass. There is one for all CPUs, since a pass may sleep and go
+/// Returns the memory of a scan. There is one for all CPUs, since a scan may sleep and go
 /// on elsewhere.
 #[inline(always)]
-pub(crate) fn scratch_of_pass() -> Option<Scratch> {
+pub(crate) fn scan_scratch() -> Option<Scratch> {
     // SAFETY: the values are zeroed plain data, valid for the life of the program;
-    // user space runs one pass at a time, and no other program uses these maps.
+    // user space runs one scan at a time, and no other program uses these maps.
     unsafe {
         Some(Scratch {
-            sampling: &mut *PASS_SAMPLING.get_ptr_mut(0)?,
-            describing: &mut *PASS_DESCRIBING.get_ptr_mut(0)?,
-            cache: &mut *PASS_CODE_CACHE.get_ptr_mut(0)?,
+            sampling: &mut *SCAN_SAMPLING.get_ptr_mut(0)?,
+            describing: &mut *SCAN_DESCRIBING.get_ptr_mut(0)?,
+            cache: &mut *SCAN_CODE_CACHE.get_ptr_mut(0)?,
         })
     }
 }
 
-/// Returns the orders for the current pass.
+/// Returns the orders for the current scan.
 #[inline(always)]
-pub(crate) fn order_of_pass() -> Option<&'static PassOrder> {
-    PASS_ORDER.get(0)
+pub(crate) fn scan_order() -> Option<&'static ScanOrder> {
+    SCAN_ORDER.get(0)
 }
 
-/// Returns what a pass remembers of the GIL.
+/// Returns what a scan remembers of the GIL.
 #[inline(always)]
-pub(crate) fn gil_of_pass() -> Option<&'static mut KnownGil> {
-    // SAFETY: as for `scratch_of_pass`.
-    unsafe { Some(&mut *PASS_GIL.get_ptr_mut(0)?) }
+pub(crate) fn scan_gil() -> Option<&'static mut KnownGil> {
+    // SAFETY: as for `scan_scratch`.
+    unsafe { Some(&mut *SCAN_GIL.get_ptr_mut(0)?) }
 }
 
 /// How soon user space should see a record.

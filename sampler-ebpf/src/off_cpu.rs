@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 
-//! The entry point of a pass over the off-CPU threads. A pass never walks a running
+//! The entry point of a scan of the off-CPU threads. A scan never walks a running
 //! thread: its stack changes during the walk, and the ticks of its own CPU sample it.
 //!
-//! A tick comes on all CPUs, and then the pass. At the moment of the tick a thread either
+//! A tick comes on all CPUs, and then the scan. At the moment of the tick a thread either
 //! ran, and has its sample, or it did not, and is looked at here. Each thread is thus
 //! counted once per tick.
 //!
@@ -18,19 +18,18 @@ use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_task_pt_regs};
 use sampler_common::counter::Counter;
 use sampler_common::fate::Fate;
 use sampler_common::layout::ABSENT;
-use sampler_common::pass::PassOrder;
 use sampler_common::process::{ProcessConfig, ProcessState};
+use sampler_common::scan_order::ScanOrder;
 use sampler_common::stop::StopReason;
 use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts, telling_argument};
 
 use crate::capture::{self, Thread};
 use crate::counts::{add_to, count, record_fate};
 use crate::maps::{
-    PROCESSES, Scratch, SeenThread, THREADS, gil_of_pass, last_on_cpu, order_of_pass,
-    scratch_of_pass,
+    PROCESSES, Scratch, SeenThread, THREADS, last_on_cpu, scan_gil, scan_order, scan_scratch,
 };
 use crate::memory::RemoteTask;
-use crate::task::PassedTask;
+use crate::task::IteratedTask;
 use crate::unchanged;
 
 /// `struct bpf_iter__task` (`kernel/bpf/task_iter.c`).
@@ -47,7 +46,7 @@ const FIRST_ARGUMENT: usize = 112;
 const SECOND_ARGUMENT: usize = 104;
 const SYSTEM_CALL: usize = 120;
 
-/// Looks at one thread of the host; in a pass the kernel calls it once for each (Linux
+/// Looks at one thread of the host; in a scan the kernel calls it once for each (Linux
 /// 5.18).
 #[unsafe(link_section = "iter.s/task")]
 #[unsafe(no_mangle)]
@@ -57,7 +56,7 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
     if task.is_null() {
         return 0;
     }
-    let passed = PassedTask(task);
+    let passed = IteratedTask(task);
     let Some(tgid) = passed.tgid() else {
         count(Counter::TaskFault);
         return 0;
@@ -72,7 +71,7 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
     let has_program = !passed.is_exiting() && !passed.is_io_worker();
     if config.state == ProcessState::Sampled as u32
         && has_program
-        && let Some(order) = order_of_pass()
+        && let Some(order) = scan_order()
     {
         look(passed, config, tgid, order);
     }
@@ -80,7 +79,7 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
 }
 
 #[inline(always)]
-fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) {
+fn look(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &ScanOrder) {
     let Some(tid) = task.tid() else {
         return count(Counter::TaskFault);
     };
@@ -143,7 +142,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) 
             unsafe { add_to(&raw mut (*seen).unchanged, weight) };
         }
         return count(if is_running {
-            Counter::PassedRunning
+            Counter::SeenRunning
         } else {
             Counter::Unchanged
         });
@@ -158,7 +157,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) 
         record_fate(key, Fate::TaskUnreadable);
         return count(Counter::TaskFault);
     };
-    let Some(mut scratch) = scratch_of_pass() else {
+    let Some(mut scratch) = scan_scratch() else {
         record_fate(key, Fate::TaskUnreadable);
         return count(Counter::NoScratch);
     };
@@ -190,7 +189,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) 
         add_gil(&memory, config, &mut scratch);
         if task.is_running() || task.switches() != scratch.sampling.seen.switches {
             let header = &mut scratch.sampling.sample.header;
-            header.stop = StopReason::Moved as u32;
+            header.stop = StopReason::RanDuringWalk as u32;
             header.frame_count = 0;
         }
         // SAFETY: the helper has no preconditions.
@@ -198,7 +197,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) 
     }
     // Not worth remembering: the next look may have another outcome.
     let stop = scratch.sampling.sample.header.stop;
-    let is_open = stop == StopReason::Moved as u32
+    let is_open = stop == StopReason::RanDuringWalk as u32
         || stop == StopReason::NoThreadState as u32 && lacks_slot(config);
     let is_sent = capture::finish(&memory, config, &mut scratch);
     if !is_sent {
@@ -206,7 +205,7 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) 
     }
     let now = &scratch.sampling.seen;
     match seen.or(place) {
-        // SAFETY: an element of a preallocated map stays writable; only passes write it,
+        // SAFETY: an element of a preallocated map stays writable; only scans write it,
         // except for ticks of a running thread. If the thread has ended, the element may
         // by now belong to another, whose start time differs, and which is looked at
         // anew.
@@ -224,12 +223,12 @@ fn look(task: PassedTask, config: &ProcessConfig, tgid: u32, order: &PassOrder) 
     }
 }
 
-/// Returns the time that this look at a thread represents: the time since the last pass
+/// Returns the time that this look at a thread represents: the time since the last scan
 /// without the time that ticks represent. Looks and ticks together thus represent all of
 /// a thread's time and no more, even if a CPU ticks late, or two ticks come before one
-/// pass.
+/// scan.
 #[inline(always)]
-fn left_by_ticks(seen: *mut SeenThread, now: &mut SeenThread, order: &PassOrder) -> u64 {
+fn left_by_ticks(seen: *mut SeenThread, now: &mut SeenThread, order: &ScanOrder) -> u64 {
     let ticks = now.ticks;
     let by_ticks = ticks.wrapping_mul(order.period).wrapping_add(now.ahead);
     now.ahead = by_ticks.saturating_sub(order.weight);
@@ -252,10 +251,10 @@ fn lacks_slot(config: &ProcessConfig) -> bool {
 }
 
 /// Whether the thread ran when this tick came, and has its sample. It has left its CPU
-/// since, perhaps because this very pass needed the CPU. For threads that no pass has
+/// since, perhaps because this very scan needed the CPU. For threads that no scan has
 /// seen yet.
 #[inline(always)]
-fn was_sampled_by_tick(task: PassedTask, tid: u32, since: u64) -> bool {
+fn was_sampled_by_tick(task: IteratedTask, tid: u32, since: u64) -> bool {
     let Some(last) = last_on_cpu(task.cpu()) else {
         return false;
     };
@@ -270,12 +269,12 @@ const RUNNABLE: u32 = 0;
 const INTERRUPTIBLE: u32 = 1;
 
 /// Returns the `__state` that the thread had when the tick came. A thread that was woken
-/// since then waits for a CPU only because this pass occupies it, or because the thread
+/// since then waits for a CPU only because this scan occupies it, or because the thread
 /// was not looked at immediately.
 #[inline(always)]
-fn state_at_tick(task: PassedTask) -> u32 {
+fn state_at_tick(task: IteratedTask) -> u32 {
     let state = task.state();
-    if state == RUNNABLE && task.is_queued_since_pass() {
+    if state == RUNNABLE && task.is_queued_since_scan() {
         INTERRUPTIBLE
     } else {
         state
@@ -284,7 +283,7 @@ fn state_at_tick(task: PassedTask) -> u32 {
 
 /// Returns why the thread waits, as far as the kernel knows.
 #[inline(always)]
-fn facts(task: PassedTask, task_state: u32, origin: Origin) -> WaitFacts {
+fn facts(task: IteratedTask, task_state: u32, origin: Origin) -> WaitFacts {
     // SAFETY: the helper takes the task of the iterator, and what it returns may
     // be read as the registers at the thread's entry into the kernel.
     let (syscall, first, second) = unsafe {
@@ -316,7 +315,7 @@ fn add_gil(memory: &RemoteTask, config: &ProcessConfig, scratch: &mut Scratch) {
     let header = &mut scratch.sampling.sample.header;
     if header.wait.syscall == FUTEX
         && header.thread_state != 0
-        && let Some(known) = gil_of_pass()
+        && let Some(known) = scan_gil()
     {
         let state = &scratch.sampling.search.state;
         header.wait.gil = known.address(memory, config, state, header.life, header.time);

@@ -16,7 +16,7 @@ use sampler_common::wait::WaitFacts;
 use crate::capture::{self, Thread};
 use crate::counts::{add, count, record_fate};
 use crate::lifecycle;
-use crate::maps::{LastOnCpu, PROCESSES, Scratch, last_on_cpu, scratch_of_tick};
+use crate::maps::{LastOnCpu, PROCESSES, Scratch, last_on_cpu, tick_scratch};
 use crate::memory::CurrentTask;
 use crate::namespace;
 use crate::task::Task;
@@ -29,7 +29,7 @@ fn on_cpu(context: PerfEventContext) -> u32 {
     let Some((config, thread)) = interrupted(&context) else {
         return 0;
     };
-    let Some(mut scratch) = scratch_of_tick() else {
+    let Some(mut scratch) = tick_scratch() else {
         no_memory(config);
         return 0;
     };
@@ -114,7 +114,7 @@ pub(crate) fn begin(
     capture::begin(scratch.sampling, config, thread, running);
     let header = &mut scratch.sampling.sample.header;
     note(header.time, thread.tid, header.cpu);
-    if lifecycle::has_passes() {
+    if lifecycle::has_scans() {
         header.wait.unchanged = unchanged::take(thread.tid);
     }
 }
@@ -135,7 +135,7 @@ pub(crate) fn end(scratch: &Scratch) {
     add(Counter::RunTime, now.wrapping_sub(began));
 }
 
-/// Notes for the passes over waiting threads that this thread had its sample.
+/// Notes for the scans of waiting threads that this thread had its sample.
 #[inline(always)]
 fn note(time: u64, tid: u32, cpu: u32) {
     if let Some(place) = last_on_cpu(cpu) {

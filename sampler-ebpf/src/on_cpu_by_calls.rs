@@ -16,7 +16,7 @@ use sampler_common::thread_state::{self, MAX_SEARCHED, SearchStep};
 use sampler_common::walk::{Codes, MAX_STEPS, MAX_UNKNOWN, WalkStep};
 
 use crate::capture::{self, DescribeStep, KnownTable};
-use crate::maps::{Sampling, Scratch, Stepping, scratch_of_tick, stepping_of_tick};
+use crate::maps::{Sampling, Scratch, Stepping, stepping_of_tick, tick_scratch};
 use crate::memory::CurrentTask;
 use crate::on_cpu::{begin, end, interrupted, no_memory};
 
@@ -49,7 +49,7 @@ fn on_cpu_by_calls(context: PerfEventContext) -> u32 {
 
 #[inline(always)]
 fn memory_of_tick() -> Option<(Scratch, &'static mut Stepping)> {
-    Some((scratch_of_tick()?, stepping_of_tick()?))
+    Some((tick_scratch()?, stepping_of_tick()?))
 }
 
 /// Finds the thread's state. Returns whether there is one.
@@ -180,7 +180,7 @@ extern "C" fn walk_step() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn end_walk() -> u64 {
-    let Some(scratch) = scratch_of_tick() else {
+    let Some(scratch) = tick_scratch() else {
         return STOP;
     };
     let Sampling { sample, walk, .. } = scratch.sampling;
@@ -193,7 +193,7 @@ extern "C" fn end_walk() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn describe_new_code() -> u64 {
-    let Some(mut scratch) = scratch_of_tick() else {
+    let Some(mut scratch) = tick_scratch() else {
         return STOP;
     };
     if !capture::begin_describing(&mut scratch) {
@@ -225,7 +225,7 @@ extern "C" fn describe_step() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn send_sample() -> u64 {
-    let Some(scratch) = scratch_of_tick() else {
+    let Some(scratch) = tick_scratch() else {
         return STOP;
     };
     let is_sent = capture::deliver(&scratch);

@@ -221,7 +221,7 @@ impl Task {
 /// The task that an iterator is at. Its fields are read directly: the verifier knows the
 /// type of the pointer, and that the offsets are constants.
 #[derive(Clone, Copy)]
-pub(crate) struct PassedTask(pub(crate) *mut task_struct);
+pub(crate) struct IteratedTask(pub(crate) *mut task_struct);
 
 /// `PF_EXITING` (`include/linux/sched.h`).
 const EXITING: u32 = 4;
@@ -229,7 +229,7 @@ const EXITING: u32 = 4;
 /// bit marked a thread that executes a virtual machine.
 const IO_WORKER: u32 = 0x10;
 
-impl PassedTask {
+impl IteratedTask {
     #[inline(always)]
     fn field<T: Copy>(self, of: &'static u32) -> T {
         // SAFETY: the task is the iterator's, and the offset is that of one of its
@@ -294,16 +294,16 @@ impl PassedTask {
         self.field(&TASK_STATE)
     }
 
-    /// Whether it began to wait for a CPU after the current task, which makes the pass,
+    /// Whether it began to wait for a CPU after the current task, which makes the scan,
     /// got its own. False where the kernel does not say.
     #[inline(always)]
-    pub(crate) fn is_queued_since_pass(self) -> bool {
+    pub(crate) fn is_queued_since_scan(self) -> bool {
         if offset(&TASK_LAST_QUEUED) == 0 {
             return false;
         }
-        let pass = Task::current().pointer_at(&TASK_LAST_ARRIVAL);
-        let pass = pass.unwrap_or(u64::MAX);
-        self.field::<u64>(&TASK_LAST_QUEUED) > pass
+        let scan = Task::current().pointer_at(&TASK_LAST_ARRIVAL);
+        let scan = scan.unwrap_or(u64::MAX);
+        self.field::<u64>(&TASK_LAST_QUEUED) > scan
     }
 
     /// Returns how often it has left a CPU.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 
-//! For how long passes have found a thread unchanged. The time is counted with the thread
+//! For how long scans have found a thread unchanged. The time is counted with the thread
 //! and reported with its next sample, or in a record of its own where there is no sample.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
@@ -14,14 +14,14 @@ use crate::maps::{PROCESSES, THREADS, Urgency, send};
 use crate::task::Task;
 
 /// Takes the time to report of a thread that a tick samples, in nanoseconds, and counts
-/// the tick: the next pass represents that much less.
+/// the tick: the next scan represents that much less.
 #[inline(always)]
 pub(crate) fn take(tid: u32) -> u64 {
     let Some(seen) = THREADS.get_ptr_mut(tid) else {
         return 0;
     };
     // SAFETY: an element of a preallocated map stays writable. Its thread runs here, so
-    // the element is still its own; a pass may change the numbers at the same time.
+    // the element is still its own; a scan may change the numbers at the same time.
     unsafe {
         add_to(&raw mut (*seen).ticks, 1);
         let unchanged = (*seen).unchanged;
@@ -32,7 +32,7 @@ pub(crate) fn take(tid: u32) -> u64 {
     }
 }
 
-/// Removes a thread that ends from the table of those that passes have seen, and reports
+/// Removes a thread that ends from the table of those that scans have seen, and reports
 /// what no record has reported of it.
 #[inline(always)]
 pub(crate) fn forget(task: Task, tgid: u32, tid: u32) {
@@ -49,7 +49,7 @@ pub(crate) fn forget(task: Task, tgid: u32, tid: u32) {
         let key = unsafe { (*config).key };
         tell(task, key, tgid, tid, unchanged);
     }
-    // An error means that a pass has removed it.
+    // An error means that a scan has removed it.
     let _ = THREADS.remove(tid);
 }
 

@@ -36,9 +36,9 @@ pub struct Account {
     pub open_ended: u64,
     /// Samples of threads off CPU that had not run since their last sample: only the
     /// state was taken anew.
-    pub restated: u64,
+    pub state_only: u64,
     /// Samples that are not shown, by reason.
-    pub refused: BTreeMap<DropReason, u64>,
+    pub dropped: BTreeMap<DropReason, u64>,
     /// Shown samples in which a frame has no name.
     pub unknown_code: u64,
     /// The longest time between taking a sample and reading it.
@@ -65,14 +65,14 @@ impl Account {
     }
 
     /// Counts a sample that is not shown.
-    pub fn refuse(&mut self, reason: DropReason) {
-        self.refuse_all(reason, 1);
+    pub fn add_dropped(&mut self, reason: DropReason) {
+        self.add_dropped_n(reason, 1);
     }
 
     /// Counts `number` samples that are not shown.
-    pub fn refuse_all(&mut self, reason: DropReason, number: u64) {
+    pub fn add_dropped_n(&mut self, reason: DropReason, number: u64) {
         if number > 0 {
-            *self.refused.entry(reason).or_default() += number;
+            *self.dropped.entry(reason).or_default() += number;
         }
     }
 
@@ -83,7 +83,7 @@ impl Account {
             match DropReason::from_fate(fate) {
                 None => self.taken += number,
                 Some(DropReason::Lost) => self.lost += number,
-                Some(reason) => self.refuse_all(reason, number),
+                Some(reason) => self.add_dropped_n(reason, number),
             }
         }
     }
@@ -92,15 +92,15 @@ impl Account {
     pub fn replace_kernel(&mut self, kernel: &KernelAccount) {
         (self.taken, self.lost) = (0, 0);
         for reason in DropReason::of_fates() {
-            self.refused.remove(&reason);
+            self.dropped.remove(&reason);
         }
         self.add_kernel(kernel);
     }
 
     /// Counts the samples that are still being taken when the recording ends.
     pub fn leave_unfinished(&mut self) {
-        let known = self.delivered() + self.lost + self.refused();
-        self.refuse_all(DropReason::Unfinished, self.taken.saturating_sub(known));
+        let known = self.delivered() + self.lost + self.dropped();
+        self.add_dropped_n(DropReason::Unfinished, self.taken.saturating_sub(known));
     }
 
     /// Samples that are shown with a stack of their own.
@@ -110,20 +110,20 @@ impl Account {
 
     /// Samples that are in the trace.
     pub fn delivered(&self) -> u64 {
-        self.shown() + self.restated
+        self.shown() + self.state_only
     }
 
     /// Samples that are missing from the trace for a reason other than a full ring buffer.
-    pub fn refused(&self) -> u64 {
-        self.refused.values().sum()
+    pub fn dropped(&self) -> u64 {
+        self.dropped.values().sum()
     }
 
-    /// Lost and refused samples, without the ticks that hit programs without a known
+    /// Lost and dropped samples, without the ticks that hit programs without a known
     /// interpreter: those say nothing about a profile.
     pub fn missing(&self) -> u64 {
         let of_profile = |it: &(&DropReason, &u64)| it.0.severity() != Severity::Elsewhere;
-        let refused = self.refused.iter().filter(of_profile);
-        self.lost + refused.map(|(_, count)| count).sum::<u64>()
+        let dropped = self.dropped.iter().filter(of_profile);
+        self.lost + dropped.map(|(_, count)| count).sum::<u64>()
     }
 
     /// Puts the CPU time that the kernel counted next to that of the samples. Ticks whose
@@ -137,20 +137,20 @@ impl Account {
             seen: self.seen,
             period,
         }
-        .with_ticks(absent.map(|reason| self.dropped(reason)).sum())
+        .with_ticks(absent.map(|reason| self.dropped_for(reason)).sum())
     }
 
     /// Samples that are missing from the trace for this reason.
-    pub fn dropped(&self, reason: DropReason) -> u64 {
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
         match reason {
             DropReason::Lost => self.lost,
-            _ => self.refused.get(&reason).copied().unwrap_or(0),
+            _ => self.dropped.get(&reason).copied().unwrap_or(0),
         }
     }
 
     /// Whether every sample is accounted for.
     pub fn is_balanced(&self) -> bool {
-        self.taken == self.delivered() + self.lost + self.refused()
+        self.taken == self.delivered() + self.lost + self.dropped()
     }
 
     /// The counts by name, as a trace carries them: the sums always, the rest where it is
@@ -160,13 +160,13 @@ impl Account {
             ("taken", self.taken),
             ("delivered", self.delivered()),
             ("lost", self.lost),
-            ("refused", self.refused()),
+            ("refused", self.dropped()),
             ("shown", self.shown()),
         ];
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let parts = [
             ("whole", self.whole),
-            ("restated", self.restated),
+            ("restated", self.state_only),
             ("behind_us", microseconds(self.behind)),
             ("kernel_cpu_us", microseconds(self.cpu.all)),
             ("kernel_user_us", microseconds(self.cpu.user)),
@@ -175,7 +175,7 @@ impl Account {
             ("seen_us", microseconds(self.seen)),
         ];
         let partial = PartialReason::ALL.map(|why| (why.name(), self.partial(why)));
-        let reasons = self.refused.iter().map(|(why, count)| (why.name(), *count));
+        let reasons = self.dropped.iter().map(|(why, count)| (why.name(), *count));
         let parts = parts.into_iter().chain(partial).chain(reasons);
         sums.into_iter()
             .chain(parts.filter(|(_, count)| *count > 0))
@@ -190,15 +190,15 @@ impl Account {
         self.truncated += other.truncated;
         self.cut_by_fault += other.cut_by_fault;
         self.open_ended += other.open_ended;
-        self.restated += other.restated;
+        self.state_only += other.state_only;
         self.unknown_code += other.unknown_code;
         self.behind = self.behind.max(other.behind);
         self.threads += other.threads;
         self.cpu.add(other.cpu);
         self.ticked += other.ticked;
         self.seen += other.seen;
-        for (reason, count) in &other.refused {
-            *self.refused.entry(*reason).or_default() += count;
+        for (reason, count) in &other.dropped {
+            *self.dropped.entry(*reason).or_default() += count;
         }
     }
 
@@ -215,8 +215,8 @@ impl Account {
     /// What can be done about samples that are missing, one sentence for each reason.
     pub fn advice(&self) -> impl Iterator<Item = &'static str> {
         let lost = (self.lost > 0).then_some(DropReason::Lost);
-        let refused = self.refused.iter().filter(|(_, count)| **count > 0);
-        let reasons = refused.map(|(reason, _)| *reason).chain(lost);
+        let dropped = self.dropped.iter().filter(|(_, count)| **count > 0);
+        let reasons = dropped.map(|(reason, _)| *reason).chain(lost);
         reasons.filter_map(DropReason::advice)
     }
 
@@ -227,7 +227,7 @@ impl Account {
         if missing == 0 {
             return None;
         }
-        let known = self.refused.iter().map(|(reason, count)| (*count, *reason));
+        let known = self.dropped.iter().map(|(reason, count)| (*count, *reason));
         let mut reasons: Vec<_> = known
             .chain([(self.lost, DropReason::Lost)])
             .filter(|(count, reason)| *count > 0 && reason.severity() != Severity::Elsewhere)
@@ -253,8 +253,8 @@ impl Account {
 
     /// The reasons for refused samples in words, most frequent first:
     /// `3 caught while pushing a frame, 1 in threads without Python`.
-    pub fn refusals_in_words(&self) -> String {
-        let mut reasons: Vec<_> = self.refused.iter().collect();
+    pub fn describe_dropped(&self) -> String {
+        let mut reasons: Vec<_> = self.dropped.iter().collect();
         reasons.sort_by_key(|(_, count)| Reverse(**count));
         let words = reasons
             .iter()
@@ -274,14 +274,14 @@ mod tests {
         account.show(StopReason::Truncated);
         account.show(StopReason::Fault);
         account.show(StopReason::OpenEnd);
-        account.restated += 1;
-        account.refuse(StopReason::NotCode.into());
-        account.refuse(StopReason::NoThreadState.into());
-        account.refuse(StopReason::NoThreadState.into());
-        let sums = (account.shown(), account.delivered(), account.refused());
+        account.state_only += 1;
+        account.add_dropped(StopReason::NotCode.into());
+        account.add_dropped(StopReason::NoThreadState.into());
+        account.add_dropped(StopReason::NoThreadState.into());
+        let sums = (account.shown(), account.delivered(), account.dropped());
         assert_eq!(sums, (4, 5, 3));
         assert_eq!(
-            account.refusals_in_words(),
+            account.describe_dropped(),
             "2 in threads without Python, 1 caught while pushing a frame"
         );
         assert!(!account.is_balanced());
@@ -293,7 +293,7 @@ mod tests {
         ];
         account.add_kernel(&kernel.into_iter().collect());
         assert!(account.is_balanced());
-        assert_eq!((account.missing(), account.refused()), (13, 8));
+        assert_eq!((account.missing(), account.dropped()), (13, 8));
         let mut all = account.clone();
         all.add(&account);
         assert!(all.is_balanced() && all.taken == 42);
@@ -320,15 +320,15 @@ mod tests {
             ..Account::default()
         };
         assert_eq!(account.verdict(), None);
-        account.refuse_all(DropReason::Unsupported, 500);
+        account.add_dropped_n(DropReason::Unsupported, 500);
         assert_eq!(account.verdict(), None, "samples of other programs");
-        account.refuse(DropReason::Late);
+        account.add_dropped(DropReason::Late);
         assert_eq!(
             account.verdict().as_deref(),
             Some("99.9 % of the samples shown; 1 not: 1 that came too late")
         );
         account.lost = 8;
-        account.refuse_all(StopReason::NotCode.into(), 4);
+        account.add_dropped_n(StopReason::NotCode.into(), 4);
         assert_eq!(
             account.verdict().as_deref(),
             Some(
@@ -337,7 +337,7 @@ mod tests {
             )
         );
         account.whole = 0;
-        account.refuse_all(StopReason::NotCode.into(), 1_000_000);
+        account.add_dropped_n(StopReason::NotCode.into(), 1_000_000);
         let verdict = account.verdict().expect("none is shown");
         assert!(
             verdict.starts_with("0.0 % of the samples shown; 1000013 not: "),

@@ -55,7 +55,7 @@ fn process(script: &Script, interpreter: &Interpreter) -> (ProcessMemory, Proces
         .and_then(|line| line.strip_prefix("process "));
     let pid = pid.expect("its first line").parse().expect("a number");
     let instance = Discovery::new().inspect(pid);
-    let instance = instance.unwrap_or_else(|refusal| panic!("{interpreter:?}: {refusal}"));
+    let instance = instance.unwrap_or_else(|error| panic!("{interpreter:?}: {error}"));
     (ProcessMemory::new(pid), instance.config(ProcessKey(7)))
 }
 

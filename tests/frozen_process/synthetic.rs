@@ -259,8 +259,8 @@ fn an_evaluation_that_began_elsewhere_is_not_shown() {
     // These frames are not on a data stack; those of generators are not either.
     for (current_frame, stop) in [
         (0, StopReason::Complete),
-        (FRAMES, StopReason::Unlinked),
-        (CODE, StopReason::Unlinked),
+        (FRAMES, StopReason::FrameNotLinked),
+        (CODE, StopReason::FrameNotLinked),
     ] {
         let mut process = Synthetic::new(12, &chain(12, 3));
         let offset = process.row.layout.thread.cframe_current_frame;

@@ -22,7 +22,7 @@ const READINGS: u32 = 300;
 
 fn instance(victim: &Victim) -> Instance {
     let found = Discovery::new().inspect(victim.pid);
-    found.unwrap_or_else(|refusal| panic!("{:?}: {refusal}", victim.interpreter))
+    found.unwrap_or_else(|error| panic!("{:?}: {error}", victim.interpreter))
 }
 
 /// Returns the names that must be read, truncated where the reader truncates them.

@@ -12,9 +12,9 @@ use sampler_common::memory::UserMemory;
 
 use crate::cpython::c_library::CLibrary;
 use crate::cpython::forked::{Start, Starts};
+use crate::cpython::inspect_error::InspectError;
 use crate::cpython::instance::Instance;
 use crate::cpython::other_pythons::other_python;
-use crate::cpython::refusal::Refusal;
 use crate::cpython::runtime::{Runtime, RuntimeError};
 use crate::process::elf::{ElfError, ElfFile, Segments};
 use crate::process::living_task::living_task;
@@ -45,7 +45,7 @@ enum Verdict {
     /// It has an interpreter that can be sampled.
     Interpreter(Arc<Runtime>, Segments),
     /// It has an interpreter that cannot be sampled, or it cannot be judged.
-    Refused(RuntimeError),
+    Unsupported(RuntimeError),
 }
 
 /// Finds interpreters, and remembers which file has which.
@@ -70,11 +70,11 @@ enum Judged {
     },
 }
 
-/// The result of a look at a process.
+/// What a probe of a process has found.
 #[derive(Debug)]
-pub struct Looked {
+pub struct ProbeResult {
     /// Its interpreter, or why it is not sampled.
-    pub found: Result<Instance, Refusal>,
+    pub found: Result<Instance, InspectError>,
     /// Whether its program has no interpreter and loads none before it begins; it may
     /// still do so later.
     pub is_plain_program: bool,
@@ -88,26 +88,26 @@ impl Discovery {
 
     /// Looks at the process `pid`.
     ///
-    /// The first look reads every program file that the process has mapped; later ones,
+    /// The first probe reads every program file that the process has mapped; later ones,
     /// even at other processes, read only those that are new.
     ///
     /// # Errors
-    /// [`Refusal`], of which [`Refusal::NotPython`] is the ordinary one.
-    pub fn inspect(&mut self, pid: u32) -> Result<Instance, Refusal> {
-        self.look(pid).found
+    /// [`InspectError`], of which [`InspectError::NotPython`] is the ordinary one.
+    pub fn inspect(&mut self, pid: u32) -> Result<Instance, InspectError> {
+        self.probe(pid).found
     }
 
     /// Like [`Self::inspect`], and says what to expect of the program itself.
-    pub fn look(&mut self, pid: u32) -> Looked {
+    pub fn probe(&mut self, pid: u32) -> ProbeResult {
         let mut is_plain_program = false;
         let found = self.search(pid, &mut is_plain_program);
-        Looked {
+        ProbeResult {
             found,
             is_plain_program,
         }
     }
 
-    fn search(&mut self, pid: u32, is_plain_program: &mut bool) -> Result<Instance, Refusal> {
+    fn search(&mut self, pid: u32, is_plain_program: &mut bool) -> Result<Instance, InspectError> {
         let memory = ProcessMemory::new(pid);
         let start = Start::of(pid);
         if let Some(start) = &start
@@ -128,19 +128,19 @@ impl Discovery {
         pid: u32,
         memory: &ProcessMemory,
         is_plain_program: &mut bool,
-    ) -> Result<Instance, Refusal> {
-        let mut maps = read_maps(pid).map_err(Refusal::of_process)?;
+    ) -> Result<Instance, InspectError> {
+        let mut maps = read_maps(pid).map_err(InspectError::of_process)?;
         let mut shown = pid;
         if maps.is_empty()
             && let Some(tid) = living_task(pid)
         {
             shown = tid;
-            maps = read_maps(tid).map_err(Refusal::of_process)?;
+            maps = read_maps(tid).map_err(InspectError::of_process)?;
         }
         let program = program_file(shown);
         let files = program_files(&maps, program.map(|it| it.inode));
         let c_library = c_library(&maps);
-        let mut refusal = None;
+        let mut error = None;
         let mut key_counts = None;
         let mut found: Vec<Instance> = Vec::new();
         for mapping in files {
@@ -167,7 +167,7 @@ impl Discovery {
                     found.push(Instance::new(runtime, bias, c_library, is_program));
                 }
                 Ok(Judged::Other(name)) => {
-                    refusal = refusal.or(Some(Refusal::NotCPython { pid, name }));
+                    error = error.or(Some(InspectError::NotCPython { pid, name }));
                 }
                 Ok(Judged::Nothing {
                     loads_python,
@@ -176,7 +176,7 @@ impl Discovery {
                     *is_plain_program |= is_program && !loads_python;
                     key_counts = key_counts.or(counts);
                 }
-                Err(reason) => refusal = refusal.or(Some(reason)),
+                Err(reason) => error = error.or(Some(reason)),
             }
         }
         // A program and a library in it may both have an interpreter: the one that was
@@ -189,7 +189,7 @@ impl Discovery {
             instance.key_counts = key_counts.unwrap_or(instance.key_counts);
             return Ok(instance);
         }
-        Err(refusal.unwrap_or(Refusal::NotPython { pid }))
+        Err(error.unwrap_or(InspectError::NotPython { pid }))
     }
 
     /// Judges what is in `file`, or asks `by_memory` where that may not be opened.
@@ -198,8 +198,8 @@ impl Discovery {
         pid: u32,
         mapping: &Mapping,
         file: &MappedFile,
-        by_memory: impl Fn(&io::Error) -> Result<Judged, Refusal>,
-    ) -> Result<Judged, Refusal> {
+        by_memory: impl Fn(&io::Error) -> Result<Judged, InspectError>,
+    ) -> Result<Judged, InspectError> {
         if self.files.len() >= MAX_FILES {
             self.files.clear();
         }
@@ -221,19 +221,19 @@ fn judge_memory(
     mapping: &Mapping,
     maps: &[Mapping],
     error: &io::Error,
-) -> Result<Judged, Refusal> {
+) -> Result<Judged, InspectError> {
     let rebuilt = rebuild(&ProcessMemory::new(pid), maps, mapping);
     match judge_file(rebuilt, mapping) {
         found @ (Verdict::Interpreter(..) | Verdict::Other(_)) => judged(&found, pid, mapping),
-        Verdict::Refused(refusal) if !matches!(refusal, RuntimeError::Elf(_)) => {
-            judged(&Verdict::Refused(refusal), pid, mapping)
+        Verdict::Unsupported(error) if !matches!(error, RuntimeError::Elf(_)) => {
+            judged(&Verdict::Unsupported(error), pid, mapping)
         }
         // The parts that are not loaded could have said more.
         _ => unreadable(pid, mapping, error).map_or(Ok(UNREADABLE), Err),
     }
 }
 
-fn judged(verdict: &Verdict, pid: u32, mapping: &Mapping) -> Result<Judged, Refusal> {
+fn judged(verdict: &Verdict, pid: u32, mapping: &Mapping) -> Result<Judged, InspectError> {
     match verdict {
         Verdict::Nothing {
             loads_python,
@@ -248,7 +248,7 @@ fn judged(verdict: &Verdict, pid: u32, mapping: &Mapping) -> Result<Judged, Refu
         Verdict::Interpreter(runtime, segments) => {
             let bias = segments
                 .load_bias(mapping)
-                .ok_or_else(|| Refusal::Unreadable {
+                .ok_or_else(|| InspectError::Unreadable {
                     pid,
                     path: mapping.path.clone(),
                     reason: "no part of it fits where it is mapped".to_owned(),
@@ -257,8 +257,10 @@ fn judged(verdict: &Verdict, pid: u32, mapping: &Mapping) -> Result<Judged, Refu
         }
         // Any file can be damaged; that matters only for one that is named like a Python
         // interpreter.
-        Verdict::Refused(RuntimeError::Elf(_)) if !sounds_like_python(mapping) => Ok(UNREADABLE),
-        Verdict::Refused(error) => Err(Refusal::of_runtime(pid, &mapping.path, error)),
+        Verdict::Unsupported(RuntimeError::Elf(_)) if !sounds_like_python(mapping) => {
+            Ok(UNREADABLE)
+        }
+        Verdict::Unsupported(error) => Err(InspectError::of_runtime(pid, &mapping.path, error)),
     }
 }
 
@@ -277,12 +279,12 @@ fn judge_file(elf: Result<ElfFile, ElfError>, mapping: &Mapping) -> Verdict {
                 key_counts: None,
             };
         }
-        Err(error) => return Verdict::Refused(error.into()),
+        Err(error) => return Verdict::Unsupported(error.into()),
     };
     match Runtime::from_elf(&elf, mapping.file_name()) {
         Ok(Some(runtime)) => Verdict::Interpreter(Arc::new(runtime), elf.segments().clone()),
-        Ok(None) => judge_other(&elf, mapping.file_name()).unwrap_or_else(Verdict::Refused),
-        Err(error) => Verdict::Refused(error),
+        Ok(None) => judge_other(&elf, mapping.file_name()).unwrap_or_else(Verdict::Unsupported),
+        Err(error) => Verdict::Unsupported(error),
     }
 }
 
@@ -362,14 +364,14 @@ fn is_started(memory: &impl UserMemory, instance: &Instance) -> bool {
 
 /// Returns a refusal if a file that cannot be opened is named like a Python interpreter;
 /// any other is ignored.
-fn unreadable(pid: u32, mapping: &Mapping, error: &io::Error) -> Option<Refusal> {
+fn unreadable(pid: u32, mapping: &Mapping, error: &io::Error) -> Option<InspectError> {
     if !sounds_like_python(mapping) {
         return None;
     }
     if error.kind() == io::ErrorKind::PermissionDenied {
-        return Some(Refusal::Permission { pid });
+        return Some(InspectError::Permission { pid });
     }
-    Some(Refusal::Unreadable {
+    Some(InspectError::Unreadable {
         pid,
         path: mapping.path.clone(),
         reason: error.to_string(),
@@ -456,10 +458,10 @@ mod tests {
         let library = mapping("/lib/libz.so", 1, true);
         assert_eq!(unreadable(7, &library, &denied), None);
         let python = mapping("/usr/bin/python3.9", 1, true);
-        let refusal = unreadable(7, &python, &denied);
-        assert_eq!(refusal, Some(Refusal::Permission { pid: 7 }));
-        let refusal = unreadable(7, &python, &gone).map(|refusal| refusal.to_string());
-        let text = refusal.expect("a reason");
+        let error = unreadable(7, &python, &denied);
+        assert_eq!(error, Some(InspectError::Permission { pid: 7 }));
+        let error = unreadable(7, &python, &gone).map(|error| error.to_string());
+        let text = error.expect("a reason");
         assert!(
             text.starts_with("process 7: cannot look into /usr/bin/python3.9: "),
             "{text}"
@@ -472,14 +474,14 @@ mod tests {
         let pid = std::process::id();
         assert!(matches!(
             discovery.inspect(pid),
-            Err(Refusal::NotPython { .. })
+            Err(InspectError::NotPython { .. })
         ));
         let files = discovery.files.len();
         assert!(files > 1, "the test program and its libraries");
-        assert!(discovery.look(pid).is_plain_program);
+        assert!(discovery.probe(pid).is_plain_program);
         assert!(matches!(
             discovery.inspect(pid),
-            Err(Refusal::NotPython { .. })
+            Err(InspectError::NotPython { .. })
         ));
         assert_eq!(discovery.files.len(), files);
     }

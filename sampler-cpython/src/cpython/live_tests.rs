@@ -23,8 +23,8 @@ use sampler_common::window::Window;
 
 use crate::cpython::discovery::Discovery;
 use crate::cpython::gil::GilHolders;
+use crate::cpython::inspect_error::InspectError;
 use crate::cpython::instance::Instance;
-use crate::cpython::refusal::Refusal;
 use crate::cpython::tls_slot::{ThreadState, thread_states};
 use crate::process::memory::ProcessMemory;
 
@@ -251,7 +251,7 @@ fn check_threads(memory: &ProcessMemory, instance: &Instance, pid: u32) {
 fn inspect(pid: u32) -> Instance {
     Discovery::new()
         .inspect(pid)
-        .unwrap_or_else(|refusal| panic!("{refusal}"))
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -320,11 +320,11 @@ fn a_process_without_python_is_an_ordinary_refusal() {
     let pid = std::process::id();
     assert_eq!(
         discovery.inspect(pid).err(),
-        Some(Refusal::NotPython { pid })
+        Some(InspectError::NotPython { pid })
     );
     let nobody = u32::MAX;
     assert_eq!(
         discovery.inspect(nobody).err(),
-        Some(Refusal::Gone { pid: nobody })
+        Some(InspectError::Gone { pid: nobody })
     );
 }

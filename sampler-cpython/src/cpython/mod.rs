@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod forged;
 pub mod forked;
 pub mod gil;
+pub mod inspect_error;
 pub mod instance;
 pub mod layout_row;
 pub(crate) mod layout_rows;
@@ -23,7 +24,6 @@ pub mod line_table;
 mod live_tests;
 pub mod native_threads;
 pub mod other_pythons;
-pub mod refusal;
 pub mod runtime;
 #[cfg(test)]
 pub mod test_words;

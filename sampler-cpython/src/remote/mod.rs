@@ -4,5 +4,5 @@
 //! the eBPF program's walker and, like that program, checks whether a stack could have
 //! changed during the look.
 
-pub mod look;
-pub mod pass;
+pub mod scan;
+pub mod thread_probe;

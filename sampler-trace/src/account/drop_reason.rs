@@ -129,12 +129,12 @@ const TABLE: [Row; 23] = [
     )
     .with_severity(Severity::NoPython),
     walk(
-        StopReason::Moved,
+        StopReason::RanDuringWalk,
         "moved",
         "that ran while they were looked at",
     ),
     walk(
-        StopReason::Unlinked,
+        StopReason::FrameNotLinked,
         "unlinked",
         "with a frame that was not linked yet",
     ),

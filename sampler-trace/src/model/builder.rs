@@ -31,7 +31,7 @@ struct LastSeen {
 /// still is dropped and counted.
 #[derive(Debug)]
 pub struct TimelineBuilder {
-    pace: Pace,
+    pace: RatePolicy,
     /// Periods that start later, with the time from which each holds.
     to_come: VecDeque<(KernelTime, Duration)>,
     seen: Vec<LastSeen>,
@@ -40,7 +40,7 @@ pub struct TimelineBuilder {
 
 /// How often a running thread is seen.
 #[derive(Clone, Copy, Debug)]
-struct Pace {
+struct RatePolicy {
     period: Duration,
     /// When the period began to hold; the first sample comes one period later.
     since: KernelTime,
@@ -55,7 +55,7 @@ fn patience(period: Duration) -> Duration {
     period.saturating_mul(GAP_HALF_PERIODS) / 2
 }
 
-impl Pace {
+impl RatePolicy {
     /// Returns when the row of a thread ended that was last seen at `last`, if it has
     /// ended by `now`.
     fn end_of_row(&self, last: KernelTime, now: KernelTime) -> Option<KernelTime> {
@@ -99,7 +99,7 @@ impl TimelineBuilder {
     #[must_use]
     pub fn without_gaps(period: Duration) -> Self {
         Self {
-            pace: Pace {
+            pace: RatePolicy {
                 period,
                 since: KernelTime(0),
                 before: period,
@@ -120,7 +120,7 @@ impl TimelineBuilder {
     /// Starts the periods that hold at `now`, the time of the samples.
     fn advance(&mut self, now: KernelTime) {
         while let Some((from, period)) = self.to_come.pop_front_if(|(from, _)| *from <= now) {
-            self.pace = Pace {
+            self.pace = RatePolicy {
                 period,
                 since: from,
                 before: self.pace.period,
@@ -240,7 +240,13 @@ impl TimelineBuilder {
     }
 }
 
-fn gap(track: TrackId, last: &mut LastSeen, now: KernelTime, pace: Pace, out: &mut Vec<RowChange>) {
+fn gap(
+    track: TrackId,
+    last: &mut LastSeen,
+    now: KernelTime,
+    pace: RatePolicy,
+    out: &mut Vec<RowChange>,
+) {
     if let Some(end) = pace.end_of_row(last.time, now) {
         empty(track, last, end, out);
     }

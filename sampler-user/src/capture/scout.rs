@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sampler_cpython::cpython::discovery::{Discovery, Looked};
+use sampler_cpython::cpython::discovery::{Discovery, ProbeResult};
+use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::cpython::instance::Instance;
-use sampler_cpython::cpython::refusal::Refusal;
 use sampler_cpython::process::cgroup::Cgroups;
 use sampler_cpython::process::files::FileView;
 use sampler_cpython::process::identity::{ProcessIdentity, running_pids};
@@ -128,16 +128,16 @@ impl Scout {
     /// As [`Discovery::inspect`].
     ///
     /// # Errors
-    /// [`Refusal`], which includes that the process does not answer in time.
-    pub fn inspect(&self, tgid: u32) -> Result<Instance, Refusal> {
+    /// [`InspectError`], which includes that the process does not answer in time.
+    pub fn inspect(&self, tgid: u32) -> Result<Instance, InspectError> {
         self.look(tgid).found
     }
 
-    /// As [`Discovery::look`]; a process that does not answer in time is unreadable.
-    pub fn look(&self, tgid: u32) -> Looked {
-        let answer = self.ask(tgid, move |discovery| discovery.look(tgid));
-        answer.unwrap_or_else(|silence| Looked {
-            found: Err(Refusal::Unreadable {
+    /// As [`Discovery::probe`]; a process that does not answer in time is unreadable.
+    pub fn look(&self, tgid: u32) -> ProbeResult {
+        let answer = self.ask(tgid, move |discovery| discovery.probe(tgid));
+        answer.unwrap_or_else(|silence| ProbeResult {
+            found: Err(InspectError::Unreadable {
                 pid: tgid,
                 path: "its memory and programs".into(),
                 reason: silence.to_string(),
@@ -234,8 +234,8 @@ mod tests {
         assert_eq!(scout.ask(7, |_| ()), Err(CallError::Before));
         scout.shared.borrow_mut().worker = BlockingWorker::new("test", Role::Looking, PATIENCE);
         assert_eq!(scout.ask(8, |_| ()), Ok(()));
-        let refusal = scout.inspect(7).expect_err("it is known to be silent");
-        assert!(refusal.to_string().contains("before"), "{refusal}");
+        let error = scout.inspect(7).expect_err("it is known to be silent");
+        assert!(error.to_string().contains("before"), "{error}");
         // That the machine was busy is no reason to leave a process out forever.
         drop(go_on);
         while scout.ask(7, |_| ()).is_err() {
@@ -249,6 +249,9 @@ mod tests {
         let scout = Scout::default();
         assert_eq!(scout.identity(own).map(|it| it.pid), Some(own));
         assert!(scout.files(own).is_some());
-        assert!(matches!(scout.inspect(own), Err(Refusal::NotPython { .. })));
+        assert!(matches!(
+            scout.inspect(own),
+            Err(InspectError::NotPython { .. })
+        ));
     }
 }

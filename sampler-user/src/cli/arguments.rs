@@ -189,7 +189,7 @@ pub struct RecordArguments {
     pub pid: Vec<String>,
     /// Which processes of the host
     #[command(flatten)]
-    pub choice: ChoiceArguments,
+    pub filter: FilterArguments,
     /// Do not record child processes
     #[arg(long)]
     pub no_children: bool,
@@ -275,7 +275,7 @@ pub enum RecordMode {
 
 /// Which processes of a host are meant.
 #[derive(Args, Clone, Debug, Default)]
-pub struct ChoiceArguments {
+pub struct FilterArguments {
     /// Only processes in this cgroup or below it: a path (/system.slice/web.service), a
     /// directory of /sys/fs/cgroup, or the name of a unit or container as `ps` shows
     /// it; can be repeated
@@ -346,7 +346,7 @@ pub struct DumpArguments {
 pub struct PsArguments {
     /// Which processes of the host
     #[command(flatten)]
-    pub choice: ChoiceArguments,
+    pub filter: FilterArguments,
     /// Print JSON, in a documented and stable schema
     #[arg(long)]
     pub json: bool,

@@ -3,9 +3,9 @@
 //! Turns typed arguments into checked configurations, with every default filled in. Does
 //! not look at the host: [`Environment`] is all that the defaults depend on.
 
-pub mod choice;
 pub mod error;
 pub mod exit;
+pub mod filter;
 mod limits;
 pub mod output;
 mod pattern;
@@ -25,8 +25,8 @@ use crate::cli::arguments::{
     ConvertArguments, DumpArguments, ModeArgument, PsArguments, RecordArguments, RecordMode,
     ReportArguments, SelectionArguments, ViewArguments,
 };
-use crate::cli::config::choice::ChoiceConfig;
 use crate::cli::config::error::UsageError;
+use crate::cli::config::filter::FilterSpec;
 use crate::cli::config::output::OutputConfig;
 use crate::cli::config::pattern::pattern;
 use crate::cli::config::ranges::{HIGHEST_RATE, LARGEST_PROCESS_ID, LONGEST_DURATION};
@@ -34,11 +34,11 @@ use crate::cli::config::time::{parse_duration, parse_time_point};
 
 /// What is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum TargetSpec {
     /// Every Python process of the host, including those that start later.
     Host,
     /// The Python processes of the host that match.
-    Chosen(ChoiceConfig),
+    Filtered(FilterSpec),
     /// These processes (thread group ids), sorted, each once.
     Processes(Vec<u32>),
     /// A command to start: the program and its arguments.
@@ -60,7 +60,7 @@ pub struct RecordConfig {
     /// Whether only running threads are sampled, or waiting ones as well.
     pub mode: Mode,
     /// The processes to record.
-    pub target: Target,
+    pub target: TargetSpec,
     /// Whether processes that the target starts are recorded as well.
     pub children: bool,
     /// Samples a second on each CPU, 1 to [`HIGHEST_RATE`].
@@ -94,13 +94,17 @@ impl RecordConfig {
     ) -> Result<Self, UsageError> {
         let target = target(arguments)?;
         let subject = match &target {
-            Target::Command(words) => words.first().map_or(environment.host.into(), |program| {
-                Path::new(program)
-                    .file_name()
-                    .unwrap_or(program)
-                    .to_string_lossy()
-            }),
-            Target::Host | Target::Chosen(_) | Target::Processes(_) => environment.host.into(),
+            TargetSpec::Command(words) => {
+                words.first().map_or(environment.host.into(), |program| {
+                    Path::new(program)
+                        .file_name()
+                        .unwrap_or(program)
+                        .to_string_lossy()
+                })
+            }
+            TargetSpec::Host | TargetSpec::Filtered(_) | TargetSpec::Processes(_) => {
+                environment.host.into()
+            }
         };
         let stem = output::default_stem(&subject, environment.now);
         let duration = match &arguments.duration {
@@ -247,7 +251,7 @@ impl ViewConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PsConfig {
     /// The processes to list.
-    pub choice: ChoiceConfig,
+    pub filter: FilterSpec,
     /// Whether JSON is printed.
     pub json: bool,
 }
@@ -259,7 +263,7 @@ impl PsConfig {
     /// The first argument that is invalid.
     pub fn from_arguments(arguments: &PsArguments) -> Result<Self, UsageError> {
         Ok(Self {
-            choice: ChoiceConfig::from_arguments(&arguments.choice)?,
+            filter: FilterSpec::from_arguments(&arguments.filter)?,
             json: arguments.json,
         })
     }
@@ -283,19 +287,19 @@ impl DumpConfig {
     }
 }
 
-fn target(arguments: &RecordArguments) -> Result<Target, UsageError> {
-    let choice = ChoiceConfig::from_arguments(&arguments.choice)?;
-    if !choice.is_everything() {
+fn target(arguments: &RecordArguments) -> Result<TargetSpec, UsageError> {
+    let filter = FilterSpec::from_arguments(&arguments.filter)?;
+    if !filter.is_everything() {
         return match (arguments.pid.first(), arguments.command.first()) {
-            (None, None) => Ok(Target::Chosen(choice)),
+            (None, None) => Ok(TargetSpec::Filtered(filter)),
             (Some(_), _) => Err(UsageError::ChoiceWith { other: "--pid" }),
             (None, Some(_)) => Err(UsageError::ChoiceWith { other: "a command" }),
         };
     }
     match (arguments.pid.as_slice(), arguments.command.first()) {
-        ([], None) => Ok(Target::Host),
+        ([], None) => Ok(TargetSpec::Host),
         ([], Some(program)) if program.is_empty() => Err(UsageError::EmptyCommand),
-        ([], Some(_)) => Ok(Target::Command(arguments.command.clone())),
+        ([], Some(_)) => Ok(TargetSpec::Command(arguments.command.clone())),
         (_, Some(_)) => Err(UsageError::TargetTwice),
         (values, None) => {
             let mut processes = values
@@ -304,7 +308,7 @@ fn target(arguments: &RecordArguments) -> Result<Target, UsageError> {
                 .collect::<Result<Vec<_>, _>>()?;
             processes.sort_unstable();
             processes.dedup();
-            Ok(Target::Processes(processes))
+            Ok(TargetSpec::Processes(processes))
         }
     }
 }

@@ -77,7 +77,7 @@ impl Diagnosis {
 
     /// Adds the result of loading and attaching the iterator over waiting threads.
     #[must_use]
-    pub fn with_pass_result(mut self, result: Result<(), String>) -> Self {
+    pub fn with_scan_result(mut self, result: Result<(), String>) -> Self {
         const ID: &str = "task-iterator";
         self.checks.push(match result {
             Ok(()) => Check::ok(ID, "the kernel reads waiting threads itself"),

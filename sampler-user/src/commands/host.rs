@@ -94,9 +94,9 @@ fn dump(arguments: &DumpArguments) -> Result<ExitStatus, HostError> {
 }
 
 fn ps(arguments: &PsArguments) -> Result<ExitStatus, HostError> {
-    let PsConfig { choice, json } = PsConfig::from_arguments(arguments)?;
+    let PsConfig { filter, json } = PsConfig::from_arguments(arguments)?;
     let namespace = PidNamespace::ours()?;
-    let choice = Choice::find(&choice.cgroups, choice.name)?;
+    let choice = Choice::find(&filter.cgroups, filter.name)?;
     let listing = Listing::of_this_host(&choice).map_err(HostError::List)?;
     if let Some(note) = namespace.note() {
         CONSOLE.note(note);
@@ -120,7 +120,7 @@ fn doctor(arguments: &ListingArguments) -> Result<ExitStatus, HostError> {
         report_all_execs: true,
         leave_plain_programs: true,
         ring_bytes: 1 << 16,
-        passes: true,
+        scans: true,
         walk_backend: WalkBackendChoice::of_environment(),
         // What is wrong with the namespace is a check of its own.
         pid_namespace: PidNamespace::ours().ok().and_then(PidNamespace::own_inode),
@@ -131,11 +131,11 @@ fn doctor(arguments: &ListingArguments) -> Result<ExitStatus, HostError> {
     let diagnosis = match Kernel::load(options) {
         Ok(mut kernel) => {
             let ticks = kernel.start_ticks(Rhythm::drawn(Duration::from_secs(1)));
-            let passes = kernel.prepare_passes();
+            let scans = kernel.prepare_scans();
             diagnosis
                 .with_load_result(ticks.map(drop).map_err(in_words))
                 .with_walk_backend(kernel.walk_backend().without_loop())
-                .with_pass_result(passes.map(drop).map_err(|error| error.in_one_line()))
+                .with_scan_result(scans.map(drop).map_err(|error| error.in_one_line()))
         }
         Err(error) => diagnosis.with_load_result(Err(in_words(error))),
     };

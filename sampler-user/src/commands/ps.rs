@@ -24,7 +24,7 @@
 
 use std::{fmt, io};
 
-use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::process::identity::{ProcessIdentity, running_pids};
 use sampler_trace::escape::escape_for_terminal;
 use serde::Serialize;
@@ -104,8 +104,8 @@ fn look(scout: &Scout, pid: u32) -> Option<ListedProcess> {
             others.extend(instance.others.iter().map(ToString::to_string));
             (Some(instance.runtime.version.to_string()), None)
         }
-        Err(Refusal::NotPython { .. } | Refusal::Gone { .. }) => return None,
-        Err(refusal) => (None, Some(refusal.to_string())),
+        Err(InspectError::NotPython { .. } | InspectError::Gone { .. }) => return None,
+        Err(error) => (None, Some(error.to_string())),
     };
     // Of a process that does not answer, only the pid is known.
     let identity = scout.identity(pid);

@@ -9,7 +9,7 @@ use sampler_cpython::process::time_namespace::kernel_monotonic_now;
 use sampler_trace::container::info::TraceInfo;
 use sampler_trace::model::identifiers::KernelTime;
 
-use crate::cli::config::{RecordConfig, Target};
+use crate::cli::config::{RecordConfig, TargetSpec};
 
 /// Reads the kernel's own `CLOCK_MONOTONIC`, by which the eBPF program dates samples; a
 /// time namespace does not shift it.
@@ -53,7 +53,7 @@ pub(super) fn trace_info(config: &RecordConfig) -> TraceInfo {
             .to_owned()
     };
     let command = match &config.target {
-        Target::Command(words) if config.command_lines => words
+        TargetSpec::Command(words) if config.command_lines => words
             .iter()
             .map(|word| word.to_string_lossy().into_owned())
             .collect(),

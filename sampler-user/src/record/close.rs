@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use sampler_common::counter::Counter;
 
-use crate::cli::config::Target;
+use crate::cli::config::TargetSpec;
 use crate::cli::config::exit::ExitStatus;
 use crate::platform::console::CONSOLE;
 use crate::record::clock::monotonic_now;
@@ -30,16 +30,16 @@ impl Recording<'_> {
         CONSOLE.clear_progress();
         let now = monotonic_now();
         let on_processes = self.session.take_time_on_processes();
-        self.pace.costs().add_on_processes(on_processes);
+        self.rate_policy.costs().add_on_processes(on_processes);
         let mut counters = self.sampling.counts();
         // The eBPF program counts the others: processes that forked or started a program.
-        let left_out = self.session.targets.refusals().left_out();
+        let left_out = self.session.targets.skipped().left_out();
         counters.add(Counter::ProcessTableFull, left_out as u64);
         let summary = Summary {
             elapsed: now.since(self.start),
             taking: TakingSummary {
                 counters,
-                passes: self.sampling.pass_counts(),
+                scans: self.sampling.scan_counts(),
                 is_cut_short,
                 without_loop: self.sampling.without_loop(),
                 cpus: self.sampling.cpu_changes(),
@@ -47,13 +47,18 @@ impl Recording<'_> {
             rate: RateSummary {
                 hz: self.config.hz,
                 changes: Vec::new(),
-                cost: self.pace.total_cost(self.sampling.clocks(), Instant::now()),
+                cost: self
+                    .rate_policy
+                    .total_cost(self.sampling.clocks(), Instant::now()),
                 max_cpu: self.config.max_cpu,
             },
             ..Summary::default()
         };
         let pythons = self.session.targets.sampled().count();
-        let is_chosen = matches!(self.config.target, Target::Host | Target::Chosen(_));
+        let is_chosen = matches!(
+            self.config.target,
+            TargetSpec::Host | TargetSpec::Filtered(_)
+        );
         let knows_used = !is_chosen && self.session.knows_cpu_times();
         let (container, summary) = self.session.finish(now, summary)?;
         if summary.total.shown() == 0 {

@@ -39,18 +39,18 @@ pub(super) fn confine(
     }
 }
 
-/// Prints which system calls the sandbox refused, if any.
-pub(super) fn tell_refused() {
-    let refused = sandbox::refusals::refused();
-    if refused.is_empty() {
+/// Prints which system calls the sandbox blocked, if any.
+pub(super) fn tell_blocked() {
+    let blocked = sandbox::blocked_syscalls::blocked();
+    if blocked.is_empty() {
         return;
     }
-    let calls = refused.iter().map(|(number, count)| match count {
+    let calls = blocked.iter().map(|(number, count)| match count {
         1 => format!("number {number}"),
         count => format!("number {number} ({count} times)"),
     });
     CONSOLE.warn(format_args!(
-        "its sandbox refused system calls: {}; \
+        "its sandbox blocked system calls: {}; \
          please report this with the C library's version; --no-sandbox goes without",
         calls.collect::<Vec<_>>().join(", ")
     ));

@@ -22,21 +22,21 @@ pub(super) struct Clocks {
     pub(super) ticks: u64,
     /// Run time of the samples that these ticks took.
     pub(super) samples: Duration,
-    /// CPU time of the passes over waiting threads.
-    pub(super) passes: Duration,
+    /// CPU time of the scans of waiting threads.
+    pub(super) scans: Duration,
 }
 
-/// Measures the cost from one [`Costs::look`] to the next.
+/// Measures the cost from one [`Costs::measure`] to the next.
 pub(super) struct Costs {
     /// Cost of a tick without its sample.
     tick: Duration,
-    last_look: Instant,
+    last_measured: Instant,
     last: Clocks,
     last_cpu: Duration,
-    /// CPU time of the threads that look into processes and files, as of the last look.
+    /// CPU time of the threads that look into processes and files, as of the last measurement.
     last_others: Duration,
     on_processes: Duration,
-    /// CPU time of the recording up to the last look.
+    /// CPU time of the recording up to the last measurement.
     total: Duration,
 }
 
@@ -47,7 +47,7 @@ impl Costs {
     pub(super) fn start() -> Self {
         Self {
             tick: PROGRAM + measure_interrupt().unwrap_or(INTERRUPT),
-            last_look: Instant::now(),
+            last_measured: Instant::now(),
             last: Clocks::default(),
             last_cpu: thread_cpu_time(),
             last_others: process_cpu_time().saturating_sub(thread_cpu_time()),
@@ -69,9 +69,9 @@ impl Costs {
         self.on_processes += time;
     }
 
-    /// Returns what was spent since the last look.
-    pub(super) fn look(&mut self, clocks: Clocks, now: Instant) -> Spent {
-        let elapsed = now.saturating_duration_since(self.last_look);
+    /// Returns what was spent since the last measurement.
+    pub(super) fn measure(&mut self, clocks: Clocks, now: Instant) -> Spent {
+        let elapsed = now.saturating_duration_since(self.last_measured);
         let cpu = thread_cpu_time();
         let user = cpu.saturating_sub(self.last_cpu);
         let ticks = clocks.ticks.saturating_sub(self.last.ticks);
@@ -79,24 +79,24 @@ impl Costs {
             .tick
             .saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX));
         let on_processes = std::mem::take(&mut self.on_processes);
-        let others = process_cpu_time().saturating_sub(cpu + clocks.passes);
+        let others = process_cpu_time().saturating_sub(cpu + clocks.scans);
         let by_others = others.saturating_sub(self.last_others);
         let kernel = clocks.samples.saturating_sub(self.last.samples);
-        let passes = clocks.passes.saturating_sub(self.last.passes);
+        let scans = clocks.scans.saturating_sub(self.last.scans);
         let spent = Spent {
             elapsed,
-            on_samples: kernel + passes + interrupts + user.saturating_sub(on_processes),
+            on_samples: kernel + scans + interrupts + user.saturating_sub(on_processes),
             on_processes: on_processes + by_others,
         };
-        (self.last, self.last_look, self.last_cpu) = (clocks, now, cpu);
-        // The CPU time of a pass is known only when it is over; until then it seems to be
+        (self.last, self.last_measured, self.last_cpu) = (clocks, now, cpu);
+        // The CPU time of a scan is known only when it is over; until then it seems to be
         // that of the other threads.
         self.last_others = self.last_others.max(others);
         self.total += spent.on_samples + spent.on_processes;
         spent
     }
 
-    /// Returns all CPU time that was spent up to the last look.
+    /// Returns all CPU time that was spent up to the last measurement.
     pub(super) fn total(&self) -> Duration {
         self.total
     }

@@ -80,13 +80,13 @@ impl Ledger {
 
     /// Counts a sample of a process that is not known.
     pub(super) fn without_process(&mut self) {
-        self.unattributed.refuse(DropReason::WithoutProcess);
+        self.unattributed.add_dropped(DropReason::WithoutProcess);
     }
 
     /// Counts a sample that cannot be decoded.
     pub(super) fn undecodable_sample(&mut self) {
         self.samples += 1;
-        self.unattributed.refuse(DropReason::Undecodable);
+        self.unattributed.add_dropped(DropReason::Undecodable);
     }
 
     /// Returns the processes of which a sample has arrived since the last
@@ -146,12 +146,12 @@ impl Ledger {
             open.is_dirty = false;
             let mut account = open.account.clone();
             account.add_kernel(&kernel(*key));
-            account.taken = account.delivered() + account.lost + account.refused();
+            account.taken = account.delivered() + account.lost + account.dropped();
             total.add(&account);
             processes.extend(index(*key).map(|index| of_process(index, &account)));
             open.written = account;
         }
-        total.taken = total.delivered() + total.lost + total.refused();
+        total.taken = total.delivered() + total.lost + total.dropped();
         info::Summary {
             end: time,
             counts: named(&total.counts()),
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!((end.sampled, end.unwritten.len()), (10_000, 10_000));
         assert!(end.listed.len() <= 2 * KEPT);
         assert_eq!(end.listed.first().map(|of| of.tgid), Some(5000));
-        let sums = (end.total.taken, end.total.lost, end.total.refused());
+        let sums = (end.total.taken, end.total.lost, end.total.dropped());
         assert_eq!(sums, (10_007, 7, 1));
     }
 
@@ -257,7 +257,7 @@ mod tests {
         for key in [1, 2] {
             let account = ledger.arrived(ProcessKey(key), Duration::from_millis(3));
             account.show(StopReason::Complete);
-            account.refuse(DropReason::Late);
+            account.add_dropped(DropReason::Late);
         }
         let kernel = |key: ProcessKey| -> KernelAccount {
             let fates = [(Fate::Taken, 100), (Fate::Lost, key.0)];

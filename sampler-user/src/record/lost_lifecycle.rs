@@ -3,19 +3,19 @@
 //! Decides, by the eBPF program's count of lost lifecycle records, when the process table
 //! must be compared with the processes that run.
 
-/// The count of lost records at the last look.
+/// The count of lost records at the last check.
 #[derive(Default)]
 pub(super) struct LostLifecycle {
     count: u64,
-    /// Whether it had grown at that look.
+    /// Whether it had grown at that check.
     is_doubtful: bool,
 }
 
 impl LostLifecycle {
     /// Whether to compare, now that `count` records were lost in total: if the count has
-    /// grown, and once more at the next look, because records may have been lost during
+    /// grown, and once more at the next check, because records may have been lost during
     /// the comparison.
-    pub(super) fn look(&mut self, count: u64) -> bool {
+    pub(super) fn must_compare(&mut self, count: u64) -> bool {
         let was_doubtful = self.is_doubtful;
         self.is_doubtful = count > self.count;
         self.count = count;
@@ -29,8 +29,8 @@ mod tests {
 
     #[test]
     fn compares_once_more_after_the_last_loss() {
-        let mut news = LostLifecycle::default();
-        let looks = [0, 3, 3, 3, 4, 9, 9, 9].map(|count| news.look(count));
-        assert_eq!(looks, [false, true, true, false, true, true, true, false]);
+        let mut lost = LostLifecycle::default();
+        let answers = [0, 3, 3, 3, 4, 9, 9, 9].map(|count| lost.must_compare(count));
+        assert_eq!(answers, [false, true, true, false, true, true, true, false]);
     }
 }

@@ -9,7 +9,7 @@ use sampler_trace::account::Account;
 use sampler_trace::container::info::Mode;
 use sampler_trace::escape::escape_for_terminal;
 
-use crate::cli::config::{RecordConfig, Target};
+use crate::cli::config::{RecordConfig, TargetSpec};
 use crate::record::report::summary::Summary;
 use crate::record::target_choice::asked_processes;
 
@@ -35,7 +35,7 @@ pub(super) fn no_sample(config: &RecordConfig, summary: &Summary, counted: &Coun
     for line in &summary.not_sampled {
         reason.push_str(&format!("\n  not sampled: {}", escape_for_terminal(line)));
     }
-    let is_chosen = matches!(config.target, Target::Host | Target::Chosen(_));
+    let is_chosen = matches!(config.target, TargetSpec::Host | TargetSpec::Filtered(_));
     if is_chosen && counted.pythons == 0 {
         reason.push_str("\n`pyebpf ps` lists the processes that run Python");
     } else if config.mode == Mode::Cpu && came(&summary.total) == 0 {
@@ -49,17 +49,17 @@ pub(super) fn no_sample(config: &RecordConfig, summary: &Summary, counted: &Coun
 
 /// Returns how many samples were taken.
 fn came(total: &Account) -> u64 {
-    total.taken.max(total.lost + total.refused())
+    total.taken.max(total.lost + total.dropped())
 }
 
-fn who(target: &Target) -> String {
+fn who(target: &TargetSpec) -> String {
     match target {
-        Target::Host => "a Python process on this host".to_owned(),
-        Target::Chosen(choice) => {
-            let choice = choice.in_words();
-            format!("a Python process {}", escape_for_terminal(&choice))
+        TargetSpec::Host => "a Python process on this host".to_owned(),
+        TargetSpec::Filtered(filter) => {
+            let filter = filter.in_words();
+            format!("a Python process {}", escape_for_terminal(&filter))
         }
-        Target::Processes(numbers) => {
+        TargetSpec::Processes(numbers) => {
             let processes = asked_processes(numbers);
             let list: Vec<_> = processes.iter().map(ToString::to_string).collect();
             let noun = if list.len() == 1 {
@@ -69,7 +69,7 @@ fn who(target: &Target) -> String {
             };
             format!("{noun} {}", list.join(", "))
         }
-        Target::Command(_) => "the command".to_owned(),
+        TargetSpec::Command(_) => "the command".to_owned(),
     }
 }
 
@@ -79,8 +79,8 @@ fn not_shown(who: &str, total: &Account) -> String {
     if total.lost > 0 {
         reasons.push(format!("{} lost on the way to user space", total.lost));
     }
-    if total.refused() > 0 {
-        reasons.push(total.refusals_in_words());
+    if total.dropped() > 0 {
+        reasons.push(total.describe_dropped());
     }
     let reasons = match reasons.join(", ") {
         none if none.is_empty() => "the reason was not counted".to_owned(),
@@ -95,7 +95,7 @@ fn not_shown(who: &str, total: &Account) -> String {
 
 /// Explains that no tick came while one of the processes ran.
 fn no_tick(config: &RecordConfig, who: &str, counted: &Counted) -> String {
-    let is_chosen = matches!(config.target, Target::Host | Target::Chosen(_));
+    let is_chosen = matches!(config.target, TargetSpec::Host | TargetSpec::Filtered(_));
     match counted.used {
         Some(used) if used.is_zero() => {
             format!("no samples: {who} used less than 10 ms of CPU time during the recording")
@@ -154,8 +154,8 @@ mod tests {
             taken: 75,
             ..Account::default()
         };
-        total.refuse_all(StopReason::BrokenChain.into(), 70);
-        total.refuse_all(StopReason::NoThreadState.into(), 3);
+        total.add_dropped_n(StopReason::BrokenChain.into(), 70);
+        total.add_dropped_n(StopReason::NoThreadState.into(), 3);
         total.lost = 2;
         let text = said(&["-p", PID], total.clone(), 1, Some(900));
         assert_eq!(
@@ -164,7 +164,7 @@ mod tests {
              2 lost on the way to user space, 70 with a broken chain of frames, 3 in threads without Python"
         );
         total = Account::default();
-        total.refuse(DropReason::WithoutProcess);
+        total.add_dropped(DropReason::WithoutProcess);
         let text = said(&["--", "true"], total, 0, None);
         assert!(
             text.starts_with("no stack of the command: 1 sample was taken"),

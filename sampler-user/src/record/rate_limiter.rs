@@ -7,27 +7,27 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How often the caller passes in what was spent.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The latest looks that together must exceed the limit before the rate is lowered. One
-/// moment of a recording is no measure: names are learnt, a segment is written.
-const LOOKS: usize = 3;
-/// Consecutive looks with room for twice the rate before the rate is raised, at first.
-const CALM_LOOKS: u32 = 10;
-/// The most such looks, which raising the rate in vain leads to.
-const MOST_CALM_LOOKS: u32 = 300;
+pub(super) const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How many of the latest intervals must exceed the limit together before the rate is
+/// lowered. A single one is no measure: names are learnt, a segment is written.
+const INTERVALS: usize = 3;
+/// Consecutive intervals with room for twice the rate before the rate doubles, at first.
+const CALM_INTERVALS: u32 = 10;
+/// The most such intervals, which raising the rate in vain leads to.
+const MOST_CALM_INTERVALS: u32 = 300;
 /// How much of the limit, in percent, twice the rate may use before the rate is raised.
 const ROOM_PERCENT: u32 = 75;
-/// The longest period that the governor goes to.
+/// The longest period that the limiter sets.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// CPU time spent since the last look.
+/// CPU time spent in one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spent {
-    /// Wall-clock time since the last look.
+    /// Length of the interval, in wall-clock time.
     pub(super) elapsed: Duration,
     /// CPU time that depends on the number of samples.
     pub(super) on_samples: Duration,
-    /// CPU time that does not, such as looking at new processes.
+    /// CPU time that does not, such as inspecting new processes.
     pub(super) on_processes: Duration,
 }
 
@@ -46,24 +46,27 @@ pub(super) struct RateLimiter {
     limit: f64,
     asked: Duration,
     period: Duration,
-    looks: VecDeque<Spent>,
+    /// The latest intervals since the last change, oldest first.
+    intervals: VecDeque<Spent>,
+    /// Consecutive intervals with room for twice the rate.
     calm: u32,
+    /// How many of these raise the rate.
     calm_needed: u32,
     /// Whether the last change raised the rate.
     has_raised: bool,
 }
 
 impl RateLimiter {
-    /// Creates a governor that keeps to `limit`, a share of one CPU, and to at most one
+    /// Creates a limiter that keeps to `limit`, a share of one CPU, and to at most one
     /// sample per `asked`.
     pub(super) fn new(limit: f64, asked: Duration) -> Self {
         Self {
             limit,
             asked,
             period: asked,
-            looks: VecDeque::new(),
+            intervals: VecDeque::new(),
             calm: 0,
-            calm_needed: CALM_LOOKS,
+            calm_needed: CALM_INTERVALS,
             has_raised: false,
         }
     }
@@ -73,28 +76,28 @@ impl RateLimiter {
         (self.period != self.asked).then_some(self.period)
     }
 
-    /// Takes in what was spent since the last look. Returns a decision if the period
+    /// Takes in what was spent since the last call. Returns a decision if the period
     /// should change.
-    pub(super) fn look(&mut self, spent: Spent) -> Option<Decision> {
-        self.looks.push_back(spent);
-        if self.looks.len() > LOOKS {
-            self.looks.pop_front();
+    pub(super) fn decide(&mut self, spent: Spent) -> Option<Decision> {
+        self.intervals.push_back(spent);
+        if self.intervals.len() > INTERVALS {
+            self.intervals.pop_front();
         }
         let shares = |of: &Spent| {
             let all = of.elapsed.as_secs_f64().max(1e-9);
             let samples = of.on_samples.as_secs_f64() / all;
             (samples, of.on_processes.as_secs_f64() / all)
         };
-        let sum = |looks: &VecDeque<Spent>| {
+        let sum = |intervals: &VecDeque<Spent>| {
             let mut sum = Spent::default();
-            for look in looks {
-                sum.elapsed += look.elapsed;
-                sum.on_samples += look.on_samples;
-                sum.on_processes += look.on_processes;
+            for interval in intervals {
+                sum.elapsed += interval.elapsed;
+                sum.on_samples += interval.on_samples;
+                sum.on_processes += interval.on_processes;
             }
             sum
         };
-        // Looking at processes goes on at any rate. Half of the limit is reserved for
+        // Processes are inspected at any rate. Half of the limit is reserved for
         // samples.
         let room = |processes: f64| (self.limit - processes).max(self.limit / 2.0);
         let (samples, processes) = shares(&spent);
@@ -104,11 +107,11 @@ impl RateLimiter {
         } else {
             self.calm = 0;
         }
-        let (samples, processes) = shares(&sum(&self.looks));
-        if self.looks.len() == LOOKS && samples > room(processes) {
+        let (samples, processes) = shares(&sum(&self.intervals));
+        if self.intervals.len() == INTERVALS && samples > room(processes) {
             let period = self.slower(samples / room(processes))?;
             if self.has_raised {
-                self.calm_needed = (self.calm_needed * 2).min(MOST_CALM_LOOKS);
+                self.calm_needed = (self.calm_needed * 2).min(MOST_CALM_INTERVALS);
             }
             return Some(self.change(period, samples + processes, false));
         }
@@ -133,7 +136,7 @@ impl RateLimiter {
     fn change(&mut self, period: Duration, share: f64, raises: bool) -> Decision {
         self.period = period;
         self.has_raised = raises;
-        self.looks.clear();
+        self.intervals.clear();
         self.calm = 0;
         Decision { period, share }
     }
@@ -166,7 +169,7 @@ mod tests {
 
         fn second(&mut self) -> Option<Decision> {
             let samples = SECOND.as_secs_f64() / self.period.as_secs_f64();
-            let decision = self.rate_limiter.look(Spent {
+            let decision = self.rate_limiter.decide(Spent {
                 elapsed: SECOND,
                 on_samples: self.cost.mul_f64(samples),
                 on_processes: self.on_processes,
@@ -222,7 +225,7 @@ mod tests {
         let steps: Vec<_> = recording.seconds(100).into_iter().collect();
         let periods: Vec<_> = steps.iter().map(|step| step.1.as_millis()).collect();
         assert_eq!(periods, [4, 2, 1]);
-        assert_eq!(steps[0].0, CALM_LOOKS);
+        assert_eq!(steps[0].0, CALM_INTERVALS);
         assert_eq!(recording.rate_limiter.lowered(), None);
     }
 

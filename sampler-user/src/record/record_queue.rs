@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The queue of records from passes in user space to the recording: what the ring buffer
+//! The queue of records from scans in user space to the recording: what the ring buffer
 //! is for the eBPF program. It is bounded; the sender counts a record that finds no room.
 
 use std::collections::VecDeque;

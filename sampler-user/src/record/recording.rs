@@ -17,9 +17,9 @@ use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
 use crate::record::lost_lifecycle::LostLifecycle;
 use crate::record::outputs::Outputs;
-use crate::record::pace::Pace;
 use crate::record::progress::{ProgressFacts, ProgressLine};
 use crate::record::rate_limiter::Decision;
+use crate::record::rate_policy::RatePolicy;
 use crate::record::sampling::Sampling;
 use crate::record::session::{FLUSH_EVERY, Session};
 use crate::record::signals::{Request, Signals};
@@ -40,7 +40,7 @@ pub(super) struct Recording<'a> {
     pub(super) signals: Signals,
     pub(super) progress: ProgressLine<'static, std::io::Stderr>,
     pub(super) schedule: Schedule,
-    pub(super) pace: Pace,
+    pub(super) rate_policy: RatePolicy,
     pub(super) lost_lifecycle: LostLifecycle,
     /// When the recording began.
     pub(super) start: KernelTime,
@@ -108,8 +108,8 @@ impl Recording<'_> {
                 self.schedule.next_flush = now + FLUSH_EVERY;
                 self.flush((!is_behind).then_some(read_at))?;
             }
-            if self.pace.is_due(now) {
-                self.look_at_costs(now)?;
+            if self.rate_policy.is_due(now) {
+                self.check_costs(now)?;
             }
             if now >= self.schedule.next_progress {
                 self.schedule.next_progress = now + PROGRESS_EVERY;
@@ -143,16 +143,16 @@ impl Recording<'_> {
     fn look_at_pending(&mut self, now: Instant) {
         let targets = &mut self.session.targets;
         if targets.is_look_due(now) {
-            let costs = self.pace.costs();
+            let costs = self.rate_policy.costs();
             costs.on_processes(|| targets.look_at_pending(now));
         }
     }
 
     /// Lowers the rate if it costs too much, and raises it if it need not be that low.
-    fn look_at_costs(&mut self, now: Instant) -> Result<(), RecordError> {
+    fn check_costs(&mut self, now: Instant) -> Result<(), RecordError> {
         let on_processes = self.session.take_time_on_processes();
-        self.pace.costs().add_on_processes(on_processes);
-        match self.pace.look(self.sampling.clocks(), now) {
+        self.rate_policy.costs().add_on_processes(on_processes);
+        match self.rate_policy.check(self.sampling.clocks(), now) {
             Some(decision) => self.change_rate(decision),
             None => Ok(()),
         }
@@ -162,7 +162,7 @@ impl Recording<'_> {
         let now = monotonic_now();
         self.sampling.set_period(decision.period)?;
         self.session.change_rate(now, decision.period);
-        if let Some(message) = self.pace.change(decision, self.taken_until) {
+        if let Some(message) = self.rate_policy.change(decision, self.taken_until) {
             CONSOLE.warn(message);
         }
         Ok(())
@@ -173,7 +173,7 @@ impl Recording<'_> {
     fn flush(&mut self, taken_until: Option<KernelTime>) -> Result<(), RecordError> {
         if let Some(now) = taken_until {
             let lost = self.sampling.count(Counter::LostLifecycle);
-            if self.lost_lifecycle.look(lost) {
+            if self.lost_lifecycle.must_compare(lost) {
                 self.session.targets.reconcile();
             }
             self.session.settle(now);
@@ -201,7 +201,7 @@ impl Recording<'_> {
             threads,
             samples: self.session.ledger.samples,
             lost: self.sampling.count(Counter::Lost),
-            lowered: self.pace.lowered(),
+            lowered: self.rate_policy.lowered(),
         });
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::cli::config::RecordConfig;
 use crate::cli::config::exit::ExitStatus;
-use crate::record::confinement::tell_refused;
+use crate::record::confinement::tell_blocked;
 use crate::record::error::RecordError;
 use crate::record::start::start;
 
@@ -21,7 +21,7 @@ pub fn record(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
             source,
         })?;
     let status = runtime.block_on(run(config));
-    tell_refused();
+    tell_blocked();
     // Does not wait for a conversion that a second Ctrl-C has cancelled.
     runtime.shutdown_background();
     status

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The sources of samples while a recording runs: the ticks and the passes over waiting
+//! The sources of samples while a recording runs: the ticks and the scans of waiting
 //! threads, with the ways by which their records and counts reach user space.
 
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::capture::bpf::ring::RecordRing;
 use crate::capture::targets::table::Targets;
 use crate::record::cost::Clocks;
 use crate::record::error::RecordError;
-use crate::record::passes::RunningPasses;
 use crate::record::report::cpu_changes::CpuChanges;
-use crate::record::report::pass_counts::PassCounts;
+use crate::record::report::scan_counts::ScanCounts;
+use crate::record::scans::RunningScans;
 use crate::record::tick_clock::TickClock;
 
 /// Records taken in one go, before other work gets its turn.
 const BATCH: usize = 4096;
 
-/// The running ticks and passes, with their records and counters.
+/// The running ticks and scans, with their records and counters.
 pub(super) struct Sampling {
     pub(super) kernel: Kernel,
     pub(super) clocks: TickClock,
@@ -30,8 +30,8 @@ pub(super) struct Sampling {
     pub(super) counters: Counters,
     /// What the eBPF programs log, if that is asked for.
     pub(super) log: Option<KernelLog>,
-    /// Passes over waiting threads; `None` in cpu mode.
-    pub(super) passes: Option<RunningPasses>,
+    /// Scans of waiting threads; `None` in cpu mode.
+    pub(super) scans: Option<RunningScans>,
 }
 
 impl Sampling {
@@ -47,24 +47,24 @@ impl Sampling {
         if let Some(log) = &mut self.log {
             log.take();
         }
-        let passes = self.passes.as_ref();
+        let scans = self.scans.as_ref();
         let number = self.records.drain(BATCH, |record| {
-            if let Some(passes) = passes {
-                passes.take_before(record, &mut take);
+            if let Some(scans) = scans {
+                scans.take_before(record, &mut take);
             }
             take(record);
         });
         let is_behind = number == BATCH;
-        if let Some(passes) = passes.filter(|_| !is_behind) {
-            passes.take_all(take);
+        if let Some(scans) = scans.filter(|_| !is_behind) {
+            scans.take_all(take);
         }
         is_behind
     }
 
-    /// Makes passes look at the processes that are sampled now.
+    /// Makes scans look at the processes that are sampled now.
     pub(super) fn follow(&self, targets: &Targets) {
-        if let Some(passes) = &self.passes {
-            passes.follow(targets);
+        if let Some(scans) = &self.scans {
+            scans.follow(targets);
         }
     }
 
@@ -84,11 +84,11 @@ impl Sampling {
 
     /// Returns what was spent so far.
     pub(super) fn clocks(&self) -> Clocks {
-        let passes = self.passes.as_ref();
+        let scans = self.scans.as_ref();
         Clocks {
             ticks: self.count(Counter::Ticks),
             samples: Duration::from_nanos(self.count(Counter::RunTime)),
-            passes: passes.map_or(Duration::ZERO, RunningPasses::cpu_time),
+            scans: scans.map_or(Duration::ZERO, RunningScans::cpu_time),
         }
     }
 
@@ -97,18 +97,18 @@ impl Sampling {
         self.counters.read_one(counter)
     }
 
-    /// Returns all counters, including those of passes from user space.
+    /// Returns all counters, including those of scans from user space.
     pub(super) fn counts(&self) -> CounterValues {
         let mut counts = self.counters.read();
-        if let Some(passes) = &self.passes {
-            passes.add_to(&mut counts);
+        if let Some(scans) = &self.scans {
+            scans.add_to(&mut counts);
         }
         counts
     }
 
-    /// Returns what was counted of passes, if there are any.
-    pub(super) fn pass_counts(&self) -> Option<PassCounts> {
-        self.passes.as_ref().map(RunningPasses::counts)
+    /// Returns what was counted of scans, if there are any.
+    pub(super) fn scan_counts(&self) -> Option<ScanCounts> {
+        self.scans.as_ref().map(RunningScans::counts)
     }
 
     /// Returns why stacks are walked without `bpf_loop`, if they are.
@@ -116,9 +116,9 @@ impl Sampling {
         self.kernel.walk_backend().without_loop().map(str::to_owned)
     }
 
-    /// Takes no further sample. Returns whether all passes are over.
+    /// Takes no further sample. Returns whether all scans are over.
     pub(super) fn stop(&mut self) -> bool {
-        let are_over = self.passes.as_ref().is_none_or(RunningPasses::stop);
+        let are_over = self.scans.as_ref().is_none_or(RunningScans::stop);
         self.clocks.stop();
         are_over
     }

@@ -15,7 +15,7 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::{Origin, WaitFacts};
 use sampler_cpython::process::cpu_time;
 use sampler_cpython::process::cpu_time::ProcessCpuTime;
-use sampler_cpython::remote::pass::PassAccounts;
+use sampler_cpython::remote::scan::ScanAccounts;
 use sampler_trace::account::Account;
 use sampler_trace::account::cpu_time::CpuTime;
 use sampler_trace::account::drop_reason::DropReason;
@@ -54,8 +54,8 @@ pub(super) struct Session<W> {
     timers: Timers,
     rows: Rows<W>,
     pub(super) ledger: Ledger,
-    /// What passes from user space have counted of each process.
-    pass_accounts: PassAccounts,
+    /// What scans from user space have counted of each process.
+    scan_accounts: ScanAccounts,
     tick_balance: Option<TickBalance>,
     ended: EndedProcesses,
     scout: Scout,
@@ -77,8 +77,8 @@ pub(super) struct Stages<W> {
     pub(super) symbolizer: Symbolizer,
     pub(super) threads: Threads,
     pub(super) rows: Rows<W>,
-    pub(super) pass_accounts: PassAccounts,
-    /// Present with passes from user space.
+    pub(super) scan_accounts: ScanAccounts,
+    /// Present with scans from user space.
     pub(super) tick_balance: Option<TickBalance>,
     /// CPU times of the processes that are followed from the start, with what they had
     /// used before.
@@ -97,9 +97,9 @@ struct EndedProcesses {
     rest: Duration,
 }
 
-/// Whether every pass over waiting threads has sent what it saw.
+/// Whether every scan of waiting threads has sent what it saw.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LastPass {
+enum LastScan {
     Over,
     /// One was still under way when the recording ended.
     CutShort,
@@ -116,7 +116,7 @@ impl<W: Write> Session<W> {
             threads: stages.threads,
             rows: stages.rows,
             ledger: Ledger::default(),
-            pass_accounts: stages.pass_accounts,
+            scan_accounts: stages.scan_accounts,
             tick_balance: stages.tick_balance,
             ended: EndedProcesses {
                 since: FxHashMap::default(),
@@ -200,7 +200,7 @@ impl<W: Write> Session<W> {
         }
     }
 
-    /// Adds the time for which passes found the thread unchanged to what it waited for
+    /// Adds the time for which scans found the thread unchanged to what it waited for
     /// before this sample. Returns the time that the look itself accounts for, in
     /// nanoseconds; 0 for a tick.
     fn wait_of(&mut self, sample: &RawSample) -> u64 {
@@ -234,7 +234,7 @@ impl<W: Write> Session<W> {
         let process = process.filter(|process| process.tgid == sample.header.tgid);
         let Some((process, python)) = process.and_then(|it| Some((it, it.python.as_ref()?))) else {
             self.ledger.without_process();
-            self.stops.refused(sample, DropReason::WithoutProcess);
+            self.stops.dropped(sample, DropReason::WithoutProcess);
             return;
         };
         if !self.cpu_times.has(key) {
@@ -249,8 +249,8 @@ impl<W: Write> Session<W> {
         let now = monotonic_now();
         if !can_have_been(self.start, time, now) {
             let account = self.ledger.arrived(key, Duration::ZERO);
-            account.refuse(DropReason::AnotherClock);
-            self.stops.refused(sample, DropReason::AnotherClock);
+            account.add_dropped(DropReason::AnotherClock);
+            self.stops.dropped(sample, DropReason::AnotherClock);
             return;
         }
         let account = self.ledger.arrived(key, now.since(time));
@@ -266,8 +266,8 @@ impl<W: Write> Session<W> {
             }
         };
         if self.threads.has_ended(sample) {
-            account.refuse(StopReason::Moved.into());
-            self.stops.refused(sample, StopReason::Moved);
+            account.add_dropped(StopReason::RanDuringWalk.into());
+            self.stops.dropped(sample, StopReason::RanDuringWalk);
             return;
         }
         if sample.origin == Origin::OffCpuSameStack {
@@ -275,10 +275,10 @@ impl<W: Write> Session<W> {
             let is_in_time =
                 known.is_none_or(|track| self.rows.restate(track, time, state, weight));
             if is_in_time {
-                account.restated += 1;
+                account.state_only += 1;
             } else {
-                account.refuse(DropReason::Late);
-                self.stops.refused(sample, DropReason::Late);
+                account.add_dropped(DropReason::Late);
+                self.stops.dropped(sample, DropReason::Late);
             }
             return;
         }
@@ -287,8 +287,8 @@ impl<W: Write> Session<W> {
         match self.symbolizer.resolve(sample, &python.context) {
             Ok(resolved) => {
                 let Some((track, replaced)) = self.threads.track(sample, process) else {
-                    account.refuse(DropReason::NoRoom);
-                    self.stops.refused(sample, DropReason::NoRoom);
+                    account.add_dropped(DropReason::NoRoom);
+                    self.stops.dropped(sample, DropReason::NoRoom);
                     return;
                 };
                 if let Some(replaced) = replaced {
@@ -320,17 +320,17 @@ impl<W: Write> Session<W> {
                     }
                     self.stops.shown(sample, resolved.stop);
                 } else {
-                    account.refuse(DropReason::Late);
-                    self.stops.refused(sample, DropReason::Late);
+                    account.add_dropped(DropReason::Late);
+                    self.stops.dropped(sample, DropReason::Late);
                 }
                 self.acknowledge();
             }
             Err(reason) => {
-                account.refuse(reason.into());
-                self.stops.refused(sample, reason);
+                account.add_dropped(reason.into());
+                self.stops.dropped(sample, reason);
                 // It began to run while it was looked at, so until then it waited where
                 // it had waited before.
-                if reason == StopReason::Moved
+                if reason == StopReason::RanDuringWalk
                     && let Some(track) = self.threads.known(sample)
                 {
                     self.rows.weigh_wait(track, time, weight);
@@ -349,29 +349,29 @@ impl<W: Write> Session<W> {
     /// Notices threads that have stopped running, and processes that have ended. Every
     /// record up to `now` must have been taken.
     pub(super) fn settle(&mut self, now: KernelTime) {
-        self.settle_after(now, LastPass::Over);
+        self.settle_after(now, LastScan::Over);
     }
 
-    fn settle_after(&mut self, now: KernelTime, last_pass: LastPass) {
+    fn settle_after(&mut self, now: KernelTime, last_scan: LastScan) {
         self.rows.expire(now);
-        self.threads.settle(now.saturating_sub(LONGEST_PASS));
+        self.threads.settle(now.saturating_sub(LONGEST_SCAN));
         for key in self.targets.ended() {
             self.ended.since.entry(key).or_insert(now);
         }
         let EndedProcesses { since, rest } = &self.ended;
         let is_over = |key| since.get(&key).is_some_and(|end| now.since(*end) >= *rest);
         for process in self.targets.take_ended(is_over) {
-            self.close(&process, now, last_pass);
+            self.close(&process, now, last_scan);
         }
     }
 
     /// Closes a process that will have no other sample.
-    fn close(&mut self, process: &FollowedProcess, now: KernelTime, last_pass: LastPass) {
+    fn close(&mut self, process: &FollowedProcess, now: KernelTime, last_scan: LastScan) {
         // There are rows left only if the end of their threads went unnoticed.
         for track in self.threads.rows_of(process.key) {
             self.rows.end_track(track, now);
         }
-        self.close_account(process, last_pass);
+        self.close_account(process, last_scan);
         self.symbolizer.forget(process.key);
         self.threads.forget(process.key);
         self.ended.since.remove(&process.key);
@@ -414,14 +414,14 @@ impl<W: Write> Session<W> {
         self.read_cpu_times(all);
     }
 
-    fn close_account(&mut self, process: &FollowedProcess, last_pass: LastPass) {
+    fn close_account(&mut self, process: &FollowedProcess, last_scan: LastScan) {
         let mut account = self.ledger.take(process.key);
         account.cpu = self.cpu_times.of(process.key);
         self.cpu_times.forget(process.key);
         account.add_kernel(&self.targets.close_account(process.key));
-        account.add_kernel(&self.pass_accounts.close(process.key));
+        account.add_kernel(&self.scan_accounts.close(process.key));
         account.threads = self.threads.count(process.key);
-        if last_pass == LastPass::CutShort {
+        if last_scan == LastScan::CutShort {
             account.leave_unfinished();
         }
         if account == Account::default() {
@@ -459,12 +459,12 @@ impl<W: Write> Session<W> {
             targets,
             threads,
             ledger,
-            pass_accounts,
+            scan_accounts,
             ..
         } = self;
         let kernel = |key| {
             let mut sum = targets.account(key);
-            sum.add_all(&pass_accounts.get(key));
+            sum.add_all(&scan_accounts.get(key));
             sum
         };
         let summary = sampler_trace::container::info::Summary {
@@ -511,20 +511,20 @@ impl<W: Write> Session<W> {
         end: KernelTime,
         summary: Summary,
     ) -> Result<(W, Summary), TraceError> {
-        let last_pass = if summary.taking.is_cut_short {
-            LastPass::CutShort
+        let last_scan = if summary.taking.is_cut_short {
+            LastScan::CutShort
         } else {
-            LastPass::Over
+            LastScan::Over
         };
         self.stops.close();
-        self.settle_after(end, last_pass);
+        self.settle_after(end, last_scan);
         for process in self.targets.take_ended(|_| true) {
-            self.close(&process, end, last_pass);
+            self.close(&process, end, last_scan);
         }
         let threads_now = self.take_unwritten_times();
         let open: Vec<_> = self.targets.processes().cloned().collect();
         for process in &open {
-            self.close_account(process, last_pass);
+            self.close_account(process, last_scan);
         }
         let ClosedLedger {
             mut total,
@@ -570,12 +570,12 @@ fn is_sample(record: &[u8]) -> bool {
 
 /// Lists the processes that could not be sampled, with their reasons.
 fn not_sampled(targets: &Targets) -> Vec<String> {
-    let refusals = targets.refusals();
-    let mut lines: Vec<_> = refusals.reasons().map(ToString::to_string).collect();
-    if refusals.unnamed() > 0 {
-        lines.push(format!("{} more of such processes", refusals.unnamed()));
+    let skipped = targets.skipped();
+    let mut lines: Vec<_> = skipped.reasons().map(ToString::to_string).collect();
+    if skipped.unnamed() > 0 {
+        lines.push(format!("{} more of such processes", skipped.unnamed()));
     }
-    match refusals.hidden() {
+    match skipped.hidden() {
         0 => {}
         1 => lines.push("1 process that pyebpf may not look at".into()),
         count => lines.push(format!("{count} processes that pyebpf may not look at")),
@@ -600,9 +600,9 @@ fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {
     }
 }
 
-/// How long a pass may be held up between looking at a thread and sending what it saw.
+/// How long a scan may be held up between looking at a thread and sending what it saw.
 /// Only a very busy machine comes near it.
-pub(super) const LONGEST_PASS: Duration = Duration::from_secs(5);
+pub(super) const LONGEST_SCAN: Duration = Duration::from_secs(5);
 
 /// How often a segment is written to the container.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(2);

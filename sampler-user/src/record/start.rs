@@ -21,7 +21,7 @@ use crate::capture::bpf::ticks::Ticks;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::symbolize::python::Symbolizer;
 use crate::capture::targets::table::Targets;
-use crate::cli::config::{RecordConfig, Target};
+use crate::cli::config::{RecordConfig, TargetSpec};
 use crate::platform::console::CONSOLE;
 use crate::platform::launch::{CommandEnd, HeldCommand};
 use crate::platform::privileges::Owner;
@@ -33,13 +33,13 @@ use crate::record::error::RecordError;
 use crate::record::lost_lifecycle::LostLifecycle;
 use crate::record::names::Naming;
 use crate::record::outputs::Outputs;
-use crate::record::pace::Pace;
-use crate::record::passes::{PreparedPasses, RunningPasses};
 use crate::record::progress::ProgressLine;
+use crate::record::rate_policy::RatePolicy;
 use crate::record::recording::{Recording, Schedule};
 use crate::record::rows::Rows;
 use crate::record::sampling::Sampling;
-use crate::record::session::{FLUSH_EVERY, LONGEST_PASS, Session, Stages};
+use crate::record::scans::{PreparedScans, RunningScans};
+use crate::record::session::{FLUSH_EVERY, LONGEST_SCAN, Session, Stages};
 use crate::record::signals::Signals;
 use crate::record::target_choice::{complain, hold, mention_waiting, selection};
 use crate::record::threads::Threads;
@@ -60,9 +60,9 @@ pub(super) fn start(
     let signals = Signals::listen().map_err(system("listen for signals"))?;
     let outputs = Outputs::plan(&config.output, owner.clone())?;
     let mut kernel = Kernel::load(kernel_options(config, &namespace))?;
-    let passes = match config.mode {
+    let scans = match config.mode {
         Mode::Cpu => None,
-        Mode::Wall | Mode::CpuAndWall => Some(PreparedPasses::prepare(&mut kernel)?),
+        Mode::Wall | Mode::CpuAndWall => Some(PreparedScans::prepare(&mut kernel)?),
     };
     let KernelMaps {
         records,
@@ -74,8 +74,8 @@ pub(super) fn start(
     } = kernel.take_maps()?;
     let mut targets = Targets::new(selection, processes, non_python_executables);
     let command = match &config.target {
-        Target::Command(words) => Some(hold(words, &owner, &mut targets)?),
-        Target::Host | Target::Chosen(_) | Target::Processes(_) => None,
+        TargetSpec::Command(words) => Some(hold(words, &owner, &mut targets)?),
+        TargetSpec::Host | TargetSpec::Filtered(_) | TargetSpec::Processes(_) => None,
     };
     let refused = targets.find_running();
     complain(refused, config)?;
@@ -101,12 +101,12 @@ pub(super) fn start(
         doing: "look after the clocks of the CPUs",
         source,
     })?;
-    let passes = match passes {
-        Some(passes) => Some(passes.start(clocks.beats(), &targets)?),
+    let scans = match scans {
+        Some(scans) => Some(scans.start(clocks.beats(), &targets)?),
         None => None,
     };
-    let pass_accounts = passes.as_ref().map(RunningPasses::accounts);
-    let balance = passes.as_ref().filter(|it| it.are_from_user_space());
+    let scan_accounts = scans.as_ref().map(RunningScans::accounts);
+    let balance = scans.as_ref().filter(|it| it.are_from_user_space());
     let of_mode = OfMode::of(config.mode, period);
     let session = Session::new(Stages {
         targets,
@@ -114,7 +114,7 @@ pub(super) fn start(
         symbolizer: Symbolizer::new(config.source, scout.clone()),
         threads: Threads::new(config.command_lines, of_mode.naming, scout),
         rows: Rows::new(of_mode.builder, TraceWriter::create(container, &info)?),
-        pass_accounts: pass_accounts.unwrap_or_default(),
+        scan_accounts: scan_accounts.unwrap_or_default(),
         tick_balance: balance.map(|_| TickBalance::default()),
         cpu_times,
         rest: of_mode.rest,
@@ -130,14 +130,14 @@ pub(super) fn start(
             records,
             counters,
             log,
-            passes,
+            scans,
         },
         session,
         outputs,
         signals,
         progress: ProgressLine::on_standard_error(),
         schedule: Schedule::from(now),
-        pace: Pace::new(period, config.max_cpu, costs, now),
+        rate_policy: RatePolicy::new(period, config.max_cpu, costs, now),
         lost_lifecycle: LostLifecycle::default(),
         start: info.start,
         taken_until: info.start,
@@ -147,11 +147,11 @@ pub(super) fn start(
 
 fn kernel_options(config: &RecordConfig, namespace: &PidNamespace) -> KernelOptions {
     KernelOptions {
-        follow_children: config.children || matches!(config.target, Target::Host),
-        report_all_execs: matches!(config.target, Target::Host | Target::Chosen(_)),
-        leave_plain_programs: matches!(config.target, Target::Host),
+        follow_children: config.children || matches!(config.target, TargetSpec::Host),
+        report_all_execs: matches!(config.target, TargetSpec::Host | TargetSpec::Filtered(_)),
+        leave_plain_programs: matches!(config.target, TargetSpec::Host),
         ring_bytes: config.buffer,
-        passes: config.mode != Mode::Cpu,
+        scans: config.mode != Mode::Cpu,
         walk_backend: WalkBackendChoice::of_environment(),
         log: KernelLogLevel::wanted(),
         pid_namespace: namespace.own_inode(),
@@ -177,7 +177,7 @@ impl OfMode {
             Mode::Wall | Mode::CpuAndWall => Self {
                 builder: TimelineBuilder::without_gaps(period),
                 naming: Naming::All,
-                rest: LONGEST_PASS,
+                rest: LONGEST_SCAN,
             },
         }
     }

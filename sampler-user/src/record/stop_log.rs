@@ -70,7 +70,7 @@ impl StopLog {
 
     /// Logs a sample that is not shown.
     #[inline]
-    pub(super) fn refused(&mut self, sample: &RawSample, reason: impl Into<DropReason>) {
+    pub(super) fn dropped(&mut self, sample: &RawSample, reason: impl Into<DropReason>) {
         if enabled!(Level::DEBUG) {
             self.missing(sample, reason.into());
         }
@@ -190,7 +190,7 @@ mod tests {
             let mut log = StopLog::default();
             log.shown(&sample(0), StopReason::Fault);
             log.shown(&sample(0), StopReason::Complete);
-            log.refused(&sample(0), StopReason::Unlinked);
+            log.dropped(&sample(0), StopReason::FrameNotLinked);
             log.without_name(&sample(0));
         });
         let lines: Vec<_> = text.lines().collect();
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn threads_without_python_are_logged_only_with_everything() {
-        let run = || StopLog::default().refused(&sample(0), StopReason::NoThreadState);
+        let run = || StopLog::default().dropped(&sample(0), StopReason::NoThreadState);
         assert_eq!(logged(Level::DEBUG, run), "");
         assert!(logged(Level::TRACE, run).contains("reason=\"no_thread_state\""));
     }
@@ -219,7 +219,7 @@ mod tests {
             for milliseconds in 0..1500 {
                 log.shown(&sample(milliseconds), StopReason::Fault);
             }
-            log.refused(&sample(1500), StopReason::BrokenChain);
+            log.dropped(&sample(1500), StopReason::BrokenChain);
             log.close();
             log.close();
         });
@@ -245,7 +245,7 @@ mod tests {
         let mut log = StopLog::default();
         for milliseconds in 0..100 {
             log.shown(&sample(milliseconds), StopReason::Fault);
-            log.refused(&sample(milliseconds), StopReason::Fault);
+            log.dropped(&sample(milliseconds), StopReason::Fault);
         }
         assert!(log.by_reason.is_empty());
     }

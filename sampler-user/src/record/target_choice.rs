@@ -11,7 +11,7 @@ use sampler_cpython::process::task::process_of;
 use crate::capture::targets::choice::Choice;
 use crate::capture::targets::selection::Selection;
 use crate::capture::targets::table::{TargetError, Targets};
-use crate::cli::config::{RecordConfig, Target};
+use crate::cli::config::{RecordConfig, TargetSpec};
 use crate::platform::console::CONSOLE;
 use crate::platform::launch;
 use crate::platform::launch::HeldCommand;
@@ -20,19 +20,19 @@ use crate::record::error::RecordError;
 
 pub(super) fn selection(config: &RecordConfig) -> Result<Selection, RecordError> {
     Ok(match &config.target {
-        Target::Host => Selection::Host,
-        Target::Chosen(choice) => Selection::Chosen {
-            choice: Choice::find(&choice.cgroups, choice.name.clone())?,
+        TargetSpec::Host => Selection::Host,
+        TargetSpec::Filtered(filter) => Selection::Chosen {
+            choice: Choice::find(&filter.cgroups, filter.name.clone())?,
             with_children: config.children,
         },
-        Target::Processes(numbers) => {
+        TargetSpec::Processes(numbers) => {
             mention_threads(numbers);
             Selection::Processes {
                 tgids: asked_processes(numbers),
                 with_children: config.children,
             }
         }
-        Target::Command(_) => Selection::Processes {
+        TargetSpec::Command(_) => Selection::Processes {
             tgids: Vec::new(),
             with_children: false,
         },
@@ -72,12 +72,12 @@ pub(super) fn hold(
 
 /// Prints that no process is chosen yet, since that may be a mistake.
 pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
-    if let Target::Chosen(choice) = &config.target
+    if let TargetSpec::Filtered(filter) = &config.target
         && targets.sampled().next().is_none()
     {
-        let choice = choice.in_words();
+        let filter = filter.in_words();
         CONSOLE.note(format_args!(
-            "no Python process {choice} runs yet; waiting for one"
+            "no Python process {filter} runs yet; waiting for one"
         ));
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn complain(
     refused: Vec<TargetError>,
     config: &RecordConfig,
 ) -> Result<(), RecordError> {
-    let Target::Processes(numbers) = &config.target else {
+    let TargetSpec::Processes(numbers) = &config.target else {
         return Ok(());
     };
     if refused.len() >= asked_processes(numbers).len() {

@@ -211,7 +211,7 @@ impl Threads {
         self.processes.get(&process).map_or(0, |known| known.count)
     }
 
-    /// Whether the thread has ended. A pass may be interrupted before it sends what it
+    /// Whether the thread has ended. A scan may be interrupted before it sends what it
     /// saw, and a tick may hit a thread that is about to exit. The kernel does not reuse
     /// a thread id that soon.
     pub(super) fn has_ended(&self, sample: &RawSample) -> bool {

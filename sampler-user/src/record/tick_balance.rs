@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Subtracts the time that ticks account for from the time that passes from user space
-//! report, because such a pass cannot see ticks. The eBPF program does the same for its
-//! own passes (`sampler-ebpf/src/off_cpu.rs`).
+//! Subtracts the time that ticks account for from the time that scans from user space
+//! report, because such a scan cannot see ticks. The eBPF program does the same for its
+//! own scans (`sampler-ebpf/src/off_cpu.rs`).
 
 use sampler_trace::model::identifiers::TrackId;
 
-/// By track, the time of ticks that was not subtracted from a pass yet, in nanoseconds.
+/// By track, the time of ticks that was not subtracted from a scan yet, in nanoseconds.
 #[derive(Default)]
 pub(super) struct TickBalance(Vec<u64>);
 
@@ -17,7 +17,7 @@ impl TickBalance {
         *ahead = ahead.saturating_add(nanoseconds);
     }
 
-    /// Returns what is left of the times that a pass reports for a thread, in
+    /// Returns what is left of the times that a scan reports for a thread, in
     /// nanoseconds: the time since the thread's previous record, and the time of the look
     /// that this record is from.
     pub(super) fn left(&mut self, track: TrackId, (before, look): (u64, u64)) -> (u64, u64) {

@@ -47,21 +47,21 @@ impl Own {
     }
 
     /// Starts a recording next to the target.
-    fn begin(&self, machine: &Machine, arguments: &[&str], passes: Option<&str>) -> Recording {
+    fn begin(&self, machine: &Machine, arguments: &[&str], scans: Option<&str>) -> Recording {
         let directory = Scratch::new();
         let mut command = self.pyebpf(machine, &["-v", "-o"]);
         command.arg(directory.path().join(TIMELINE)).args(arguments);
-        if let Some(passes) = passes {
-            command.env("PYEBPF_PASSES", passes);
+        if let Some(scans) = scans {
+            command.env("PYEBPF_PASSES", scans);
         }
         Recording::spawn(command, directory)
     }
 
     /// Records while the target is busy for a moment.
-    fn record(&self, machine: &Machine, arguments: &[&str], passes: Option<&str>) -> Finished {
+    fn record(&self, machine: &Machine, arguments: &[&str], scans: Option<&str>) -> Finished {
         let pid = self.pid.to_string();
         let arguments = [arguments, &["--pid", &pid]].concat();
-        let mut recording = self.begin(machine, &arguments, passes);
+        let mut recording = self.begin(machine, &arguments, scans);
         recording.wait_until_it_samples();
         let outer = self.container.outer_pid(self.pid);
         until_busy(outer, Duration::from_millis(400));
@@ -115,17 +115,17 @@ fn samples_what_runs_by_its_own_numbers() {
 fn samples_what_waits_by_its_own_numbers() {
     let machine = machine();
     let own = Own::start(machine, SCRIPT, &[]);
-    for (passes, from_user_space) in [(None, 0), (Some("user"), 1)] {
-        let finished = own.record(machine, &["--mode", "wall", "--hz", "100"], passes);
+    for (scans, from_user_space) in [(None, 0), (Some("user"), 1)] {
+        let finished = own.record(machine, &["--mode", "wall", "--hz", "100"], scans);
         let timeline = finished.timeline();
         let timeline = timeline.expect("it is sampled");
         own.assert_known(&timeline);
         let sleeper = named(&timeline, "sleeper").expect("it waits")[0];
         let sleeping = share(&seconds(sleeper), "sleeping");
-        assert!(sleeping > 0.95, "{passes:?}: {sleeping}");
-        // On a kernel without the iterator, all passes come from user space.
+        assert!(sleeping > 0.95, "{scans:?}: {sleeping}");
+        // On a kernel without the iterator, all scans come from user space.
         if timeline.count("passes_from_user_space") != from_user_space {
-            assert!(passes.is_none(), "{passes:?}");
+            assert!(scans.is_none(), "{scans:?}");
         }
     }
 }

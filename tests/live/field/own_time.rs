@@ -35,7 +35,7 @@ fn samples_lie_within_a_recording_in_a_time_namespace() {
             assert!(finished.status.success(), "{}", finished.errors);
             let timeline = finished.timeline().expect("a timeline");
             assert_eq!(timeline.count_if_any("another_clock"), 0);
-            // With timers set by the wrong clock, ticks come at another rate and passes
+            // With timers set by the wrong clock, ticks come at another rate and scans
             // never come.
             let [counted, ticked] =
                 ["kernel_cpu_us", "ticked_us"].map(|name| timeline.count_if_any(name) as f64 / 1e6);

@@ -195,11 +195,11 @@ fn judged(
     // What the main thread does, and what the interpreter does before and after.
     let allowed = by_chance + 0.015 + 0.02 * counted.cpu;
     let threads = f64::from(case.count);
-    // A thread has no row before its first pass, and none after its last. In between,
+    // A thread has no row before its first scan, and none after its last. In between,
     // nothing is left to chance.
     let allowed_life = 0.01 + 0.001 * counted.life + threads * 3.0 / f64::from(case.hz);
     let [folded, timeline, running, runnable, all] = errors.map(|sum| (sum / number).abs());
-    // A thread woken just before a pass began still waits for a CPU then.
+    // A thread woken just before a scan began still waits for a CPU then.
     let is_right = [folded, timeline, running].iter().all(|it| *it <= allowed)
         && runnable <= allowed + 0.01 * counted.life
         && all <= allowed_life;

@@ -123,7 +123,7 @@ fn four_capabilities_are_enough_for_what_waits() {
     let machine = machine();
     let target = Target::start(machine.interpreter(), "waiting.py", &["quiet"]);
     let pid = target.pid().to_string();
-    for passes in ["kernel", "user"] {
+    for scans in ["kernel", "user"] {
         let (_directory, program) = public_program(machine);
         let set = NEEDED.map(|it| format!("cap_{it}")).join(",") + "+ep";
         let mut setcap = Command::new("setcap");
@@ -145,13 +145,13 @@ fn four_capabilities_are_enough_for_what_waits() {
                 &pid,
             ])
             .args(["-o", TIMELINE])
-            .env("PYEBPF_PASSES", passes);
+            .env("PYEBPF_PASSES", scans);
         let output = Scratch::new();
         std::os::unix::fs::chown(output.path(), Some(ORDINARY), Some(ORDINARY)).expect("root may");
         let finished = Recording::spawn(command, output).finish();
         let timeline = finished.timeline().expect("it is sampled");
         for name in ["sleeping", "locked", "receiving"] {
-            named(&timeline, name).unwrap_or_else(|error| panic!("{passes}: {error}"));
+            named(&timeline, name).unwrap_or_else(|error| panic!("{scans}: {error}"));
         }
     }
 }

@@ -63,14 +63,14 @@ fn counts(
         report_all_execs: true,
         leave_plain_programs: true,
         ring_bytes: 1 << 16,
-        passes: true,
+        scans: true,
         walk_backend,
         log,
         pid_namespace,
     })
     .expect("it loaded for the recordings");
     kernel
-        .prepare_passes()
+        .prepare_scans()
         .expect("this kernel has the iterator");
     let counts = kernel.verified_instructions();
     say(format!(

@@ -214,7 +214,7 @@ impl Recording {
     /// Waits until pyebpf ends.
     ///
     /// # Panics
-    /// If it does not end in time, if it panicked, or if its sandbox refused something.
+    /// If it does not end in time, if it panicked, or if its sandbox blocked something.
     pub(crate) fn finish(mut self) -> Finished {
         while self.next_line().is_some() {}
         let status = self.child.wait().expect("it is our child");
@@ -225,7 +225,7 @@ impl Recording {
             ..
         } = self;
         assert!(!errors.contains("panicked"), "{errors}");
-        assert!(!errors.contains("sandbox refused"), "{errors}");
+        assert!(!errors.contains("sandbox blocked"), "{errors}");
         Finished {
             status,
             output: output.join().expect("it only reads"),

@@ -61,7 +61,7 @@ fn shows_no_stack_of_a_thread_that_the_kernel_made() {
     machine.with_each("a thread of the kernel's", |interpreter| {
         let duration = Duration::from_millis(700);
         let mut on_cpu = 0;
-        // While it polls, ticks hit it; while it sleeps, passes meet it.
+        // While it polls, ticks hit it; while it sleeps, scans meet it.
         for kind in ["awake", "asleep"] {
             let target = Target::start(interpreter, "kernel_thread.py", &[kind]);
             if let Some(reason) = target.ready["refused"].as_str() {

@@ -50,7 +50,7 @@ fn shows_the_same_without_the_task_iterator() {
                 right += share(&seconds, "runnable");
             } else if slowness() > 1 && skipped > 0 && right > 0.0 {
                 // A thread that a tick has hit counts as running until the next
-                // pass, and on an emulated processor nearly all passes are left
+                // scan, and on an emulated processor nearly all scans are left
                 // out.
                 right += share(&seconds, "running");
             }

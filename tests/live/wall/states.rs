@@ -130,13 +130,13 @@ fn no_stack_of_a_waiting_thread_is_impossible() {
         let of = |name| timeline.count(name);
         let (shown, refused) = (of("shown"), of("refused"));
         let result = format!(
-            "{shown} samples, {rows} rows, {} impossible, {refused} refused ({} ran meanwhile), {} lost, {} passes left out",
+            "{shown} samples, {rows} rows, {} impossible, {refused} refused ({} ran meanwhile), {} lost, {} scans left out",
             impossible.len(),
             timeline.counts.get("moved").copied().unwrap_or(0),
             of("lost"),
             of("passes_skipped"),
         );
-        // On a busy machine passes are left out; those that are made see most threads.
+        // On a busy machine scans are left out; those that are made see most threads.
         let looks = wanted.saturating_sub(of("passes_skipped") * ALTERNATING);
         let is_enough = shown * 4 > looks && shown * 20 > wanted;
         if impossible.is_empty() && is_enough && of("unknown_frames") == 0 {

@@ -60,7 +60,7 @@ fn freeze(interpreter: &Interpreter) -> FrozenProcess {
     let pid = running.0.id();
     let mut instance = Discovery::new()
         .inspect(pid)
-        .unwrap_or_else(|refusal| panic!("{refusal}"));
+        .unwrap_or_else(|error| panic!("{error}"));
     let process = ProcessMemory::new(pid);
     if instance.lacks_tls_offset() {
         instance.learn_tls_offset(&process);

@@ -16,9 +16,9 @@ pub(super) struct Outcome {
     /// How the eBPF program steps from frame to frame: `bpf_loop`, calls, or none if
     /// `doctor` did not say.
     pub(super) walk: String,
-    /// What makes the passes over waiting threads: the kernel, user space, or none if
+    /// What makes the scans of waiting threads: the kernel, user space, or none if
     /// `doctor` did not say.
-    pub(super) passes: String,
+    pub(super) scans: String,
     pub(super) passed: u64,
     /// The names of the tests that failed.
     pub(super) failed: Vec<String>,
@@ -90,7 +90,7 @@ impl Reader {
         };
         self.outcome.walk = way(says("stack-walk", "with bpf_loop"), "`bpf_loop`", "calls");
         let is_limited = check("task-iterator").map(|check| check["result"] != "ok");
-        self.outcome.passes = way(is_limited, "user space", "the kernel");
+        self.outcome.scans = way(is_limited, "user space", "the kernel");
     }
 
     /// Reads a line of the tests' output: the number that passed from `test result: `,
@@ -146,7 +146,7 @@ test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 40 filtered out;
         PRINTED.lines().for_each(|line| reader.take(line));
         let outcome = reader.finish();
         assert_eq!(
-            (outcome.walk.as_str(), outcome.passes.as_str()),
+            (outcome.walk.as_str(), outcome.scans.as_str()),
             ("calls", "user space")
         );
         assert_eq!(

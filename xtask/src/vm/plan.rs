@@ -13,7 +13,7 @@
 //! * what takes an emulated machine an hour: two thousand threads;
 //! * what is the same with another kind of child (`lifecycle::children`: one of four is kept);
 //! * what compares counts with the speed of a real machine (`time::rate`);
-//! * what needs more passes per second than an emulated machine makes (`wall::states`:
+//! * what needs more scans per second than an emulated machine makes (`wall::states`:
 //!   the impossible stacks).
 
 use std::path::Path;
@@ -30,7 +30,7 @@ struct Test {
 const ANY: (u32, u32) = (5, 8);
 /// The first kernel that makes threads in a process for its `io_uring`.
 const KERNEL_THREADS: (u32, u32) = (5, 12);
-/// The first kernel with the task iterator of wall-clock mode; before, passes are made
+/// The first kernel with the task iterator of wall-clock mode; before, scans are made
 /// from user space.
 const ITERATOR: (u32, u32) = (5, 18);
 
@@ -77,7 +77,7 @@ const CPU: [Test; 17] = [
     ),
 ];
 
-/// Tests of wall-clock mode. Before 5.18, all that run make their passes from user
+/// Tests of wall-clock mode. Before 5.18, all that run make their scans from user
 /// space, since pyebpf has no other way there.
 const WALL: [Test; 4] = [
     on_any("wall::fallback::shows_the_same_without_the_task_iterator"),

@@ -27,13 +27,13 @@ impl Row {
     fn line(&self) -> String {
         let Outcome {
             walk,
-            passes,
+            scans,
             passed,
             failed,
         } = &self.outcome;
         let pythons: Vec<String> = self.pythons.iter().map(|it| format!("3.{it}")).collect();
         format!(
-            "| {} | {} | {walk} | {passes} | {passed} | {} |",
+            "| {} | {} | {walk} | {scans} | {passed} | {} |",
             self.release,
             pythons.join(", "),
             failed.len()
@@ -72,7 +72,7 @@ mod tests {
             pythons: vec![10, 15],
             outcome: Outcome {
                 walk: "calls".to_owned(),
-                passes: "user space".to_owned(),
+                scans: "user space".to_owned(),
                 passed,
                 failed: failed.iter().map(|name| (*name).to_owned()).collect(),
             },

@@ -49,7 +49,7 @@ pub struct RawSample {
     pub header: SampleHeader,
     /// Why the walk ended.
     pub stop: StopReason,
-    /// Whether a tick or a pass took it.
+    /// Whether a tick or a scan took it.
     pub origin: Origin,
     /// Its frames, innermost first.
     pub frames: Vec<RawFrame>,

@@ -18,10 +18,10 @@ use crate::capture::bpf::known_code::KnownCode;
 use crate::capture::bpf::locked_memory::LockedMemory;
 use crate::capture::bpf::namespace_offsets;
 use crate::capture::bpf::non_python_executables::PlainProgramTable;
-use crate::capture::bpf::passes::Passes;
 use crate::capture::bpf::processes::ProcessTable;
 use crate::capture::bpf::rhythm::Rhythm;
 use crate::capture::bpf::ring::RecordRing;
+use crate::capture::bpf::task_iter::TaskIter;
 use crate::capture::bpf::task_offsets::TaskOffsets;
 use crate::capture::bpf::ticks::Ticks;
 use crate::capture::bpf::walk_backend::{WalkBackend, WalkBackendChoice};
@@ -53,9 +53,9 @@ pub enum KernelError {
         /// What was tried.
         doing: &'static str,
     },
-    /// The kernel refused a program; `log` ends with the verifier's reason.
-    #[error("the kernel refused the program {program}: {source}\n{log}")]
-    Refused {
+    /// The kernel rejected a program; `log` ends with the verifier's reason.
+    #[error("the kernel rejected the program {program}: {source}\n{log}")]
+    Rejected {
         /// The name of the program.
         program: String,
         /// The kernel's error.
@@ -90,7 +90,7 @@ impl KernelError {
     /// Whether the kernel lacks a feature that was asked of it. False when a privilege is
     /// missing, or something in pyebpf itself.
     pub fn is_about_a_feature(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Failed { .. })
+        matches!(self, Self::Rejected { .. } | Self::Failed { .. })
     }
 
     /// Returns the first line of the message, without the verifier's log.
@@ -112,8 +112,8 @@ pub struct KernelOptions {
     pub leave_plain_programs: bool,
     /// Size of the ring buffer: a power of two, at least a page.
     pub ring_bytes: u32,
-    /// Prepare passes over threads that are off CPU.
-    pub passes: bool,
+    /// Prepare scans of threads that are off CPU.
+    pub scans: bool,
     /// How to get from one frame to the next.
     pub walk_backend: WalkBackendChoice,
     /// What the eBPF programs log.
@@ -169,7 +169,7 @@ impl Kernel {
         let follow_children = u32::from(options.follow_children);
         let report_all_execs = u32::from(options.report_all_execs);
         let leave_plain_programs = u32::from(options.leave_plain_programs);
-        let has_passes = u32::from(options.passes);
+        let has_scans = u32::from(options.scans);
         let ring_wake_at = options.ring_bytes / 4;
         let log_level = options.log.in_kernel();
         let mut loader = making.join().unwrap_or_else(|_| EbpfLoader::new());
@@ -180,13 +180,13 @@ impl Kernel {
             .override_global("FOLLOW_CHILDREN", &follow_children, true)
             .override_global("REPORT_ALL_EXECS", &report_all_execs, true)
             .override_global("LEAVE_PLAIN_PROGRAMS", &leave_plain_programs, true)
-            .override_global("HAS_PASSES", &has_passes, true)
+            .override_global("HAS_SCANS", &has_scans, true)
             .override_global("RING_WAKE_AT", &ring_wake_at, true)
             .override_global(kernel_log::LEVEL, &log_level, true)
             .map_max_entries("RECORDS", options.ring_bytes)
             .map_max_entries(kernel_log::MAP, options.log.map_size())
             .map_max_entries("CODE_CACHES", places_for_cpus()?);
-        if !options.passes {
+        if !options.scans {
             loader.map_max_entries("THREADS", 1);
         }
         let of_namespace = namespace.iter().flatten();
@@ -199,15 +199,15 @@ impl Kernel {
             .map_err(|error| failed("load the kernel side", &error))?;
         for (program, tracepoint) in LIFECYCLE {
             let loaded: &mut RawTracePoint = find(&mut ebpf, program)?;
-            loaded.load().map_err(|error| refused(program, error))?;
+            loaded.load().map_err(|error| rejected(program, error))?;
             loaded
                 .attach(tracepoint)
-                .map_err(|error| refused(program, error))?;
+                .map_err(|error| rejected(program, error))?;
         }
         let walk_backend = load_sampler(&mut ebpf, options.walk_backend)?;
         debug!(
             ring_bytes = options.ring_bytes,
-            passes = options.passes,
+            scans = options.scans,
             pid_namespace = options.pid_namespace,
             program = walk_backend.program(),
             without_loop = walk_backend.without_loop(),
@@ -259,28 +259,28 @@ impl Kernel {
         })
     }
 
-    /// Loads the program for passes over threads that are off CPU.
+    /// Loads the program for scans of threads that are off CPU.
     ///
     /// # Errors
     /// [`KernelError`]. Needs Linux 5.18.
-    pub fn prepare_passes(&mut self) -> Result<Passes, KernelError> {
-        let order = self.ebpf.take_map("PASS_ORDER");
-        let order = order.ok_or(KernelError::Missing { name: "PASS_ORDER" })?;
-        let doing = "attach the passes over threads";
+    pub fn prepare_scans(&mut self) -> Result<TaskIter, KernelError> {
+        let order = self.ebpf.take_map("SCAN_ORDER");
+        let order = order.ok_or(KernelError::Missing { name: "SCAN_ORDER" })?;
+        let doing = "attach the off-CPU scan";
         // A map of another size is a fault of the object, and no reason to do without
-        // passes.
+        // scans.
         let order =
-            Array::try_from(order).map_err(|_| KernelError::Missing { name: "PASS_ORDER" })?;
+            Array::try_from(order).map_err(|_| KernelError::Missing { name: "SCAN_ORDER" })?;
         let types =
             Btf::from_sys_fs().map_err(|error| failed("read the kernel's types", &error))?;
         let program: &mut Iter = find(&mut self.ebpf, "off_cpu")?;
         program
             .load("task", &types)
-            .map_err(|error| refused("off_cpu", error))?;
+            .map_err(|error| rejected("off_cpu", error))?;
         let descriptor = program.fd().map_err(|error| failed(doing, &error))?;
         let descriptor = descriptor.as_fd().try_clone_to_owned();
         descriptor
-            .and_then(|descriptor| Passes::new(descriptor, order))
+            .and_then(|descriptor| TaskIter::new(descriptor, order))
             .map_err(|error| failed(doing, &error))
     }
 
@@ -293,7 +293,7 @@ impl Kernel {
         let places = places_for_cpus()?;
         let name = self.walk_backend.program();
         let sampler: &mut PerfEvent = find(&mut self.ebpf, name)?;
-        let program = sampler.fd().map_err(|error| refused(name, error))?;
+        let program = sampler.fd().map_err(|error| rejected(name, error))?;
         let program = program.as_fd().try_clone_to_owned();
         program
             .and_then(|program| Ticks::start(program, places, rhythm))
@@ -333,7 +333,7 @@ fn load_perf_event(ebpf: &mut Ebpf, walk_backend: WalkBackend) -> Result<WalkBac
     let program: &mut PerfEvent = find(ebpf, walk_backend.program())?;
     program
         .load()
-        .map_err(|error| refused(walk_backend.program(), error))?;
+        .map_err(|error| rejected(walk_backend.program(), error))?;
     Ok(walk_backend)
 }
 
@@ -349,7 +349,7 @@ where
         .map_err(|_| KernelError::Missing { name })
 }
 
-fn refused(program: &str, error: ProgramError) -> KernelError {
+fn rejected(program: &str, error: ProgramError) -> KernelError {
     match error {
         ProgramError::LoadError { io_error, .. }
             if io_error.kind() == std::io::ErrorKind::PermissionDenied
@@ -366,7 +366,7 @@ fn refused(program: &str, error: ProgramError) -> KernelError {
             let log = verifier_log.to_string();
             let lines: Vec<&str> = log.lines().collect();
             let tail = lines[lines.len().saturating_sub(40)..].join("\n");
-            KernelError::Refused {
+            KernelError::Rejected {
                 program: program.into(),
                 source: io_error,
                 log: tail,

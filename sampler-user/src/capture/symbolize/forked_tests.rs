@@ -12,7 +12,7 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
 use sampler_cpython::cpython::discovery::Discovery;
 use sampler_cpython::process::memory::ProcessMemory;
-use sampler_cpython::remote::look::{Looker, RemoteThread};
+use sampler_cpython::remote::thread_probe::{RemoteThread, ThreadProbe};
 
 use crate::capture::bpf::events::RawSample;
 use crate::capture::scout::Scout;
@@ -69,7 +69,7 @@ fn child_of(pid: u32) -> (RawSample, ProcessContext) {
         tid: pid,
         pointer: threads.first().expect("it has one").thread_pointer,
     };
-    let mut looker = Looker::new();
+    let mut looker = ThreadProbe::new();
     let (header, frames) = looker.unproven(&memory, &config, thread);
     let sample = RawSample {
         header,

@@ -148,7 +148,7 @@ impl Symbolizer {
     pub fn page_in(&mut self, sample: &RawSample, context: &ProcessContext) {
         let (header, now) = (&sample.header, Instant::now());
         let address = header.stop_address;
-        if !matches!(sample.stop, StopReason::Fault | StopReason::Unlinked)
+        if !matches!(sample.stop, StopReason::Fault | StopReason::FrameNotLinked)
             || sample.origin != Origin::OnCpu
             || address == 0
             || !self.paged_out.is_due(header.process, address, now)

@@ -8,7 +8,7 @@ pub mod followed;
 mod lives;
 mod pending;
 mod programs;
-mod refusals;
 pub mod selection;
+mod skipped;
 mod sweep;
 pub mod table;

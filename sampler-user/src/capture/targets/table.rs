@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use sampler_common::account::KernelAccount;
 use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::ProcessKey;
-use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::process::descendants::descendants;
 
 use crate::capture::bpf::non_python_executables::PlainProgramTable;
@@ -25,8 +25,8 @@ use crate::capture::targets::followed::FollowedProcess;
 use crate::capture::targets::lives::Lives;
 use crate::capture::targets::pending::Pending;
 use crate::capture::targets::programs::Programs;
-use crate::capture::targets::refusals::Refusals;
 use crate::capture::targets::selection::Selection;
+use crate::capture::targets::skipped::SkippedProcesses;
 use crate::capture::targets::sweep::Sweep;
 
 /// How often processes are searched for one that has loaded Python since its start: those
@@ -46,7 +46,7 @@ const ROUNDS: usize = 8;
 pub enum TargetError {
     /// It cannot be sampled.
     #[error("{0}")]
-    Refused(#[from] Refusal),
+    Inspect(#[from] InspectError),
     /// The eBPF program's table has no room for it.
     #[error(transparent)]
     Table(#[from] ProcessTableError),
@@ -67,7 +67,7 @@ pub struct Targets {
     attempts: HashMap<ProcessKey, u32>,
     /// How many samples hit threads without Python, by process with Python.
     without_python: HashMap<ProcessKey, u32>,
-    refusals: Refusals,
+    skipped: SkippedProcesses,
     /// Lives with an account that no record has announced, as of the last look.
     unknown: HashSet<ProcessKey>,
 }
@@ -91,7 +91,7 @@ impl Targets {
             suspects: HashSet::new(),
             attempts: HashMap::new(),
             without_python: HashMap::new(),
-            refusals: Refusals::default(),
+            skipped: SkippedProcesses::default(),
             unknown: HashSet::new(),
         }
     }
@@ -151,7 +151,7 @@ impl Targets {
 
     fn follow_asked_for(&mut self, tgid: u32) -> Result<(), TargetError> {
         match self.follow(tgid) {
-            Err(TargetError::Refused(Refusal::NotPython { .. })) => {
+            Err(TargetError::Inspect(InspectError::NotPython { .. })) => {
                 self.follow_command(tgid)?;
                 if let Some(key) = self.lives.current(tgid) {
                     self.pending.add(key, ProgramId::UNKNOWN, Instant::now());
@@ -183,7 +183,7 @@ impl Targets {
         let is_ours = tgid == std::process::id() || self.lives.current(tgid).is_some();
         if !is_ours {
             let result = self.follow_asked_for(tgid);
-            self.keep_refusal(tgid, result);
+            self.note_skipped(tgid, result);
             let key = self.lives.current(tgid);
             if let Some(process) = key.and_then(|key| self.lives.get_mut(key)) {
                 process.is_kin = true;
@@ -216,18 +216,20 @@ impl Targets {
 
     pub(super) fn find_one(&mut self, tgid: u32) {
         let result = self.follow(tgid);
-        self.keep_refusal(tgid, result);
+        self.note_skipped(tgid, result);
     }
 
-    fn keep_refusal(&mut self, tgid: u32, result: Result<(), TargetError>) {
+    fn note_skipped(&mut self, tgid: u32, result: Result<(), TargetError>) {
         match result {
             Ok(())
-            | Err(TargetError::Refused(Refusal::NotPython { .. } | Refusal::Gone { .. })) => {}
-            Err(TargetError::Refused(Refusal::Permission { .. })) => {
-                self.refusals.hide(tgid);
+            | Err(TargetError::Inspect(
+                InspectError::NotPython { .. } | InspectError::Gone { .. },
+            )) => {}
+            Err(TargetError::Inspect(InspectError::Permission { .. })) => {
+                self.skipped.hide(tgid);
             }
-            Err(TargetError::Refused(refusal)) => self.refusals.add(tgid, refusal),
-            Err(TargetError::Table(_)) => self.refusals.leave_out(tgid),
+            Err(TargetError::Inspect(error)) => self.skipped.add(tgid, error),
+            Err(TargetError::Table(_)) => self.skipped.leave_out(tgid),
         }
     }
 
@@ -239,23 +241,23 @@ impl Targets {
             // fork is on its way.
             return Ok(());
         }
-        let gone = || TargetError::from(Refusal::Gone { pid: tgid });
+        let gone = || TargetError::from(InspectError::Gone { pid: tgid });
         let started = self.scout.start_time(tgid).ok_or_else(gone)?;
         let key = random_key();
         self.table
             .set(tgid, &FollowedProcess::unsampled_config(key))?;
         let mut instance = match self.scout.inspect(tgid) {
             Ok(instance) => instance,
-            Err(refusal) => {
+            Err(error) => {
                 self.forget_entry(tgid, key);
-                return Err(refusal.into());
+                return Err(error.into());
             }
         };
-        // A pass may look at all its threads before there is a sample to learn from.
+        // A scan may look at all its threads before there is a sample to learn from.
         self.scout.learn(tgid, &mut instance);
         let mut process = FollowedProcess::new(key, tgid);
         process.identify(&self.scout);
-        let others = Refusal::of_others(tgid, &instance);
+        let others = InspectError::of_others(tgid, &instance);
         let config = process.found(instance, &self.scout);
         match self.entry_of(tgid) {
             Some(now) if now == key => self.table.set(tgid, &config)?,
@@ -264,7 +266,7 @@ impl Targets {
             None => return Err(gone()),
         }
         if let Some(others) = others {
-            self.refusals.add(tgid, others);
+            self.skipped.add(tgid, others);
         }
         if !self.is_still(tgid, started) {
             return Err(gone());
@@ -325,15 +327,15 @@ impl Targets {
     /// what they started.
     pub fn all_ended(&self) -> bool {
         let is_hopeless = |process: &FollowedProcess| {
-            process.python.is_none() && self.refusals.is_refused(process.tgid)
+            process.python.is_none() && self.skipped.is_skipped(process.tgid)
         };
         matches!(self.selection, Selection::Processes { .. })
             && self.lives.going_on().all(is_hopeless)
     }
 
     /// Returns the processes that have Python, or might have it, but cannot be sampled.
-    pub fn refusals(&self) -> &Refusals {
-        &self.refusals
+    pub fn skipped(&self) -> &SkippedProcesses {
+        &self.skipped
     }
 
     /// Returns the lives that are over and were not taken out.

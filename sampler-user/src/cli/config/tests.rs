@@ -53,7 +53,7 @@ fn default_path(words: &[&str]) -> String {
 #[test]
 fn nothing_typed_is_the_whole_host_at_ten_hertz() {
     let config = record(&[]).expect("is valid");
-    assert_eq!(config.target, Target::Host);
+    assert_eq!(config.target, TargetSpec::Host);
     assert_eq!(
         (config.hz, config.children, config.duration),
         (10, true, None)
@@ -77,7 +77,7 @@ fn rates_outside_1_to_10000_are_refused() {
 #[test]
 fn pids_are_numbers_from_one() {
     let config = record(&["-p", "7,3", "-p", "7"]).expect("is valid");
-    assert_eq!(config.target, Target::Processes(vec![3, 7]));
+    assert_eq!(config.target, TargetSpec::Processes(vec![3, 7]));
     for value in ["0", "-4", "+4", "init", "", "4194305", "1,,2"] {
         let refused = record(&["-p", value]);
         assert!(
@@ -92,7 +92,7 @@ fn a_command_stands_alone_and_names_the_file() {
     let config = record(&["--", "python", "app.py"]).expect("is valid");
     assert_eq!(
         config.target,
-        Target::Command(vec!["python".into(), "app.py".into()])
+        TargetSpec::Command(vec!["python".into(), "app.py".into()])
     );
     assert_eq!(
         default_path(&["--", "/opt/my app/.run me"]),

@@ -265,9 +265,9 @@ fn both_ways_to_walk_are_good_and_named() {
 #[test]
 fn a_kernel_without_the_iterator_is_a_limit() {
     let diagnosis = System::healthy().diagnosis();
-    let with = diagnosis.clone().with_pass_result(Ok(()));
+    let with = diagnosis.clone().with_scan_result(Ok(()));
     assert_eq!(with.verdict(), CheckResult::Ok);
-    let without = diagnosis.with_pass_result(Err("no such function".to_owned()));
+    let without = diagnosis.with_scan_result(Err("no such function".to_owned()));
     assert_eq!(without.verdict(), CheckResult::Limited);
     let text = without.to_string();
     assert!(text.contains("from user space: no such function"), "{text}");

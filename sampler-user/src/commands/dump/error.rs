@@ -2,7 +2,7 @@
 
 //! Why there is no dump.
 
-use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::process::namespace::NamespaceError;
 
 /// Why there is no dump.
@@ -10,7 +10,7 @@ use sampler_cpython::process::namespace::NamespaceError;
 pub enum DumpError {
     /// The process cannot be looked into.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Inspect(#[from] InspectError),
     /// Process ids cannot be relied on.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),

@@ -11,9 +11,9 @@ use sampler_common::memory::UserMemory;
 use sampler_cpython::cpython::c_library::CLibrary;
 use sampler_cpython::cpython::discovery::Discovery;
 use sampler_cpython::cpython::gil::GilHolders;
+use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::cpython::native_threads::PythonThread;
-use sampler_cpython::cpython::refusal::Refusal;
 use sampler_cpython::cpython::thread_names::Wanted;
 use sampler_cpython::process::cgroup::Cgroups;
 use sampler_cpython::process::identity::ProcessIdentity;
@@ -34,8 +34,8 @@ const BETWEEN_HOLDER_LOOKS: Duration = Duration::from_millis(1);
 /// Does the work of a worker: sends what it finds out about the process `pid`.
 pub(super) fn gather(pid: u32, order: &Order, findings: &Findings) {
     let found = Gathering::begin(pid, findings).and_then(|it| it.go_on(order));
-    if let Err(refusal) = found {
-        tell(findings, Finding::Refused(refusal));
+    if let Err(error) = found {
+        tell(findings, Finding::Inspect(error));
     }
     tell(findings, Finding::Done);
 }
@@ -65,16 +65,16 @@ pub(super) struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     /// Lists the threads, without anything that is in the process's memory.
-    fn begin(pid: u32, findings: &'a Findings) -> Result<Self, Refusal> {
+    fn begin(pid: u32, findings: &'a Findings) -> Result<Self, InspectError> {
         let mut tasks = BTreeMap::new();
-        for tid in threads(pid).map_err(Refusal::of_process)? {
+        for tid in threads(pid).map_err(InspectError::of_process)? {
             match TaskStatus::read(pid, tid) {
                 Ok(status) => {
                     let python = None;
                     tasks.insert(tid, Task { status, python });
                 }
                 Err(ProcessError::Gone { .. }) => {}
-                Err(error) => return Err(Refusal::of_process(error)),
+                Err(error) => return Err(InspectError::of_process(error)),
             }
         }
         let gathering = Self {
@@ -91,9 +91,9 @@ impl<'a> Gathering<'a> {
         Ok(gathering)
     }
 
-    fn go_on(mut self, order: &Order) -> Result<(), Refusal> {
+    fn go_on(mut self, order: &Order) -> Result<(), InspectError> {
         let pid = self.pid;
-        let identity = ProcessIdentity::read(pid).map_err(Refusal::of_process)?;
+        let identity = ProcessIdentity::read(pid).map_err(InspectError::of_process)?;
         self.tell(Finding::Process {
             namespace_pid: identity.namespace_pid,
             name: identity.comm,
@@ -104,7 +104,7 @@ impl<'a> Gathering<'a> {
         let memory = ProcessMemory::new(pid);
         allowed(pid, &memory, &instance)?;
         self.tell(Finding::Python(instance.runtime.version.to_string()));
-        if let Some(others) = Refusal::of_others(pid, &instance) {
+        if let Some(others) = InspectError::of_others(pid, &instance) {
             self.problem(&others.to_string());
         }
         instance.learn(&memory);
@@ -212,12 +212,12 @@ fn kernel_name(is_main: bool, ident: Option<u64>, comm: &[u8; 16]) -> String {
 }
 
 /// Checks that the memory of the process may be read.
-fn allowed(pid: u32, memory: &ProcessMemory, instance: &Instance) -> Result<(), Refusal> {
+fn allowed(pid: u32, memory: &ProcessMemory, instance: &Instance) -> Result<(), InspectError> {
     let read = memory.probe(instance.runtime_address);
     read.map_err(|error| match error.raw_os_error() {
-        Some(libc::EPERM) => Refusal::Permission { pid },
-        Some(libc::ESRCH) => Refusal::Gone { pid },
-        _ => Refusal::Unreadable {
+        Some(libc::EPERM) => InspectError::Permission { pid },
+        Some(libc::ESRCH) => InspectError::Gone { pid },
+        _ => InspectError::Unreadable {
             pid,
             path: "its memory".into(),
             reason: error.to_string(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::process::proc_file::ProcessError;
 use sampler_cpython::process::task::{SystemCall, TaskStatus};
-use sampler_cpython::remote::look::RemoteThread;
+use sampler_cpython::remote::thread_probe::RemoteThread;
 use sampler_trace::model::row::State;
 
 use crate::capture::bpf::kernel::KernelError;

@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::process::container::CgroupPlace;
 use sampler_trace::model::row::State;
 
@@ -38,7 +38,7 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) enum Finding {
     /// The process cannot be looked into at all.
-    Refused(Refusal),
+    Inspect(InspectError),
     /// All threads, without what is in the memory of the process.
     Threads(Vec<DumpedThread>),
     /// Who the process is.
@@ -96,7 +96,7 @@ where
             };
             match findings.recv_timeout(wait) {
                 Ok(Finding::Done) => break false,
-                Ok(Finding::Refused(refusal)) => return assembly.refused(pid, refusal),
+                Ok(Finding::Inspect(error)) => return assembly.refused(pid, error),
                 Ok(finding) => assembly.add(finding),
                 Err(RecvTimeoutError::Timeout) => break true,
                 Err(RecvTimeoutError::Disconnected) => {
@@ -181,7 +181,7 @@ impl Assembly {
             }
             Finding::Problem(problem) => self.problem(problem),
             Finding::OwnWork => self.looking_at = None,
-            Finding::Refused(_) | Finding::Done => {}
+            Finding::Inspect(_) | Finding::Done => {}
         }
     }
 
@@ -214,10 +214,10 @@ impl Assembly {
 
     /// Returns the refusal as an error, unless the process has ended and something was
     /// seen of it.
-    fn refused(self, pid: u32, refusal: Refusal) -> Result<Dump, DumpError> {
-        match refusal {
-            Refusal::Gone { .. } if !self.dump.threads.is_empty() => self.finish(pid),
-            refusal => Err(refusal.into()),
+    fn refused(self, pid: u32, error: InspectError) -> Result<Dump, DumpError> {
+        match error {
+            InspectError::Gone { .. } if !self.dump.threads.is_empty() => self.finish(pid),
+            error => Err(error.into()),
         }
     }
 

@@ -16,7 +16,7 @@ use sampler_cpython::process::files::FileView;
 use sampler_cpython::process::memory::ProcessMemory;
 use sampler_cpython::process::proc_file::ProcessError;
 use sampler_cpython::process::task::{SystemCall, TaskStatus};
-use sampler_cpython::remote::look::{Looker, RemoteThread};
+use sampler_cpython::remote::thread_probe::{RemoteThread, ThreadProbe};
 use sampler_trace::account::drop_reason::{DropReason, PartialReason};
 use sampler_trace::model::row::State;
 use tracing::debug;
@@ -36,7 +36,7 @@ pub(super) struct Stacks {
     memory: ProcessMemory,
     c_library: CLibrary,
     context: ProcessContext,
-    looker: Looker,
+    looker: ThreadProbe,
     symbolizer: Symbolizer,
 }
 
@@ -67,7 +67,7 @@ impl Stacks {
                 files: FileView::of(pid).ok().map(Arc::new),
                 cache_tag: instance.runtime.version.cache_tag(),
             },
-            looker: Looker::new(),
+            looker: ThreadProbe::new(),
             symbolizer: Symbolizer::new(true, Scout::default()),
         }
     }
@@ -90,7 +90,7 @@ impl Stacks {
         let config = &self.context.config;
         let (header, frames) = self.looker.off_cpu(&self.memory, config, thread, before)?;
         let sample = raw_sample(header, frames);
-        if sample.stop == StopReason::Moved {
+        if sample.stop == StopReason::RanDuringWalk {
             return Ok(None);
         }
         let wait = &sample.header.wait;

@@ -68,7 +68,7 @@ impl Ticks {
             report_all_execs: false,
             leave_plain_programs: false,
             ring_bytes: RING_BYTES,
-            passes: false,
+            scans: false,
             walk_backend: WalkBackendChoice::of_environment(),
             pid_namespace: namespace.own_inode(),
         })?;

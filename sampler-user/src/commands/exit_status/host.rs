@@ -2,7 +2,7 @@
 
 //! What the status is when a verb about the processes of this host failed.
 
-use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::inspect_error::InspectError;
 
 use crate::cli::config::exit::ExitStatus;
 use crate::commands::dump::error::DumpError;
@@ -49,10 +49,10 @@ fn of_launch(error: &LaunchError) -> ExitStatus {
 
 fn of_dump(error: &DumpError) -> ExitStatus {
     match error {
-        DumpError::Refused(Refusal::Permission { .. }) | DumpError::Namespace(_) => {
+        DumpError::Inspect(InspectError::Permission { .. }) | DumpError::Namespace(_) => {
             ExitStatus::NOT_ALLOWED
         }
-        DumpError::Refused(_) | DumpError::Ended { .. } => ExitStatus::NOTHING_SAMPLED,
+        DumpError::Inspect(_) | DumpError::Ended { .. } => ExitStatus::NOTHING_SAMPLED,
         DumpError::Thread(_) => ExitStatus::ERROR,
     }
 }

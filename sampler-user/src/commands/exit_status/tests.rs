@@ -4,7 +4,7 @@
 
 use std::io;
 
-use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::inspect_error::InspectError;
 
 use super::*;
 use crate::commands::dump::error::DumpError;
@@ -51,8 +51,8 @@ fn what_cannot_be_written_like_that_is_a_matter_of_usage() {
 #[test]
 fn a_process_that_may_not_be_read_is_told_from_one_that_has_ended() {
     for (error, status) in [
-        (DumpError::Refused(Refusal::Permission { pid: 7 }), 3),
-        (DumpError::Refused(Refusal::Gone { pid: 7 }), 4),
+        (DumpError::Inspect(InspectError::Permission { pid: 7 }), 3),
+        (DumpError::Inspect(InspectError::Gone { pid: 7 }), 4),
         (DumpError::Ended { pid: 7 }, 4),
     ] {
         let error = VerbError::Host(HostError::Dump(error));

@@ -65,7 +65,7 @@ impl Directory {
                 },
                 name,
             )),
-            Err(errno) => Err(refusal(path, &owner, errno)),
+            Err(errno) => Err(error(path, &owner, errno)),
         }
     }
 
@@ -76,7 +76,7 @@ impl Directory {
         drop(acting);
         let what = match found {
             Err(Errno::ENOENT) => return Ok(()),
-            Err(errno) => return Err(refusal(path, &self.owner, errno)),
+            Err(errno) => return Err(error(path, &self.owner, errno)),
             Ok(status) => match SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT {
                 SFlag::S_IFREG => return Ok(()),
                 SFlag::S_IFDIR => "a directory",
@@ -105,7 +105,7 @@ impl Directory {
                 return Ok((name, file));
             }
         }
-        Err(refusal(path, &self.owner, Errno::EEXIST))
+        Err(error(path, &self.owner, Errno::EEXIST))
     }
 
     /// Creates the file `name`, open for reading and writing; `None` when that name
@@ -121,7 +121,7 @@ impl Directory {
         match openat(&self.file, name, flags, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(file) => Ok(Some(file.into())),
             Err(Errno::EEXIST) => Ok(None),
-            Err(errno) => Err(refusal(path, &self.owner, errno)),
+            Err(errno) => Err(error(path, &self.owner, errno)),
         }
     }
 
@@ -150,7 +150,7 @@ impl Directory {
     }
 }
 
-fn refusal(path: &Path, owner: &Owner, errno: Errno) -> OutfileError {
+fn error(path: &Path, owner: &Owner, errno: Errno) -> OutfileError {
     let path = path.to_owned();
     match errno {
         Errno::ENOENT | Errno::ENOTDIR => OutfileError::NoDirectory { path },

@@ -18,8 +18,8 @@ pub enum Role {
     /// Opens files that a process names, as the user that the process runs as.
     /// None of its capabilities overrides a file's permissions.
     Sources,
-    /// Makes the eBPF program pass over waiting threads.
-    Passes,
+    /// Makes the eBPF program scan waiting threads.
+    Scans,
     /// Opens the perf events that tick on CPUs that come online.
     Clocks,
     /// Writes the outputs of a recording, as the owner of the files.
@@ -45,7 +45,7 @@ impl Role {
             Self::Sources => CapabilitySet::SETUID | CapabilitySet::SETGID,
             // Kernels before 6.0 require it for every call of bpf(2), unless
             // kernel.unprivileged_bpf_disabled is 0.
-            Self::Passes => CapabilitySet::BPF,
+            Self::Scans => CapabilitySet::BPF,
             Self::Clocks => CapabilitySet::PERFMON,
             // Only root that writes into another user's directory still has it.
             Self::Writing => CapabilitySet::DAC_OVERRIDE,

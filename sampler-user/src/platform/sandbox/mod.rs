@@ -10,13 +10,13 @@
 //!   `execve`, `ptrace` or `connect`, kill it at once. Neither pyebpf nor the C library
 //!   makes them here, and an error would let the attacker try something else. The
 //!   recording is readable up to its last segment.
-//! * All others fail with `EPERM` and are counted (`refusals.rs`). A newer C library may
+//! * All others fail with `EPERM` and are counted (`blocked_syscalls.rs`). A newer C library may
 //!   use calls that are not known here; nearly all of them have a fallback, and a long
 //!   recording must not end because of one. They are named after the summary, and every
 //!   live test fails on them. (Starting a process kills the program as well: the C
 //!   library blocks all signals first, including the `SIGSYS` whose handler counts.)
 
-pub mod refusals;
+pub mod blocked_syscalls;
 mod system_calls;
 
 use seccompiler::{
@@ -34,8 +34,8 @@ pub enum SandboxError {
     /// The kernel, or something around pyebpf such as a container, does not accept them.
     #[error("{0}")]
     Install(#[from] seccompiler::Error),
-    /// The handler that counts refused calls could not be installed.
-    #[error("cannot catch refused system calls: {0}")]
+    /// The handler that counts blocked calls could not be installed.
+    #[error("cannot catch blocked system calls: {0}")]
     Signal(#[from] nix::errno::Errno),
 }
 
@@ -63,7 +63,7 @@ pub fn install() -> Result<(), SandboxError> {
         SeccompAction::Trap,
         SeccompAction::Allow,
     )?;
-    refusals::catch()?;
+    blocked_syscalls::catch()?;
     // The strictest answer of all filters counts. `allowed` is last, since it does not
     // allow another filter to be installed.
     for program in [fatal, without, allowed] {
@@ -141,7 +141,7 @@ mod tests {
 
     /// Restricts the whole process, so it runs in a process of its own.
     #[test]
-    #[ignore = "run by refused_calls_are_counted_and_fatal_ones_end_it"]
+    #[ignore = "run by blocked_calls_are_counted_and_fatal_ones_end_it"]
     fn in_the_sandbox() {
         use std::io::Write as _;
         let say = |text: &str| {
@@ -151,11 +151,11 @@ mod tests {
         install().expect("tests run where filters are allowed");
         let thread = std::thread::spawn(|| std::fs::read("/proc/self/status"));
         assert!(thread.join().expect("it does not panic").is_ok());
-        assert_eq!(refusals::refused(), []);
+        assert_eq!(blocked_syscalls::blocked(), []);
         let socket = std::net::TcpListener::bind("127.0.0.1:0");
         let error = socket.expect_err("sockets are not needed");
         assert_eq!(error.raw_os_error(), Some(libc::EPERM));
-        let numbers: Vec<_> = refusals::refused()
+        let numbers: Vec<_> = blocked_syscalls::blocked()
             .into_iter()
             .map(|(number, _)| number)
             .collect();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_calls_are_counted_and_fatal_ones_end_it() {
+    fn blocked_calls_are_counted_and_fatal_ones_end_it() {
         use std::os::unix::process::ExitStatusExt as _;
         let own = std::env::current_exe().expect("we have one");
         let output = std::process::Command::new(own)

@@ -216,7 +216,7 @@ const FATAL: &[c_long] = &[
 ];
 
 /// Commands of `bpf(2)` (`include/uapi/linux/bpf.h`): looking up, writing and deleting
-/// map entries and iterating over them; links and passes of the iterator that is already
+/// map entries and iterating over them; links and scans of the iterator that is already
 /// loaded. No map and no program can be created.
 const BPF_COMMANDS: &[u64] = &[1, 2, 3, 4, 28, 33];
 

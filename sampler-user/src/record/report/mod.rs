@@ -3,6 +3,6 @@
 //! The closing summary: what was sampled, what was lost, and why.
 
 pub mod cpu_changes;
-pub mod pass_counts;
+pub mod scan_counts;
 pub mod summary;
 pub mod summary_in_words;

@@ -12,7 +12,7 @@ use sampler_trace::container::info::RateChange;
 
 use crate::capture::symbolize::python::Counts;
 use crate::record::report::cpu_changes::CpuChanges;
-use crate::record::report::pass_counts::PassCounts;
+use crate::record::report::scan_counts::ScanCounts;
 
 /// One process in the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +59,9 @@ pub struct Summary {
 pub struct TakingSummary {
     /// The counters of the eBPF program.
     pub counters: CounterValues,
-    /// Passes over waiting threads, if there were any.
-    pub passes: Option<PassCounts>,
-    /// Whether a pass was still running when the recording ended.
+    /// Scans of waiting threads, if there were any.
+    pub scans: Option<ScanCounts>,
+    /// Whether a scan was still running when the recording ended.
     pub is_cut_short: bool,
     /// Why stacks were walked without `bpf_loop`, if they were.
     pub without_loop: Option<String>,
@@ -123,14 +123,14 @@ impl Summary {
             "walked_without_loop",
             u64::from(self.taking.without_loop.is_some()),
         ));
-        if let Some(passes) = &self.taking.passes {
+        if let Some(scans) = &self.taking.scans {
             counts.extend([
-                ("passes", passes.run),
-                ("passes_skipped", passes.skipped),
-                ("passes_failed", passes.failed),
+                ("passes", scans.run),
+                ("passes_skipped", scans.skipped),
+                ("passes_failed", scans.failed),
                 (
                     "passes_from_user_space",
-                    u64::from(passes.from_user_space.is_some()),
+                    u64::from(scans.from_user_space.is_some()),
                 ),
             ]);
         }
@@ -166,7 +166,7 @@ mod tests {
             taken: 13,
             lost: 1,
             whole: 10,
-            refused: [(DropReason::Unsupported, 2)].into(),
+            dropped: [(DropReason::Unsupported, 2)].into(),
             ..Account::default()
         };
         summary.complete(&mut total);

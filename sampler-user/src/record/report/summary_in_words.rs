@@ -50,8 +50,8 @@ impl fmt::Display for Summary {
             let reason = escape_for_terminal(reason);
             writeln!(out, "  stacks were walked without bpf_loop: {reason}")?;
         }
-        let passes = self.taking.passes.as_ref();
-        if let Some(reason) = passes.and_then(|it| it.from_user_space.as_deref()) {
+        let scans = self.taking.scans.as_ref();
+        if let Some(reason) = scans.and_then(|it| it.from_user_space.as_deref()) {
             let reason = escape_for_terminal(reason);
             writeln!(out, "  waiting threads were read from user space: {reason}")?;
         }
@@ -88,8 +88,8 @@ impl Summary {
         if account.lost > 0 {
             write!(out, "; lost: {}", account.lost)?;
         }
-        if account.refused() > 0 {
-            write!(out, "; not shown: {}", account.refusals_in_words())?;
+        if account.dropped() > 0 {
+            write!(out, "; not shown: {}", account.describe_dropped())?;
         }
         writeln!(out)?;
         if let Some(warning) = check.warning() {
@@ -102,7 +102,7 @@ impl Summary {
     fn cpu_check(&self, account: &Account) -> CpuCheck {
         let slowest = self.rate.changes.iter().map(|rate| rate.period).max();
         let period = Duration::from_secs(1) / self.rate.hz.max(1);
-        let only_ticks = self.taking.passes.is_none();
+        let only_ticks = self.taking.scans.is_none();
         account.cpu_check(slowest.unwrap_or(period).max(period), only_ticks)
     }
 
@@ -130,7 +130,7 @@ impl Summary {
         // Threads whose samples are not shown ran all the same.
         let total = &self.total;
         let share = (total.shown() + total.missing()) as f64 / ticks.max(1.0);
-        if self.taking.passes.is_some() || !self.rate.changes.is_empty() || share >= IDLE {
+        if self.taking.scans.is_some() || !self.rate.changes.is_empty() || share >= IDLE {
             return Ok(());
         }
         writeln!(
@@ -143,7 +143,7 @@ impl Summary {
     fn losses(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kernel = |counter| self.taking.counters.get(counter);
         let total = &self.total;
-        let of = |reason| total.refused.get(&reason).copied().unwrap_or(0);
+        let of = |reason| total.dropped.get(&reason).copied().unwrap_or(0);
         let parts = PartialReason::ALL.map(|reason| (total.partial(reason), reason));
         for (count, reason) in parts.into_iter().filter(|(count, _)| *count > 0) {
             let what = reason.in_words();
@@ -158,16 +158,16 @@ impl Summary {
             let behind = total.behind.as_secs_f64();
             writeln!(out, "  samples were read up to {behind:.1} s late")?;
         }
-        let passes = self.taking.passes.clone().unwrap_or_default();
+        let scans = self.taking.scans.clone().unwrap_or_default();
         for (count, what) in [
-            (passes.skipped, "skipped: the one before was still running"),
-            (passes.failed, "failed"),
+            (scans.skipped, "skipped: the one before was still running"),
+            (scans.failed, "failed"),
         ] {
             if count > 0 {
                 writeln!(
                     out,
                     "  {} over waiting threads {what}",
-                    counted(count, "pass")
+                    counted(count, "scan")
                 )?;
             }
         }
@@ -233,7 +233,7 @@ fn counted(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::report::pass_counts::PassCounts;
+    use crate::record::report::scan_counts::ScanCounts;
     use crate::record::report::summary::RateSummary;
     use sampler_common::counter::CounterValues;
     use sampler_common::fate::Fate;
@@ -288,22 +288,22 @@ mod tests {
         assert!(!summary.to_string().contains("--mode wall"));
         // It ran as much even if most of it could not be shown.
         summary.total.whole = 2;
-        summary.total.refuse_all(DropReason::Late, 48);
+        summary.total.add_dropped_n(DropReason::Late, 48);
         assert!(!summary.to_string().contains("--mode wall"));
-        summary.total.refused.clear();
+        summary.total.dropped.clear();
         summary.total.whole = 2;
-        summary.taking.passes = Some(PassCounts::default());
+        summary.taking.scans = Some(ScanCounts::default());
         assert!(!summary.to_string().contains("--mode wall"));
     }
 
     #[test]
-    fn passes_from_user_space_are_named_with_their_reason() {
+    fn scans_from_user_space_are_named_with_their_reason() {
         let mut summary = Summary::default();
-        summary.taking.passes = Some(PassCounts::default());
+        summary.taking.scans = Some(ScanCounts::default());
         assert!(!summary.to_string().contains("user space"));
-        summary.taking.passes = Some(PassCounts {
+        summary.taking.scans = Some(ScanCounts {
             from_user_space: Some("this kernel\nis old".into()),
-            ..PassCounts::default()
+            ..ScanCounts::default()
         });
         let text = summary.to_string();
         assert!(
@@ -318,7 +318,7 @@ mod tests {
         for reason in DropReason::all().filter(|it| *it != DropReason::Lost) {
             let mut summary = Summary::default();
             summary.total.whole = 100;
-            summary.total.refuse_all(reason, 900);
+            summary.total.add_dropped_n(reason, 900);
             let text = summary.to_string();
             assert!(
                 text.contains(&format!(" {}\n", reason.in_words())),
@@ -403,7 +403,7 @@ mod tests {
             taken: 12,
             lost: 3,
             whole: 7,
-            refused: [(DropReason::Late, 2)].into(),
+            dropped: [(DropReason::Late, 2)].into(),
             behind: Duration::from_millis(3210),
             ..Account::default()
         };

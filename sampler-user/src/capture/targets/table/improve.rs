@@ -3,7 +3,7 @@
 //! Learns from running interpreters what makes their samples cheaper.
 
 use sampler_common::process::ProcessKey;
-use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::inspect_error::InspectError;
 
 use crate::capture::targets::table::Targets;
 
@@ -23,13 +23,13 @@ impl Targets {
         let samples = self.without_python.entry(key).or_default();
         *samples = samples.saturating_add(1);
         let is_due = samples.is_power_of_two() && *samples <= 1 << ATTEMPTS;
-        if process.has_ended || !is_due || self.refusals.is_refused(tgid) {
+        if process.has_ended || !is_due || self.skipped.is_skipped(tgid) {
             return;
         }
         if let Ok(instance) = self.scout.inspect(tgid)
-            && let Some(others) = Refusal::of_others(tgid, &instance)
+            && let Some(others) = InspectError::of_others(tgid, &instance)
         {
-            self.refusals.add(tgid, others);
+            self.skipped.add(tgid, others);
         }
     }
 

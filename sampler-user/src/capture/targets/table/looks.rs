@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 use sampler_common::process::{ProcessConfig, ProcessKey, ProcessState};
-use sampler_cpython::cpython::discovery::Looked;
+use sampler_cpython::cpython::discovery::ProbeResult;
+use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::cpython::instance::Instance;
-use sampler_cpython::cpython::refusal::Refusal;
 use tracing::debug;
 
 use crate::capture::targets::followed::FollowedProcess;
@@ -45,7 +45,7 @@ impl Targets {
             self.had_no_python(&look);
             return self.give_up(look.key);
         };
-        let Looked {
+        let ProbeResult {
             found,
             is_plain_program,
         } = self.scout.look(tgid);
@@ -55,7 +55,7 @@ impl Targets {
                 self.programs.had_python(look.program);
                 self.start_sampling(look.key, instance, started);
             }
-            Err(Refusal::NotPython { .. }) => {
+            Err(InspectError::NotPython { .. }) => {
                 // On a busy machine the loader may not have mapped the library with
                 // Python yet.
                 if look.is_settled() && look.is_plain_program || look.is_last() {
@@ -67,12 +67,12 @@ impl Targets {
                     self.pending.again(look);
                 }
             }
-            Err(Refusal::Gone { .. }) => {
+            Err(InspectError::Gone { .. }) => {
                 self.had_no_python(&look);
                 self.give_up(look.key);
             }
-            Err(refusal) => {
-                self.refusals.add(tgid, refusal);
+            Err(error) => {
+                self.skipped.add(tgid, error);
                 self.give_up(look.key);
             }
         }
@@ -95,11 +95,11 @@ impl Targets {
             return;
         }
         process.identify(&self.scout);
-        let others = Refusal::of_others(tgid, &instance);
+        let others = InspectError::of_others(tgid, &instance);
         let config = process.found(instance, &self.scout);
-        self.refusals.take_back(tgid);
+        self.skipped.take_back(tgid);
         if let Some(others) = others {
-            self.refusals.add(tgid, others);
+            self.skipped.add(tgid, others);
         }
         // The eBPF program counts a full table where it matters, at forks. Here the
         // process stays unsampled and shows no samples in the summary.
@@ -154,7 +154,7 @@ impl Targets {
         if let Selection::Processes { tgids, .. } = &self.selection {
             let tgid = self.lives.get(key).map(|process| process.tgid);
             if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
-                self.refusals.add(pid, Refusal::NotPython { pid });
+                self.skipped.add(pid, InspectError::NotPython { pid });
             }
             return;
         }

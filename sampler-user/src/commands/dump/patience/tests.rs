@@ -87,9 +87,9 @@ fn a_process_without_any_answer_still_has_threads() {
 #[test]
 fn a_refusal_is_an_error_unless_something_was_seen() {
     let refused = collect(7, PATIENT, |_, findings: &Findings| {
-        drop(findings.send(Finding::Refused(Refusal::Gone { pid: 7 })));
+        drop(findings.send(Finding::Inspect(InspectError::Gone { pid: 7 })));
     });
-    assert!(matches!(refused, Err(DumpError::Refused(_))));
+    assert!(matches!(refused, Err(DumpError::Inspect(_))));
     let ended = collect(7, PATIENT, |_, findings: &Findings| {
         drop(findings.send(Finding::Threads(Vec::new())));
         drop(findings.send(Finding::Done));

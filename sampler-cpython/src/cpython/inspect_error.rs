@@ -11,7 +11,7 @@ use crate::process::proc_file::ProcessError;
 
 /// Why a process is not sampled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum InspectError {
     /// It does not run Python. The only refusal that is not worth a message.
     #[error("process {pid} does not run Python")]
     NotPython {
@@ -96,7 +96,7 @@ pub enum Refusal {
     },
 }
 
-impl Refusal {
+impl InspectError {
     /// Describes the interpreters of a process besides the one that is sampled; `None` if
     /// there are none.
     pub fn of_others(pid: u32, instance: &Instance) -> Option<Self> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Chooses how passes look at waiting threads: with the kernel's task iterator or, on a
+//! Chooses how scans look at waiting threads: with the kernel's task iterator or, on a
 //! kernel without it, from user space.
 
 use std::io;
@@ -8,38 +8,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sampler_common::counter::CounterValues;
-use sampler_common::pass::PassOrder;
-use sampler_cpython::remote::pass::{PassAccounts, PassTarget, PassTargets, RemotePass};
+use sampler_common::scan_order::ScanOrder;
+use sampler_cpython::remote::scan::{RemoteScan, ScanAccounts, ScanTarget, ScanTargets};
 use tracing::debug;
 
 use crate::capture::bpf::kernel::{Kernel, KernelError};
-use crate::capture::bpf::passes::Passes;
+use crate::capture::bpf::task_iter::TaskIter;
 use crate::capture::targets::followed::FollowedProcess;
 use crate::capture::targets::table::Targets;
 use crate::platform::privileges::role::Role;
 use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
-use crate::record::pass_clock::{Pass, PassClock};
 use crate::record::record_queue::{RecordQueue, time_of};
-use crate::record::report::pass_counts::PassCounts;
+use crate::record::report::scan_counts::ScanCounts;
+use crate::record::scan_clock::{Scan, ScanClock};
 use crate::record::tick_clock::BeatSource;
 
-/// An environment variable: with the value `user`, passes are made from user space on
+/// An environment variable: with the value `user`, scans are made from user space on
 /// every kernel.
 const CHOICE: &str = "PYEBPF_PASSES";
 
-/// How long the end of a recording waits for a pass that is under way.
+/// How long the end of a recording waits for a scan that is under way.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The way in which passes will be made.
-pub(super) enum PreparedPasses {
+/// The way in which scans will be made.
+pub(super) enum PreparedScans {
     /// With the task iterator.
-    Kernel(Passes),
+    Kernel(TaskIter),
     /// From user space, for this reason.
     UserSpace(String),
 }
 
-impl PreparedPasses {
+impl PreparedScans {
     /// Loads the task iterator, if this kernel has it.
     ///
     /// # Errors
@@ -48,59 +48,56 @@ impl PreparedPasses {
         if std::env::var_os(CHOICE).is_some_and(|choice| choice == "user") {
             return Ok(Self::UserSpace(format!("{CHOICE} says so")));
         }
-        match kernel.prepare_passes() {
-            Ok(passes) => Ok(Self::Kernel(passes)),
+        match kernel.prepare_scans() {
+            Ok(scans) => Ok(Self::Kernel(scans)),
             Err(error) if error.is_about_a_feature() => Ok(Self::UserSpace(no_iterator(&error))),
             Err(error) => Err(error),
         }
     }
 
-    /// Starts passes over the threads of the sampled processes.
+    /// Starts scans of the threads of the sampled processes.
     pub(super) fn start(
         self,
         beats: BeatSource,
         targets: &Targets,
-    ) -> Result<RunningPasses, RecordError> {
+    ) -> Result<RunningScans, RecordError> {
         let tgids = targets.sampled().collect();
         if let Self::UserSpace(reason) = &self {
-            debug!(
-                reason,
-                "passes over waiting threads are made from user space"
-            );
+            debug!(reason, "waiting threads are scanned from user space");
         }
         let started = match self {
-            Self::Kernel(passes) => PassClock::start(passes, beats, tgids)
-                .map(|clock| RunningPasses { clock, user: None }),
+            Self::Kernel(scans) => ScanClock::start(scans, beats, tgids)
+                .map(|clock| RunningScans { clock, user: None }),
             Self::UserSpace(reason) => {
-                let followed = PassTargets::default();
+                let followed = ScanTargets::default();
                 let queue = RecordQueue::default();
                 let sending = queue.clone();
                 let clock = || monotonic_now().0;
-                let pass = RemotePass::new(followed.clone(), clock, move |record: &[u8]| {
+                let scan = RemoteScan::new(followed.clone(), clock, move |record: &[u8]| {
                     sending.push(record)
                 });
                 let user = UserSpace {
                     followed,
                     queue,
-                    counters: pass.counters(),
-                    accounts: pass.accounts(),
+                    counters: scan.counters(),
+                    accounts: scan.accounts(),
                     reason,
                 };
                 user.follow(targets);
-                PassClock::start(pass, beats, tgids).map(|clock| RunningPasses {
+                ScanClock::start(scan, beats, tgids).map(|clock| RunningScans {
                     clock,
                     user: Some(user),
                 })
             }
         };
         started.map_err(|source| RecordError::System {
-            doing: "start the passes over waiting threads",
+            doing: "start the scans of waiting threads",
             source,
         })
     }
 }
 
-/// Explains why the kernel makes no passes.
+/// Explains why the kernel makes no scans.
 fn no_iterator(error: &KernelError) -> String {
     let error = error.in_one_line();
     format!(
@@ -108,24 +105,24 @@ fn no_iterator(error: &KernelError) -> String {
     )
 }
 
-/// Running passes, by the kernel or from user space.
-pub(super) struct RunningPasses {
-    clock: PassClock,
+/// Running scans, by the kernel or from user space.
+pub(super) struct RunningScans {
+    clock: ScanClock,
     user: Option<UserSpace>,
 }
 
 struct UserSpace {
-    followed: PassTargets,
+    followed: ScanTargets,
     queue: RecordQueue,
     counters: Arc<Mutex<CounterValues>>,
-    accounts: PassAccounts,
+    accounts: ScanAccounts,
     reason: String,
 }
 
 impl UserSpace {
     fn follow(&self, targets: &Targets) {
         let target = |process: &FollowedProcess| {
-            Some(PassTarget {
+            Some(ScanTarget {
                 key: process.key,
                 tgid: process.tgid,
                 instance: process.python.as_ref()?.instance.clone(),
@@ -136,8 +133,8 @@ impl UserSpace {
     }
 }
 
-impl RunningPasses {
-    /// Makes passes look at the processes that are sampled now.
+impl RunningScans {
+    /// Makes scans look at the processes that are sampled now.
     pub(super) fn follow(&self, targets: &Targets) {
         if let Some(user) = &self.user {
             user.follow(targets);
@@ -162,38 +159,38 @@ impl RunningPasses {
         }
     }
 
-    /// Begins no other pass. Returns whether none is under way any more: one may still be
+    /// Begins no other scan. Returns whether none is under way any more: one may still be
     /// blocked on a target's memory.
     pub(super) fn stop(&self) -> bool {
         self.clock.stop(PATIENCE)
     }
 
-    /// Returns the CPU time that passes have used.
+    /// Returns the CPU time that scans have used.
     pub(super) fn cpu_time(&self) -> Duration {
         self.clock.cpu_time()
     }
 
-    /// Whether passes are made from user space, where they cannot see ticks.
+    /// Whether scans are made from user space, where they cannot see ticks.
     pub(super) fn are_from_user_space(&self) -> bool {
         self.user.is_some()
     }
 
-    /// Returns what passes from user space count of each process; nothing where the
+    /// Returns what scans from user space count of each process; nothing where the
     /// kernel makes them.
-    pub(super) fn accounts(&self) -> PassAccounts {
+    pub(super) fn accounts(&self) -> ScanAccounts {
         let user = self.user.as_ref();
         user.map(|user| user.accounts.clone()).unwrap_or_default()
     }
 
     /// Returns what was counted so far.
-    pub(super) fn counts(&self) -> PassCounts {
-        PassCounts {
+    pub(super) fn counts(&self) -> ScanCounts {
+        ScanCounts {
             from_user_space: self.user.as_ref().map(|user| user.reason.clone()),
             ..self.clock.counts()
         }
     }
 
-    /// Adds what passes from user space have counted of samples.
+    /// Adds what scans from user space have counted of samples.
     pub(super) fn add_to(&self, counters: &mut CounterValues) {
         if let Some(user) = &self.user {
             let counted = user.counters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -210,23 +207,23 @@ impl UserSpace {
     }
 }
 
-impl Pass for Passes {
-    const ROLE: Role = Role::Passes;
+impl Scan for TaskIter {
+    const ROLE: Role = Role::Scans;
 
-    fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
-        Passes::run(self, order, tgids)
+    fn run(&mut self, order: ScanOrder, tgids: &[u32]) -> io::Result<()> {
+        TaskIter::run(self, order, tgids)
     }
 }
 
-impl<Clock, Sink> Pass for RemotePass<Clock, Sink>
+impl<Clock, Sink> Scan for RemoteScan<Clock, Sink>
 where
     Clock: FnMut() -> u64 + Send + 'static,
     Sink: FnMut(&[u8]) -> bool + Send + 'static,
 {
     const ROLE: Role = Role::Looking;
 
-    fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
-        RemotePass::run(self, order, tgids);
+    fn run(&mut self, order: ScanOrder, tgids: &[u32]) -> io::Result<()> {
+        RemoteScan::run(self, order, tgids);
         Ok(())
     }
 }
@@ -237,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_reason_is_one_line() {
-        let error = KernelError::Refused {
+        let error = KernelError::Rejected {
             program: "off_cpu".into(),
             source: io::Error::from_raw_os_error(libc::EINVAL),
             log: "unknown func bpf_copy_from_user_task#191\nand more".into(),

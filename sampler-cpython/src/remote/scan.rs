@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Passes over the threads of some processes from user space. It does what the eBPF
+//! Scans of the threads of some processes from user space. It does what the eBPF
 //! program's task iterator does, for kernels that have none (before 5.18), and produces
 //! the same records.
 //!
 //! A thread that is off CPU and whose count of context switches has not changed since its
-//! last sample is left alone. The counts come from `/proc`, so a pass costs some
+//! last sample is left alone. The counts come from `/proc`, so a scan costs some
 //! microseconds for each thread, even for one that sleeps. A thread that a tick has
 //! sampled and that has left its CPU since is sampled once more.
 
@@ -16,9 +16,9 @@ use bytemuck::Zeroable;
 use sampler_common::account::KernelAccount;
 use sampler_common::counter::{Counter, CounterValues};
 use sampler_common::fate::Fate;
-use sampler_common::pass::PassOrder;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::{RawFrame, RecordKind, SampleHeader};
+use sampler_common::scan_order::ScanOrder;
 use sampler_common::stop::StopReason;
 use sampler_common::wait::{Origin, WaitFacts};
 
@@ -26,11 +26,11 @@ use crate::cpython::instance::Instance;
 use crate::process::memory::ProcessMemory;
 use crate::process::proc_file::threads;
 use crate::process::task::TaskStatus;
-use crate::remote::look::{Looker, RemoteThread, wait_facts};
+use crate::remote::thread_probe::{RemoteThread, ThreadProbe, wait_facts};
 
-/// A process to pass over.
+/// A process to scan.
 #[derive(Clone, Debug)]
-pub struct PassTarget {
+pub struct ScanTarget {
     /// This life of the process.
     pub key: ProcessKey,
     /// Its thread group id.
@@ -39,28 +39,28 @@ pub struct PassTarget {
     pub instance: Instance,
 }
 
-/// The processes to pass over, by thread group id. All clones share one set.
+/// The processes to scan, by thread group id. All clones share one set.
 #[derive(Clone, Debug, Default)]
-pub struct PassTargets(Arc<Mutex<HashMap<u32, PassTarget>>>);
+pub struct ScanTargets(Arc<Mutex<HashMap<u32, ScanTarget>>>);
 
-impl PassTargets {
+impl ScanTargets {
     /// Replaces the processes.
-    pub fn set(&self, targets: impl Iterator<Item = PassTarget>) {
+    pub fn set(&self, targets: impl Iterator<Item = ScanTarget>) {
         let targets = targets.map(|target| (target.tgid, target)).collect();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = targets;
     }
 
-    fn get(&self, tgid: u32) -> Option<PassTarget> {
+    fn get(&self, tgid: u32) -> Option<ScanTarget> {
         let targets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         targets.get(&tgid).cloned()
     }
 }
 
-/// What passes count of each process, as the eBPF program does.
+/// What scans count of each process, as the eBPF program does.
 #[derive(Clone, Debug, Default)]
-pub struct PassAccounts(Arc<Mutex<HashMap<ProcessKey, KernelAccount>>>);
+pub struct ScanAccounts(Arc<Mutex<HashMap<ProcessKey, KernelAccount>>>);
 
-impl PassAccounts {
+impl ScanAccounts {
     fn lock(&self) -> MutexGuard<'_, HashMap<ProcessKey, KernelAccount>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,14 +80,14 @@ impl PassAccounts {
     }
 }
 
-/// What passes remember, and where their records go.
-pub struct RemotePass<Clock, Sink> {
-    targets: PassTargets,
+/// What scans remember, and where their records go.
+pub struct RemoteScan<Clock, Sink> {
+    targets: ScanTargets,
     clock: Clock,
     send: Sink,
     counters: Arc<Mutex<CounterValues>>,
-    accounts: PassAccounts,
-    looker: Looker,
+    accounts: ScanAccounts,
+    looker: ThreadProbe,
     processes: HashMap<u32, SeenProcess>,
 }
 
@@ -114,7 +114,7 @@ struct SeenThread {
     without_pointer: u32,
 }
 
-/// The process that a pass is in.
+/// The process that a scan is in.
 struct Place<'a> {
     tgid: u32,
     instance: &'a Instance,
@@ -122,21 +122,21 @@ struct Place<'a> {
     memory: ProcessMemory,
 }
 
-impl<Clock, Sink> RemotePass<Clock, Sink>
+impl<Clock, Sink> RemoteScan<Clock, Sink>
 where
     Clock: FnMut() -> u64,
     Sink: FnMut(&[u8]) -> bool,
 {
-    /// Returns a pass over `targets`. `clock` gives `CLOCK_MONOTONIC` in nanoseconds.
+    /// Returns a scan of `targets`. `clock` gives `CLOCK_MONOTONIC` in nanoseconds.
     /// `send` delivers one wire record; it returns false when there is no room.
-    pub fn new(targets: PassTargets, clock: Clock, send: Sink) -> Self {
+    pub fn new(targets: ScanTargets, clock: Clock, send: Sink) -> Self {
         Self {
             targets,
             clock,
             send,
             counters: Arc::default(),
-            accounts: PassAccounts::default(),
-            looker: Looker::new(),
+            accounts: ScanAccounts::default(),
+            looker: ThreadProbe::new(),
             processes: HashMap::new(),
         }
     }
@@ -147,13 +147,13 @@ where
     }
 
     /// Returns what is counted for each process.
-    pub fn accounts(&self) -> PassAccounts {
+    pub fn accounts(&self) -> ScanAccounts {
         self.accounts.clone()
     }
 
     /// Looks at the processes with these thread group ids. One that has ended is not an
     /// error.
-    pub fn run(&mut self, order: PassOrder, tgids: &[u32]) {
+    pub fn run(&mut self, order: ScanOrder, tgids: &[u32]) {
         self.processes.retain(|tgid, _| tgids.contains(tgid));
         for tgid in tgids {
             let Some(target) = self.targets.get(*tgid) else {
@@ -189,7 +189,7 @@ where
 
     fn look(
         &mut self,
-        order: PassOrder,
+        order: ScanOrder,
         place: &Place<'_>,
         process: &mut SeenProcess,
         tid: u32,
@@ -207,7 +207,7 @@ where
             if let Some(seen) = process.threads.get_mut(&tid) {
                 seen.unchanged = seen.unchanged.saturating_add(order.weight);
             }
-            return self.count(Counter::PassedRunning);
+            return self.count(Counter::SeenRunning);
         }
         let seen = process.threads.entry(tid).or_default();
         let of_look = (order.weight, seen.unchanged);
@@ -245,7 +245,7 @@ where
             return self.count(Counter::TaskFault);
         };
         (record.0.wait.weight, record.0.wait.unchanged) = of_look;
-        let is_moved = record.0.stop == StopReason::Moved as u32;
+        let is_moved = record.0.stop == StopReason::RanDuringWalk as u32;
         let is_sent = self.deliver(&record.0, &record.1);
         if is_sent {
             seen.unchanged = 0;
@@ -261,7 +261,7 @@ where
         }
     }
 
-    /// Reports for how long passes have found a thread unchanged.
+    /// Reports for how long scans have found a thread unchanged.
     fn tell_unchanged(&mut self, place: &Place<'_>, tid: u32, seen: &SeenThread) {
         if seen.unchanged == 0 {
             return;
@@ -312,7 +312,7 @@ where
         };
         match wait {
             Some(wait) => header.wait = wait,
-            None => header.stop = StopReason::Moved as u32,
+            None => header.stop = StopReason::RanDuringWalk as u32,
         }
         if thread.pointer == 0 {
             header.stop = StopReason::NoThreadState as u32;

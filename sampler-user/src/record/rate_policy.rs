@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The rate of a recording's samples: joins its measured cost with the limit on it, and
+//! The rate of a recording's samples: compares its measured cost with the limit, and
 //! words the message about a lower rate.
 
 use std::time::{Duration, Instant};
@@ -9,50 +9,50 @@ use sampler_trace::container::info::RateChange;
 use sampler_trace::model::identifiers::KernelTime;
 
 use crate::record::cost::{Clocks, Costs};
-use crate::record::rate_limiter::{Decision, LOOK_EVERY, RateLimiter};
+use crate::record::rate_limiter::{CHECK_EVERY, Decision, RateLimiter};
 use crate::record::report::summary_in_words::percent_in_words;
 
 /// How often samples are taken, what that costs, and what it may cost.
-pub(super) struct Pace {
+pub(super) struct RatePolicy {
     period: Duration,
     costs: Costs,
     /// The share of one CPU that the recording may use, if there is a limit.
     limit: Option<f64>,
     rate_limiter: Option<RateLimiter>,
-    next_look: Instant,
+    next_check: Instant,
     /// Whether the user was informed that the rate is lower than was asked for.
     is_told: bool,
 }
 
-impl Pace {
-    /// Creates the pace of a recording that takes a sample each `period` from `now` on.
+impl RatePolicy {
+    /// Creates the policy of a recording that takes a sample each `period` from `now` on.
     pub(super) fn new(period: Duration, limit: Option<f64>, costs: Costs, now: Instant) -> Self {
         Self {
             period,
             costs,
             limit,
             rate_limiter: limit.map(|limit| RateLimiter::new(limit, period)),
-            next_look: now + LOOK_EVERY,
+            next_check: now + CHECK_EVERY,
             is_told: false,
         }
     }
 
-    /// Whether it is time for [`Self::look`].
+    /// Whether it is time for [`Self::check`].
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        now >= self.next_look
+        now >= self.next_check
     }
 
-    /// Takes in what was spent since the last look. Returns a decision if the rate should
+    /// Takes in what was spent since the last check. Returns a decision if the rate should
     /// change.
-    pub(super) fn look(&mut self, clocks: Clocks, now: Instant) -> Option<Decision> {
-        self.next_look = now + LOOK_EVERY;
-        let spent = self.costs.look(clocks, now);
-        self.rate_limiter.as_mut()?.look(spent)
+    pub(super) fn check(&mut self, clocks: Clocks, now: Instant) -> Option<Decision> {
+        self.next_check = now + CHECK_EVERY;
+        let spent = self.costs.measure(clocks, now);
+        self.rate_limiter.as_mut()?.decide(spent)
     }
 
     /// Returns all CPU time that was spent, up to `now`.
     pub(super) fn total_cost(&mut self, clocks: Clocks, now: Instant) -> Duration {
-        self.costs.look(clocks, now);
+        self.costs.measure(clocks, now);
         self.costs.total()
     }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Begins a pass over the waiting threads at each tick, in a thread of its own, because a
-//! pass may block on a page of a target, which must delay nothing else.
+//! Begins a scan of the waiting threads at each tick, in a thread of its own, because a
+//! scan may block on a page of a target, which must delay nothing else.
 //!
-//! A thread that runs is sampled by the tick, and one that does not by the pass. To look
-//! at each thread once, the pass begins as soon as the tick has come on every CPU, and
+//! A thread that runs is sampled by the tick, and one that does not by the scan. To look
+//! at each thread once, the scan begins as soon as the tick has come on every CPU, and
 //! gets the time of the tick.
 
 use std::num::NonZeroU64;
@@ -15,27 +15,27 @@ use std::time::Duration;
 use std::{io, thread};
 
 use rustix::thread::set_current_timer_slack;
-use sampler_common::pass::PassOrder;
+use sampler_common::scan_order::ScanOrder;
 
 use crate::platform::privileges::role::Role;
 use crate::record::clock::{monotonic_now, thread_cpu_time};
-use crate::record::report::pass_counts::PassCounts;
+use crate::record::report::scan_counts::ScanCounts;
 use crate::record::tick_clock::BeatSource;
 
 /// A way to look at all threads of some processes once.
-pub(super) trait Pass: Send + 'static {
-    /// The role of the thread that makes the passes.
+pub(super) trait Scan: Send + 'static {
+    /// The role of the thread that makes the scans.
     const ROLE: Role;
 
-    /// Makes one pass over the processes with these thread group ids.
-    fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()>;
+    /// Makes one scan of the processes with these thread group ids.
+    fn run(&mut self, order: ScanOrder, tgids: &[u32]) -> io::Result<()>;
 }
 
 /// A running clock, as its owner sees it.
-pub(super) struct PassClock {
+pub(super) struct ScanClock {
     shared: Arc<Shared>,
     beats: BeatSource,
-    /// Receives nothing, and is disconnected when the last pass is over.
+    /// Receives nothing, and is disconnected when the last scan is over.
     end: Receiver<()>,
 }
 
@@ -51,11 +51,11 @@ struct Shared {
     cpu_time: AtomicU64,
 }
 
-impl PassClock {
-    /// Starts with a pass at once, which accounts for no time: waiting threads have a row
-    /// from then on. After that, one pass begins at each of `beats`.
-    pub(super) fn start<P: Pass>(
-        mut pass: P,
+impl ScanClock {
+    /// Starts with a scan at once, which accounts for no time: waiting threads have a row
+    /// from then on. After that, one scan begins at each of `beats`.
+    pub(super) fn start<P: Scan>(
+        mut scan: P,
         beats: BeatSource,
         tgids: Arc<[u32]>,
     ) -> io::Result<Self> {
@@ -66,24 +66,22 @@ impl PassClock {
             beats: beats.clone(),
         };
         let (ending, end) = mpsc::channel();
-        thread::Builder::new()
-            .name("passes".into())
-            .spawn(move || {
-                // A privilege that cannot be given up is kept.
-                P::ROLE.apply().ok();
-                // Passes come late enough without timer slack.
-                set_current_timer_slack(NonZeroU64::new(1)).ok();
-                of_thread.passes(&mut pass, ending);
-            })?;
+        thread::Builder::new().name("scans".into()).spawn(move || {
+            // A privilege that cannot be given up is kept.
+            P::ROLE.apply().ok();
+            // Scans come late enough without timer slack.
+            set_current_timer_slack(NonZeroU64::new(1)).ok();
+            of_thread.scans(&mut scan, ending);
+        })?;
         Ok(Self { shared, beats, end })
     }
 
-    /// Returns the CPU time that passes have used.
+    /// Returns the CPU time that scans have used.
     pub(super) fn cpu_time(&self) -> Duration {
         Duration::from_nanos(self.shared.cpu_time.load(Ordering::Relaxed))
     }
 
-    /// Makes passes look at these processes from now on.
+    /// Makes scans look at these processes from now on.
     pub(super) fn follow(&self, tgids: Arc<[u32]>) {
         let mut current = lock(&self.shared.tgids);
         if *current != tgids {
@@ -91,7 +89,7 @@ impl PassClock {
         }
     }
 
-    /// Begins no other pass, and waits for the end of one that is under way, but at most
+    /// Begins no other scan, and waits for the end of one that is under way, but at most
     /// for `patience`: it may be blocked on a target's memory. Returns whether it has
     /// ended.
     pub(super) fn stop(&self, patience: Duration) -> bool {
@@ -101,9 +99,9 @@ impl PassClock {
     }
 
     /// Returns what was counted so far.
-    pub(super) fn counts(&self) -> PassCounts {
+    pub(super) fn counts(&self) -> ScanCounts {
         let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        PassCounts {
+        ScanCounts {
             run: load(&self.shared.run),
             skipped: load(&self.shared.skipped),
             failed: load(&self.shared.failed),
@@ -117,22 +115,22 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the thread that makes the passes owns.
+/// What the thread that makes the scans owns.
 struct Beaten {
     shared: Arc<Shared>,
     beats: BeatSource,
 }
 
 impl Beaten {
-    /// Makes passes until the clock is stopped, then the last one, and drops `_ending`.
-    fn passes(&self, pass: &mut impl Pass, _ending: Sender<()>) {
+    /// Makes scans until the clock is stopped, then the last one, and drops `_ending`.
+    fn scans(&self, scan: &mut impl Scan, _ending: Sender<()>) {
         let mut done = monotonic_now().0;
-        let mut order = PassOrder {
+        let mut order = ScanOrder {
             since: done,
-            ..PassOrder::default()
+            ..ScanOrder::default()
         };
         loop {
-            self.pass(pass, order);
+            self.scan(scan, order);
             let Some(due) = self.wait_after(done) else {
                 break;
             };
@@ -140,28 +138,28 @@ impl Beaten {
                 .skipped
                 .fetch_add(due.number - 1, Ordering::Relaxed);
             done = due.now;
-            order = PassOrder {
+            order = ScanOrder {
                 since: due.since,
                 weight: due.weight,
                 period: due.period,
                 is_last: 0,
             };
         }
-        self.pass(
-            pass,
-            PassOrder {
+        self.scan(
+            scan,
+            ScanOrder {
                 is_last: 1,
-                ..PassOrder::default()
+                ..ScanOrder::default()
             },
         );
     }
 
-    fn pass(&self, pass: &mut impl Pass, order: PassOrder) {
+    fn scan(&self, scan: &mut impl Scan, order: ScanOrder) {
         let shared = &self.shared;
         let add = |counter: &AtomicU64, number: u64| counter.fetch_add(number, Ordering::Relaxed);
         let began = monotonic_now();
         let tgids = Arc::clone(&lock(&shared.tgids));
-        let result = pass.run(order, &tgids);
+        let result = scan.run(order, &tgids);
         add(&shared.run, 1 - order.is_last);
         add(&shared.failed, u64::from(result.is_err()));
         add(
@@ -202,12 +200,12 @@ impl Beaten {
 /// The longest single wait, in nanoseconds; after it, the thread waits again.
 const LONGEST_WAIT: u64 = 3_600_000_000_000;
 
-/// A pass that is due.
+/// A scan that is due.
 struct Due {
     /// When the tick came on the first CPU.
     since: u64,
     now: u64,
-    /// Ticks since the previous pass, including this one. Those in between have no pass.
+    /// Ticks since the previous scan, including this one. Those in between have no scan.
     number: u64,
     /// The time that these ticks account for, in nanoseconds.
     weight: u64,
@@ -220,12 +218,12 @@ mod tests {
     use super::*;
     use crate::capture::bpf::rhythm::{Beats, PartBeats};
 
-    struct Sent(mpsc::Sender<(PassOrder, Vec<u32>)>, Duration);
+    struct Sent(mpsc::Sender<(ScanOrder, Vec<u32>)>, Duration);
 
-    impl Pass for Sent {
+    impl Scan for Sent {
         const ROLE: Role = Role::Waiting;
 
-        fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
+        fn run(&mut self, order: ScanOrder, tgids: &[u32]) -> io::Result<()> {
             thread::park_timeout(self.1);
             let sent = self.0.send((order, tgids.to_vec()));
             sent.map_err(io::Error::other)
@@ -247,40 +245,40 @@ mod tests {
     }
 
     #[test]
-    fn passes_come_until_it_is_stopped() {
-        let (sender, passes) = mpsc::channel();
+    fn scans_come_until_it_is_stopped() {
+        let (sender, scans) = mpsc::channel();
         let source = BeatSource::of(&beats(1));
-        let pass = Sent(sender, Duration::ZERO);
-        let clock = PassClock::start(pass, source.clone(), [7].into());
+        let scan = Sent(sender, Duration::ZERO);
+        let clock = ScanClock::start(scan, source.clone(), [7].into());
         let clock = clock.expect("a thread can be had");
-        let (order, tgids) = passes.recv().expect("it begins");
+        let (order, tgids) = scans.recv().expect("it begins");
         assert_eq!((order.weight, tgids), (0, vec![7]));
         clock.follow([7, 8].into());
-        assert!(passes.iter().any(|(_, tgids)| tgids == [7, 8]));
+        assert!(scans.iter().any(|(_, tgids)| tgids == [7, 8]));
         source.set(&beats(2));
-        let two = |(order, _): (PassOrder, _)| order.weight == 2_000_000;
-        assert!(passes.iter().any(two));
+        let two = |(order, _): (ScanOrder, _)| order.weight == 2_000_000;
+        assert!(scans.iter().any(two));
         assert!(clock.stop(Duration::from_secs(60)));
-        let last = passes.iter().last().expect("there is one at the end");
+        let last = scans.iter().last().expect("there is one at the end");
         assert_eq!(last.0.is_last, 1);
         assert!(clock.shared.run.load(Ordering::Relaxed) >= 3);
     }
 
     #[test]
     fn a_pass_that_takes_too_long_skips_ticks_and_counts_for_them() {
-        let (sender, passes) = mpsc::channel();
-        let pass = Sent(sender, Duration::from_millis(20));
-        let clock = PassClock::start(pass, BeatSource::of(&beats(2)), [].into());
+        let (sender, scans) = mpsc::channel();
+        let scan = Sent(sender, Duration::from_millis(20));
+        let clock = ScanClock::start(scan, BeatSource::of(&beats(2)), [].into());
         let clock = clock.expect("a thread can be had");
         let mut weight = 0;
         for _ in 0..4 {
-            weight += passes.recv().expect("it goes on").0.weight;
+            weight += scans.recv().expect("it goes on").0.weight;
         }
         assert!(clock.stop(Duration::from_secs(60)));
-        // A pass is counted when it is over, and each took ten ticks.
+        // A scan is counted when it is over, and each took ten ticks.
         let counts = clock.counts();
         assert!(counts.skipped >= (counts.run - 1) * 5, "{counts:?}");
-        let of_others: u64 = passes.iter().map(|(order, _)| order.weight).sum();
+        let of_others: u64 = scans.iter().map(|(order, _)| order.weight).sum();
         let ticks = counts.run - 1 + counts.skipped;
         assert_eq!(weight + of_others, ticks * 2_000_000);
     }
@@ -288,10 +286,10 @@ mod tests {
     #[test]
     fn the_end_of_a_pass_that_hangs_is_not_waited_for() {
         struct Hangs(mpsc::Receiver<()>, mpsc::Sender<()>);
-        impl Pass for Hangs {
+        impl Scan for Hangs {
             const ROLE: Role = Role::Waiting;
 
-            fn run(&mut self, order: PassOrder, _: &[u32]) -> io::Result<()> {
+            fn run(&mut self, order: ScanOrder, _: &[u32]) -> io::Result<()> {
                 if order.is_last == 1 {
                     return Ok(());
                 }
@@ -301,8 +299,8 @@ mod tests {
         }
         let (release, waiting) = mpsc::channel();
         let (sender, began) = mpsc::channel();
-        let pass = Hangs(waiting, sender);
-        let clock = PassClock::start(pass, BeatSource::of(&beats(1)), [].into());
+        let scan = Hangs(waiting, sender);
+        let clock = ScanClock::start(scan, BeatSource::of(&beats(1)), [].into());
         let clock = clock.expect("a thread can be had");
         began.recv().expect("it begins");
         assert!(!clock.stop(Duration::from_millis(1)));

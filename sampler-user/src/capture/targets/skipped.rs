@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sampler_cpython::cpython::refusal::Refusal;
+use sampler_cpython::cpython::inspect_error::InspectError;
 use tracing::{debug, info};
 
 /// Most processes that are named; a host can start thousands of the same kind.
@@ -13,21 +13,21 @@ const MAX_NAMED: usize = 256;
 
 /// The processes that cannot be sampled.
 #[derive(Default)]
-pub struct Refusals {
-    by_process: BTreeMap<u32, Refusal>,
+pub struct SkippedProcesses {
+    by_process: BTreeMap<u32, InspectError>,
     unnamed: HashSet<u32>,
     hidden: HashSet<u32>,
     left_out: HashSet<u32>,
 }
 
-impl Refusals {
+impl SkippedProcesses {
     /// Notes that the process `tgid` cannot be sampled.
-    pub(super) fn add(&mut self, tgid: u32, refusal: Refusal) {
-        info!(pid = tgid, reason = %refusal, "not sampled");
+    pub(super) fn add(&mut self, tgid: u32, error: InspectError) {
+        info!(pid = tgid, reason = %error, "not sampled");
         if self.by_process.len() >= MAX_NAMED && !self.by_process.contains_key(&tgid) {
             self.unnamed.insert(tgid);
         } else {
-            self.by_process.insert(tgid, refusal);
+            self.by_process.insert(tgid, error);
         }
     }
 
@@ -51,12 +51,12 @@ impl Refusals {
         self.left_out.remove(&tgid);
     }
 
-    pub(super) fn is_refused(&self, tgid: u32) -> bool {
+    pub(super) fn is_skipped(&self, tgid: u32) -> bool {
         self.by_process.contains_key(&tgid)
     }
 
     /// Returns the reasons, by process.
-    pub fn reasons(&self) -> impl Iterator<Item = &Refusal> {
+    pub fn reasons(&self) -> impl Iterator<Item = &InspectError> {
         self.by_process.values()
     }
 
@@ -70,7 +70,7 @@ impl Refusals {
         self.left_out.len()
     }
 
-    /// Returns how many processes were refused that are not among the named ones.
+    /// Returns how many processes were skipped that are not among the named ones.
     pub fn unnamed(&self) -> usize {
         self.unnamed.len()
     }
@@ -82,18 +82,18 @@ mod tests {
 
     #[test]
     fn names_the_first_and_counts_the_rest() {
-        let mut refusals = Refusals::default();
+        let mut skipped = SkippedProcesses::default();
         for pid in 0..1000 {
-            refusals.add(pid, Refusal::NotPython { pid });
-            refusals.add(pid, Refusal::Gone { pid });
+            skipped.add(pid, InspectError::NotPython { pid });
+            skipped.add(pid, InspectError::Gone { pid });
         }
-        assert_eq!(refusals.reasons().count(), MAX_NAMED);
-        assert_eq!(refusals.unnamed(), 744);
-        refusals.leave_out(7);
-        refusals.leave_out(7);
-        assert_eq!(refusals.left_out(), 1);
-        assert!(refusals.is_refused(7));
-        refusals.take_back(7);
-        assert!(!refusals.is_refused(7));
+        assert_eq!(skipped.reasons().count(), MAX_NAMED);
+        assert_eq!(skipped.unnamed(), 744);
+        skipped.leave_out(7);
+        skipped.leave_out(7);
+        assert_eq!(skipped.left_out(), 1);
+        assert!(skipped.is_skipped(7));
+        skipped.take_back(7);
+        assert!(!skipped.is_skipped(7));
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Runs the eBPF program over the threads of the followed processes, one pass at a time.
+//! Runs the eBPF program over the threads of the followed processes, one scan at a time.
 //!
 //! aya can only attach an iterator to all processes, and gives its link away with the
-//! first pass, so the system calls are made here.
+//! first scan, so the system calls are made here.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,14 +11,14 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use aya::maps::{Array, MapData};
-use sampler_common::pass::PassOrder;
+use sampler_common::scan_order::ScanOrder;
 
 /// Commands and the attach type of `bpf(2)` (`include/uapi/linux/bpf.h`).
 const LINK_CREATE: libc::c_long = 28;
 const ITER_CREATE: libc::c_long = 33;
 const TRACE_ITER: u32 = 28;
 
-/// With more processes than this, one pass over the whole host is cheaper.
+/// With more processes than this, one scan of the whole host is cheaper.
 const MOST_SINGLE: usize = 64;
 
 /// `struct { __u32 prog_fd, target_fd, attach_type, flags; … } link_create`.
@@ -50,24 +50,24 @@ struct IterCreate {
     flags: u32,
 }
 
-/// A [`PassOrder`] as it is in the map.
-pub(super) type Order = [u64; size_of::<PassOrder>() / 8];
+/// A [`ScanOrder`] as it is in the map.
+pub(super) type Order = [u64; size_of::<ScanOrder>() / 8];
 
-/// The program, attached to the threads that it passes over.
-pub struct Passes {
+/// The program, attached to the threads that it iterates over.
+pub struct TaskIter {
     program: OwnedFd,
-    /// The order that the program reads in each pass.
+    /// The order that the program reads in each scan.
     order: Array<MapData, Order>,
     /// The link to the whole host.
     host: OwnedFd,
     /// The links to one process each, by thread group id.
     single: BTreeMap<u32, OwnedFd>,
-    /// Whether this kernel can restrict a pass to one process (Linux 6.1).
+    /// Whether this kernel can restrict a scan to one process (Linux 6.1).
     can_stay: bool,
 }
 
-impl Passes {
-    /// Prepares passes of the loaded program that `program` refers to.
+impl TaskIter {
+    /// Prepares scans of the loaded program that `program` refers to.
     ///
     /// # Errors
     /// The kernel's error when it is attached. Needs Linux 5.18.
@@ -85,9 +85,9 @@ impl Passes {
     /// Looks at every thread of the processes `tgids` once.
     ///
     /// # Errors
-    /// The kernel's error for a pass over the whole host. A process that has ended is no
+    /// The kernel's error for a scan of the whole host. A process that has ended is no
     /// error.
-    pub fn run(&mut self, order: PassOrder, tgids: &[u32]) -> io::Result<()> {
+    pub fn run(&mut self, order: ScanOrder, tgids: &[u32]) -> io::Result<()> {
         let order = self.order.set(0, bytemuck::cast::<_, Order>(order), 0);
         order.map_err(io::Error::other)?;
         if self.can_stay && tgids.len() <= MOST_SINGLE {
@@ -114,14 +114,14 @@ impl Passes {
             self.single.insert(tgid, link(&self.program, Some(tgid))?);
         }
         match self.single.get(&tgid) {
-            Some(link) => pass(link),
+            Some(link) => scan(link),
             None => Ok(()),
         }
     }
 
     fn run_host(&mut self) -> io::Result<()> {
         self.single.clear();
-        pass(&self.host)
+        scan(&self.host)
     }
 }
 
@@ -143,16 +143,16 @@ fn link(program: &OwnedFd, tgid: Option<u32>) -> io::Result<OwnedFd> {
     call(LINK_CREATE, &create)
 }
 
-/// Makes one pass: reading runs the program for every thread. The program prints nothing.
-fn pass(link: &OwnedFd) -> io::Result<()> {
+/// Makes one scan: reading runs the program for every thread. The program prints nothing.
+fn scan(link: &OwnedFd) -> io::Result<()> {
     let create = IterCreate {
         link: link.as_raw_fd().cast_unsigned(),
         flags: 0,
     };
-    let mut pass = File::from(call(ITER_CREATE, &create)?);
+    let mut scan = File::from(call(ITER_CREATE, &create)?);
     let mut nothing = [0; 64];
     loop {
-        match pass.read(&mut nothing) {
+        match scan.read(&mut nothing) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -35,7 +35,7 @@ pub struct RemoteThread {
 }
 
 /// The buffers of looks, which one look uses after the other.
-pub struct Looker(Box<Scratch>);
+pub struct ThreadProbe(Box<Scratch>);
 
 struct Scratch {
     search: Search,
@@ -54,13 +54,13 @@ impl KnownCode for NeedsNoDescription {
     }
 }
 
-impl Default for Looker {
+impl Default for ThreadProbe {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Looker {
+impl ThreadProbe {
     /// Returns a looker with empty buffers.
     pub fn new() -> Self {
         Self(Box::new(Scratch {
@@ -73,7 +73,7 @@ impl Looker {
     }
 
     /// Looks at a thread that waited, or was about to, when `before` was read. If it ran
-    /// during the look, the result has [`StopReason::Moved`] and no frames. The `time` of
+    /// during the look, the result has [`StopReason::RanDuringWalk`] and no frames. The `time` of
     /// the result is 0.
     ///
     /// # Errors
@@ -96,13 +96,13 @@ impl Looker {
         let after = TaskStatus::read(thread.tgid, thread.tid)?;
         let has_moved = wait.is_none() || !is_off_cpu || after.switches != before.switches;
         if has_moved {
-            header.stop = StopReason::Moved as u32;
+            header.stop = StopReason::RanDuringWalk as u32;
             header.frame_count = 0;
         }
         Ok(self.result())
     }
 
-    /// Looks at a thread that may be running, twice. The result has [`StopReason::Moved`]
+    /// Looks at a thread that may be running, twice. The result has [`StopReason::RanDuringWalk`]
     /// unless both looks see the same frames, apart from the position in the innermost
     /// one. That makes a true stack likely, and does not prove it.
     pub fn unproven(
@@ -119,7 +119,7 @@ impl Looker {
         let is_same = header.stop == stop && are_alike(&first, frames);
         let header = &mut self.0.header;
         if !is_same {
-            header.stop = StopReason::Moved as u32;
+            header.stop = StopReason::RanDuringWalk as u32;
             header.frame_count = 0;
         }
         self.result()

@@ -4,13 +4,13 @@
 
 use regex::Regex;
 
-use crate::cli::arguments::ChoiceArguments;
+use crate::cli::arguments::FilterArguments;
 use crate::cli::config::error::UsageError;
 use crate::cli::config::pattern::pattern;
 
-/// Which processes of a host are chosen; the default is all.
+/// Which processes of a host are wanted; the default is all.
 #[derive(Clone, Debug, Default)]
-pub struct ChoiceConfig {
+pub struct FilterSpec {
     /// Cgroups, by path or name: a process must be in one of them or below. Empty for
     /// any.
     pub cgroups: Vec<String>,
@@ -18,12 +18,12 @@ pub struct ChoiceConfig {
     pub name: Option<Regex>,
 }
 
-impl ChoiceConfig {
+impl FilterSpec {
     /// Checks `--cgroup` and `--name`.
     ///
     /// # Errors
     /// [`UsageError::Empty`] or [`UsageError::Pattern`].
-    pub fn from_arguments(arguments: &ChoiceArguments) -> Result<Self, UsageError> {
+    pub fn from_arguments(arguments: &FilterArguments) -> Result<Self, UsageError> {
         if arguments.cgroup.iter().any(String::is_empty) {
             return Err(UsageError::Empty { option: "--cgroup" });
         }
@@ -33,13 +33,13 @@ impl ChoiceConfig {
         })
     }
 
-    /// Whether all processes are chosen.
+    /// Whether all processes match.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.cgroups.is_empty() && self.name.is_none()
     }
 
-    /// Returns the choice as the end of a sentence: `in cgroup web.service with a name
+    /// Returns the filter as the end of a sentence: `in cgroup web.service with a name
     /// like "celery"`.
     #[must_use]
     pub fn in_words(&self) -> String {
@@ -54,11 +54,11 @@ impl ChoiceConfig {
     }
 }
 
-impl PartialEq for ChoiceConfig {
+impl PartialEq for FilterSpec {
     fn eq(&self, other: &Self) -> bool {
-        let text = |choice: &Self| choice.name.as_ref().map(ToString::to_string);
+        let text = |filter: &Self| filter.name.as_ref().map(ToString::to_string);
         self.cgroups == other.cgroups && text(self) == text(other)
     }
 }
 
-impl Eq for ChoiceConfig {}
+impl Eq for FilterSpec {}

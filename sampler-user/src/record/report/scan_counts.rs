@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Counts of the scans of waiting threads.
+
+/// The scans of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanCounts {
+    /// Scans that were run.
+    pub run: u64,
+    /// Ticks without a scan, because the scan before took too long.
+    pub skipped: u64,
+    /// Scans that failed.
+    pub failed: u64,
+    /// The time that all scans took together, in nanoseconds.
+    pub nanoseconds: u64,
+    /// Why the scans were made from user space, if they were.
+    pub from_user_space: Option<String>,
+}
