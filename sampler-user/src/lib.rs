@@ -8,10 +8,10 @@
 //!
 //! ```
 //! use clap::Parser;
-//! use sampler_user::cli::arguments::{CommandLine, Verb};
+//! use sampler_user::cli::arguments::{CommandLine, Command};
 //!
 //! let line = CommandLine::parse_from(["pyebpf", "report", "night.pyebpf"]);
-//! assert!(matches!(line.into_verb(), Verb::Report(_)));
+//! assert!(matches!(line.into_command(), Command::Report(_)));
 //! ```
 
 #[cfg(target_os = "linux")]

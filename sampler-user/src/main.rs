@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sampler_user::cli::arguments::{CommandLine, LogFormat};
-use sampler_user::commands::dispatch::{VerbError, run};
+use sampler_user::commands::dispatch::{CommandError, run};
 use sampler_user::commands::exit_status::exit_status;
 use sampler_user::platform::abandoned_threads::AbandonedThreads;
 use sampler_user::platform::console::CONSOLE;
@@ -16,17 +16,17 @@ fn main() -> ExitCode {
     // Threads inherit the signal mask, so this comes before the first one starts.
     #[cfg(target_os = "linux")]
     sampler_user::platform::outfile::outlive_the_limit_of_size();
-    let verb = CommandLine::parse().into_verb();
-    let log = verb.log();
-    if verb.is_quiet() {
+    let command = CommandLine::parse().into_command();
+    let log = command.log();
+    if command.is_quiet() {
         CONSOLE.be_quiet();
     }
     if log.log_format == LogFormat::Json {
         CONSOLE.write_json();
     }
     let status = match log::start(log)
-        .map_err(VerbError::from)
-        .and_then(|()| run(verb))
+        .map_err(CommandError::from)
+        .and_then(|()| run(command))
     {
         Ok(status) => status,
         Err(error) => {

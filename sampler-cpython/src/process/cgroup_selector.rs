@@ -15,12 +15,12 @@ const LEAST_DIGITS: usize = 8;
 /// The error for a cgroup that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no such cgroup: {typed}; give a path as /proc/PID/cgroup or `pyebpf ps` has it, a directory \
+    "no such cgroup: {given}; give a path as /proc/PID/cgroup or `pyebpf ps` has it, a directory \
      below /sys/fs/cgroup, or the name of a unit or container that runs"
 )]
 pub struct NoSuchCgroup {
-    /// What the user typed.
-    typed: String,
+    /// What the user gave.
+    given: String,
 }
 
 /// The cgroup that a user means.
@@ -41,14 +41,14 @@ enum Meaning {
 }
 
 impl CgroupSelector {
-    /// Finds what `typed`, a path or a name, means on this host now.
+    /// Finds what `given`, a path or a name, means on this host now.
     ///
     /// # Errors
     /// [`NoSuchCgroup`] when there is no such directory and no process in such a cgroup.
-    pub fn find(typed: &str) -> Result<Self, NoSuchCgroup> {
+    pub fn find(given: &str) -> Result<Self, NoSuchCgroup> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let mounts: Vec<Mount> = mounts.lines().filter_map(Mount::parse).collect();
-        let (meaning, is_there) = meaning(typed, &mounts);
+        let (meaning, is_there) = meaning(given, &mounts);
         let selector = Self(meaning);
         let is_inside = |pid| Cgroups::read(pid).is_ok_and(|cgroups| selector.holds(&cgroups));
         if is_there
@@ -59,8 +59,8 @@ impl CgroupSelector {
         {
             return Ok(selector);
         }
-        let typed = typed.to_owned();
-        Err(NoSuchCgroup { typed })
+        let given = given.to_owned();
+        Err(NoSuchCgroup { given })
     }
 
     /// Whether a process with these cgroups is in the selected cgroup or below it.
@@ -76,20 +76,20 @@ impl CgroupSelector {
     }
 }
 
-/// Returns what `typed` means, and whether there is a directory for it.
-fn meaning(typed: &str, mounts: &[Mount]) -> (Meaning, bool) {
-    if !typed.starts_with('/') {
-        return (Meaning::Name(typed.to_owned()), false);
+/// Returns what `given` means, and whether there is a directory for it.
+fn meaning(given: &str, mounts: &[Mount]) -> (Meaning, bool) {
+    if !given.starts_with('/') {
+        return (Meaning::Name(given.to_owned()), false);
     }
-    let typed = match typed.trim_end_matches('/') {
+    let given = match given.trim_end_matches('/') {
         "" => "/",
         trimmed => trimmed,
     };
     // A directory of a cgroup file system. The mount with the longest path counts.
-    let inside = |mount: &&Mount| Path::new(typed).starts_with(&mount.point);
+    let inside = |mount: &&Mount| Path::new(given).starts_with(&mount.point);
     let mount = mounts.iter().filter(inside);
     if let Some(mount) = mount.max_by_key(|mount| mount.point.as_os_str().len()) {
-        let below = Path::new(typed).strip_prefix(&mount.point);
+        let below = Path::new(given).strip_prefix(&mount.point);
         let below = below.ok().and_then(Path::to_str).unwrap_or_default();
         let path = format!("{}/{below}", mount.root.trim_end_matches('/'));
         let path = match path.trim_end_matches('/') {
@@ -97,10 +97,10 @@ fn meaning(typed: &str, mounts: &[Mount]) -> (Meaning, bool) {
             trimmed => trimmed.to_owned(),
         };
         let hierarchy = Some(mount.controllers.clone());
-        return (Meaning::Path { hierarchy, path }, Path::new(typed).is_dir());
+        return (Meaning::Path { hierarchy, path }, Path::new(given).is_dir());
     }
-    let is_there = mounts.iter().any(|mount| mount.has(typed));
-    let path = typed.to_owned();
+    let is_there = mounts.iter().any(|mount| mount.has(given));
+    let path = given.to_owned();
     (
         Meaning::Path {
             hierarchy: None,
@@ -184,15 +184,15 @@ mod tests {
 33 30 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct
 34 30 0:30 /docker/abc /sys/fs/cgroup/pids rw,nosuid - cgroup cgroup rw,pids";
 
-    fn selector(typed: &str) -> CgroupSelector {
+    fn selector(given: &str) -> CgroupSelector {
         let mounts: Vec<Mount> = MOUNTS.lines().filter_map(Mount::parse).collect();
         assert_eq!(mounts.len(), 3);
-        CgroupSelector(meaning(typed, &mounts).0)
+        CgroupSelector(meaning(given, &mounts).0)
     }
 
     #[track_caller]
-    fn holds(typed: &str, cgroups: &str) -> bool {
-        selector(typed).holds(&Cgroups::parse(cgroups.as_bytes()))
+    fn holds(given: &str, cgroups: &str) -> bool {
+        selector(given).holds(&Cgroups::parse(cgroups.as_bytes()))
     }
 
     #[test]
@@ -241,13 +241,13 @@ mod tests {
 
     #[test]
     fn what_is_nowhere_is_an_error() {
-        for typed in [
+        for given in [
             "/no/such/cgroup",
             "no-such.service",
             "/sys/fs/cgroup/nothing",
         ] {
-            let error = CgroupSelector::find(typed).expect_err("nobody made it");
-            assert!(error.to_string().contains(typed), "{error}");
+            let error = CgroupSelector::find(given).expect_err("nobody made it");
+            assert!(error.to_string().contains(given), "{error}");
         }
         assert!(CgroupSelector::find("/").is_ok());
     }

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Defines what can be typed on the command line; [`config`](crate::cli::config) checks it and
-//! gives it a meaning. Doc comments of verbs, arguments and options are the text of
-//! `--help`.
+//! Defines the command line, with a parser for each value ([`values`](crate::cli::values));
+//! [`config`](crate::cli::config) checks what goes together. Doc comments of commands,
+//! arguments and options are the text of `--help`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use regex::Regex;
+use sampler_trace::convert::selection::TimePoint;
+
+use crate::cli::values::limits::CpuLimit;
+use crate::cli::values::{limits, numbers, text, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,28 +105,28 @@ The page is a temporary file that only you can read. To keep it:
     subcommand_help_heading = "Commands"
 )]
 pub struct CommandLine {
-    /// The verb; none means `record`.
+    /// The command; none means `record`.
     #[command(subcommand)]
-    pub verb: Option<Verb>,
-    /// The arguments of `record` when no verb was typed.
+    pub command: Option<Command>,
+    /// The arguments of `record` when no command is given.
     #[command(flatten)]
     pub record: RecordArguments,
 }
 
 impl CommandLine {
-    /// Returns the verb that was typed, or `record` with its arguments.
-    pub fn into_verb(self) -> Verb {
-        self.verb
-            .unwrap_or_else(|| Verb::Host(HostVerb::Record(Box::new(self.record))))
+    /// Returns the command that was given, or `record` with its arguments.
+    pub fn into_command(self) -> Command {
+        self.command
+            .unwrap_or_else(|| Command::Host(HostCommand::Record(Box::new(self.record))))
     }
 }
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Verb {
+pub enum Command {
     /// Something with the processes of this host.
     #[command(flatten)]
-    Host(HostVerb),
+    Host(HostCommand),
     /// Convert a trace, or a part of it, to another format
     Convert(ConvertArguments),
     /// Show where the time of a trace went, or compare two traces
@@ -129,9 +135,9 @@ pub enum Verb {
     View(ViewArguments),
 }
 
-/// What to do with the processes of this host. The other verbs only read a trace.
+/// What to do with the processes of this host. The other commands only read a trace.
 #[derive(Clone, Debug, Subcommand)]
-pub enum HostVerb {
+pub enum HostCommand {
     /// Record Python processes until they end, --duration is over, or Ctrl-C
     Record(Box<RecordArguments>),
     /// Print the current stack of every thread of a process
@@ -142,20 +148,20 @@ pub enum HostVerb {
     Doctor(ListingArguments),
 }
 
-impl Verb {
+impl Command {
     /// Whether nothing but errors and what was lost is to be printed on standard error.
     pub fn is_quiet(&self) -> bool {
-        matches!(self, Self::Host(HostVerb::Record(arguments)) if arguments.quiet)
+        matches!(self, Self::Host(HostCommand::Record(arguments)) if arguments.quiet)
     }
 
-    /// What to log, and how. `ps` prints all that it finds out, and other verbs only
+    /// What to log, and how. `ps` prints all that it finds out, and other commands only
     /// read files.
     pub fn log(&self) -> LogArguments {
         match self {
-            Self::Host(HostVerb::Record(arguments)) => arguments.log,
-            Self::Host(HostVerb::Dump(arguments)) => arguments.log,
-            Self::Host(HostVerb::Doctor(arguments)) => arguments.log,
-            Self::Host(HostVerb::Ps(_)) | Self::Convert(_) | Self::Report(_) | Self::View(_) => {
+            Self::Host(HostCommand::Record(arguments)) => arguments.log,
+            Self::Host(HostCommand::Dump(arguments)) => arguments.log,
+            Self::Host(HostCommand::Doctor(arguments)) => arguments.log,
+            Self::Host(HostCommand::Ps(_)) | Self::Convert(_) | Self::Report(_) | Self::View(_) => {
                 LogArguments::default()
             }
         }
@@ -175,18 +181,20 @@ pub struct RecordArguments {
         visible_short_alias = 'F',
         value_name = "N",
         default_value = "10",
+        value_parser = numbers::rate,
         allow_hyphen_values = true
     )]
-    pub hz: String,
+    pub hz: u32,
     /// Process to record; repeat it or use commas [default: every Python process]
     #[arg(
         long,
         short,
         value_name = "PID",
         value_delimiter = ',',
+        value_parser = numbers::process_id,
         allow_hyphen_values = true
     )]
-    pub pid: Vec<String>,
+    pub pid: Vec<u32>,
     /// Which processes of the host
     #[command(flatten)]
     pub filter: FilterArguments,
@@ -197,8 +205,14 @@ pub struct RecordArguments {
     #[arg(long, value_name = "MODE", default_value = "cpu")]
     pub mode: RecordMode,
     /// Stop after this time, such as 30, 30s, 500ms or 2h
-    #[arg(long, short, value_name = "TIME", allow_hyphen_values = true)]
-    pub duration: Option<String>,
+    #[arg(
+        long,
+        short,
+        value_name = "TIME",
+        value_parser = time::duration,
+        allow_hyphen_values = true
+    )]
+    pub duration: Option<Duration>,
     /// What is written and where
     #[command(flatten)]
     pub output: OutputArguments,
@@ -207,17 +221,19 @@ pub struct RecordArguments {
         long,
         value_name = "SHARE",
         default_value = "5%",
+        value_parser = limits::max_cpu,
         allow_hyphen_values = true
     )]
-    pub max_cpu: String,
+    pub max_cpu: CpuLimit,
     /// Size of the buffer between kernel and user space, such as 512K, 4M or 64M
     #[arg(
         long,
         value_name = "SIZE",
         default_value = "4M",
+        value_parser = limits::buffer,
         allow_hyphen_values = true
     )]
-    pub buffer: String,
+    pub buffer: u32,
     /// Do not store source lines in the trace
     #[arg(long)]
     pub no_source: bool,
@@ -279,12 +295,12 @@ pub struct FilterArguments {
     /// Only processes in this cgroup or below it: a path (/system.slice/web.service), a
     /// directory of /sys/fs/cgroup, or the name of a unit or container as `ps` shows
     /// it; can be repeated
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = text::not_empty)]
     pub cgroup: Vec<String>,
     /// Only processes whose name matches: the script, module or program that `ps`
     /// shows, the kernel's name, or anything in the command line; can be repeated
-    #[arg(long, value_name = "REGEX")]
-    pub name: Vec<String>,
+    #[arg(long, value_name = "REGEX", value_parser = text::pattern)]
+    pub name: Vec<Regex>,
 }
 
 /// Where a trace goes, and its shape there.
@@ -294,7 +310,7 @@ pub struct OutputArguments {
     #[arg(long, short, value_name = "FILE")]
     pub output: Vec<PathBuf>,
     /// Format of every output, whatever its extension
-    #[arg(long, short, value_name = "FORMAT")]
+    #[arg(long, short, value_name = "FORMAT", value_parser = text::not_empty)]
     pub format: Option<String>,
     /// Order of the rows in a timeline
     #[arg(long, value_name = "ORDER", default_value = "thread")]
@@ -331,8 +347,14 @@ pub enum SplitArgument {
 #[command(after_help = DUMP_EXAMPLES)]
 pub struct DumpArguments {
     /// Process to look at
-    #[arg(long, short, value_name = "PID", allow_hyphen_values = true)]
-    pub pid: String,
+    #[arg(
+        long,
+        short,
+        value_name = "PID",
+        value_parser = numbers::process_id,
+        allow_hyphen_values = true
+    )]
+    pub pid: u32,
     /// Print JSON, in a documented and stable schema
     #[arg(long)]
     pub json: bool,
@@ -412,26 +434,26 @@ pub struct ReportArguments {
 #[derive(Args, Clone, Debug, Default)]
 pub struct SelectionArguments {
     /// Start here: time since the start (90, 2h), an RFC 3339 date, or @SECONDS of Unix time
-    #[arg(long, value_name = "TIME")]
-    pub from: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = time::time_point)]
+    pub from: Option<TimePoint>,
     /// End here, in the same notation
-    #[arg(long, value_name = "TIME")]
-    pub to: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = time::time_point)]
+    pub to: Option<TimePoint>,
     /// Only threads whose name matches this regular expression; can be repeated
-    #[arg(long, value_name = "RE")]
-    pub thread: Vec<String>,
+    #[arg(long, value_name = "RE", value_parser = text::pattern)]
+    pub thread: Vec<Regex>,
     /// Only processes whose name, pid, command line, container or cgroup matches; can be repeated
-    #[arg(long, value_name = "RE")]
-    pub process: Vec<String>,
+    #[arg(long, value_name = "RE", value_parser = text::pattern)]
+    pub process: Vec<Regex>,
     /// Only stacks with a function whose name matches; can be repeated
-    #[arg(long, value_name = "RE")]
-    pub function: Vec<String>,
+    #[arg(long, value_name = "RE", value_parser = text::pattern)]
+    pub function: Vec<Regex>,
     /// Only stacks with a file whose path matches; can be repeated
-    #[arg(long, value_name = "RE")]
-    pub file: Vec<String>,
+    #[arg(long, value_name = "RE", value_parser = text::pattern)]
+    pub file: Vec<Regex>,
     /// Only stacks with a module (json.decoder) whose name matches; can be repeated
-    #[arg(long, value_name = "RE")]
-    pub module: Vec<String>,
+    #[arg(long, value_name = "RE", value_parser = text::pattern)]
+    pub module: Vec<Regex>,
     /// Which samples to use
     #[arg(long, value_name = "MODE")]
     pub mode: Option<ModeArgument>,

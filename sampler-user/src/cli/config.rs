@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Turns typed arguments into checked configurations, with every default filled in. Does
+//! Turns arguments into checked configurations, with every default filled in. Does
 //! not look at the host: [`Environment`] is all that the defaults depend on.
 
 pub mod error;
 pub mod exit;
 pub mod filter;
-mod limits;
 pub mod output;
 mod pattern;
-pub mod ranges;
-pub mod time;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,15 +19,13 @@ use sampler_trace::convert::privacy::Privacy;
 use sampler_trace::convert::selection::Selection;
 
 use crate::cli::arguments::{
-    ConvertArguments, DumpArguments, ModeArgument, PsArguments, RecordArguments, RecordMode,
-    ReportArguments, SelectionArguments, ViewArguments,
+    ConvertArguments, ModeArgument, PsArguments, RecordArguments, RecordMode, ReportArguments,
+    SelectionArguments, ViewArguments,
 };
 use crate::cli::config::error::UsageError;
 use crate::cli::config::filter::FilterSpec;
 use crate::cli::config::output::OutputConfig;
-use crate::cli::config::pattern::pattern;
-use crate::cli::config::ranges::{HIGHEST_RATE, LARGEST_PROCESS_ID, LONGEST_DURATION};
-use crate::cli::config::time::{parse_duration, parse_time_point};
+use crate::cli::config::pattern::any_of;
 
 /// What is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +58,7 @@ pub struct RecordConfig {
     pub target: TargetSpec,
     /// Whether processes that the target starts are recorded as well.
     pub children: bool,
-    /// Samples a second on each CPU, 1 to [`HIGHEST_RATE`].
+    /// Samples a second on each CPU, 1 to [`HIGHEST_RATE`](crate::cli::values::ranges::HIGHEST_RATE).
     pub hz: u32,
     /// The share of one CPU that sampling may use, where 1.0 is a whole CPU; `None` for
     /// no limit.
@@ -107,10 +102,6 @@ impl RecordConfig {
             }
         };
         let stem = output::default_stem(&subject, environment.now);
-        let duration = match &arguments.duration {
-            None => None,
-            Some(value) => Some(positive_duration("--duration", value)?),
-        };
         Ok(Self {
             mode: match arguments.mode {
                 RecordMode::Cpu => Mode::Cpu,
@@ -119,10 +110,10 @@ impl RecordConfig {
             },
             target,
             children: !arguments.no_children,
-            hz: rate(&arguments.hz)?,
-            max_cpu: limits::max_cpu(&arguments.max_cpu)?,
-            buffer: limits::buffer(&arguments.buffer)?,
-            duration,
+            hz: arguments.hz,
+            max_cpu: arguments.max_cpu.0,
+            buffer: arguments.buffer,
+            duration: arguments.duration,
             output: OutputConfig::from_arguments(&arguments.output, Some(&stem))?,
             source: !arguments.no_source,
             command_lines: !arguments.no_cmdline,
@@ -155,7 +146,7 @@ impl ConvertConfig {
         Ok(Self {
             input: arguments.input.clone(),
             output: OutputConfig::from_arguments(&arguments.output, None)?,
-            selection: selection(&arguments.selection)?,
+            selection: selection(&arguments.selection),
             merge_threads: arguments.merge_threads,
             privacy: Privacy {
                 no_source: arguments.no_source,
@@ -195,36 +186,27 @@ impl ReportConfig {
             other: arguments.other.clone(),
             top: arguments.top,
             json: arguments.json,
-            selection: selection(&arguments.selection)?,
+            selection: selection(&arguments.selection),
         })
     }
 }
 
-fn selection(arguments: &SelectionArguments) -> Result<Selection, UsageError> {
-    let time = |option, value: &Option<String>| match value {
-        None => Ok(None),
-        Some(value) => parse_time_point(value)
-            .map(Some)
-            .ok_or_else(|| UsageError::TimePoint {
-                option,
-                value: value.clone(),
-            }),
-    };
-    Ok(Selection {
-        from: time("--from", &arguments.from)?,
-        to: time("--to", &arguments.to)?,
-        thread: pattern("--thread", &arguments.thread)?,
-        process: pattern("--process", &arguments.process)?,
+fn selection(arguments: &SelectionArguments) -> Selection {
+    Selection {
+        from: arguments.from,
+        to: arguments.to,
+        thread: any_of(&arguments.thread),
+        process: any_of(&arguments.process),
         frames: FrameSelection {
-            function: pattern("--function", &arguments.function)?,
-            file: pattern("--file", &arguments.file)?,
-            module: pattern("--module", &arguments.module)?,
+            function: any_of(&arguments.function),
+            file: any_of(&arguments.file),
+            module: any_of(&arguments.module),
         },
         mode: arguments.mode.map(|mode| match mode {
             ModeArgument::Cpu => Mode::Cpu,
             ModeArgument::Wall => Mode::Wall,
         }),
-    })
+    }
 }
 
 /// The checked arguments of `view`.
@@ -257,43 +239,23 @@ pub struct PsConfig {
 }
 
 impl PsConfig {
-    /// Checks the arguments of `ps`.
-    ///
-    /// # Errors
-    /// The first argument that is invalid.
-    pub fn from_arguments(arguments: &PsArguments) -> Result<Self, UsageError> {
-        Ok(Self {
-            filter: FilterSpec::from_arguments(&arguments.filter)?,
+    /// Takes over the arguments of `ps`, none of which can be invalid.
+    #[must_use]
+    pub fn from_arguments(arguments: &PsArguments) -> Self {
+        Self {
+            filter: FilterSpec::from_arguments(&arguments.filter),
             json: arguments.json,
-        })
-    }
-}
-
-/// The checked arguments of `dump`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DumpConfig {
-    /// The process to dump (a thread group id).
-    pub pid: u32,
-}
-
-impl DumpConfig {
-    /// Checks the arguments of `dump`.
-    ///
-    /// # Errors
-    /// [`UsageError::ProcessId`].
-    pub fn from_arguments(arguments: &DumpArguments) -> Result<Self, UsageError> {
-        let pid = process_id(&arguments.pid)?;
-        Ok(Self { pid })
+        }
     }
 }
 
 fn target(arguments: &RecordArguments) -> Result<TargetSpec, UsageError> {
-    let filter = FilterSpec::from_arguments(&arguments.filter)?;
+    let filter = FilterSpec::from_arguments(&arguments.filter);
     if !filter.is_everything() {
         return match (arguments.pid.first(), arguments.command.first()) {
             (None, None) => Ok(TargetSpec::Filtered(filter)),
-            (Some(_), _) => Err(UsageError::ChoiceWith { other: "--pid" }),
-            (None, Some(_)) => Err(UsageError::ChoiceWith { other: "a command" }),
+            (Some(_), _) => Err(UsageError::FilterWith { other: "--pid" }),
+            (None, Some(_)) => Err(UsageError::FilterWith { other: "a command" }),
         };
     }
     match (arguments.pid.as_slice(), arguments.command.first()) {
@@ -301,58 +263,13 @@ fn target(arguments: &RecordArguments) -> Result<TargetSpec, UsageError> {
         ([], Some(program)) if program.is_empty() => Err(UsageError::EmptyCommand),
         ([], Some(_)) => Ok(TargetSpec::Command(arguments.command.clone())),
         (_, Some(_)) => Err(UsageError::TargetTwice),
-        (values, None) => {
-            let mut processes = values
-                .iter()
-                .map(|value| process_id(value))
-                .collect::<Result<Vec<_>, _>>()?;
+        (pids, None) => {
+            let mut processes = pids.to_vec();
             processes.sort_unstable();
             processes.dedup();
             Ok(TargetSpec::Processes(processes))
         }
     }
-}
-
-fn process_id(value: &str) -> Result<u32, UsageError> {
-    digits(value.trim())
-        .filter(|pid| (1..=LARGEST_PROCESS_ID).contains(pid))
-        .ok_or_else(|| UsageError::ProcessId {
-            value: value.to_owned(),
-        })
-}
-
-fn rate(value: &str) -> Result<u32, UsageError> {
-    digits(value)
-        .filter(|hz| (1..=HIGHEST_RATE).contains(hz))
-        .ok_or_else(|| UsageError::Rate {
-            value: value.to_owned(),
-        })
-}
-
-/// Reads a number of decimal digits only: `u32::from_str` would accept a sign.
-fn digits(value: &str) -> Option<u32> {
-    value
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| value.parse().ok())?
-}
-
-fn positive_duration(option: &'static str, value: &str) -> Result<Duration, UsageError> {
-    let refuse = |reason| UsageError::Duration {
-        option,
-        value: value.to_owned(),
-        reason,
-    };
-    let duration = parse_duration(value).ok_or_else(|| refuse("this is no length of time"))?;
-    if duration.is_zero() {
-        return Err(refuse("the time must be longer than 0"));
-    }
-    if duration > LONGEST_DURATION {
-        return Err(refuse(
-            "this is more than a year; without it, Ctrl-C ends the recording",
-        ));
-    }
-    Ok(duration)
 }
 
 #[cfg(test)]

@@ -5,3 +5,4 @@
 
 pub mod arguments;
 pub mod config;
+pub mod values;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Runs a typed verb: calls the module that does it, and prints what that returns. Errors
+//! Runs a command: calls the module that does it, and prints what that returns. Errors
 //! are returned to the caller, which prints them.
 
 use std::io;
@@ -11,7 +11,7 @@ use sampler_trace::analysis::compare::Comparison;
 use sampler_trace::convert::error::ConvertError;
 use sampler_trace::convert::input::read_trace;
 
-use crate::cli::arguments::Verb;
+use crate::cli::arguments::Command;
 use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::{ConvertConfig, ReportConfig, ViewConfig};
@@ -23,16 +23,16 @@ use crate::platform::log::LogError;
 #[cfg(target_os = "linux")]
 use crate::platform::privileges::role::drop_file_capabilities;
 
-/// Why a verb failed.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum VerbError {
+pub enum CommandError {
     /// The arguments are invalid.
     #[error(transparent)]
     Usage(#[from] UsageError),
     /// The log could not be started.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// A verb about the processes of this host failed.
+    /// A command about the processes of this host failed.
     #[error(transparent)]
     Host(#[from] HostError),
     /// The conversion failed.
@@ -49,7 +49,7 @@ pub enum VerbError {
     /// The page could not be made.
     #[error(transparent)]
     View(#[from] ViewError),
-    /// Capabilities that this verb must not use could not be given up.
+    /// Capabilities that this command must not use could not be given up.
     #[error("cannot drop privileges that are not needed: {0}")]
     Rights(io::Error),
     /// Standard output could not be written to.
@@ -57,29 +57,29 @@ pub enum VerbError {
     Print(io::Error),
 }
 
-/// Runs a verb.
+/// Runs a command.
 ///
 /// # Errors
-/// [`VerbError`], to be printed.
-pub fn run(verb: Verb) -> Result<ExitStatus, VerbError> {
+/// [`CommandError`], to be printed.
+pub fn run(command: Command) -> Result<ExitStatus, CommandError> {
     #[cfg(target_os = "linux")]
-    if !matches!(verb, Verb::Host(_)) {
-        drop_file_capabilities().map_err(VerbError::Rights)?;
+    if !matches!(command, Command::Host(_)) {
+        drop_file_capabilities().map_err(CommandError::Rights)?;
     }
-    match verb {
-        Verb::Host(verb) => Ok(host::run(verb)?),
-        Verb::Convert(arguments) => {
+    match command {
+        Command::Host(command) => Ok(host::run(command)?),
+        Command::Convert(arguments) => {
             convert_file(&ConvertConfig::from_arguments(&arguments)?)?;
             Ok(ExitStatus::DATA)
         }
-        Verb::Report(arguments) => report(&ReportConfig::from_arguments(&arguments)?),
-        Verb::View(arguments) => Ok(view(&ViewConfig::from_arguments(&arguments))?),
+        Command::Report(arguments) => report(&ReportConfig::from_arguments(&arguments)?),
+        Command::View(arguments) => Ok(view(&ViewConfig::from_arguments(&arguments))?),
     }
 }
 
-fn report(config: &ReportConfig) -> Result<ExitStatus, VerbError> {
-    let analyse = |path: &Path| -> Result<Analysis, VerbError> {
-        let failed = |source: ConvertError| VerbError::Report {
+fn report(config: &ReportConfig) -> Result<ExitStatus, CommandError> {
+    let analyse = |path: &Path| -> Result<Analysis, CommandError> {
+        let failed = |source: ConvertError| CommandError::Report {
             path: path.to_owned(),
             source,
         };
@@ -89,19 +89,19 @@ fn report(config: &ReportConfig) -> Result<ExitStatus, VerbError> {
     };
     let first = analyse(&config.input)?;
     let json = |json: serde_json::Result<String>| {
-        let text = json.map_err(|error| VerbError::Print(error.into()))?;
-        print(&(text + "\n")).map_err(VerbError::Print)
+        let text = json.map_err(|error| CommandError::Print(error.into()))?;
+        print(&(text + "\n")).map_err(CommandError::Print)
     };
     match &config.other {
         None if config.json => json(first.to_json())?,
-        None => print(&first.report(config.top).to_string()).map_err(VerbError::Print)?,
+        None => print(&first.report(config.top).to_string()).map_err(CommandError::Print)?,
         Some(path) => {
             let second = analyse(path)?;
             let comparison = Comparison::of(&first, &second);
             if config.json {
                 json(comparison.to_json())?;
             } else {
-                print(&comparison.report(config.top).to_string()).map_err(VerbError::Print)?;
+                print(&comparison.report(config.top).to_string()).map_err(CommandError::Print)?;
             }
         }
     }

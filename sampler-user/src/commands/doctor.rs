@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The verb `doctor`: what this kernel and these rights allow, and what to do about the
+//! The command `doctor`: what this kernel and these rights allow, and what to do about the
 //! rest. The checks here only read files; the caller loads the sampling program and adds
 //! the result.
 

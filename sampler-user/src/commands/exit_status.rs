@@ -9,24 +9,24 @@ mod host;
 mod tests;
 
 use crate::cli::config::exit::ExitStatus;
-use crate::commands::dispatch::VerbError;
+use crate::commands::dispatch::CommandError;
 use crate::commands::exit_status::delivery::of_delivery;
 #[cfg(target_os = "linux")]
 use crate::commands::exit_status::host::of_host;
 
-/// Returns the exit status of a verb that failed.
-pub fn exit_status(error: &VerbError) -> ExitStatus {
+/// Returns the exit status of a command that failed.
+pub fn exit_status(error: &CommandError) -> ExitStatus {
     match error {
-        VerbError::Usage(_) | VerbError::Log(_) => ExitStatus::USAGE,
+        CommandError::Usage(_) | CommandError::Log(_) => ExitStatus::USAGE,
         #[cfg(target_os = "linux")]
-        VerbError::Host(error) => of_host(error),
+        CommandError::Host(error) => of_host(error),
         // It needs Linux.
         #[cfg(not(target_os = "linux"))]
-        VerbError::Host(_) => ExitStatus::NOT_ALLOWED,
-        VerbError::Convert(error) => of_delivery(error),
-        VerbError::Report { .. }
-        | VerbError::View(_)
-        | VerbError::Rights(_)
-        | VerbError::Print(_) => ExitStatus::ERROR,
+        CommandError::Host(_) => ExitStatus::NOT_ALLOWED,
+        CommandError::Convert(error) => of_delivery(error),
+        CommandError::Report { .. }
+        | CommandError::View(_)
+        | CommandError::Rights(_)
+        | CommandError::Print(_) => ExitStatus::ERROR,
     }
 }

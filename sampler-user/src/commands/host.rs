@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Runs the verbs about the processes of this host: `record`, `dump`, `ps` and `doctor`.
+//! Runs the commands about the processes of this host: `record`, `dump`, `ps` and `doctor`.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -14,11 +14,11 @@ use crate::capture::bpf::rhythm::Rhythm;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::targets::choice::Choice;
 use crate::cli::arguments::{
-    DumpArguments, HostVerb, ListingArguments, PsArguments, RecordArguments,
+    DumpArguments, HostCommand, ListingArguments, PsArguments, RecordArguments,
 };
 use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
-use crate::cli::config::{DumpConfig, Environment, PsConfig, RecordConfig};
+use crate::cli::config::{Environment, PsConfig, RecordConfig};
 use crate::commands::doctor::Diagnosis;
 use crate::commands::doctor::check::CheckResult;
 use crate::commands::doctor::probe::Probe;
@@ -31,7 +31,7 @@ use crate::platform::sandbox;
 use crate::record;
 use crate::record::error::RecordError;
 
-/// Why a verb about the processes of this host failed.
+/// Why a command about the processes of this host failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The arguments are invalid.
@@ -57,16 +57,16 @@ pub enum HostError {
     Print(io::Error),
 }
 
-/// Runs a verb.
+/// Runs a command.
 ///
 /// # Errors
 /// [`HostError`], to be printed.
-pub fn run(verb: HostVerb) -> Result<ExitStatus, HostError> {
-    match verb {
-        HostVerb::Record(arguments) => record(&arguments),
-        HostVerb::Dump(arguments) => dump(&arguments),
-        HostVerb::Ps(arguments) => ps(&arguments),
-        HostVerb::Doctor(arguments) => doctor(&arguments),
+pub fn run(command: HostCommand) -> Result<ExitStatus, HostError> {
+    match command {
+        HostCommand::Record(arguments) => record(&arguments),
+        HostCommand::Dump(arguments) => dump(&arguments),
+        HostCommand::Ps(arguments) => ps(&arguments),
+        HostCommand::Doctor(arguments) => doctor(&arguments),
     }
 }
 
@@ -81,7 +81,7 @@ fn record(arguments: &RecordArguments) -> Result<ExitStatus, HostError> {
 }
 
 fn dump(arguments: &DumpArguments) -> Result<ExitStatus, HostError> {
-    let dump = Dump::take(DumpConfig::from_arguments(arguments)?)?;
+    let dump = Dump::take(arguments.pid)?;
     let text = if arguments.json {
         dump.to_json()
             .map_err(|error| HostError::Print(error.into()))?
@@ -94,7 +94,7 @@ fn dump(arguments: &DumpArguments) -> Result<ExitStatus, HostError> {
 }
 
 fn ps(arguments: &PsArguments) -> Result<ExitStatus, HostError> {
-    let PsConfig { filter, json } = PsConfig::from_arguments(arguments)?;
+    let PsConfig { filter, json } = PsConfig::from_arguments(arguments);
     let namespace = PidNamespace::ours()?;
     let choice = Choice::find(&filter.cgroups, filter.name)?;
     let listing = Listing::of_this_host(&choice).map_err(HostError::List)?;

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Says, on a system other than Linux, that the verbs about the processes of a host need
+//! Says, on a system other than Linux, that the commands about the processes of a host need
 //! it.
 
-use crate::cli::arguments::HostVerb;
+use crate::cli::arguments::HostCommand;
 use crate::cli::config::exit::ExitStatus;
 
-/// A verb needs Linux.
+/// A command needs Linux.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{verb} needs Linux; on this system, pyebpf can view, convert and report on traces that \
+    "{command} needs Linux; on this system, pyebpf can view, convert and report on traces that \
      were recorded there"
 )]
 pub struct HostError {
-    verb: &'static str,
+    command: &'static str,
 }
 
-/// Runs no verb.
+/// Runs no command.
 ///
 /// # Errors
 /// Always.
-pub fn run(verb: HostVerb) -> Result<ExitStatus, HostError> {
-    let verb = match verb {
-        HostVerb::Record(_) => "record",
-        HostVerb::Dump(_) => "dump",
-        HostVerb::Ps(_) => "ps",
-        HostVerb::Doctor(_) => "doctor",
+pub fn run(command: HostCommand) -> Result<ExitStatus, HostError> {
+    let command = match command {
+        HostCommand::Record(_) => "record",
+        HostCommand::Dump(_) => "dump",
+        HostCommand::Ps(_) => "ps",
+        HostCommand::Doctor(_) => "doctor",
     };
-    Err(HostError { verb })
+    Err(HostError { command })
 }
 
 #[cfg(test)]
@@ -35,11 +35,11 @@ mod tests {
     use clap::Parser;
 
     use super::run;
-    use crate::cli::arguments::{CommandLine, Verb};
+    use crate::cli::arguments::{Command, CommandLine};
 
     #[test]
     fn a_verb_about_a_host_needs_linux() {
-        for (words, verb) in [
+        for (words, command) in [
             (vec!["pyebpf"], "record"),
             (vec!["pyebpf", "--hz", "10", "--pid", "1234"], "record"),
             (
@@ -50,12 +50,15 @@ mod tests {
             (vec!["pyebpf", "ps"], "ps"),
             (vec!["pyebpf", "doctor", "--json"], "doctor"),
         ] {
-            let Verb::Host(arguments) = CommandLine::parse_from(&words).into_verb() else {
+            let Command::Host(arguments) = CommandLine::parse_from(&words).into_command() else {
                 panic!("{words:?} is about a trace");
             };
             let error = run(arguments).expect_err("cannot run");
             let said = error.to_string();
-            assert!(said.starts_with(&format!("{verb} needs Linux; ")), "{said}");
+            assert!(
+                said.starts_with(&format!("{command} needs Linux; ")),
+                "{said}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The verb `ps`: lists the Python processes, and says why some cannot be sampled.
+//! The command `ps`: lists the Python processes, and says why some cannot be sampled.
 //!
 //! The JSON document (`--json`, schema 1):
 //!

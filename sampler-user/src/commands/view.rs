@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The verb `view`: makes an HTML page of any trace, which only the caller can read, and
+//! The command `view`: makes an HTML page of any trace, which only the caller can read, and
 //! lets the caller's desktop open it.
 
 use std::env;

@@ -280,7 +280,7 @@ pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions
     }
 }
 
-/// Runs the verb `convert`.
+/// Runs the command `convert`.
 ///
 /// # Errors
 /// [`DeliveryError`].

@@ -42,15 +42,15 @@ pub enum LogError {
 ///
 /// # Errors
 /// [`LogError`].
-pub fn start(typed: LogArguments) -> Result<(), LogError> {
+pub fn start(arguments: LogArguments) -> Result<(), LogError> {
     let filters = env::var_os(VARIABLE);
-    let Some(filter) = filter(typed.verbose, filters.as_deref())? else {
+    let Some(filter) = filter(arguments.verbose, filters.as_deref())? else {
         return Ok(());
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Lines(&CONSOLE));
-    match typed.log_format {
+    match arguments.log_format {
         LogFormat::Text => lines.finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
     }
@@ -60,7 +60,7 @@ pub fn start(typed: LogArguments) -> Result<(), LogError> {
 /// Returns the filter for `-v` given so many times and the value of [`VARIABLE`]; `None`
 /// if nothing is asked for.
 fn filter(verbose: u8, filters: Option<&OsStr>) -> Result<Option<EnvFilter>, LogError> {
-    let typed = match verbose {
+    let level = match verbose {
         0 => "off",
         1 => "warn,sampler_user=info,sampler_ebpf=info",
         2 => "warn,sampler_user=debug,sampler_ebpf=debug",
@@ -71,7 +71,7 @@ fn filter(verbose: u8, filters: Option<&OsStr>) -> Result<Option<EnvFilter>, Log
         return Ok(None);
     }
     // Of two filters for one target, the later one holds.
-    let both = format!("{typed},{added}");
+    let both = format!("{level},{added}");
     let filter = EnvFilter::builder().parse(both);
     filter.map(Some).map_err(|source| LogError::Filter {
         value: added.into_owned(),

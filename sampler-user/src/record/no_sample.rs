@@ -122,13 +122,14 @@ mod tests {
     use sampler_common::stop::StopReason;
 
     use super::*;
-    use crate::cli::arguments::{CommandLine, HostVerb, Verb};
+    use crate::cli::arguments::{Command, CommandLine, HostCommand};
     use crate::cli::config::Environment;
     use sampler_trace::account::drop_reason::DropReason;
 
     fn said(words: &[&str], total: Account, pythons: usize, used: Option<u64>) -> String {
         let words = ["pyebpf"].iter().chain(words);
-        let Verb::Host(HostVerb::Record(arguments)) = CommandLine::parse_from(words).into_verb()
+        let Command::Host(HostCommand::Record(arguments)) =
+            CommandLine::parse_from(words).into_command()
         else {
             panic!("not record");
         };

@@ -63,8 +63,8 @@ fn a_cgroup_chooses_what_runs_in_it() {
     let cgroup = Cgroup::make("web.service/workers");
     let above = cgroup.path.strip_suffix("/workers").expect("it was made");
     let directory = cgroup.directory.to_str().expect("UTF-8");
-    for typed in [cgroup.path.as_str(), above, directory, "web.service"] {
-        assert_chosen(machine, &["--cgroup", typed], |inside| {
+    for given in [cgroup.path.as_str(), above, directory, "web.service"] {
+        assert_chosen(machine, &["--cgroup", given], |inside| {
             start(machine, "inside.py", inside.then_some(&cgroup))
         });
     }

@@ -282,7 +282,7 @@ fn a_program_that_hangs_is_left_out() {
     assert!(timeline.of_process(target.pid()).next().is_some());
 }
 
-/// Runs every verb that prints for people on a target with names that a terminal would
+/// Runs every command that prints for people on a target with names that a terminal would
 /// obey.
 #[test]
 #[ignore = "needs root and BPF"]
@@ -299,14 +299,14 @@ fn no_name_of_a_target_reaches_the_terminal_as_it_is() {
     assert!(finished.timeline().is_ok(), "{}", finished.errors);
     let mut printed = vec![finished.errors.clone().into_bytes()];
     let dump = run_dump(&machine.pyebpf, pid, &[]);
-    let verb = |arguments: &[&str]| {
+    let command = |arguments: &[&str]| {
         let output = Command::new(&machine.pyebpf)
             .args(arguments)
             .arg(finished.path(TIMELINE))
             .output();
         output.expect("it ran before").stdout
     };
-    printed.extend([dump.stdout, dump.stderr, verb(&["report"])]);
+    printed.extend([dump.stdout, dump.stderr, command(&["report"])]);
     let ps = Command::new(&machine.pyebpf).arg("ps").output();
     printed.push(ps.expect("it ran before").stdout);
     target.kill();

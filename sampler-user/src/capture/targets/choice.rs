@@ -26,7 +26,7 @@ impl Choice {
     /// # Errors
     /// [`NoSuchCgroup`] when one of them does not exist now.
     pub fn find(cgroups: &[String], name: Option<Regex>) -> Result<Self, NoSuchCgroup> {
-        let cgroups = cgroups.iter().map(|typed| CgroupSelector::find(typed));
+        let cgroups = cgroups.iter().map(|given| CgroupSelector::find(given));
         Ok(Self {
             cgroups: cgroups.collect::<Result<_, _>>()?,
             name,

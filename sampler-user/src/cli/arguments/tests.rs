@@ -7,8 +7,8 @@ use clap::CommandFactory;
 use super::*;
 
 fn record(words: &[&str]) -> RecordArguments {
-    match CommandLine::try_parse_from(words).map(CommandLine::into_verb) {
-        Ok(Verb::Host(HostVerb::Record(arguments))) => *arguments,
+    match CommandLine::try_parse_from(words).map(CommandLine::into_command) {
+        Ok(Command::Host(HostCommand::Record(arguments))) => *arguments,
         other => panic!("{words:?} gave {other:?}"),
     }
 }
@@ -19,23 +19,20 @@ fn definition_is_consistent() {
 }
 
 #[test]
-fn no_verb_means_record() {
+fn no_command_means_record() {
     let arguments = record(&["pyebpf", "--hz", "10", "--pid", "1234"]);
-    assert_eq!(
-        (arguments.hz.as_str(), arguments.pid),
-        ("10", vec!["1234".to_owned()])
-    );
-    assert_eq!(record(&["pyebpf"]).hz, "10");
-    assert_eq!(record(&["pyebpf", "record", "-F", "99"]).hz, "99");
-    assert_eq!(record(&["pyebpf", "--rate", "7"]).hz, "7");
-    assert_eq!(record(&["pyebpf", "-r", "8"]).hz, "8");
+    assert_eq!((arguments.hz, arguments.pid), (10, vec![1234]));
+    assert_eq!(record(&["pyebpf"]).hz, 10);
+    assert_eq!(record(&["pyebpf", "record", "-F", "99"]).hz, 99);
+    assert_eq!(record(&["pyebpf", "--rate", "7"]).hz, 7);
+    assert_eq!(record(&["pyebpf", "-r", "8"]).hz, 8);
 }
 
 #[test]
-fn what_is_logged_can_be_said_with_verbs_that_look_at_stacks() {
+fn what_is_logged_can_be_said_with_commands_that_look_at_stacks() {
     let parse = |words: &[&str]| {
         let parsed = CommandLine::try_parse_from([&["pyebpf"], words].concat());
-        parsed.map(CommandLine::into_verb)
+        parsed.map(CommandLine::into_command)
     };
     let log = |words: &[&str]| parse(words).expect("is valid").log();
     let of = |verbose, log_format| LogArguments {
@@ -46,8 +43,8 @@ fn what_is_logged_can_be_said_with_verbs_that_look_at_stacks() {
     assert_eq!(log(&["-vv"]), of(2, LogFormat::Text));
     assert_eq!(log(&["record", "-v", "-v", "-v"]), of(3, LogFormat::Text));
     assert_eq!(log(&["--log-format", "json"]), of(0, LogFormat::Json));
-    for verb in [&["dump", "-p", "1"][..], &["doctor"]] {
-        let words = [verb, &["-v", "--log-format=json"]].concat();
+    for command in [&["dump", "-p", "1"][..], &["doctor"]] {
+        let words = [command, &["-v", "--log-format=json"]].concat();
         assert_eq!(log(&words), of(1, LogFormat::Json));
     }
     assert!(parse(&["--log-format", "xml"]).is_err());
@@ -58,7 +55,7 @@ fn what_is_logged_can_be_said_with_verbs_that_look_at_stacks() {
 #[test]
 fn pids_repeat_and_take_commas() {
     let arguments = record(&["pyebpf", "-p", "1,2", "--pid=3"]);
-    assert_eq!(arguments.pid, ["1", "2", "3"]);
+    assert_eq!(arguments.pid, [1, 2, 3]);
 }
 
 #[test]
@@ -67,13 +64,13 @@ fn what_follows_the_dashes_is_the_command() {
         "pyebpf", "-d", "5", "--", "python", "-m", "app", "--hz", "3",
     ]);
     assert_eq!(arguments.command, ["python", "-m", "app", "--hz", "3"]);
-    assert_eq!(arguments.hz, "10");
-    let verbs = record(&["pyebpf", "--", "ps"]);
-    assert_eq!(verbs.command, ["ps"]);
+    assert_eq!(arguments.hz, 10);
+    let arguments = record(&["pyebpf", "--", "ps"]);
+    assert_eq!(arguments.command, ["ps"]);
 }
 
 #[test]
-fn a_word_that_is_no_verb_is_refused_with_status_2() {
+fn a_word_that_is_no_command_is_refused_with_status_2() {
     for words in [
         vec!["pyebpf", "python"],
         vec!["pyebpf", "dump"],
@@ -87,6 +84,33 @@ fn a_word_that_is_no_verb_is_refused_with_status_2() {
     ] {
         let error = CommandLine::try_parse_from(&words).expect_err("must be refused");
         assert_eq!(error.exit_code(), 2, "{words:?}");
+    }
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_option_and_what_to_write() {
+    for (words, option, advice) in [
+        (&["--hz", "-1"][..], "--hz", "1 to 10000"),
+        (&["--pid", "1,,2"], "--pid", "a process id"),
+        (&["dump", "--pid", "1,2"], "--pid", "a process id"),
+        (&["--max-cpu", "five"], "--max-cpu", "5%"),
+        (&["--buffer", "4MB"], "--buffer", "512K"),
+        (&["-d", "0"], "--duration", "500ms"),
+        (&["--cgroup", ""], "--cgroup", "leave the option out"),
+        (&["-f", ""], "--format", "leave the option out"),
+        (&["--name", "("], "--name", "not a regular expression"),
+        (&["convert", "in", "--to", "noon"], "--to", "2h"),
+        (
+            &["report", "in", "--process", ""],
+            "--process",
+            "leave the option out",
+        ),
+    ] {
+        let words = [&["pyebpf"], words].concat();
+        let error = CommandLine::try_parse_from(&words).expect_err("must be refused");
+        assert_eq!(error.exit_code(), 2, "{words:?}");
+        let text = error.to_string();
+        assert!(text.contains(option) && text.contains(advice), "{text}");
     }
 }
 

@@ -5,8 +5,7 @@
 use regex::Regex;
 
 use crate::cli::arguments::FilterArguments;
-use crate::cli::config::error::UsageError;
-use crate::cli::config::pattern::pattern;
+use crate::cli::config::pattern::any_of;
 
 /// Which processes of a host are wanted; the default is all.
 #[derive(Clone, Debug, Default)]
@@ -19,18 +18,13 @@ pub struct FilterSpec {
 }
 
 impl FilterSpec {
-    /// Checks `--cgroup` and `--name`.
-    ///
-    /// # Errors
-    /// [`UsageError::Empty`] or [`UsageError::Pattern`].
-    pub fn from_arguments(arguments: &FilterArguments) -> Result<Self, UsageError> {
-        if arguments.cgroup.iter().any(String::is_empty) {
-            return Err(UsageError::Empty { option: "--cgroup" });
-        }
-        Ok(Self {
+    /// Takes over `--cgroup` and `--name`.
+    #[must_use]
+    pub fn from_arguments(arguments: &FilterArguments) -> Self {
+        Self {
             cgroups: arguments.cgroup.clone(),
-            name: pattern("--name", &arguments.name)?,
-        })
+            name: any_of(&arguments.name),
+        }
     }
 
     /// Whether all processes match.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Reads the options that say where a trace is written and in which shape. Formats are
-//! kept by the name that was typed; [`OutputTarget::path`] is given the extension.
+//! kept by the name that was given; [`OutputTarget::path`] is given the extension.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub enum Destination {
     /// A file.
     File(PathBuf),
     /// A file in the current directory with this stem and the extension of its format,
-    /// because none was typed.
+    /// because none was given.
     DefaultName(String),
 }
 
@@ -34,7 +34,7 @@ pub enum Destination {
 pub struct OutputTarget {
     /// Where it goes.
     pub destination: Destination,
-    /// The name of its format as typed with `-f`; `None` leaves it to the extension.
+    /// The name of its format, as given with `-f`; `None` leaves it to the extension.
     pub format: Option<String>,
 }
 
@@ -67,14 +67,11 @@ pub struct OutputConfig {
 
 impl OutputConfig {
     /// Checks the output arguments. `default_stem` names the file when no output was
-    /// typed; without it, one must be.
+    /// given; without it, one must be.
     pub(super) fn from_arguments(
         arguments: &OutputArguments,
         default_stem: Option<&str>,
     ) -> Result<Self, UsageError> {
-        if arguments.format.as_deref() == Some("") {
-            return Err(UsageError::Empty { option: "--format" });
-        }
         let mut destinations = Vec::new();
         for path in &arguments.output {
             let destination = match path.as_os_str().as_encoded_bytes() {

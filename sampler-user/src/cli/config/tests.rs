@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What every kind of typed argument means, or why it is refused.
+//! What arguments mean together, or why they are refused.
 
 use std::time::UNIX_EPOCH;
 
@@ -8,7 +8,7 @@ use clap::Parser;
 use sampler_trace::convert::selection::TimePoint;
 
 use super::*;
-use crate::cli::arguments::{CommandLine, HostVerb, Verb};
+use crate::cli::arguments::{Command, CommandLine, HostCommand};
 
 fn environment() -> Environment<'static> {
     Environment {
@@ -21,9 +21,9 @@ fn record(words: &[&str]) -> Result<RecordConfig, UsageError> {
     let words = ["pyebpf"].iter().chain(words);
     match CommandLine::try_parse_from(words)
         .expect("clap takes it")
-        .into_verb()
+        .into_command()
     {
-        Verb::Host(HostVerb::Record(arguments)) => {
+        Command::Host(HostCommand::Record(arguments)) => {
             RecordConfig::from_arguments(&arguments, environment())
         }
         other => panic!("{other:?} is not record"),
@@ -34,9 +34,9 @@ fn convert(words: &[&str]) -> Result<ConvertConfig, UsageError> {
     let words = ["pyebpf", "convert"].iter().chain(words);
     match CommandLine::try_parse_from(words)
         .expect("clap takes it")
-        .into_verb()
+        .into_command()
     {
-        Verb::Convert(arguments) => ConvertConfig::from_arguments(&arguments),
+        Command::Convert(arguments) => ConvertConfig::from_arguments(&arguments),
         other => panic!("{other:?} is not convert"),
     }
 }
@@ -51,7 +51,7 @@ fn default_path(words: &[&str]) -> String {
 }
 
 #[test]
-fn nothing_typed_is_the_whole_host_at_ten_hertz() {
+fn no_argument_is_the_whole_host_at_ten_hertz() {
     let config = record(&[]).expect("is valid");
     assert_eq!(config.target, TargetSpec::Host);
     assert_eq!(
@@ -63,28 +63,9 @@ fn nothing_typed_is_the_whole_host_at_ten_hertz() {
 }
 
 #[test]
-fn rates_outside_1_to_10000_are_refused() {
-    for value in ["0", "10001", "-1", "+5", "1.5", "x", "", "99999999999"] {
-        let expected = Err(UsageError::Rate {
-            value: value.to_owned(),
-        });
-        assert_eq!(record(&["--hz", value]), expected, "{value}");
-    }
-    assert_eq!(record(&["--hz", "1"]).expect("lowest").hz, 1);
-    assert_eq!(record(&["--hz", "10000"]).expect("highest").hz, 10_000);
-}
-
-#[test]
-fn pids_are_numbers_from_one() {
+fn each_process_is_recorded_once() {
     let config = record(&["-p", "7,3", "-p", "7"]).expect("is valid");
     assert_eq!(config.target, TargetSpec::Processes(vec![3, 7]));
-    for value in ["0", "-4", "+4", "init", "", "4194305", "1,,2"] {
-        let refused = record(&["-p", value]);
-        assert!(
-            matches!(refused, Err(UsageError::ProcessId { .. })),
-            "{value}: {refused:?}"
-        );
-    }
 }
 
 #[test]
@@ -107,21 +88,6 @@ fn a_command_stands_alone_and_names_the_file() {
         Err(UsageError::TargetTwice)
     );
     assert_eq!(record(&["--", ""]), Err(UsageError::EmptyCommand));
-}
-
-#[test]
-fn durations_are_positive_and_bounded() {
-    assert_eq!(
-        record(&["-d", "500ms"]).expect("is valid").duration,
-        Some(Duration::from_millis(500))
-    );
-    for value in ["0", "0s", "-3", "soon", "400days", "99999999999999999999h"] {
-        let refused = record(&["-d", value]);
-        assert!(
-            matches!(refused, Err(UsageError::Duration { .. })),
-            "{value}: {refused:?}"
-        );
-    }
 }
 
 #[test]
@@ -162,7 +128,7 @@ fn outputs_are_distinct_and_named() {
 }
 
 #[test]
-fn convert_needs_an_output_and_real_times() {
+fn convert_needs_an_output() {
     assert_eq!(convert(&["in.pyebpf"]).err(), Some(UsageError::NoOutput));
     let config =
         convert(&["in.pyebpf", "-o", "-", "--from", "2h", "--thread", "Main"]).expect("is valid");
@@ -173,43 +139,14 @@ fn convert_needs_an_output_and_real_times() {
     );
     assert!(selection.to.is_none() && selection.process.is_none());
     assert!(selection.mode.is_none() && selection.frames.function.is_none());
-    let threads = selection.thread.expect("typed");
+    let threads = selection.thread.expect("given");
     assert!(threads.is_match("MainThread") && !threads.is_match("worker"));
-    let refused = convert(&["in.pyebpf", "-o", "-", "--to", "noon"]);
-    assert_eq!(
-        refused.err(),
-        Some(UsageError::TimePoint {
-            option: "--to",
-            value: "noon".to_owned()
-        })
-    );
-    let refused = convert(&["in.pyebpf", "-o", "-", "--process", ""]);
-    assert_eq!(
-        refused.err(),
-        Some(UsageError::Empty {
-            option: "--process"
-        })
-    );
 }
 
 #[test]
-fn a_dump_is_of_one_process() {
-    let dump = |words: &[&str]| {
-        let words = ["pyebpf", "dump"].iter().chain(words);
-        let arguments = CommandLine::try_parse_from(words).ok()?.into_verb();
-        match arguments {
-            Verb::Host(HostVerb::Dump(arguments)) => Some(DumpConfig::from_arguments(&arguments)),
-            other => panic!("{other:?} is not dump"),
-        }
-    };
-    let pid = |pid| Some(Ok(DumpConfig { pid }));
-    assert_eq!(dump(&["--pid", "1234"]), pid(1234));
-    assert_eq!(dump(&["-p", "1", "--json"]), pid(1));
-    for wrong in ["0", "x", "-1", "4194305", "1,2"] {
-        let refused = UsageError::ProcessId {
-            value: wrong.to_owned(),
-        };
-        assert_eq!(dump(&["--pid", wrong]), Some(Err(refused)));
-    }
-    assert_eq!(dump(&[]), None, "which process?");
+fn patterns_are_alternatives() {
+    let config = convert(&["a", "-o", "-", "--thread", "^a$|b", "--thread", "^c$"]);
+    let threads = config.expect("is valid").selection.thread.expect("given");
+    assert!(threads.is_match("a") && threads.is_match("xbx") && threads.is_match("c"));
+    assert!(!threads.is_match("ac"));
 }

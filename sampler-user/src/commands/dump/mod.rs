@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The verb `dump`: shows every thread of one process at this moment: what it does, what
+//! The command `dump`: shows every thread of one process at this moment: what it does, what
 //! it waits for, who holds the GIL, and the whole stacks. Never stops the process, never
 //! writes to it, and never waits for it without end.
 
@@ -17,7 +17,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sampler_cpython::process::namespace::PidNamespace;
 
-use crate::cli::config::DumpConfig;
 use crate::commands::dump::document::{Dump, SCHEMA};
 use crate::commands::dump::error::DumpError;
 
@@ -25,16 +24,15 @@ use crate::commands::dump::error::DumpError;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Dump {
-    /// Dumps the threads of the process.
+    /// Dumps the threads of the process `pid`, a thread group id.
     ///
     /// # Errors
     /// [`DumpError`] when nothing can be said about the process. What cannot be read of a
     /// process that is there is a problem in the dump, not an error.
-    pub fn take(config: DumpConfig) -> Result<Self, DumpError> {
+    pub fn take(pid: u32) -> Result<Self, DumpError> {
         let time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let pid = config.pid;
         PidNamespace::ours()?;
         let gathering = move |order: patience::Order, findings: &patience::Findings| {
             gather::gather(pid, &order, findings);

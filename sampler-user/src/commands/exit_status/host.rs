@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the status is when a verb about the processes of this host failed.
+//! What the status is when a command about the processes of this host failed.
 
 use sampler_cpython::cpython::inspect_error::InspectError;
 

@@ -26,7 +26,7 @@ fn a_command_that_does_not_start_has_the_status_that_a_shell_gives() {
         (not_executable, 126),
         (LaunchError::Vanished { program: program() }, 1),
     ] {
-        let error = VerbError::Host(HostError::Record(RecordError::Launch(error)));
+        let error = CommandError::Host(HostError::Record(RecordError::Launch(error)));
         assert_eq!(exit_status(&error).number(), status, "{error}");
     }
 }
@@ -37,14 +37,14 @@ fn what_cannot_be_written_like_that_is_a_matter_of_usage() {
         path: "/dev/stdout".into(),
     };
     let recorded = HostError::Record(RecordError::Delivery(same()));
-    for error in [VerbError::Convert(same()), VerbError::Host(recorded)] {
+    for error in [CommandError::Convert(same()), CommandError::Host(recorded)] {
         assert_eq!(exit_status(&error), ExitStatus::USAGE, "{error}");
     }
     let missing = DeliveryError::Open {
         path: "a.pyebpf".into(),
         source: io::ErrorKind::NotFound.into(),
     };
-    let missing = VerbError::Convert(missing);
+    let missing = CommandError::Convert(missing);
     assert_eq!(exit_status(&missing), ExitStatus::ERROR);
 }
 
@@ -55,7 +55,7 @@ fn a_process_that_may_not_be_read_is_told_from_one_that_has_ended() {
         (DumpError::Inspect(InspectError::Gone { pid: 7 }), 4),
         (DumpError::Ended { pid: 7 }, 4),
     ] {
-        let error = VerbError::Host(HostError::Dump(error));
+        let error = CommandError::Host(HostError::Dump(error));
         assert_eq!(exit_status(&error).number(), status, "{error}");
     }
 }

@@ -4,17 +4,17 @@
 
 use clap::Parser;
 
-use crate::cli::arguments::{CommandLine, Verb};
+use crate::cli::arguments::{Command, CommandLine};
 use crate::cli::config::ConvertConfig;
 use crate::platform::delivery::{Delivery, DeliveryError, written_as};
 use crate::platform::privileges::Owner;
 
 fn plan(words: &[&str]) -> Result<Delivery, DeliveryError> {
     let words = ["pyebpf", "convert", "in.pyebpf"].iter().chain(words);
-    let Verb::Convert(typed) = CommandLine::parse_from(words).into_verb() else {
+    let Command::Convert(arguments) = CommandLine::parse_from(words).into_command() else {
         panic!("not convert");
     };
-    let config = ConvertConfig::from_arguments(&typed).expect("is meant");
+    let config = ConvertConfig::from_arguments(&arguments).expect("is meant");
     let mut options = written_as(&config.output, config.selection.clone());
     options.shape.merge_threads = config.merge_threads;
     let owner = Owner::of_this_process().expect("there is one");

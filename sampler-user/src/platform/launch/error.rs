@@ -19,13 +19,13 @@ pub enum LaunchError {
     /// No such program.
     #[error("cannot start {program:?}: not found; give its full path, since sudo may change PATH")]
     NotFound {
-        /// The program as typed.
+        /// The program as given.
         program: OsString,
     },
     /// The program exists but cannot be executed.
     #[error("cannot start {program:?}: {source}; check that it is executable for you")]
     NotExecutable {
-        /// The program as typed.
+        /// The program as given.
         program: OsString,
         /// The kernel's error.
         #[source]
@@ -34,7 +34,7 @@ pub enum LaunchError {
     /// The process cannot become the caller of sudo.
     #[error("cannot start {program:?} as user {uid}, who called sudo: {source}")]
     Identity {
-        /// The program as typed.
+        /// The program as given.
         program: OsString,
         /// The user.
         uid: u32,
@@ -45,7 +45,7 @@ pub enum LaunchError {
     /// No process can be created, or none that can wait.
     #[error("cannot create a process for {program:?}: {source}")]
     Process {
-        /// The program as typed.
+        /// The program as given.
         program: OsString,
         /// The kernel's error.
         #[source]
@@ -54,7 +54,7 @@ pub enum LaunchError {
     /// The process ended before the program was loaded.
     #[error("the process for {program:?} was killed before the program started")]
     Vanished {
-        /// The program as typed.
+        /// The program as given.
         program: OsString,
     },
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The ranges of numbers that can be typed.
+//! The ranges of numbers that options accept.
 
 use std::time::Duration;
 

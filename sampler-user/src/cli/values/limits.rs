@@ -2,7 +2,7 @@
 
 //! Reads the limits of what a recording may use: `--max-cpu` and `--buffer`.
 
-use crate::cli::config::error::UsageError;
+use crate::cli::values::error::ValueError;
 
 /// The range of sizes of a ring buffer, in bytes; the kernel requires a power of two
 /// pages.
@@ -13,11 +13,19 @@ const LEAST_SHARE: f64 = 0.001;
 /// The largest share: a hundred CPUs.
 const GREATEST_SHARE: f64 = 100.0;
 
+/// The share of one CPU that sampling may use, where 1.0 is a whole CPU; `None` for no
+/// limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CpuLimit(pub Option<f64>);
+
 /// Reads `5%`, `5` or `0.5%` as a share of one CPU, and `off` as no limit.
-pub(super) fn max_cpu(value: &str) -> Result<Option<f64>, UsageError> {
+///
+/// # Errors
+/// [`ValueError::MaxCpu`].
+pub fn max_cpu(value: &str) -> Result<CpuLimit, ValueError> {
     let text = value.trim();
     if text == "off" {
-        return Ok(None);
+        return Ok(CpuLimit(None));
     }
     let number = text.strip_suffix('%').unwrap_or(text).trim_end();
     let is_plain = number
@@ -26,13 +34,16 @@ pub(super) fn max_cpu(value: &str) -> Result<Option<f64>, UsageError> {
     let percent: Option<f64> = is_plain.then(|| number.parse().ok()).flatten();
     let share = percent.map(|percent| percent / 100.0);
     let share = share.filter(|share| (LEAST_SHARE..=GREATEST_SHARE).contains(share));
-    share.map(Some).ok_or_else(|| UsageError::MaxCpu {
-        value: value.to_owned(),
-    })
+    share
+        .map(|share| CpuLimit(Some(share)))
+        .ok_or(ValueError::MaxCpu)
 }
 
 /// Reads a size in bytes, or with `K`, `M` or `G`, and rounds it up to a power of two.
-pub(super) fn buffer(value: &str) -> Result<u32, UsageError> {
+///
+/// # Errors
+/// [`ValueError::Buffer`].
+pub fn buffer(value: &str) -> Result<u32, ValueError> {
     let text = value.trim();
     let units = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30)];
     let unit = units.into_iter().find_map(|(letter, bytes)| {
@@ -46,9 +57,7 @@ pub(super) fn buffer(value: &str) -> Result<u32, UsageError> {
     let bytes = bytes.filter(|bytes| (SMALLEST_BUFFER..=LARGEST_BUFFER).contains(bytes));
     bytes
         .and_then(|bytes| u32::try_from(bytes.next_power_of_two()).ok())
-        .ok_or_else(|| UsageError::Buffer {
-            value: value.to_owned(),
-        })
+        .ok_or(ValueError::Buffer)
 }
 
 #[cfg(test)]
@@ -58,10 +67,10 @@ mod tests {
     #[test]
     fn shares_of_a_cpu() {
         for (text, share) in [("5%", 0.05), ("5", 0.05), ("0.5 %", 0.005), ("200%", 2.0)] {
-            let found = max_cpu(text).expect("is a share").expect("is a limit");
+            let found = max_cpu(text).expect("is a share").0.expect("is a limit");
             assert!((found - share).abs() < 1e-9, "{text}");
         }
-        assert_eq!(max_cpu("off"), Ok(None));
+        assert_eq!(max_cpu("off"), Ok(CpuLimit(None)));
         for text in [
             "", "0", "0%", "-5%", "5%%", "nan", "inf", "1e9", "five", ".",
         ] {

@@ -6,16 +6,44 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sampler_trace::convert::selection::TimePoint;
 
+use crate::cli::values::error::ValueError;
+use crate::cli::values::ranges::LONGEST_DURATION;
+
+/// Reads how long to record: longer than 0, and at most [`LONGEST_DURATION`].
+///
+/// # Errors
+/// [`ValueError::Duration`].
+pub fn duration(value: &str) -> Result<Duration, ValueError> {
+    let error = |reason| ValueError::Duration { reason };
+    let duration = parse_duration(value).ok_or_else(|| error("this is no length of time"))?;
+    if duration.is_zero() {
+        return Err(error("the time must be longer than 0"));
+    }
+    if duration > LONGEST_DURATION {
+        return Err(error(
+            "this is more than a year; without it, Ctrl-C ends the recording",
+        ));
+    }
+    Ok(duration)
+}
+
+/// Reads a duration since the start, an RFC 3339 date in UTC (`Z` may be missing), or `@`
+/// and seconds of Unix time.
+///
+/// # Errors
+/// [`ValueError::TimePoint`].
+pub fn time_point(value: &str) -> Result<TimePoint, ValueError> {
+    parse_time_point(value).ok_or(ValueError::TimePoint)
+}
+
 /// Reads a duration such as `30` (seconds), `1.5`, `30s`, `500ms`, `2h` or `1h 30m`;
 /// `None` for anything else.
-pub fn parse_duration(text: &str) -> Option<Duration> {
+fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     seconds(text).or_else(|| humantime::parse_duration(text).ok())
 }
 
-/// Reads a duration since the start, an RFC 3339 date in UTC (`Z` may be missing), or `@`
-/// and seconds of Unix time; `None` for anything else.
-pub fn parse_time_point(text: &str) -> Option<TimePoint> {
+fn parse_time_point(text: &str) -> Option<TimePoint> {
     let text = text.trim();
     if let Some(unix) = text.strip_prefix('@') {
         return on_clock(UNIX_EPOCH.checked_add(seconds(unix)?)?);
@@ -78,6 +106,19 @@ mod tests {
         ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn recordings_have_a_length_and_an_end() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for value in ["0", "0s", "-3", "soon", "400days", "99999999999999999999h"] {
+            let error = duration(value).err();
+            assert!(
+                matches!(error, Some(ValueError::Duration { .. })),
+                "{value}"
+            );
+        }
+        assert_eq!(time_point("noon"), Err(ValueError::TimePoint));
     }
 
     #[test]

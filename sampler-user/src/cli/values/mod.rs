@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The values of options: what clap reads each of them with.
+
+pub mod error;
+pub mod limits;
+pub mod numbers;
+pub mod ranges;
+pub mod text;
+pub mod time;
