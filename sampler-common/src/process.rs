@@ -44,8 +44,8 @@ pub struct ProcessConfig {
 }
 
 /// Where a C library keeps the values of `pthread_getspecific`, relative to the
-/// thread pointer. glibc x86_64 2.31 to 2.44: `tp + 0x310 + 16 * key + 8`; musl
-/// 1.2: `*(tp + 0x80) + 8 * key`.
+/// thread pointer. x86_64: `tp + 0x310 + 16 * key + 8` with glibc, `*(tp + 0x80) + 8 * key`
+/// with musl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct ThreadSpecificData {

@@ -9,9 +9,9 @@ use sampler_common::process::ThreadSpecificData;
 /// The C library of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CLibrary {
-    /// The GNU C library.
+    /// The GNU C library. What is said of `struct pthread` below is the same in 2.31 to 2.44.
     Glibc,
-    /// musl.
+    /// musl 1.2.
     Musl,
     /// Unknown, such as one that is linked statically. Threads are then found the slower
     /// way, through the list of all threads.
@@ -22,14 +22,14 @@ impl CLibrary {
     /// Returns where it keeps the values of `pthread_getspecific` on x86_64.
     pub(super) fn thread_specific(self) -> ThreadSpecificData {
         match self {
-            // `struct pthread.specific_1stblock`, the same in 2.31 to 2.44.
+            // `struct pthread.specific_1stblock`.
             Self::Glibc => ThreadSpecificData {
                 offset: 0x310,
                 stride: 16,
                 value: 8,
                 indirect: 0,
             },
-            // `struct pthread.tsd`, musl 1.2.
+            // `struct pthread.tsd`.
             Self::Musl => ThreadSpecificData {
                 offset: 0x80,
                 stride: 8,
@@ -49,13 +49,13 @@ pub(super) struct NumberPlace {
     number: u64,
 }
 
-/// `struct pthread` of glibc: `header.self`, `tid`; the same in 2.31 to 2.43.
+/// `struct pthread` of glibc: `header.self`, `tid`.
 const GLIBC: NumberPlace = NumberPlace {
     own_address: 0x10,
     number: 0x2d0,
 };
 
-/// `struct pthread` of musl 1.2: `self`, `tid`.
+/// `struct pthread` of musl: `self`, `tid`.
 const MUSL: NumberPlace = NumberPlace {
     own_address: 0,
     number: 0x30,

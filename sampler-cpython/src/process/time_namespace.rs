@@ -10,29 +10,44 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Returns the kernel's clock, in nanoseconds. The first call reads `/proc/self`.
+/// Returns the kernel's clock, in nanoseconds. The first call reads `/proc/self`. The clock
+/// is ours where [`is_offset_known`] is false.
 #[must_use]
 pub fn kernel_monotonic_now() -> u64 {
-    // The offset stays the same as long as a process lives.
-    static OFFSET: OnceLock<i64> = OnceLock::new();
-    let offset = *OFFSET.get_or_init(|| offset_below(Path::new("/proc/self")));
+    let offset = own_offset().unwrap_or(0);
     let ours = clock_gettime(ClockId::CLOCK_MONOTONIC);
     // Every Linux has this clock.
     let ours = ours.map_or(0, |now| Duration::from(now).as_nanos() as i64);
     u64::try_from(ours.saturating_sub(offset)).unwrap_or(0)
 }
 
+/// Whether the difference of our clock and the kernel's is known. If it is not, all samples
+/// may seem to come from another time.
+#[must_use]
+pub fn is_offset_known() -> bool {
+    own_offset().is_some()
+}
+
+fn own_offset() -> Option<i64> {
+    // The offset stays the same as long as a process lives.
+    static OFFSET: OnceLock<Option<i64>> = OnceLock::new();
+    *OFFSET.get_or_init(|| offset_below(Path::new("/proc/self")))
+}
+
 /// Returns our clock minus the kernel's, in nanoseconds, by what `proc`, our directory in
 /// `/proc`, says; 0 outside a time namespace, and on kernels without them (before 5.6).
 /// `timens_offsets` has the offsets of the namespace that our children get
-/// (time_namespaces(7)), which is ours unless we have made another one for them.
-fn offset_below(proc: &Path) -> i64 {
+/// (time_namespaces(7)), which is ours unless another one was made for them; then, and
+/// where the file cannot be read, the offset is unknown.
+fn offset_below(proc: &Path) -> Option<i64> {
     let namespace = |name: &str| fs::read_link(proc.join("ns").join(name)).ok();
-    if namespace("time") != namespace("time_for_children") {
-        return 0;
+    let Some(ours) = namespace("time") else {
+        return Some(0);
+    };
+    if namespace("time_for_children") != Some(ours) {
+        return None;
     }
-    let offsets = fs::read_to_string(proc.join("timens_offsets"));
-    offsets.ok().and_then(|text| parse(&text)).unwrap_or(0)
+    parse(&fs::read_to_string(proc.join("timens_offsets")).ok()?)
 }
 
 /// Parses the line of the clock: its name, seconds, and nanoseconds to add.
@@ -80,8 +95,13 @@ mod tests {
         fs::remove_file(proc.join("ns/time_for_children")).expect("it is there");
         symlink("time:[2]", proc.join("ns/time_for_children")).expect("our directory");
         let theirs = offset_below(&proc);
+        fs::remove_file(proc.join("ns/time_for_children")).expect("it is there");
+        symlink("time:[1]", proc.join("ns/time_for_children")).expect("our directory");
+        fs::write(proc.join("timens_offsets"), "nonsense").expect("our directory");
+        let unreadable = offset_below(&proc);
         fs::remove_dir_all(&proc).expect("it is there");
-        assert_eq!((ours, theirs), (5_000_000_000, 0));
-        assert_eq!(offset_below(&proc), 0, "an old kernel has none");
+        assert_eq!((ours, theirs), (Some(5_000_000_000), None));
+        assert_eq!(unreadable, None);
+        assert_eq!(offset_below(&proc), Some(0), "an old kernel has none");
     }
 }

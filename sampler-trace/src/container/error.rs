@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::model::row_store::RowStoreFull;
+use crate::model::row_store::RowStoreError;
 use crate::model::symbols::SymbolsError;
 
 /// Where a file stops being valid: it was cut, or the recording was killed.
@@ -68,7 +68,7 @@ pub enum TraceError {
         /// What is wrong with it.
         source: SymbolsError,
     },
-    /// The rows do not fit into memory.
+    /// The rows cannot be stored.
     #[error(transparent)]
-    TooManyRows(#[from] RowStoreFull),
+    Rows(#[from] RowStoreError),
 }

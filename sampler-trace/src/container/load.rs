@@ -33,7 +33,7 @@ impl Trace {
     ///
     /// # Errors
     /// As [`TraceReader::open`] and [`TraceReader::next_segment`], and
-    /// [`TraceError::TooManyRows`].
+    /// [`TraceError::Rows`].
     pub fn read(input: impl Read) -> Result<Self, TraceError> {
         let mut reader = TraceReader::open(input)?;
         let mut rows = RowStore::default();

@@ -4,7 +4,7 @@
 
 use crate::model::identifiers::{KernelTime, StackId, TrackId};
 use crate::model::row::{RowChange, State, TimelineRow, Weight};
-use crate::model::varint::{put, take, unzigzag, zigzag};
+use crate::model::varint::{MAXIMUM, put, take, unzigzag, zigzag};
 
 /// The most memory that rows may use, in bytes: some 150 million of them fit.
 const MAXIMUM_BYTES: usize = 1 << 29;
@@ -12,12 +12,19 @@ const MAXIMUM_BYTES: usize = 1 << 29;
 /// them.
 const NANOSECONDS: u64 = 1000;
 
-/// A trace has more rows than fit into memory.
+/// A row cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the trace has more rows than fit into {MAXIMUM_BYTES} bytes; take a part of it by time or by thread"
-)]
-pub struct RowStoreFull;
+pub enum RowStoreError {
+    /// The trace has more rows than fit into memory.
+    #[error(
+        "the trace has more rows than fit into {MAXIMUM_BYTES} bytes; take a part of it by time or by thread"
+    )]
+    Full,
+    /// A row is longer than 2^53 - 1 microseconds, some 285 years, which only a damaged or
+    /// forged trace has.
+    #[error("the trace is damaged: a row of it lasts more than 285 years")]
+    TooLong,
+}
 
 #[derive(Debug)]
 struct Column {
@@ -105,8 +112,8 @@ impl RowStore {
     /// last change if it is earlier.
     ///
     /// # Errors
-    /// [`RowStoreFull`].
-    pub fn push(&mut self, change: &RowChange) -> Result<(), RowStoreFull> {
+    /// [`RowStoreError`]; the change is not stored then, unless memory is full.
+    pub fn push(&mut self, change: &RowChange) -> Result<(), RowStoreError> {
         let time = change.time.0 / NANOSECONDS;
         let next = Cursor {
             time,
@@ -115,7 +122,7 @@ impl RowStore {
             weight: change.weight.fitting(),
         };
         let Some(column) = self.column(change.track) else {
-            let number = u32::try_from(self.columns.len()).map_err(|_| RowStoreFull)?;
+            let number = u32::try_from(self.columns.len()).map_err(|_| RowStoreError::Full)?;
             let before = Cursor {
                 time,
                 ..Cursor::default()
@@ -142,10 +149,13 @@ impl RowStore {
             column.last.weight = column.last.weight.fitting();
             return Ok(());
         }
+        if next.time.saturating_sub(column.last.time) > MAXIMUM {
+            return Err(RowStoreError::TooLong);
+        }
         let grown = column.append(next);
         self.bytes += grown;
         if self.bytes > MAXIMUM_BYTES {
-            Err(RowStoreFull)
+            Err(RowStoreError::Full)
         } else {
             Ok(())
         }
@@ -248,8 +258,6 @@ impl Column {
             last: to,
             ..
         } = self;
-        // The gaps of merged rows add up; `put` caps the sum at 2^53 - 1 us, some 285
-        // years.
         put(bytes, to.time - from.time);
         let explicit = u64::from(to.state != State::implied_by(to.stack));
         let weighed = u64::from(!to.weight.is_zero());
@@ -368,7 +376,7 @@ impl Iterator for StoredRows<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KernelTime, RowChange, RowStore, StackId, State, TimelineRow, TrackId, Weight};
+    use super::*;
 
     #[test]
     fn rows_come_back_by_track_with_their_ends() {
@@ -412,6 +420,29 @@ mod tests {
             30_000
         );
         assert_eq!(store.rows(TrackId(9), KernelTime(0)).count(), 0);
+    }
+
+    #[test]
+    fn a_row_that_no_recording_can_have_is_an_error() {
+        let longest = MAXIMUM * NANOSECONDS;
+        let mut store = RowStore::default();
+        let change = |time, stack| RowChange {
+            track: TrackId(0),
+            time: KernelTime(time),
+            stack: StackId(stack),
+            state: State::Running,
+            weight: Weight::ZERO,
+        };
+        store.push(&change(0, 1)).unwrap();
+        // Equal rows become one, whose length adds up.
+        store.push(&change(longest / 2, 1)).unwrap();
+        let too_long = store.push(&change(longest + NANOSECONDS, 2));
+        assert_eq!(too_long, Err(RowStoreError::TooLong));
+        store.push(&change(longest, 2)).unwrap();
+        store.push(&change(longest + NANOSECONDS, 3)).unwrap();
+        let rows: Vec<_> = store.rows(TrackId(0), KernelTime(u64::MAX)).collect();
+        let starts: Vec<_> = rows.iter().map(|row| row.start.0).collect();
+        assert_eq!(starts, [0, longest, longest + NANOSECONDS]);
     }
 
     /// Returns the weights of the rows of one track in milliseconds: all of each, and the

@@ -8,6 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use sampler_cpython::process::namespace::PidNamespace;
+use sampler_cpython::process::time_namespace::is_offset_known;
 use sampler_trace::container::info::Mode;
 use sampler_trace::container::writer::TraceWriter;
 use sampler_trace::model::builder::TimelineBuilder;
@@ -54,6 +55,12 @@ pub(super) fn start(
     let namespace = PidNamespace::ours()?;
     if let Some(note) = namespace.note() {
         CONSOLE.note(note);
+    }
+    if !is_offset_known() {
+        CONSOLE.warn(
+            "cannot find out by how much this time namespace shifts the clock: if no sample is \
+             shown, run pyebpf outside of it",
+        );
     }
     let selection = selection(config)?;
     let system = |doing| move |source| RecordError::System { doing, source };

@@ -160,6 +160,15 @@ test("a container cut at any byte gives every complete segment", async () => {
   assert.equal(last, whole);
 });
 
+test("bytes that begin otherwise are not read as a container", async () => {
+  const bytes = new Uint8Array(readFileSync(fixture("small.pyebpf")));
+  for (const at of [0, 1, 7]) {
+    const other = bytes.slice();
+    other[at] ^= 1;
+    await assert.rejects(readContainer(other), /not a trace/);
+  }
+});
+
 test("damaged containers and timelines fail with a message or open", async () => {
   const next = random(11);
   for (const name of ["small.pyebpf", "small.json"]) {

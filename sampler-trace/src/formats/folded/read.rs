@@ -13,7 +13,7 @@ use crate::formats::folded::parse::Line;
 use crate::model::identifiers::{KernelTime, ProcessIndex, StackId, TrackId};
 use crate::model::intern::SymbolInterner;
 use crate::model::row::{RowChange, State, Weight};
-use crate::model::row_store::{RowStore, RowStoreFull};
+use crate::model::row_store::{RowStore, RowStoreError};
 use crate::model::symbols::Frame;
 use crate::model::track::{ProcessInfo, Track, Tracks};
 
@@ -61,9 +61,9 @@ pub enum FoldedError {
     /// The file has more threads than are read.
     #[error("the stacks have more than {MAXIMUM_THREADS} threads")]
     TooManyThreads,
-    /// The rows do not fit into memory.
+    /// The rows cannot be stored.
     #[error(transparent)]
-    TooManyRows(#[from] RowStoreFull),
+    Rows(#[from] RowStoreError),
 }
 
 /// Reads collapsed stacks. Frames as this program and py-spy write them give processes,

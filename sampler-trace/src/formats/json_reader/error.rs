@@ -2,7 +2,7 @@
 
 //! Why a JSON file could not be read.
 
-use crate::model::row_store::RowStoreFull;
+use crate::model::row_store::RowStoreError;
 
 /// Why a JSON file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum JsonError {
         /// How many are read.
         limit: usize,
     },
-    /// The rows do not fit into memory.
+    /// The rows cannot be stored.
     #[error(transparent)]
-    TooManyRows(#[from] RowStoreFull),
+    Rows(#[from] RowStoreError),
 }
