@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::mojo::{self, Mojo};
-use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
+use super::profiler::{Mode, Outcome, Profiler, ProfilerJob, Running, Spent, Taken};
 use super::session::Session;
 use super::target::Target;
 
@@ -29,7 +29,7 @@ pub(super) struct Austin {
     pub(super) version: &'static str,
 }
 
-struct Recording {
+struct RunningAustin {
     session: Session,
     output: PathBuf,
 }
@@ -38,7 +38,7 @@ impl Austin {
     /// Whether Austin can record `target`, which depends on the C library and the
     /// version of Python there.
     pub(super) fn can_read(&self, target: &Target, place: &Path) -> bool {
-        let order = Order {
+        let order = ProfilerJob {
             subject: target,
             mode: Mode::Wall,
             hz: 100,
@@ -56,7 +56,7 @@ impl Austin {
     /// Starts Austin in the mount namespace and root directory of the target, which
     /// hold the C library and the files that it looks for. The program itself is not
     /// there, so the shell opens it first, as file descriptor 3.
-    fn record(&self, order: &Order<'_>) -> anyhow::Result<Recording> {
+    fn record(&self, order: &ProfilerJob<'_>) -> anyhow::Result<RunningAustin> {
         let output = order.place.join("austin.mojo");
         let pid = order.subject.pid().to_string();
         let interval = format!("{}us", 1_000_000 / order.hz);
@@ -87,7 +87,7 @@ impl Austin {
         let session = Session::start("austin", &mut command, order.place, |_, said| {
             said.contains("version:")
         })?;
-        Ok(Recording { session, output })
+        Ok(RunningAustin { session, output })
     }
 }
 
@@ -103,12 +103,12 @@ impl Profiler for Austin {
         }
     }
 
-    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {
+    fn start(&self, order: &ProfilerJob<'_>) -> anyhow::Result<Box<dyn Running>> {
         Ok(Box::new(self.record(order)?))
     }
 }
 
-impl Recording {
+impl RunningAustin {
     fn end(self) -> anyhow::Result<(u64, Mojo)> {
         let ended = self.session.finish_or(Some(INTERRUPTED))?;
         let bytes = fs::read(&self.output)
@@ -119,7 +119,7 @@ impl Recording {
     }
 }
 
-impl Running for Recording {
+impl Running for RunningAustin {
     fn spent(&self) -> anyhow::Result<Spent> {
         Spent::by(&self.session)
     }

@@ -29,7 +29,7 @@ type Found<'a> = (&'a Python, Vec<Box<dyn Profiler>>);
 
 impl<'a> Contest<'a> {
     /// Chooses for each peer the newest Python that it can read.
-    pub(super) fn of(setting: &'a Setting) -> anyhow::Result<Self> {
+    pub(super) fn new(setting: &'a Setting) -> anyhow::Result<Self> {
         let mut contest = Self {
             entries: Vec::new(),
             absent: Vec::new(),
@@ -111,7 +111,7 @@ fn with_py_spy(setting: &Setting) -> anyhow::Result<Found<'_>> {
 
 fn with_profiling_sampling(setting: &Setting) -> anyhow::Result<Found<'_>> {
     let newest_first = setting.pythons.iter().rev();
-    let mut own = newest_first.map(|it| (it, ProfilingSampling::of(it)));
+    let mut own = newest_first.map(|it| (it, ProfilingSampling::find_in(it)));
     match own.find_map(|(python, own)| Some((python, own?))) {
         Some((python, own)) => Ok((python, vec![Box::new(own)])),
         None => anyhow::bail!("no CPython 3.15 or newer was found"),

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::procfs::Division;
+use super::round::{Cost, Ratio};
 use super::spread::Spread;
-use super::turn::{Cost, Ratio};
 
-/// What was measured in all turns.
+/// What was measured in all rounds.
 #[derive(Default)]
 pub(super) struct Figures {
     cpu: Spread,
@@ -46,7 +46,7 @@ impl Figures {
         self.division.system += cost.spent.division.system;
     }
 
-    /// Adds how fast the target was in one turn, relative to its speed without a
+    /// Adds how fast the target was in one round, relative to its speed without a
     /// profiler.
     pub(super) fn add_ratio(&mut self, ratio: Ratio) {
         self.per_cpu_second.add(ratio.per_cpu_second);

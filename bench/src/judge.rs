@@ -69,7 +69,7 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Reads the marks of a script.
-    pub(super) fn of(script: &Path, outermost: &'static [&'static str]) -> anyhow::Result<Self> {
+    pub(super) fn read(script: &Path, outermost: &'static [&'static str]) -> anyhow::Result<Self> {
         let text = fs::read_to_string(script)
             .with_context(|| format!("cannot read {}", script.display()))?;
         let name = script.file_name().context("a script has a name")?;

@@ -82,7 +82,7 @@ pub(crate) fn measure(arguments: &MeasureArguments) -> anyhow::Result<()> {
         sample_costs(&setting, cost.context("no tick hit nothing")?)
     })?;
     let growth = stages.run("how cost grows", || growth::measure(&setting))?;
-    let contest = Contest::of(&setting)?;
+    let contest = Contest::new(&setting)?;
     let versus = stages.run("pyebpf beside others", || {
         versus::measure(&setting, &contest)
     })?;

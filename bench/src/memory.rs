@@ -7,7 +7,7 @@ use std::thread::sleep;
 
 use serde_json::{Value, json};
 
-use super::crowd;
+use super::many_processes;
 use super::recorder::Recorder;
 use super::setting::Setting;
 use super::spread::Spread;
@@ -18,7 +18,7 @@ const HZ: u32 = 100;
 /// Records `count` processes that are a little busy, spread over all interpreters.
 pub(super) fn measure(setting: &Setting, count: usize) -> anyhow::Result<Value> {
     let plan = setting.plan.many;
-    let targets = crowd::start(setting, count)?;
+    let targets = many_processes::start(setting, count)?;
     let processes: Vec<_> = targets.iter().map(|it| it.pid()).collect();
     let mut peak = Spread::default();
     let mut samples = Spread::default();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::contest::Contest;
 use super::judge::Judge;
-use super::profiler::{Mode, Order, Profiler};
+use super::profiler::{Mode, Profiler, ProfilerJob};
 use super::setting::{Python, Setting};
 use super::target::Target;
 use xtask::process::say;
@@ -47,7 +47,7 @@ pub(super) fn measure(setting: &Setting, contest: &Contest<'_>) -> anyhow::Resul
     let mut rows = Vec::new();
     for script in &SCRIPTS {
         say(format!("judging the stacks of {}", script.name));
-        let judge = Judge::of(&setting.scripts.join(script.name), script.outermost)?;
+        let judge = Judge::read(&setting.scripts.join(script.name), script.outermost)?;
         for entry in &contest.entries {
             for profiler in entry.profilers.iter().filter(|it| it.has(script.mode)) {
                 let profiler = profiler.as_ref();
@@ -89,7 +89,7 @@ fn judged(
         script.arguments,
         "{}",
     )?;
-    let running = profiler.start(&Order {
+    let running = profiler.start(&ProfilerJob {
         subject: &target,
         mode: script.mode,
         hz: script.hz,

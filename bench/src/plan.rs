@@ -18,7 +18,7 @@ pub(super) struct Plan {
     /// How much slower the target gets.
     pub(super) pairs: PairPlan,
     /// pyebpf compared with other profilers.
-    pub(super) turns: Turns,
+    pub(super) rounds: Rounds,
     /// Curves: cost against depth, threads, processes.
     pub(super) growth: GrowthPlan,
     /// Memory, and the time to the first sample.
@@ -54,10 +54,10 @@ pub(super) struct PairPlan {
     pub(super) half: Duration,
 }
 
-/// The turns of each profiler at a target.
+/// The rounds of each profiler at a target.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turns {
-    /// The number of turns of each profiler.
+pub(super) struct Rounds {
+    /// The number of rounds of each profiler.
     pub(super) repetitions: usize,
     /// How long a profiler runs before the measurement begins, by which time it knows
     /// what it looks up only once.
@@ -118,7 +118,7 @@ impl Plan {
                 pairs: 6,
                 half: ms(300),
             },
-            turns: Turns {
+            rounds: Rounds {
                 repetitions: 1,
                 warm_up: ms(150),
                 window: ms(250),
@@ -156,7 +156,7 @@ impl Plan {
                 pairs: 32,
                 half: ms(400),
             },
-            turns: Turns {
+            rounds: Rounds {
                 repetitions: 3,
                 warm_up: ms(200),
                 window: ms(350),

@@ -32,7 +32,7 @@ impl Mode {
 
 /// What is to be recorded, and how.
 #[derive(Clone, Copy)]
-pub(super) struct Order<'a> {
+pub(super) struct ProfilerJob<'a> {
     /// The process to record, with its children.
     pub(super) subject: &'a dyn Subject,
     /// Which of its threads are recorded.
@@ -71,7 +71,7 @@ pub(super) trait Profiler {
     }
 
     /// Starts it and waits until it records.
-    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>>;
+    fn start(&self, order: &ProfilerJob<'_>) -> anyhow::Result<Box<dyn Running>>;
 }
 
 /// A profiler that is recording.

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use nix::unistd::Pid;
 
 use super::judge::{Frame, Stack};
-use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
+use super::profiler::{Mode, Outcome, Profiler, ProfilerJob, Running, Spent, Taken};
 use super::session::Session;
 use super::setting::Python;
 use xtask::process::probe;
@@ -27,7 +27,7 @@ pub(super) struct ProfilingSampling {
     executable: String,
 }
 
-struct Recording {
+struct RunningSampling {
     session: Session,
     directory: PathBuf,
     replay: Command,
@@ -35,7 +35,7 @@ struct Recording {
 
 impl ProfilingSampling {
     /// Returns the profiler of `python`; `None` if that has none.
-    pub(super) fn of(python: &Python) -> Option<Self> {
+    pub(super) fn find_in(python: &Python) -> Option<Self> {
         probe(Command::new(&python.path).args(["-c", "import profiling.sampling"]))?;
         Some(Self {
             executable: python.executable.clone(),
@@ -69,7 +69,7 @@ impl Profiler for ProfilingSampling {
         }
     }
 
-    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {
+    fn start(&self, order: &ProfilerJob<'_>) -> anyhow::Result<Box<dyn Running>> {
         // It writes one file for each process.
         let directory = order.place.join("profiling");
         if directory.exists() {
@@ -91,7 +91,7 @@ impl Profiler for ProfilingSampling {
         let session = Session::start(NAME, &mut command, order.place, |process, _| {
             has_opened(process, &output)
         })?;
-        Ok(Box::new(Recording {
+        Ok(Box::new(RunningSampling {
             session,
             directory,
             replay: self.command(order.subject.pid()),
@@ -99,7 +99,7 @@ impl Profiler for ProfilingSampling {
     }
 }
 
-impl Running for Recording {
+impl Running for RunningSampling {
     fn spent(&self) -> anyhow::Result<Spent> {
         Spent::by(&self.session)
     }

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use super::interrupt;
 use super::judge::{Frame, Stack};
-use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
+use super::profiler::{Mode, Outcome, Profiler, ProfilerJob, Running, Spent, Taken};
 use super::session::Session;
 use super::subject::Subject as _;
 use super::target::Target;
@@ -25,7 +25,7 @@ pub(super) struct PySpy {
     pub(super) is_blocking: bool,
 }
 
-struct Recording {
+struct RunningPySpy {
     session: Session,
     output: PathBuf,
     threads: f64,
@@ -54,7 +54,7 @@ impl Profiler for PySpy {
         self.is_blocking || mode == Mode::Wall
     }
 
-    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {
+    fn start(&self, order: &ProfilerJob<'_>) -> anyhow::Result<Box<dyn Running>> {
         let output = order.place.join("py-spy.txt");
         let mut command = Command::new(&self.binary);
         command
@@ -71,7 +71,7 @@ impl Profiler for PySpy {
         let session = Session::start("py-spy", &mut command, order.place, |_, said| {
             said.contains("Sampling process")
         })?;
-        Ok(Box::new(Recording {
+        Ok(Box::new(RunningPySpy {
             session,
             output,
             threads: super::procfs::threads_of_tree(order.subject.pid()) as f64,
@@ -79,7 +79,7 @@ impl Profiler for PySpy {
     }
 }
 
-impl Running for Recording {
+impl Running for RunningPySpy {
     fn spent(&self) -> anyhow::Result<Spent> {
         Spent::by(&self.session)
     }

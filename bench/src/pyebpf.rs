@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::procfs;
-use super::profiler::{Mode, Order, Outcome, Profiler, Running, Spent, Taken};
-use super::recorder::{Account, Recorder};
+use super::profiler::{Mode, Outcome, Profiler, ProfilerJob, Running, Spent, Taken};
+use super::recorder::{FinalAccount, Recorder};
 
 /// Counts of the samples that pyebpf took but shows cut or not at all.
 const ERRORS: [&str; 4] = ["refused", "truncated", "cut_by_fault", "lost"];
@@ -23,7 +23,7 @@ pub(super) struct Pyebpf {
     pub(super) binary: PathBuf,
 }
 
-struct Recording {
+struct RunningPyebpf {
     recorder: Recorder,
     mode: Mode,
 }
@@ -48,16 +48,16 @@ impl Profiler for Pyebpf {
         Some(RHYTHM)
     }
 
-    fn start(&self, order: &Order<'_>) -> anyhow::Result<Box<dyn Running>> {
+    fn start(&self, order: &ProfilerJob<'_>) -> anyhow::Result<Box<dyn Running>> {
         let processes = [order.subject.pid()];
         let (mode, place) = (order.mode, order.place);
         let recorder =
             Recorder::start_mode(&self.binary, place, mode.name(), order.hz, &processes)?;
-        Ok(Box::new(Recording { recorder, mode }))
+        Ok(Box::new(RunningPyebpf { recorder, mode }))
     }
 }
 
-impl Running for Recording {
+impl Running for RunningPyebpf {
     fn spent(&self) -> anyhow::Result<Spent> {
         self.recorder.spent()
     }
@@ -91,12 +91,12 @@ impl Recorder {
 /// Returns the number of scans of all threads that succeeded. A scan counts for
 /// every thread: one that has not run since the last scan still has the same stack, and
 /// is not walked again.
-fn scans(account: &Account) -> u64 {
+fn scans(account: &FinalAccount) -> u64 {
     let failed = account.count("passes_failed");
     account.count("passes").saturating_sub(failed)
 }
 
-fn errors(account: &Account) -> f64 {
+fn errors(account: &FinalAccount) -> f64 {
     let errors: u64 = ERRORS.iter().map(|name| account.count(name)).sum();
     errors as f64 / (account.taken as f64).max(1.0)
 }

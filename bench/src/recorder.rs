@@ -14,7 +14,7 @@ use super::judge::{Frame, Stack};
 use super::procfs::{self, RunTime};
 use super::session::Session;
 
-/// How many rows at the start of a recording [`Account::depth`] is taken from.
+/// How many rows at the start of a recording [`FinalAccount::depth`] is taken from.
 const ROWS: usize = 200;
 
 /// pyebpf's exit status if there was no sample, as with a target that gets no CPU.
@@ -28,7 +28,7 @@ pub(super) struct Recorder {
 
 /// What pyebpf reported at its end.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct FinalAccount {
     /// Ticks that hit a followed process, and walks of waiting threads.
     pub(super) taken: u64,
     /// Of them, those shown with their stack.
@@ -45,7 +45,7 @@ pub(super) struct Account {
     counts: Value,
 }
 
-impl Account {
+impl FinalAccount {
     fn of_nothing(peak_memory: u64) -> Self {
         Self {
             taken: 0,
@@ -114,15 +114,15 @@ impl Recorder {
     }
 
     /// Ends the recording and returns its account.
-    pub(super) fn finish(self) -> anyhow::Result<Account> {
+    pub(super) fn finish(self) -> anyhow::Result<FinalAccount> {
         self.finish_with(false)
     }
 
     /// Like [`Recorder::finish`], with all stacks if they are `wanted`.
-    pub(super) fn finish_with(self, wanted: bool) -> anyhow::Result<Account> {
+    pub(super) fn finish_with(self, wanted: bool) -> anyhow::Result<FinalAccount> {
         let ended = self.session.finish_or(Some(NO_SAMPLE))?;
         if ended.is_other {
-            return Ok(Account::of_nothing(ended.peak_memory));
+            return Ok(FinalAccount::of_nothing(ended.peak_memory));
         }
         let text = fs::read_to_string(&self.output)
             .with_context(|| format!("cannot read {}", self.output.display()))?;
@@ -144,13 +144,13 @@ fn rows(text: &str) -> impl DoubleEndedIterator<Item = Value> {
 
 /// Reads the account in the last row, and depth and time from the first ones. The rest
 /// of a long recording is not parsed.
-fn account(text: &str, peak_memory: u64) -> Option<Account> {
+fn account(text: &str, peak_memory: u64) -> Option<FinalAccount> {
     let last = rows(text).next_back()?;
     let counts = last[4]["counts"].clone();
     let first = rows(text).find(|row| row[3].as_array().is_some_and(|it| !it.is_empty()));
     let depths = rows(text).take(ROWS);
     let depths = depths.filter_map(|row| row[3].as_array().map(Vec::len));
-    Some(Account {
+    Some(FinalAccount {
         taken: counts["taken"].as_u64()?,
         shown: counts["shown"].as_u64()?,
         depth: depths.max()?,

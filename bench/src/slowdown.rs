@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::chance::Rng;
 use super::recorder::Recorder;
+use super::round::Ratio;
 use super::setting::Setting;
 use super::spread::Spread;
 use super::subject::{Subject as _, Work};
 use super::target::Target;
-use super::turn::Ratio;
 
 /// The rates. `None` is the control, whose ratio shows the noise of the machine.
 const RATES: [Option<u32>; 4] = [None, Some(10), Some(100), Some(1000)];
@@ -45,7 +45,7 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Value> {
         for index in order {
             let with = sampled(setting, &mut target, RATES[index])?;
             let after = target.work(plan.half)?;
-            let ratio = Ratio::of(before, with, after);
+            let ratio = Ratio::new(before, with, after);
             all[index].per_cpu.add(ratio.per_cpu_second);
             all[index].per_wall.add(ratio.per_second);
             before = after;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::crowd;
+use super::many_processes;
 use super::recorder::Recorder;
 use super::setting::Setting;
 use super::spread::Spread;
@@ -22,7 +22,7 @@ const LATER: Duration = Duration::from_millis(500);
 /// little busy, except one that never pauses, so that there is something to sample at
 /// once.
 pub(super) fn measure(setting: &Setting, count: usize) -> anyhow::Result<Value> {
-    let crowd = crowd::start(setting, count - 1)?;
+    let others = many_processes::start(setting, count - 1)?;
     let python = setting.main_python()?;
     let busy = Target::start(&python.path, &setting.scripts, "bench_frames.py", &["busy"])?;
     let mut first = Spread::default();
@@ -34,7 +34,7 @@ pub(super) fn measure(setting: &Setting, count: usize) -> anyhow::Result<Value> 
         let at = account.first.context("the whole host gave no sample")?;
         first.add(1000.0 * (at - start));
     }
-    drop((busy, crowd));
+    drop((busy, others));
     Ok(json!({
         "processes": count,
         "interpreters": setting.pythons.len().min(count),

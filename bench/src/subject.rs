@@ -39,7 +39,7 @@ pub(super) struct Work {
 
 impl Totals {
     /// Reads the counts as of now.
-    pub(super) fn of(subject: &mut dyn Subject) -> anyhow::Result<Self> {
+    pub(super) fn read(subject: &mut dyn Subject) -> anyhow::Result<Self> {
         let units = subject.units()?;
         let at = Instant::now();
         let cpu = procfs::cpu_time_of_tree(subject.pid())?;

@@ -9,16 +9,16 @@ use super::contest::{Contest, Entry};
 use super::figures::Figures;
 use super::loads::{LOADS, Load, Rate};
 use super::profiler::Profiler;
+use super::round::{Job, Ratio};
 use super::setting::Setting;
 use super::subject::Work;
-use super::turn::{Job, Ratio};
 use xtask::process::say;
 
 /// A profiler at a rate, or for the control neither, and its figures.
 struct Contestant<'a> {
     profiler: Option<(&'a dyn Profiler, Rate)>,
     figures: Figures,
-    /// Why it was left out from some turn on, if it failed.
+    /// Why it was left out from some round on, if it failed.
     failure: Option<String>,
 }
 
@@ -45,10 +45,10 @@ pub(super) fn measure(setting: &Setting, contest: &Contest<'_>) -> anyhow::Resul
             rows.extend(rows_of(setting, load, entry, contestants)?);
         }
     }
-    let turns = setting.plan.turns;
+    let rounds = setting.plan.rounds;
     Ok(json!({
-        "seconds": turns.window.as_secs_f64(),
-        "turns": turns.repetitions,
+        "seconds": rounds.window.as_secs_f64(),
+        "turns": rounds.repetitions,
         "absent": absent,
         "targets": LOADS.map(|load| json!({"name": load.name, "about": load.about})),
         "rows": rows,
@@ -98,7 +98,7 @@ fn rows_of(
     let mut subject = start()?;
     let mut rng = Rng::new(LOADS.len() as u64);
     let mut order: Vec<usize> = (0..contestants.len()).collect();
-    for _ in 0..setting.plan.turns.repetitions {
+    for _ in 0..setting.plan.rounds.repetitions {
         rng.shuffle(&mut order);
         let mut before = None;
         for index in &order {
@@ -110,7 +110,7 @@ fn rows_of(
                 subject: subject.as_mut(),
                 has_children: load.has_children(),
                 place: &setting.scratch,
-                plan: setting.plan.turns,
+                plan: setting.plan.rounds,
             };
             match contestant.take_turn(&mut job, load.works, before) {
                 Ok(after) => before = after,
@@ -176,7 +176,7 @@ impl Contestant<'_> {
             return Ok(None);
         };
         let after = job.without()?;
-        self.figures.add_ratio(Ratio::of(before, with, after));
+        self.figures.add_ratio(Ratio::new(before, with, after));
         Ok(Some(after))
     }
 }

@@ -35,7 +35,7 @@ fuzz_target!(|file: &[u8]| {
             );
         }
     }
-    let analysis = Analysis::of(&view);
+    let analysis = Analysis::new(&view);
     let _ = analysis.to_json().expect("texts and numbers are JSON");
     let text = analysis.report(5).to_string();
     assert!(!text.contains('\u{1b}'));

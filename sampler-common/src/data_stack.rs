@@ -50,7 +50,7 @@ pub struct DataStack {
 
 /// A frame as [`DataStack::admits`] checks it.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct FramePlace {
     pub(crate) address: u64,
     /// Its size in bytes; 0 where its code object could not be read.
     pub(crate) size: u64,
@@ -89,7 +89,7 @@ impl DataStack {
 
     /// Whether the next frame of the chain can be where it is.
     #[inline(always)]
-    pub(crate) fn admits(&mut self, frame: Place) -> bool {
+    pub(crate) fn admits(&mut self, frame: FramePlace) -> bool {
         let is_here = self.chunk <= frame.address && frame.address < self.limit;
         let end = frame.address.wrapping_add(frame.size);
         if self.outer_cframe == 0 {

@@ -52,7 +52,7 @@ pub mod fingerprint;
 pub mod frame_object;
 pub mod frame_window;
 mod hash;
-pub mod known;
+pub mod known_code;
 pub mod layout;
 pub mod life;
 pub mod lifecycle;

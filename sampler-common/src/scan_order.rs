@@ -12,12 +12,12 @@ pub struct ScanOrder {
     /// nanoseconds. A thread that was sampled since then is not looked at again.
     pub since: u64,
     /// The time since the previous scan, in nanoseconds: a period, or more where scans
-    /// had to be left out. A look at a thread represents the part of it that ticks do
+    /// had to be left out. A sample of a scan represents the part of it that ticks do
     /// not.
     pub weight: u64,
     /// The time that a tick represents, in nanoseconds.
     pub period: u64,
-    /// 1 for the final scan, which looks at no thread: it only reports for how long
+    /// 1 for the final scan, which samples no thread: it only reports for how long
     /// earlier scans have found threads unchanged.
     pub is_last: u64,
 }

@@ -62,7 +62,7 @@ pub struct WaitFacts {
     /// Address of the `_gil_runtime_state` of the thread's interpreter; 0 when
     /// there is none, or none is known.
     pub gil: u64,
-    /// The time that this look of a scan represents, in nanoseconds; 0 for the first
+    /// The time that this sample of a scan represents, in nanoseconds; 0 for the first
     /// scan, and for a tick, which represents the period of the recording.
     pub weight: u64,
     /// The time for which scans have found the thread unchanged since its record before

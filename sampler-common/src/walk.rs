@@ -10,7 +10,7 @@
 //! showing a wrong stack.
 
 use crate::code_cache::{CachedCode, CodeCache};
-use crate::data_stack::{DataStack, Place, frame_size};
+use crate::data_stack::{DataStack, FramePlace, frame_size};
 use crate::fingerprint::code_key;
 use crate::frame_object;
 use crate::frame_window::FrameWindow;
@@ -410,7 +410,7 @@ impl<M: UserMemory, K: KnownCode> WalkStep<'_, M, K> {
         {
             return Err(StopReason::InstructionOutOfRange);
         }
-        let place = Place {
+        let place = FramePlace {
             address: self.walk.next,
             size: u64::from(cached.frame_size),
             is_new: instruction < 0,

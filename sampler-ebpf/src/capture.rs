@@ -8,7 +8,7 @@ use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use sampler_common::counter::Counter;
 use sampler_common::describe::{Subject, describe};
 use sampler_common::fate::Fate;
-use sampler_common::known::{bucket_of, holds};
+use sampler_common::known_code::{bucket_of, holds};
 use sampler_common::life::InterpreterLife;
 use sampler_common::memory::{Next, Step, UserMemory};
 use sampler_common::process::ProcessConfig;

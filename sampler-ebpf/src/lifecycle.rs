@@ -35,7 +35,7 @@ static REPORT_ALL_EXECS: u32 = 1;
 #[unsafe(no_mangle)]
 static LEAVE_PLAIN_PROGRAMS: u32 = 0;
 
-/// 1 when scans look at waiting threads. Set before loading.
+/// 1 when waiting threads are scanned. Set before loading.
 #[unsafe(no_mangle)]
 static HAS_SCANS: u32 = 0;
 

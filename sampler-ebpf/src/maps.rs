@@ -15,7 +15,7 @@ use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use sampler_common::code::CodeRecord;
 use sampler_common::code_cache::CodeCache;
 use sampler_common::describe::Windows;
-use sampler_common::known::{BUCKET_COUNT, Bucket};
+use sampler_common::known_code::{BUCKET_COUNT, Bucket};
 use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::ProcessConfig;
 use sampler_common::sample::SampleRecord;
@@ -55,8 +55,8 @@ static SAMPLING: PerCpuArray<Sampling> = PerCpuArray::with_max_entries(1, 0);
 static DESCRIBING: PerCpuArray<Describing> = PerCpuArray::with_max_entries(1, 0);
 
 /// Only for ticks without `bpf_loop`.
-#[map(name = "STEPPING")]
-static STEPPING: PerCpuArray<Stepping> = PerCpuArray::with_max_entries(1, 0);
+#[map(name = "STEP_CONTEXT")]
+static STEP_CONTEXT: PerCpuArray<StepContext> = PerCpuArray::with_max_entries(1, 0);
 
 /// One table for each CPU, by its number. Not a per-CPU map, whose values have at most 32
 /// KiB. User space sets the number of CPUs before loading.
@@ -124,7 +124,7 @@ pub(crate) struct SeenThread {
     /// How many ticks have sampled it since the last scan.
     pub(crate) ticks: u64,
     /// By how much its ticks represent more time than there was between scans, in
-    /// nanoseconds; later looks represent that much less.
+    /// nanoseconds; later scans represent that much less.
     pub(crate) ahead: u64,
     /// The time for which scans have found it unchanged since then, and that no record
     /// has reported yet, in nanoseconds.
@@ -152,7 +152,7 @@ pub(crate) struct Describing {
 
 /// What the steps of one tick share, where they get no pointers.
 #[repr(C)]
-pub(crate) struct Stepping {
+pub(crate) struct StepContext {
     /// The process, as it was when the sample began.
     pub(crate) config: ProcessConfig,
     /// The thread pointer of the interrupted thread.
@@ -183,9 +183,9 @@ pub(crate) fn tick_scratch() -> Option<Scratch> {
 
 /// Returns what the steps of this CPU's tick share.
 #[inline(always)]
-pub(crate) fn stepping_of_tick() -> Option<&'static mut Stepping> {
+pub(crate) fn step_context() -> Option<&'static mut StepContext> {
     // SAFETY: as for `tick_scratch`.
-    unsafe { Some(&mut *STEPPING.get_ptr_mut(0)?) }
+    unsafe { Some(&mut *STEP_CONTEXT.get_ptr_mut(0)?) }
 }
 
 /// Returns the memory of a scan. There is one for all CPUs, since a scan may sleep and go

@@ -4,7 +4,7 @@
 //! thread: its stack changes during the walk, and the ticks of its own CPU sample it.
 //!
 //! A tick comes on all CPUs, and then the scan. At the moment of the tick a thread either
-//! ran, and has its sample, or it did not, and is looked at here. Each thread is thus
+//! ran, and has its sample, or it did not, and is sampled here. Each thread is thus
 //! counted once per tick.
 //!
 //! A thread's count of context switches changes whenever it leaves a CPU. If the count is
@@ -46,7 +46,7 @@ const FIRST_ARGUMENT: usize = 112;
 const SECOND_ARGUMENT: usize = 104;
 const SYSTEM_CALL: usize = 120;
 
-/// Looks at one thread of the host; in a scan the kernel calls it once for each (Linux
+/// Samples one thread of the host; in a scan the kernel calls it once for each (Linux
 /// 5.18).
 #[unsafe(link_section = "iter.s/task")]
 #[unsafe(no_mangle)]
@@ -56,8 +56,8 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
     if task.is_null() {
         return 0;
     }
-    let passed = IteratedTask(task);
-    let Some(tgid) = passed.tgid() else {
+    let task = IteratedTask(task);
+    let Some(tgid) = task.tgid() else {
         count(Counter::TaskFault);
         return 0;
     };
@@ -68,18 +68,18 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
     // the element may by now belong to another; then the sample's key and tgid disagree,
     // which user space checks.
     let config = unsafe { &*config };
-    let has_program = !passed.is_exiting() && !passed.is_io_worker();
+    let has_program = !task.is_exiting() && !task.is_io_worker();
     if config.state == ProcessState::Sampled as u32
         && has_program
         && let Some(order) = scan_order()
     {
-        look(passed, config, tgid, order);
+        sample_thread(task, config, tgid, order);
     }
     0
 }
 
 #[inline(always)]
-fn look(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &ScanOrder) {
+fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &ScanOrder) {
     let Some(tid) = task.tid() else {
         return count(Counter::TaskFault);
     };
@@ -137,7 +137,7 @@ fn look(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &ScanOrder
             && weight != 0
         {
             // SAFETY: an element of a preallocated map stays writable. If the thread has
-            // ended, the element may by now belong to another, which then counts one look
+            // ended, the element may by now belong to another, which then counts one scan
             // too many.
             unsafe { add_to(&raw mut (*seen).unchanged, weight) };
         }
@@ -195,7 +195,7 @@ fn look(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &ScanOrder
         // SAFETY: the helper has no preconditions.
         scratch.sampling.sample.header.time = unsafe { bpf_ktime_get_ns() };
     }
-    // Not worth remembering: the next look may have another outcome.
+    // Not worth remembering: the next scan may have another outcome.
     let stop = scratch.sampling.sample.header.stop;
     let is_open = stop == StopReason::RanDuringWalk as u32
         || stop == StopReason::NoThreadState as u32 && lacks_slot(config);
@@ -223,8 +223,8 @@ fn look(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &ScanOrder
     }
 }
 
-/// Returns the time that this look at a thread represents: the time since the last scan
-/// without the time that ticks represent. Looks and ticks together thus represent all of
+/// Returns the time that this sample represents: the time since the last scan
+/// without the time that ticks represent. Scans and ticks together thus represent all of
 /// a thread's time and no more, even if a CPU ticks late, or two ticks come before one
 /// scan.
 #[inline(always)]
@@ -235,7 +235,7 @@ fn left_by_ticks(seen: *mut SeenThread, now: &mut SeenThread, order: &ScanOrder)
     now.ticks = 0;
     // SAFETY: an element of a preallocated map stays writable; a tick may count itself at
     // the same time. If the thread has ended, the element may by now belong to another,
-    // whose first looks then represent a little more or less.
+    // whose first samples then represent a little more or less.
     unsafe {
         add_to(&raw mut (*seen).ticks, ticks.wrapping_neg());
         (*seen).ahead = now.ahead;

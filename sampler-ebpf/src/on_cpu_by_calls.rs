@@ -16,7 +16,7 @@ use sampler_common::thread_state::{self, MAX_SEARCHED, SearchStep};
 use sampler_common::walk::{Codes, MAX_STEPS, MAX_UNKNOWN, WalkStep};
 
 use crate::capture::{self, DescribeStep, KnownTable};
-use crate::maps::{Sampling, Scratch, Stepping, stepping_of_tick, tick_scratch};
+use crate::maps::{Sampling, Scratch, StepContext, step_context, tick_scratch};
 use crate::memory::CurrentTask;
 use crate::on_cpu::{begin, end, interrupted, no_memory};
 
@@ -30,15 +30,15 @@ fn on_cpu_by_calls(context: PerfEventContext) -> u32 {
     let Some((config, thread)) = interrupted(&context) else {
         return 0;
     };
-    let Some((mut scratch, stepping)) = memory_of_tick() else {
+    let Some((mut scratch, shared)) = tick_memory() else {
         no_memory(config);
         return 0;
     };
     begin(&mut scratch, config, &thread, &context);
     // SAFETY: the two are elements of different maps. An assignment would copy bytes that
     // may overlap, which is compiled to a call.
-    unsafe { core::ptr::copy_nonoverlapping(config, &raw mut stepping.config, 1) };
-    stepping.thread_pointer = thread.pointer;
+    unsafe { core::ptr::copy_nonoverlapping(config, &raw mut shared.config, 1) };
+    shared.thread_pointer = thread.pointer;
     if find_thread_state() == CONTINUE {
         walk_frames();
     }
@@ -48,8 +48,8 @@ fn on_cpu_by_calls(context: PerfEventContext) -> u32 {
 }
 
 #[inline(always)]
-fn memory_of_tick() -> Option<(Scratch, &'static mut Stepping)> {
-    Some((tick_scratch()?, stepping_of_tick()?))
+fn tick_memory() -> Option<(Scratch, &'static mut StepContext)> {
+    Some((tick_scratch()?, step_context()?))
 }
 
 /// Finds the thread's state. Returns whether there is one.
@@ -74,14 +74,14 @@ const LISTED: u64 = 2;
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn begin_search() -> u64 {
-    let Some((scratch, stepping)) = memory_of_tick() else {
+    let Some((scratch, shared)) = tick_memory() else {
         return STOP;
     };
     let Sampling { sample, search, .. } = scratch.sampling;
-    let Stepping {
+    let StepContext {
         config,
         thread_pointer,
-    } = stepping;
+    } = shared;
     match thread_state::begin(&CurrentTask, config, *thread_pointer, 0, search) {
         Ok(Some(state)) => {
             sample.header.thread_state = state;
@@ -99,13 +99,13 @@ extern "C" fn begin_search() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn search_step() -> u64 {
-    let Some((scratch, stepping)) = memory_of_tick() else {
+    let Some((scratch, shared)) = tick_memory() else {
         return STOP;
     };
     let mut step = SearchStep {
         memory: &CurrentTask,
-        layout: &stepping.config.layout,
-        thread_pointer: stepping.thread_pointer,
+        layout: &shared.config.layout,
+        thread_pointer: shared.thread_pointer,
         search: &mut scratch.sampling.search,
     };
     wanted(step.step())
@@ -114,12 +114,12 @@ extern "C" fn search_step() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn end_search() -> u64 {
-    let Some((scratch, stepping)) = memory_of_tick() else {
+    let Some((scratch, shared)) = tick_memory() else {
         return STOP;
     };
     let Sampling { sample, search, .. } = scratch.sampling;
-    let layout = &stepping.config.layout;
-    match thread_state::end(&CurrentTask, layout, stepping.thread_pointer, search) {
+    let layout = &shared.config.layout;
+    match thread_state::end(&CurrentTask, layout, shared.thread_pointer, search) {
         Ok(state) => {
             sample.header.thread_state = state;
             CONTINUE
@@ -149,24 +149,24 @@ extern "C" fn walk_frames() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn begin_walk() -> u64 {
-    let Some((scratch, stepping)) = memory_of_tick() else {
+    let Some((scratch, shared)) = tick_memory() else {
         return STOP;
     };
     let Sampling { walk, search, .. } = scratch.sampling;
-    let config = &stepping.config;
+    let config = &shared.config;
     wanted(walk.begin(&CurrentTask, config, scratch.cache, &search.state))
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn walk_step() -> u64 {
-    let Some((scratch, stepping)) = memory_of_tick() else {
+    let Some((scratch, shared)) = tick_memory() else {
         return STOP;
     };
     let Sampling { sample, walk, .. } = scratch.sampling;
     let mut step = WalkStep {
         memory: &CurrentTask,
-        config: &stepping.config,
+        config: &shared.config,
         codes: Codes {
             known: &KnownTable,
             cache: scratch.cache,
@@ -210,12 +210,12 @@ extern "C" fn describe_new_code() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn describe_step() -> u64 {
-    let Some((scratch, stepping)) = memory_of_tick() else {
+    let Some((scratch, shared)) = tick_memory() else {
         return STOP;
     };
     let mut step = DescribeStep {
         memory: &CurrentTask,
-        config: &stepping.config,
+        config: &shared.config,
         sampling: scratch.sampling,
         describing: scratch.describing,
     };

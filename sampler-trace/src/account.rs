@@ -235,7 +235,7 @@ impl Account {
         reasons.sort_by_key(|(count, reason)| (Reverse(*count), *reason));
         let named = reasons.iter().take(2);
         let mut words: Vec<_> = named
-            .map(|(count, reason)| format!("{count} {}", reason.in_words()))
+            .map(|(count, reason)| format!("{count} {}", reason.describe()))
             .collect();
         let others: u64 = reasons.iter().skip(2).map(|(count, _)| count).sum();
         if others > 0 {
@@ -258,7 +258,7 @@ impl Account {
         reasons.sort_by_key(|(_, count)| Reverse(**count));
         let words = reasons
             .iter()
-            .map(|(reason, count)| format!("{count} {}", reason.in_words()));
+            .map(|(reason, count)| format!("{count} {}", reason.describe()));
         words.collect::<Vec<_>>().join(", ")
     }
 }

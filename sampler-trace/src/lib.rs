@@ -73,7 +73,7 @@
 //! ```
 //! use std::io::Write;
 //!
-//! use sampler_trace::formats::sink::{Order, SinkError, TraceSink, drive};
+//! use sampler_trace::formats::sink::{RowOrder, SinkError, TraceSink, drive};
 //! use sampler_trace::model::row::TimelineRow;
 //! # use sampler_trace::container::info::{Summary, TraceInfo};
 //! # use sampler_trace::container::load::Trace;
@@ -86,8 +86,8 @@
 //! struct Starts<W>(W);
 //!
 //! impl<W: Write> TraceSink for Starts<W> {
-//!     fn order(&self) -> Option<Order> {
-//!         Some(Order::Time)
+//!     fn order(&self) -> Option<RowOrder> {
+//!         Some(RowOrder::Time)
 //!     }
 //!
 //!     fn row(&mut self, row: &TimelineRow) -> Result<(), SinkError> {

@@ -32,7 +32,11 @@ pub(crate) struct Anatomy {
 
 impl Anatomy {
     /// Follows the frame chain of a thread state whose memory is intact.
-    pub(crate) fn of(memory: &impl UserMemory, config: &ProcessConfig, thread_state: u64) -> Self {
+    pub(crate) fn read(
+        memory: &impl UserMemory,
+        config: &ProcessConfig,
+        thread_state: u64,
+    ) -> Self {
         let layout = &config.layout;
         let word = |base: u64, offset: u16| {
             memory

@@ -78,7 +78,7 @@ impl Case {
                     thread_pointer: pointer,
                     truth: thread.frames.clone(),
                     reads: reads.filter(is_noted).cloned().collect(),
-                    anatomy: Anatomy::of(&memory, &config, replay.thread_state),
+                    anatomy: Anatomy::read(&memory, &config, replay.thread_state),
                     recorded: recorded.clone(),
                 });
             }

@@ -48,7 +48,7 @@ impl<'case> DamageJudge<'case> {
         let memory = FrozenMemory::new(&case.recorded, Damage::None);
         Self {
             case,
-            parts: Parts::of(&memory, &case.config, &case.anatomy),
+            parts: Parts::new(&memory, &case.config, &case.anatomy),
         }
     }
 
@@ -65,7 +65,7 @@ impl<'case> DamageJudge<'case> {
             }
         };
         let parts = self.parts.touched(&range);
-        AllowedDiffs::of(&self.case.config, &self.case.anatomy, kind, &parts)
+        AllowedDiffs::new(&self.case.config, &self.case.anatomy, kind, &parts)
     }
 
     fn try_damage(&self, damage: Damage) -> Replay {

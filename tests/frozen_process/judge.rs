@@ -32,14 +32,14 @@ pub(crate) enum Kind {
 
 /// How one frame may differ from the truth.
 #[derive(Clone, Copy, Debug, Default)]
-struct Excuse {
+struct AllowedDiff {
     unknown: bool,
     function: bool,
     file: bool,
     line: bool,
 }
 
-impl Excuse {
+impl AllowedDiff {
     fn covers(self, truth: &ExpectedFrame, shown: &ExpectedFrame) -> bool {
         let has_no_line = truth.0 == shown.0 && truth.1 == shown.1 && shown.2 == 0;
         (self.unknown && (shown.0 == UNKNOWN || has_no_line))
@@ -52,7 +52,7 @@ impl Excuse {
 /// How a stack may differ from the truth.
 #[derive(Clone, Debug)]
 pub(crate) struct AllowedDiffs {
-    frames: Vec<Excuse>,
+    frames: Vec<AllowedDiff>,
     /// The shown frame that may look like an entry frame, and so be missing.
     hidden: Option<usize>,
     /// The index at which an entry frame may appear as a Python frame.
@@ -65,7 +65,7 @@ pub(crate) struct AllowedDiffs {
 
 impl AllowedDiffs {
     /// Returns what damage to `parts` excuses.
-    pub(crate) fn of(
+    pub(crate) fn new(
         config: &ProcessConfig,
         anatomy: &Anatomy,
         kind: Kind,
@@ -77,7 +77,7 @@ impl AllowedDiffs {
             .filter_map(|frame| frame.shown)
             .count();
         let mut allowed = Self {
-            frames: vec![Excuse::default(); count],
+            frames: vec![AllowedDiff::default(); count],
             hidden: None,
             revealed: None,
             ends_after: None,
@@ -151,11 +151,11 @@ impl AllowedDiffs {
         }
     }
 
-    fn of_frame(&mut self, anatomy: &Anatomy, index: usize) -> Option<&mut Excuse> {
+    fn of_frame(&mut self, anatomy: &Anatomy, index: usize) -> Option<&mut AllowedDiff> {
         self.frames.get_mut(anatomy.frames[index].shown?)
     }
 
-    fn each_of(&mut self, anatomy: &Anatomy, code: u64, change: impl Fn(&mut Excuse)) {
+    fn each_of(&mut self, anatomy: &Anatomy, code: u64, change: impl Fn(&mut AllowedDiff)) {
         for frame in anatomy.frames.iter().filter(|frame| frame.code == code) {
             if let Some(excuse) = frame.shown.and_then(|shown| self.frames.get_mut(shown)) {
                 change(excuse);

@@ -39,7 +39,7 @@ pub(crate) enum Part {
 pub(crate) struct Parts(Vec<(Range<u64>, Part)>);
 
 impl Parts {
-    pub(crate) fn of(memory: &impl UserMemory, config: &ProcessConfig, anatomy: &Anatomy) -> Self {
+    pub(crate) fn new(memory: &impl UserMemory, config: &ProcessConfig, anatomy: &Anatomy) -> Self {
         let mut parts = Self(Vec::new());
         let layout = &config.layout.frame;
         let kind = layout.instruction_kind;

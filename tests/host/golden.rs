@@ -11,7 +11,7 @@ use sampler_trace::container::info::Mode;
 use sampler_trace::container::load::Trace;
 use sampler_trace::convert::write_view;
 use sampler_trace::formats::format::Format;
-use sampler_trace::formats::sink::{Order, Shape};
+use sampler_trace::formats::sink::{RowOrder, Shape};
 use sampler_trace::query::view::TraceView;
 
 use crate::sample_trace;
@@ -44,7 +44,7 @@ pub(crate) fn written(trace: &Trace, format: Format, shape: Shape) -> Vec<u8> {
     out
 }
 
-pub(crate) fn json(trace: &Trace, order: Order) -> Vec<u8> {
+pub(crate) fn json(trace: &Trace, order: RowOrder) -> Vec<u8> {
     let shape = Shape {
         order,
         ..Shape::default()
@@ -56,7 +56,7 @@ pub(crate) fn json(trace: &Trace, order: Order) -> Vec<u8> {
 fn timeline_json_by_thread() {
     check(
         "by_thread.json",
-        &json(&sample_trace::trace(Mode::Cpu), Order::Thread),
+        &json(&sample_trace::trace(Mode::Cpu), RowOrder::Thread),
     );
 }
 
@@ -64,7 +64,7 @@ fn timeline_json_by_thread() {
 fn timeline_json_by_time() {
     check(
         "by_time.json",
-        &json(&sample_trace::trace(Mode::Cpu), Order::Time),
+        &json(&sample_trace::trace(Mode::Cpu), RowOrder::Time),
     );
 }
 
@@ -72,7 +72,7 @@ fn timeline_json_by_time() {
 fn timeline_json_with_states() {
     check(
         "wall.json",
-        &json(&sample_trace::trace(Mode::Wall), Order::Thread),
+        &json(&sample_trace::trace(Mode::Wall), RowOrder::Thread),
     );
 }
 

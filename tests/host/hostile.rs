@@ -8,7 +8,7 @@ use sampler_trace::convert::error::ConvertError;
 use sampler_trace::convert::input::read_trace;
 use sampler_trace::formats::json_reader::error::JsonError;
 use sampler_trace::formats::json_reader::read_timeline_bytes;
-use sampler_trace::formats::sink::Order;
+use sampler_trace::formats::sink::RowOrder;
 use sampler_trace::model::identifiers::{KernelTime, StackId, TrackId};
 
 use crate::golden::json;
@@ -56,7 +56,7 @@ fn a_file_of_the_original_profiler_is_read() {
 
 #[test]
 fn a_json_cut_at_any_byte_yields_its_complete_rows() {
-    let bytes = json(&trace(Mode::Cpu), Order::Thread);
+    let bytes = json(&trace(Mode::Cpu), RowOrder::Thread);
     let line_ends = bytes
         .windows(2)
         .enumerate()

@@ -14,7 +14,7 @@ use sampler_trace::container::load::Trace;
 use sampler_trace::convert::write_view;
 use sampler_trace::formats::format::Format;
 use sampler_trace::formats::html::VIEWER;
-use sampler_trace::formats::sink::{Order, Shape};
+use sampler_trace::formats::sink::{RowOrder, Shape};
 use sampler_trace::query::view::TraceView;
 
 use crate::golden::json;
@@ -50,7 +50,10 @@ fn the_trace_comes_back_from_the_page() {
         let container = STANDARD.decode(payload(&page)).unwrap();
         let read = Trace::read(container.as_slice()).unwrap();
         assert!(read.torn.is_none());
-        assert_eq!(json(&read, Order::Thread), json(&trace, Order::Thread));
+        assert_eq!(
+            json(&read, RowOrder::Thread),
+            json(&trace, RowOrder::Thread)
+        );
     }
 }
 

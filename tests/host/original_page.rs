@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use sampler_trace::container::info::Mode;
-use sampler_trace::formats::sink::Order;
+use sampler_trace::formats::sink::RowOrder;
 use serde_json::Value;
 
 use crate::golden::json;
@@ -42,7 +42,7 @@ fn load(bytes: &[u8]) -> Result<BTreeMap<(String, String), f64>, String> {
 #[test]
 fn each_thread_has_its_true_duration() {
     for mode in [Mode::Cpu, Mode::Wall] {
-        let seconds = load(&json(&trace(mode), Order::Thread)).unwrap();
+        let seconds = load(&json(&trace(mode), RowOrder::Thread)).unwrap();
         let of = |name: &str| seconds[&("140007464703744".to_owned(), name.to_owned())];
         assert_eq!(seconds.len(), 3);
         assert!((of("MainThread · gunicorn[1234]") - 2.75).abs() < 1e-5);
@@ -53,7 +53,7 @@ fn each_thread_has_its_true_duration() {
 
 #[test]
 fn every_row_keeps_the_rules() {
-    for order in [Order::Thread, Order::Time] {
+    for order in [RowOrder::Thread, RowOrder::Time] {
         let bytes = json(&trace(Mode::Wall), order);
         assert!(
             bytes
@@ -77,7 +77,7 @@ fn every_row_keeps_the_rules() {
         assert_eq!(more["pyebpf"], 1);
         assert_eq!(more["cols"]["state"].as_array().unwrap().len(), rows.len());
         assert!(load(&bytes).is_ok());
-        if order == Order::Time {
+        if order == RowOrder::Time {
             let times: Vec<_> = rows.iter().map(|row| row[0].as_f64().unwrap()).collect();
             assert!(times.is_sorted());
             continue;

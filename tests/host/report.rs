@@ -17,7 +17,7 @@ use crate::golden::check;
 use crate::sample_trace::trace;
 
 fn analysis(trace: &Trace) -> Analysis {
-    Analysis::of(&TraceView::whole(trace))
+    Analysis::new(&TraceView::whole(trace))
 }
 
 fn folded(text: &str) -> Analysis {
@@ -47,7 +47,7 @@ fn the_document_of_a_report() {
 #[test]
 fn two_traces_compared() {
     let (before, after) = (analysis(&trace(Mode::Cpu)), analysis(&trace(Mode::Wall)));
-    let comparison = Comparison::of(&before, &after);
+    let comparison = Comparison::new(&before, &after);
     check("compared.txt", comparison.report(20).to_string().as_bytes());
     check("compared.json", comparison.to_json().unwrap().as_bytes());
 }
@@ -103,14 +103,14 @@ fn a_part_is_reported_by_itself() {
         },
         ..Selection::default()
     };
-    let all = Analysis::of(&step.of(&trace).unwrap());
+    let all = Analysis::new(&step.of(&trace).unwrap());
     assert_eq!(all.times.total(), 2_550_000);
     assert_eq!(all.times.in_state(State::WaitingForGil), 1_500_000);
     let running = Selection {
         mode: Some(Mode::Cpu),
         ..step
     };
-    let running = Analysis::of(&running.of(&trace).unwrap());
+    let running = Analysis::new(&running.of(&trace).unwrap());
     assert_eq!(running.times.total(), 900_000);
     assert_eq!(running.recording.mode, "cpu");
 }

@@ -15,7 +15,7 @@ use sampler_trace::convert::input::read_trace;
 use sampler_trace::convert::selection::{Selection, Split, TimePoint};
 use sampler_trace::convert::{ConvertOptions, Destination, Output, convert};
 use sampler_trace::formats::format::FileFormat;
-use sampler_trace::formats::sink::{Order, Shape};
+use sampler_trace::formats::sink::{RowOrder, Shape};
 
 use crate::golden::json;
 use crate::sample_trace::{container, trace};
@@ -73,7 +73,7 @@ pub(crate) fn converted(
     Ok(files.take())
 }
 
-fn one(input: impl Read, path: &str, order: Order) -> Vec<u8> {
+fn one(input: impl Read, path: &str, order: RowOrder) -> Vec<u8> {
     let options = ConvertOptions {
         shape: Shape {
             order,
@@ -90,7 +90,7 @@ fn one(input: impl Read, path: &str, order: Order) -> Vec<u8> {
 #[test]
 fn json_goes_through_the_container_and_back_unchanged() {
     for mode in [Mode::Cpu, Mode::Wall] {
-        for order in [Order::Thread, Order::Time] {
+        for order in [RowOrder::Thread, RowOrder::Time] {
             let first = json(&trace(mode), order);
             let again = one(first.as_slice(), "a.json", order);
             assert_eq!(text(&again), text(&first));
@@ -108,10 +108,10 @@ fn text(bytes: &[u8]) -> &str {
 #[test]
 fn either_order_holds_the_same() {
     for mode in [Mode::Cpu, Mode::Wall] {
-        let by_time = json(&trace(mode), Order::Time);
-        let by_thread = json(&trace(mode), Order::Thread);
+        let by_time = json(&trace(mode), RowOrder::Time);
+        let by_thread = json(&trace(mode), RowOrder::Thread);
         assert_eq!(
-            text(&one(by_time.as_slice(), "a.json", Order::Thread)),
+            text(&one(by_time.as_slice(), "a.json", RowOrder::Thread)),
             text(&by_thread)
         );
     }
@@ -119,11 +119,11 @@ fn either_order_holds_the_same() {
 
 #[test]
 fn a_gzip_file_is_read() {
-    let bytes = json(&trace(Mode::Cpu), Order::Thread);
+    let bytes = json(&trace(Mode::Cpu), RowOrder::Thread);
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     packed.write_all(&bytes).unwrap();
     let packed = packed.finish().unwrap();
-    assert_eq!(one(packed.as_slice(), "a.json", Order::Thread), bytes);
+    assert_eq!(one(packed.as_slice(), "a.json", RowOrder::Thread), bytes);
     let half = read_trace(&packed[..packed.len() / 2]).unwrap();
     assert!(half.torn.is_some() && !half.rows.is_empty());
 }

@@ -39,12 +39,12 @@ pub(crate) fn at(milliseconds: u64) -> KernelTime {
 
 /// A recording in progress, as the recorder has it.
 #[derive(Default)]
-pub(crate) struct Recording {
+pub(crate) struct SampleRecording {
     pub(crate) interner: SymbolInterner,
     pub(crate) tracks: Tracks,
 }
 
-impl Recording {
+impl SampleRecording {
     /// Interns a stack of functions of `app.py`, each at its line, outermost first.
     pub(crate) fn stack(&mut self, functions: &[(&str, u32)]) -> StackId {
         let file = self.interner.string("/srv/app.py");
@@ -69,7 +69,7 @@ impl Recording {
 
 /// Returns the container, flushed every second and properly ended.
 pub(crate) fn container(mode: Mode) -> Vec<u8> {
-    let mut recording = Recording::default();
+    let mut recording = SampleRecording::default();
     let mut writer = TraceWriter::create(Vec::new(), &info(mode)).unwrap();
     let web = recording.tracks.add_process(ProcessInfo {
         pid: 1234,

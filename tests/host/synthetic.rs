@@ -13,7 +13,7 @@ use sampler_trace::model::row::{RowChange, State, Weight};
 use sampler_trace::model::symbols::Frame;
 use sampler_trace::model::track::{ProcessInfo, Track};
 
-use crate::sample_trace::{Recording, at, info};
+use crate::sample_trace::{SampleRecording, at, info};
 
 /// The number of threads of the trace, eight in each process.
 pub(crate) const THREADS: u64 = 64;
@@ -50,7 +50,7 @@ struct CallTree {
 }
 
 impl CallTree {
-    fn grow(recording: &mut Recording, numbers: &mut Numbers) -> Self {
+    fn grow(recording: &mut SampleRecording, numbers: &mut Numbers) -> Self {
         let frames: Vec<FrameId> = (0..FUNCTIONS * 3)
             .map(|number| frame(recording, number / 3, number % 3))
             .collect();
@@ -103,7 +103,7 @@ impl CallTree {
     }
 }
 
-fn frame(recording: &mut Recording, function: u64, line: u64) -> FrameId {
+fn frame(recording: &mut SampleRecording, function: u64, line: u64) -> FrameId {
     let file = format!(
         "/srv/app/lib/python3.12/site-packages/package_{}/module_{}.py",
         function % 20,
@@ -126,7 +126,7 @@ fn frame(recording: &mut Recording, function: u64, line: u64) -> FrameId {
     })
 }
 
-fn threads(recording: &mut Recording) -> Vec<TrackId> {
+fn threads(recording: &mut SampleRecording) -> Vec<TrackId> {
     let mut tracks = Vec::new();
     let mut process = None;
     for number in 0..THREADS {
@@ -172,7 +172,7 @@ fn next_state(numbers: &mut Numbers) -> State {
 /// Writes a container with up to `rows` rows.
 pub(crate) fn write(output: impl Write, rows: u64) {
     let mut numbers = Numbers(42);
-    let mut recording = Recording::default();
+    let mut recording = SampleRecording::default();
     let tree = CallTree::grow(&mut recording, &mut numbers);
     let tracks = threads(&mut recording);
     let mut info = info(Mode::Wall);

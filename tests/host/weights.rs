@@ -104,7 +104,7 @@ fn every_other_tick(mode: Mode) -> Trace {
 /// Returns the microseconds on a CPU, and how many of them in the kernel; checks that
 /// all ways to sum them agree.
 fn cpu_time(view: &TraceView<'_>) -> (u64, u64) {
-    let analysis = Analysis::of(view);
+    let analysis = Analysis::new(view);
     let times = stack_times(view, view.tracks());
     let running = times.iter().filter(|time| time.state == State::Running);
     let sum = running.map(|time| time.microseconds).sum::<u64>();
@@ -203,7 +203,7 @@ fn a_part_has_its_part_of_the_samples() {
 fn in_wall_mode_the_states_of_a_thread_add_up_to_its_life() {
     let trace = every_other_tick(Mode::Wall);
     let view = TraceView::whole(&trace);
-    let times = Analysis::of(&view).times;
+    let times = Analysis::new(&view).times;
     assert_eq!(times.running(), 5_000_000);
     assert_eq!(times.total(), 10_000_000);
     let running_only = RowFilter {
@@ -250,7 +250,7 @@ fn a_row_without_a_length_keeps_its_weight_in_every_format() {
     let bytes = writer.finish(&summary, &seen.symbols, &mut tracks);
     let trace = read_bytes(&bytes.unwrap()).unwrap();
     let waits = |trace: &Trace| {
-        let times = Analysis::of(&TraceView::whole(trace)).times;
+        let times = Analysis::new(&TraceView::whole(trace)).times;
         (times.in_state(State::Io), times.running())
     };
     assert_eq!(waits(&trace), (300_000, 200_000));

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 use crate::process::{self, say};
 use crate::workspace::Workspace;
-use crate::{build, hot, interpreters, packages, sudo};
+use crate::{build, interpreters, packages, sudo, time_table};
 
 /// How long the service is sampled, in seconds.
 const DURATION: &str = "8";
@@ -35,7 +35,10 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     sampled?;
     let timeline = fs::read_to_string(&file)
         .with_context(|| format!("cannot read what was recorded, {}", file.display()))?;
-    println!("\nWhere the time went:\n\n{}", hot::table(&timeline)?);
+    println!(
+        "\nWhere the time went:\n\n{}",
+        time_table::table(&timeline)?
+    );
     println!("The timeline is {}.", file.display());
     println!("It is one JSON array: one row for each change of a thread's stack.");
     println!("Any timeline viewer for this format opens it; docs/formats.md describes the rows.");

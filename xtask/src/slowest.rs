@@ -75,7 +75,7 @@ pub(crate) struct Slowest<'a>(Vec<&'a (String, Duration)>);
 
 impl<'a> Slowest<'a> {
     /// Chooses them from several runs.
-    pub(crate) fn of(runs: impl Iterator<Item = &'a Times>) -> Self {
+    pub(crate) fn new(runs: impl Iterator<Item = &'a Times>) -> Self {
         let mut tests: Vec<_> = runs.flat_map(|run| &run.tests).collect();
         tests.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
         tests.truncate(SHOWN);
@@ -119,7 +119,7 @@ mod tests {
         ] {
             node.read_tap(line);
         }
-        let shown = Slowest::of([&rust, &node].into_iter()).to_string();
+        let shown = Slowest::new([&rust, &node].into_iter()).to_string();
         assert_eq!(
             shown,
             "The slowest tests:\n    12.5 s  a::slow\n     2.5 s  in a browser\n     \
@@ -133,9 +133,9 @@ mod tests {
         for number in 0..100 {
             times.read(&format!("test t{number} ... ok <{number}.000s>"));
         }
-        let shown = Slowest::of([&times].into_iter()).to_string();
+        let shown = Slowest::new([&times].into_iter()).to_string();
         assert_eq!(shown.lines().count(), SHOWN + 1);
         assert!(shown.contains("99.0 s  t99\n"));
-        assert!(Slowest::of([].into_iter()).to_string().is_empty());
+        assert!(Slowest::new([].into_iter()).to_string().is_empty());
     }
 }

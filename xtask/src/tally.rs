@@ -184,7 +184,7 @@ impl Tally {
                 print!("FAILED {test}");
             }
         }
-        print!("{}", Slowest::of(counts().map(|it| &it.times)));
+        print!("{}", Slowest::new(counts().map(|it| &it.times)));
         for step in &self.steps {
             println!("{step}");
         }

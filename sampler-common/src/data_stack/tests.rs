@@ -32,8 +32,8 @@ fn data_stack(top: u64) -> DataStack {
     data_stack
 }
 
-fn running(address: u64) -> Place {
-    Place {
+fn running(address: u64) -> FramePlace {
+    FramePlace {
         address,
         size: SIZE,
         is_new: false,
@@ -41,15 +41,15 @@ fn running(address: u64) -> Place {
     }
 }
 
-fn new(address: u64) -> Place {
-    Place {
+fn new(address: u64) -> FramePlace {
+    FramePlace {
         is_new: true,
         ..running(address)
     }
 }
 
-fn outer(address: u64) -> Place {
-    Place {
+fn outer(address: u64) -> FramePlace {
+    FramePlace {
         is_innermost: false,
         ..running(address)
     }
@@ -98,7 +98,7 @@ fn a_caller_whose_size_is_not_known_is_not_refused() {
     let frame = CHUNK + 0x400;
     let mut checks = data_stack(frame + SIZE);
     assert!(checks.admits(new(frame)));
-    let caller = Place {
+    let caller = FramePlace {
         size: 0,
         ..outer(CHUNK + 0x100)
     };

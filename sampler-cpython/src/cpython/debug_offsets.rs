@@ -11,7 +11,7 @@
 use sampler_common::layout::{ABSENT, InterpreterLayout, MAX_WINDOW_OFFSET};
 use sampler_common::process::{GilPlace, LifePlace};
 
-use crate::cpython::debug_offsets_order::{INTERPRETER, Order, RUNTIME, order};
+use crate::cpython::debug_offsets_order::{INTERPRETER, RUNTIME, WordOrder, order};
 use crate::cpython::layout_row::{CodeCount, LayoutRow, NamesLayout};
 use crate::cpython::version::PythonVersion;
 
@@ -31,7 +31,7 @@ pub enum DebugOffsetsError {
     },
     /// The order of the words is not known for this version.
     #[error("the order of its debug offsets is not known for Python {version}")]
-    Order {
+    WordOrder {
         /// The version.
         version: PythonVersion,
     },
@@ -91,7 +91,7 @@ impl DebugOffsets {
         runtime_size: Option<u64>,
     ) -> Result<LayoutRow, DebugOffsetsError> {
         let version = self.version;
-        let order = order(version).ok_or(DebugOffsetsError::Order { version })?;
+        let order = order(version).ok_or(DebugOffsetsError::WordOrder { version })?;
         if self.words.len() < order.words {
             return Err(implausible("the number of words", self.words.len() as u64));
         }
@@ -164,7 +164,7 @@ impl DebugOffsets {
     fn apply_thread(
         &self,
         layout: &mut InterpreterLayout,
-        order: &Order,
+        order: &WordOrder,
     ) -> Result<(), DebugOffsetsError> {
         let at = order.thread;
         let size = self.size("PyThreadState's size", at, 128..=4096)?;
@@ -204,7 +204,7 @@ impl DebugOffsets {
     fn apply_frame(
         &self,
         layout: &mut InterpreterLayout,
-        order: &Order,
+        order: &WordOrder,
     ) -> Result<(), DebugOffsetsError> {
         let at = order.frame;
         let size = self.size("_PyInterpreterFrame's size", at, 64..=256)?;
@@ -234,7 +234,7 @@ impl DebugOffsets {
     fn apply_code(
         &self,
         layout: &mut InterpreterLayout,
-        order: &Order,
+        order: &WordOrder,
     ) -> Result<(), DebugOffsetsError> {
         let at = order.code;
         let size = self.size("PyCodeObject's size", at, 128..=512)?;
@@ -268,7 +268,7 @@ impl DebugOffsets {
     fn apply_objects(
         &self,
         layout: &mut InterpreterLayout,
-        order: &Order,
+        order: &WordOrder,
     ) -> Result<(), DebugOffsetsError> {
         let limit = u64::from(MAX_WINDOW_OFFSET);
         let object = &mut layout.object;

@@ -7,7 +7,7 @@ use crate::cpython::version::PythonVersion;
 
 /// Where each group of words starts in one minor version, and single words where a group
 /// itself changed. Words are counted from the one after the cookie.
-pub(crate) struct Order {
+pub(crate) struct WordOrder {
     /// The number of words.
     pub(crate) words: usize,
     /// `interpreter_state.imports_modules`.
@@ -39,7 +39,7 @@ pub(crate) const RUNTIME: usize = 2;
 /// Where the words about `PyInterpreterState` start, in every version.
 pub(crate) const INTERPRETER: usize = 5;
 
-const ORDER_3_13: Order = Order {
+const ORDER_3_13: WordOrder = WordOrder {
     words: 72,
     imports_modules: 10,
     code_object_generation: None,
@@ -54,7 +54,7 @@ const ORDER_3_13: Order = Order {
     text: 66,
 };
 
-const ORDER_3_14: Order = Order {
+const ORDER_3_14: WordOrder = WordOrder {
     words: 94,
     imports_modules: 11,
     code_object_generation: Some(19),
@@ -69,7 +69,7 @@ const ORDER_3_14: Order = Order {
     text: 76,
 };
 
-const ORDER_3_15: Order = Order {
+const ORDER_3_15: WordOrder = WordOrder {
     words: 110,
     imports_modules: 11,
     code_object_generation: Some(19),
@@ -85,7 +85,7 @@ const ORDER_3_15: Order = Order {
 };
 
 /// Returns the order of a version's words; `None` if it is not known.
-pub(crate) fn order(version: PythonVersion) -> Option<&'static Order> {
+pub(crate) fn order(version: PythonVersion) -> Option<&'static WordOrder> {
     match (version.major, version.minor) {
         (3, 13) => Some(&ORDER_3_13),
         (3, 14) => Some(&ORDER_3_14),

@@ -109,7 +109,7 @@ impl Discovery {
 
     fn search(&mut self, pid: u32, is_plain_program: &mut bool) -> Result<Instance, InspectError> {
         let memory = ProcessMemory::new(pid);
-        let start = Start::of(pid);
+        let start = Start::read(pid);
         if let Some(start) = &start
             && let Some(instance) = self.starts.find(start, &memory)
         {
@@ -117,7 +117,7 @@ impl Discovery {
         }
         let instance = self.search_files(pid, &memory, is_plain_program)?;
         // If it ran another program during the search, what was found belongs to neither.
-        if let Some(start) = start.filter(|start| Start::of(pid) == Some(*start)) {
+        if let Some(start) = start.filter(|start| Start::read(pid) == Some(*start)) {
             self.starts.note(start, &memory, &instance);
         }
         Ok(instance)
@@ -335,7 +335,7 @@ fn program_files(maps: &[Mapping], program: Option<u64>) -> Vec<&Mapping> {
 /// Returns the file of the program that was started.
 fn program_file(pid: u32) -> Option<FileIdentity> {
     let program = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
-    Some(FileIdentity::of(&program))
+    Some(FileIdentity::from_metadata(&program))
 }
 
 /// Tells the C library by the names of what is mapped. musl's library is its dynamic

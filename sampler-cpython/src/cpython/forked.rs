@@ -28,12 +28,12 @@ pub(super) struct Start {
 
 impl Start {
     /// Returns the start of the process `pid`; `None` if the kernel does not show it.
-    pub(super) fn of(pid: u32) -> Option<Self> {
+    pub(super) fn read(pid: u32) -> Option<Self> {
         let places = memory_places(pid)?;
         let program = fs::metadata(format!("/proc/{pid}/exe")).ok()?;
         Some(Self {
             places,
-            program: FileIdentity::of(&program),
+            program: FileIdentity::from_metadata(&program),
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::cpython::c_library::{CLibrary, has_record_of};
 use crate::cpython::layout_row::CodeCount;
 use crate::cpython::runtime::Runtime;
 use crate::cpython::thread_names::layout::AttributeLayout;
-use crate::cpython::thread_names::{ThreadNames, Wanted};
+use crate::cpython::thread_names::{ThreadNameReader, Wanted};
 use crate::cpython::version::PythonVersion;
 use crate::cpython::{code_count, code_type, tls_slot};
 
@@ -276,7 +276,7 @@ impl Instance {
         let Some(layout) = known else {
             return BTreeMap::new();
         };
-        let reader = ThreadNames {
+        let reader = ThreadNameReader {
             memory,
             object: &self.runtime.layout.object,
             layout,

@@ -62,7 +62,9 @@ impl Cgroups {
             "name=systemd" => 1,
             _ => 2,
         });
-        let mut places = ranked.into_iter().map(|it| CgroupPlace::of(&it.path));
+        let mut places = ranked
+            .into_iter()
+            .map(|it| CgroupPlace::from_path(&it.path));
         let first = places.next();
         let is_container = |place: &CgroupPlace| place.container.is_some();
         if first.as_ref().is_some_and(is_container) {

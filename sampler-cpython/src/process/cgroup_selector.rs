@@ -161,7 +161,7 @@ fn is_below(path: &str, wanted: &str) -> bool {
 }
 
 fn is_called(path: &str, name: &str) -> bool {
-    let place = CgroupPlace::of(path);
+    let place = CgroupPlace::from_path(path);
     let label = place.label();
     if label == name || label.split('/').any(|part| part == name) {
         return true;

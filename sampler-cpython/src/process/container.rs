@@ -28,7 +28,7 @@ pub struct CgroupPlace {
 impl CgroupPlace {
     /// Parses the path of a cgroup.
     #[must_use]
-    pub fn of(path: &str) -> Self {
+    pub fn from_path(path: &str) -> Self {
         let components: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
         let container = container(&components);
         let unit = match container {
@@ -169,7 +169,7 @@ mod tests {
     #[track_caller]
     fn assert_label(path: &str, label: &str) {
         let path = path.replace("ID", ID);
-        assert_eq!(CgroupPlace::of(&path).label(), label, "{path}");
+        assert_eq!(CgroupPlace::from_path(&path).label(), label, "{path}");
     }
 
     #[test]
@@ -271,6 +271,6 @@ mod tests {
         ] {
             assert_label(path, label);
         }
-        assert_eq!(CgroupPlace::of("/batch/nightly").unit, None);
+        assert_eq!(CgroupPlace::from_path("/batch/nightly").unit, None);
     }
 }

@@ -58,7 +58,7 @@ impl FileView {
     ///
     /// # Errors
     /// When the process is gone or cannot be read.
-    pub fn of(pid: u32) -> io::Result<Self> {
+    pub fn open_root(pid: u32) -> io::Result<Self> {
         Self::of_task(pid).or_else(|error| match living_task(pid) {
             Some(tid) => Self::of_task(tid),
             None => Err(error),
@@ -282,7 +282,7 @@ mod tests {
     const LONGEST: u64 = 1 << 20;
 
     fn own_view() -> FileView {
-        FileView::of(std::process::id()).expect("this process lives")
+        FileView::open_root(std::process::id()).expect("this process lives")
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct FileIdentity {
 
 impl FileIdentity {
     /// Returns the identity of a file with this metadata.
-    pub fn of(facts: &Metadata) -> Self {
+    pub fn from_metadata(facts: &Metadata) -> Self {
         Self {
             device: facts.dev(),
             inode: facts.ino(),
@@ -188,7 +188,7 @@ mod tests {
     fn opens_what_is_mapped() {
         let found = MappedFile::locate(std::process::id(), &own_mapping()).expect("it is there");
         let facts = found.open().expect("readable").metadata().expect("open");
-        assert_eq!(FileIdentity::of(&facts), found.identity());
+        assert_eq!(FileIdentity::from_metadata(&facts), found.identity());
     }
 
     #[test]

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Looks into threads of other processes from user space, without stopping them. It uses
-//! the eBPF program's walker and, like that program, checks whether a stack could have
-//! changed during the look.
+//! Walks the stacks of other processes' threads from user space, without stopping them, by
+//! the eBPF program's walker and with the same checks.
 
 pub mod scan;
 pub mod thread_probe;

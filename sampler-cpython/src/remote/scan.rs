@@ -87,7 +87,7 @@ pub struct RemoteScan<Clock, Sink> {
     send: Sink,
     counters: Arc<Mutex<CounterValues>>,
     accounts: ScanAccounts,
-    looker: ThreadProbe,
+    probe: ThreadProbe,
     processes: HashMap<u32, SeenProcess>,
 }
 
@@ -107,15 +107,15 @@ struct SeenThread {
     is_sampled: bool,
     /// Its thread pointer at that sample.
     pointer: u64,
-    /// The time of the looks that have found it unchanged since then and that no record
+    /// The time of the scans that have found it unchanged since then and that no record
     /// has reported yet, in nanoseconds.
     unchanged: u64,
-    /// How many looks knew no thread pointer.
+    /// How many scans knew no thread pointer.
     without_pointer: u32,
 }
 
 /// The process that a scan is in.
-struct Place<'a> {
+struct ScannedProcess<'a> {
     tgid: u32,
     instance: &'a Instance,
     config: ProcessConfig,
@@ -136,7 +136,7 @@ where
             send,
             counters: Arc::default(),
             accounts: ScanAccounts::default(),
-            looker: ThreadProbe::new(),
+            probe: ThreadProbe::new(),
             processes: HashMap::new(),
         }
     }
@@ -151,7 +151,7 @@ where
         self.accounts.clone()
     }
 
-    /// Looks at the processes with these thread group ids. One that has ended is not an
+    /// Scans the processes with these thread group ids. One that has ended is not an
     /// error.
     pub fn run(&mut self, order: ScanOrder, tgids: &[u32]) {
         self.processes.retain(|tgid, _| tgids.contains(tgid));
@@ -167,7 +167,7 @@ where
                     ..SeenProcess::default()
                 };
             }
-            let place = Place {
+            let scanned = ScannedProcess {
                 tgid: *tgid,
                 instance: &target.instance,
                 config: target.instance.config(target.key),
@@ -176,9 +176,9 @@ where
             let mut is_fresh = false;
             for tid in &tids {
                 if order.is_last == 0 {
-                    self.look(order, &place, &mut process, *tid, &mut is_fresh);
+                    self.sample_thread(order, &scanned, &mut process, *tid, &mut is_fresh);
                 } else if let Some(seen) = process.threads.get(tid) {
-                    self.tell_unchanged(&place, *tid, seen);
+                    self.tell_unchanged(&scanned, *tid, seen);
                 }
             }
             let alive: HashSet<u32> = tids.into_iter().collect();
@@ -187,15 +187,15 @@ where
         }
     }
 
-    fn look(
+    fn sample_thread(
         &mut self,
         order: ScanOrder,
-        place: &Place<'_>,
+        scanned: &ScannedProcess<'_>,
         process: &mut SeenProcess,
         tid: u32,
         is_fresh: &mut bool,
     ) {
-        let Ok(status) = TaskStatus::read(place.tgid, tid) else {
+        let Ok(status) = TaskStatus::read(scanned.tgid, tid) else {
             return;
         };
         if status.has_ended() {
@@ -210,7 +210,7 @@ where
             return self.count(Counter::SeenRunning);
         }
         let seen = process.threads.entry(tid).or_default();
-        let of_look = (order.weight, seen.unchanged);
+        let times = (order.weight, seen.unchanged);
         let mut is_same_stack = false;
         if seen.is_sampled && seen.switches == status.switches {
             if seen.task_state == status.task_state() {
@@ -226,25 +226,25 @@ where
             // often.
             if seen.without_pointer.is_power_of_two() && !*is_fresh {
                 *is_fresh = true;
-                let found = place.instance.python_threads(&place.memory).into_iter();
+                let found = scanned.instance.python_threads(&scanned.memory).into_iter();
                 process.pointers = found
                     .map(|it| (it.namespace_tid, it.thread_pointer))
                     .collect();
                 pointer = process.pointers.get(&status.namespace_tid).copied();
             }
         }
-        let key = place.config.key;
+        let key = scanned.config.key;
         self.record_fate(key, Fate::Taken);
         let thread = RemoteThread {
-            tgid: place.tgid,
+            tgid: scanned.tgid,
             tid,
             pointer: pointer.unwrap_or(0),
         };
-        let Some(mut record) = self.record(place, thread, &status, is_same_stack) else {
+        let Some(mut record) = self.record(scanned, thread, &status, is_same_stack) else {
             self.record_fate(key, Fate::TaskUnreadable);
             return self.count(Counter::TaskFault);
         };
-        (record.0.wait.weight, record.0.wait.unchanged) = of_look;
+        (record.0.wait.weight, record.0.wait.unchanged) = times;
         let is_moved = record.0.stop == StopReason::RanDuringWalk as u32;
         let is_sent = self.deliver(&record.0, &record.1);
         if is_sent {
@@ -262,14 +262,14 @@ where
     }
 
     /// Reports for how long scans have found a thread unchanged.
-    fn tell_unchanged(&mut self, place: &Place<'_>, tid: u32, seen: &SeenThread) {
+    fn tell_unchanged(&mut self, scanned: &ScannedProcess<'_>, tid: u32, seen: &SeenThread) {
         if seen.unchanged == 0 {
             return;
         }
         let header = SampleHeader {
             kind: RecordKind::Sample as u32,
-            process: place.config.key,
-            tgid: place.tgid,
+            process: scanned.config.key,
+            tgid: scanned.tgid,
             tid,
             thread_id: seen.pointer,
             wait: WaitFacts {
@@ -289,21 +289,21 @@ where
     /// Returns a record of the thread; `None` if it is gone or cannot be read.
     fn record(
         &mut self,
-        place: &Place<'_>,
+        scanned: &ScannedProcess<'_>,
         thread: RemoteThread,
         status: &TaskStatus,
         is_same_stack: bool,
     ) -> Option<(SampleHeader, Vec<RawFrame>)> {
         if thread.pointer != 0 && !is_same_stack {
-            let Place { memory, config, .. } = place;
-            let looked = self.looker.off_cpu(memory, config, thread, status);
-            let (header, frames) = looked.ok()?;
+            let ScannedProcess { memory, config, .. } = scanned;
+            let probed = self.probe.off_cpu(memory, config, thread, status);
+            let (header, frames) = probed.ok()?;
             return Some((header, frames.to_vec()));
         }
         let wait = wait_facts(thread, status).ok()?;
         let mut header = SampleHeader {
             kind: RecordKind::Sample as u32,
-            process: place.config.key,
+            process: scanned.config.key,
             tgid: thread.tgid,
             tid: thread.tid,
             thread_id: thread.pointer,

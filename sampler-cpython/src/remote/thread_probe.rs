@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One look at one thread: its stack, why it waits, and whether it stayed off CPU during
-//! the look. A stack that could have changed is never returned as proven.
+//! Probes one thread: its stack, why it waits, and whether it stayed off CPU meanwhile.
+//! A stack that could have changed is never returned as proven.
 //!
 //! A thread that is about to wait counts as sleeping while it still runs, and may find
 //! that it need not wait. But `/proc/PID/task/TID/syscall` shows a call only for a thread
-//! that has left its CPU (`task_current_syscall`, lib/syscall.c). So a look reads the
+//! that has left its CPU (`task_current_syscall`, lib/syscall.c). So a probe reads the
 //! count of context switches, the call, the stack, the call again, and the count again.
 //! If the thread ran between the two calls, it left its CPU once more, and the counts
 //! differ.
@@ -23,7 +23,7 @@ use sampler_common::walk::{Codes, KnownCode, Walk};
 use crate::process::proc_file::ProcessError;
 use crate::process::task::{SystemCall, TaskStatus};
 
-/// A thread to look at.
+/// A thread to probe.
 #[derive(Clone, Copy, Debug)]
 pub struct RemoteThread {
     /// The process that it belongs to, in our pid namespace.
@@ -34,7 +34,7 @@ pub struct RemoteThread {
     pub pointer: u64,
 }
 
-/// The buffers of looks, which one look uses after the other.
+/// Probes threads, one after the other, with the same buffers.
 pub struct ThreadProbe(Box<Scratch>);
 
 struct Scratch {
@@ -61,7 +61,7 @@ impl Default for ThreadProbe {
 }
 
 impl ThreadProbe {
-    /// Returns a looker with empty buffers.
+    /// Returns a probe with empty buffers.
     pub fn new() -> Self {
         Self(Box::new(Scratch {
             search: Search::zeroed(),
@@ -72,8 +72,8 @@ impl ThreadProbe {
         }))
     }
 
-    /// Looks at a thread that waited, or was about to, when `before` was read. If it ran
-    /// during the look, the result has [`StopReason::RanDuringWalk`] and no frames. The `time` of
+    /// Probes a thread that waited, or was about to, when `before` was read. If it ran
+    /// meanwhile, the result has [`StopReason::RanDuringWalk`] and no frames. The `time` of
     /// the result is 0.
     ///
     /// # Errors
@@ -102,8 +102,8 @@ impl ThreadProbe {
         Ok(self.result())
     }
 
-    /// Looks at a thread that may be running, twice. The result has [`StopReason::RanDuringWalk`]
-    /// unless both looks see the same frames, apart from the position in the innermost
+    /// Probes a thread that may be running, twice. The result has [`StopReason::RanDuringWalk`]
+    /// unless both times it sees the same frames, apart from the position in the innermost
     /// one. That makes a true stack likely, and does not prove it.
     pub fn unproven(
         &mut self,

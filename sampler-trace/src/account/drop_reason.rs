@@ -230,7 +230,7 @@ impl DropReason {
     }
 
     /// The reason in words that follow a number of samples.
-    pub fn in_words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         self.row().map_or("for an unknown reason", |row| row.words)
     }
 
@@ -299,7 +299,7 @@ impl PartialReason {
     }
 
     /// What is missing, in words.
-    pub fn in_words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::TooDeep => "deeper than 1024 frames",
             Self::OuterFault => "an outer frame could not be read",
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn the_deepest_stack_is_as_deep_as_is_said() {
-        let words = PartialReason::TooDeep.in_words();
+        let words = PartialReason::TooDeep.describe();
         assert!(words.contains(&MAX_FRAMES.to_string()), "{words}");
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn account(
     writeln!(
         out,
         "\nSamples of the whole recording: {}",
-        in_words(counts)
+        describe(counts)
     )?;
     let mut worst: Vec<_> = analysis
         .processes
@@ -43,7 +43,7 @@ pub(super) fn account(
     }
     worst.sort_by_key(|(missing, _)| Reverse(*missing));
     for (_, process) in worst.iter().take(top) {
-        writeln!(out, "  {}: {}", name(process), in_words(&process.counts))?;
+        writeln!(out, "  {}: {}", name(process), describe(&process.counts))?;
     }
     match worst.len().saturating_sub(top) {
         0 => Ok(()),
@@ -86,7 +86,7 @@ fn missing(counts: &Counts) -> u64 {
 
 /// Describes counters: `200 taken, 190 delivered, 4 lost, 6 not shown (6 that came too
 /// late), …`.
-fn in_words(counts: &Counts) -> String {
+fn describe(counts: &Counts) -> String {
     let of = |name| count(counts, name);
     let mut parts = vec![
         format!("{} taken", of("taken")),
@@ -104,7 +104,7 @@ fn in_words(counts: &Counts) -> String {
         reasons.sort_by_key(|(count, reason)| (Reverse(*count), *reason));
         let reasons: Vec<_> = reasons
             .iter()
-            .map(|(count, reason)| format!("{count} {}", reason.in_words()))
+            .map(|(count, reason)| format!("{count} {}", reason.describe()))
             .collect();
         parts.push(format!(
             "{} not shown ({})",
@@ -115,7 +115,7 @@ fn in_words(counts: &Counts) -> String {
     for reason in PartialReason::ALL {
         let count = of(reason.name());
         if count > 0 {
-            parts.push(format!("{count} shown in part ({})", reason.in_words()));
+            parts.push(format!("{count} shown in part ({})", reason.describe()));
         }
     }
     parts.join(", ")
@@ -136,15 +136,15 @@ mod tests {
     fn every_reason_is_said() {
         for reason in DropReason::all().filter(|it| *it != DropReason::Lost) {
             let all = counts(&[("taken", 3), ("refused", 2), (reason.name(), 2)]);
-            let words = format!("2 not shown (2 {})", reason.in_words());
-            assert!(in_words(&all).contains(&words), "{}", in_words(&all));
+            let words = format!("2 not shown (2 {})", reason.describe());
+            assert!(describe(&all).contains(&words), "{}", describe(&all));
         }
         let lost = counts(&[("taken", 3), (DropReason::Lost.name(), 2)]);
-        assert_eq!(in_words(&lost), "3 taken, 0 delivered, 2 lost");
+        assert_eq!(describe(&lost), "3 taken, 0 delivered, 2 lost");
         for reason in PartialReason::ALL {
             let all = counts(&[("taken", 3), (reason.name(), 2)]);
-            let words = format!("2 shown in part ({})", reason.in_words());
-            assert!(in_words(&all).contains(&words), "{}", in_words(&all));
+            let words = format!("2 shown in part ({})", reason.describe());
+            assert!(describe(&all).contains(&words), "{}", describe(&all));
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
             ("lost", 0),
             ("refused", 0),
         ]);
-        assert_eq!(in_words(&whole), "20 taken, 20 delivered");
+        assert_eq!(describe(&whole), "20 taken, 20 delivered");
         assert_eq!(missing(&whole), 0);
         let partly = counts(&[
             ("taken", 20),
@@ -170,7 +170,7 @@ mod tests {
             ("run_time_ns", 99),
         ]);
         assert_eq!(
-            in_words(&partly),
+            describe(&partly),
             "20 taken, 10 delivered, 3 lost, 7 not shown (4 that ran while they were looked at, \
              2 that came too late, 1 in programs without a Python that can be sampled), \
              5 shown in part (deeper than 1024 frames)"

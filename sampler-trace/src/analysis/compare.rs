@@ -61,7 +61,7 @@ impl FunctionChange {
 impl<'a> Comparison<'a> {
     /// Compares two analyses.
     #[must_use]
-    pub fn of(before: &'a Analysis, after: &'a Analysis) -> Self {
+    pub fn new(before: &'a Analysis, after: &'a Analysis) -> Self {
         let mut by_name: BTreeMap<(&str, &str), [FunctionShares; 2]> = BTreeMap::new();
         for (side, analysis) in [before, after].into_iter().enumerate() {
             let all = analysis.times.total();

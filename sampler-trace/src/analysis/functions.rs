@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use crate::analysis::place::Place;
+use crate::analysis::place::CodePlace;
 use crate::model::identifiers::{FrameId, StackId};
 use crate::model::row::State;
 use crate::model::symbols::Symbols;
@@ -16,7 +16,7 @@ use crate::query::functions::Functions;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionTimes {
     /// The function, at the line with the most time of its own.
-    pub place: Place,
+    pub place: CodePlace,
     /// Microseconds in which it was innermost.
     pub own_us: u64,
     /// Of these, microseconds on a CPU.
@@ -51,7 +51,7 @@ pub(super) struct FunctionSums<'a> {
 
 impl<'a> FunctionSums<'a> {
     pub(super) fn new(symbols: &'a Symbols) -> Self {
-        let functions = Functions::of(symbols);
+        let functions = Functions::new(symbols);
         Self {
             symbols,
             sums: vec![Sums::default(); functions.count() as usize],
@@ -142,7 +142,7 @@ impl<'a> FunctionSums<'a> {
             .map(|sums| FunctionTimes {
                 place: sums
                     .frame
-                    .map(|frame| Place::of(self.symbols, frame))
+                    .map(|frame| CodePlace::new(self.symbols, frame))
                     .unwrap_or_default(),
                 own_us: sums.own,
                 own_running_us: sums.own_running,

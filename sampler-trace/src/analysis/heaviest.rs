@@ -4,7 +4,7 @@
 //! most time, until a frame has more time of its own than any one call from it. The
 //! stacks of all threads form one tree.
 
-use crate::analysis::place::Place;
+use crate::analysis::place::CodePlace;
 use crate::model::identifiers::StackId;
 use crate::model::symbols::Symbols;
 use crate::query::aggregate::StackTime;
@@ -13,7 +13,7 @@ use crate::query::aggregate::StackTime;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathStep {
     /// The function and the line.
-    pub place: Place,
+    pub place: CodePlace,
     /// Microseconds in it and in all that it called, on this path.
     pub total_us: u64,
     /// Microseconds in which it was innermost, on this path.
@@ -75,7 +75,7 @@ impl<'a> PathSums<'a> {
                 return path;
             };
             path.push(PathStep {
-                place: Place::of(self.symbols, node.frame),
+                place: CodePlace::new(self.symbols, node.frame),
                 total_us: weight,
                 own_us: total_of(&self.own, next).unwrap_or(0),
             });

@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::analysis::compare::{Comparison, FunctionChange};
 use crate::analysis::functions::FunctionTimes;
 use crate::analysis::heaviest::PathStep;
-use crate::analysis::place::Place;
+use crate::analysis::place::CodePlace;
 use crate::analysis::threads::{ProcessTimes, ThreadTimes};
 use crate::analysis::times::StateTimes;
-use crate::analysis::{Analysis, Recording};
+use crate::analysis::{Analysis, TraceOverview};
 use crate::container::info::{Counts, ThreadCpuTime};
 use crate::convert::module::module_of;
 
@@ -186,7 +186,7 @@ fn states(times: &StateTimes) -> BTreeMap<&'static str, u64> {
         .collect()
 }
 
-fn about(recording: &Recording) -> About<'_> {
+fn about(recording: &TraceOverview) -> About<'_> {
     let info = &recording.info;
     About {
         start_unix_us: recording.start_us,
@@ -210,7 +210,7 @@ fn about(recording: &Recording) -> About<'_> {
     }
 }
 
-fn location(place: &Place) -> Location<'_> {
+fn location(place: &CodePlace) -> Location<'_> {
     Location {
         function: &place.function,
         file: &place.file,

@@ -27,7 +27,7 @@ use crate::query::view::TraceView;
 #[derive(Clone, Debug)]
 pub struct Analysis {
     /// How the trace was taken.
-    pub recording: Recording,
+    pub recording: TraceOverview,
     /// The times of all threads together.
     pub times: StateTimes,
     /// The processes, the one with the most time first.
@@ -42,7 +42,7 @@ pub struct Analysis {
 
 /// How a trace was taken, and how much of it there is.
 #[derive(Clone, Debug)]
-pub struct Recording {
+pub struct TraceOverview {
     /// The description in the file.
     pub info: TraceInfo,
     /// The mode that is shown.
@@ -62,7 +62,7 @@ pub struct Recording {
 impl Analysis {
     /// Adds up the rows of a view.
     #[must_use]
-    pub fn of(view: &TraceView<'_>) -> Self {
+    pub fn new(view: &TraceView<'_>) -> Self {
         let trace = view.trace();
         let symbols = &trace.symbols;
         let mut sums = FunctionSums::new(symbols);
@@ -76,7 +76,7 @@ impl Analysis {
             let base = threads::base(symbols, &totals, &of_stacks);
             sums.add(&of_stacks, &totals, base);
             paths.add(&of_stacks);
-            let of_states = StateTimes::of(&of_stacks);
+            let of_states = StateTimes::new(&of_stacks);
             times.add(&of_states);
             threads.extend(ThreadTimes::new(view, track, of_states, base));
         }
@@ -86,7 +86,7 @@ impl Analysis {
             _ => info.unix_microseconds(view.start()),
         };
         Self {
-            recording: Recording {
+            recording: TraceOverview {
                 info,
                 mode: view.mode().name(),
                 start_us,

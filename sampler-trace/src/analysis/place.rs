@@ -7,7 +7,7 @@ use crate::model::symbols::Symbols;
 
 /// A place in the code, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct CodePlace {
     /// The function.
     pub function: String,
     /// Its file.
@@ -18,8 +18,8 @@ pub struct Place {
     pub source: String,
 }
 
-impl Place {
-    pub(super) fn of(symbols: &Symbols, frame: FrameId) -> Self {
+impl CodePlace {
+    pub(super) fn new(symbols: &Symbols, frame: FrameId) -> Self {
         let frame = symbols.frame(frame).unwrap_or_default();
         Self {
             function: symbols.string(frame.function).to_owned(),

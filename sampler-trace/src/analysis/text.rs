@@ -7,11 +7,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::account_text::account;
 use crate::analysis::functions::FunctionTimes;
-use crate::analysis::place::Place;
+use crate::analysis::place::CodePlace;
 use crate::analysis::text_values::{percent, place, seconds, shown};
 use crate::analysis::threads::{BASE_PERCENT, ProcessTimes, ThreadTimes};
 use crate::analysis::times::StateTimes;
-use crate::analysis::{Analysis, Recording};
+use crate::analysis::{Analysis, TraceOverview};
 use crate::model::row::State;
 
 /// The last moment that is written as a date: the end of the year 9999, in microseconds
@@ -60,7 +60,7 @@ impl fmt::Display for Report<'_> {
 }
 
 /// Writes when, for how long and how a trace was recorded.
-pub(super) fn recording(out: &mut fmt::Formatter<'_>, of: &Recording) -> fmt::Result {
+pub(super) fn recording(out: &mut fmt::Formatter<'_>, of: &TraceOverview) -> fmt::Result {
     write!(out, "{}", seconds(of.length_us))?;
     if of.start_us > 0 {
         let start = UNIX_EPOCH + Duration::from_micros(of.start_us.min(LAST_DATE));
@@ -74,7 +74,7 @@ pub(super) fn recording(out: &mut fmt::Formatter<'_>, of: &Recording) -> fmt::Re
         write!(out, ", {} Hz", of.info.hz)?;
     }
     if let Some(slowest) = of.rates.iter().max_by_key(|rate| rate.period) {
-        write!(out, ", lowered to {} Hz", slowest.hz_in_words())?;
+        write!(out, ", lowered to {} Hz", slowest.hz_text())?;
     }
     writeln!(out, ", {} threads", of.threads)?;
     if of.torn {
@@ -132,7 +132,7 @@ impl Report<'_> {
             write!(out, ", Python {}", shown(&of.python))?;
         }
         if let Some(cpu) = &of.cpu {
-            write!(out, ": {}", cpu.in_words())?;
+            write!(out, ": {}", cpu.describe())?;
         }
         writeln!(out)?;
         if let Some(warning) = of.cpu.and_then(|cpu| cpu.check.warning()) {
@@ -237,7 +237,7 @@ impl Report<'_> {
 
 /// Describes a base by its innermost frames, the last one with its place. Frames further
 /// out say less, and are only counted.
-fn base(frames: &[Place]) -> String {
+fn base(frames: &[CodePlace]) -> String {
     let Some((last, outer)) = frames.split_last() else {
         return String::new();
     };

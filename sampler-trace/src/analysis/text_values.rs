@@ -4,14 +4,14 @@
 
 use std::fmt::Write as _;
 
-use crate::analysis::place::Place;
+use crate::analysis::place::CodePlace;
 use crate::escape::escape_for_terminal;
 
 /// The most characters of a name that are written.
 const LONGEST_NAME: usize = 160;
 
 /// Formats a place: `f (a.py:3)`.
-pub(super) fn place(of: &Place) -> String {
+pub(super) fn place(of: &CodePlace) -> String {
     let mut text = format!("{} ({}", shown(&of.function), shown(&of.file));
     if of.line > 0 {
         write!(text, ":{}", of.line).expect("a String takes any text");

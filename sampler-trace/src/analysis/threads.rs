@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::account::cpu_time::CpuCheck;
 use crate::account::drop_reason::DropReason;
-use crate::analysis::place::Place;
+use crate::analysis::place::CodePlace;
 use crate::analysis::times::StateTimes;
 use crate::container::info::{Counts, Mode, ThreadCpuTime};
 use crate::model::identifiers::{ProcessIndex, StackId, TrackId};
@@ -35,7 +35,7 @@ pub struct ThreadTimes {
     /// recording.
     pub cpu: Option<ThreadCpuTime>,
     /// The frames that nearly all of its stacks begin with, outermost first.
-    pub base: Vec<Place>,
+    pub base: Vec<CodePlace>,
 }
 
 /// The times of a process.
@@ -77,7 +77,7 @@ pub struct ProcessCpuTime {
 impl ProcessCpuTime {
     /// Returns the CPU time from the counters of a process; `None` when it is not known,
     /// or the view is not of the whole time.
-    fn of(view: &TraceView<'_>, counts: &Counts) -> Option<Self> {
+    fn new(view: &TraceView<'_>, counts: &Counts) -> Option<Self> {
         let of = |name: &str| counts.get(name).copied().unwrap_or(0);
         let time = |name| Duration::from_micros(of(name));
         let info = &view.trace().info;
@@ -101,7 +101,7 @@ impl ProcessCpuTime {
     }
 
     /// Formats the times: `12.40 s of CPU, 12.30 s seen (11.90 s user, 0.50 s system)`.
-    pub(super) fn in_words(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let [user, system] = [self.user_us, self.system_us].map(|time| time as f64 / 1e6);
         format!("{} ({user:.2} s user, {system:.2} s system)", self.check)
     }
@@ -126,7 +126,7 @@ impl ThreadTimes {
             cpu: view.cpu_time(id),
             base: frames
                 .into_iter()
-                .map(|frame| Place::of(symbols, frame))
+                .map(|frame| CodePlace::new(symbols, frame))
                 .collect(),
         })
     }
@@ -196,7 +196,7 @@ fn process(view: &TraceView<'_>, index: ProcessIndex) -> ProcessTimes {
         place: known.place,
         times: StateTimes::default(),
         threads: Vec::new(),
-        cpu: ProcessCpuTime::of(view, &counts),
+        cpu: ProcessCpuTime::new(view, &counts),
         counts,
     }
 }

@@ -14,7 +14,7 @@ pub struct StateTimes {
 }
 
 impl StateTimes {
-    pub(super) fn of(times: &[StackTime]) -> Self {
+    pub(super) fn new(times: &[StackTime]) -> Self {
         let mut sums = Self::default();
         for time in times {
             sums.add_one(time.state, time.microseconds);

@@ -169,7 +169,7 @@ impl RateChange {
 
     /// Samples per second, as people read it: `1250`, `312.5`, `0.98`.
     #[must_use]
-    pub fn hz_in_words(&self) -> String {
+    pub fn hz_text(&self) -> String {
         let hz = self.hz();
         let decimals = match hz {
             10.0.. => 1,

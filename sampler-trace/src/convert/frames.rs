@@ -29,7 +29,7 @@ impl FrameSelection {
         if self.function.is_none() && self.file.is_none() && self.module.is_none() {
             return None;
         }
-        let functions = Functions::of(symbols);
+        let functions = Functions::new(symbols);
         let by_function: Vec<_> = (0..functions.count())
             .map(|number| {
                 let (file, name) = functions.file_and_name(number);

@@ -7,7 +7,7 @@ use std::io::Write;
 use crate::container::error::TraceError;
 use crate::container::info::{Mode, ProcessSummary, Summary, ThreadCpuTime, TraceInfo};
 use crate::container::writer::TraceWriter;
-use crate::formats::sink::{Order, SinkError, TraceSink};
+use crate::formats::sink::{RowOrder, SinkError, TraceSink};
 use crate::model::identifiers::{FrameId, ProcessIndex, StackId, StringId, TrackId};
 use crate::model::row::{RowChange, TimelineRow, Weight};
 use crate::model::symbols::{Frame, StackNode, Symbols, SymbolsError};
@@ -95,8 +95,8 @@ impl<'a, W: Write> ContainerSink<'a, W> {
 }
 
 impl<W: Write> TraceSink for ContainerSink<'_, W> {
-    fn order(&self) -> Option<Order> {
-        Some(Order::Time)
+    fn order(&self) -> Option<RowOrder> {
+        Some(RowOrder::Time)
     }
 
     fn track(&mut self, id: TrackId) -> Result<(), SinkError> {

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderWriter;
 
 use crate::formats::container::ContainerSink;
-use crate::formats::sink::{Order, SinkError, TraceSink};
+use crate::formats::sink::{RowOrder, SinkError, TraceSink};
 use crate::model::identifiers::TrackId;
 use crate::model::row::TimelineRow;
 use crate::query::view::TraceView;
@@ -52,7 +52,7 @@ fn halves() -> (&'static str, &'static str) {
 }
 
 impl<W: Write> TraceSink for HtmlSink<'_, W> {
-    fn order(&self) -> Option<Order> {
+    fn order(&self) -> Option<RowOrder> {
         self.container.order()
     }
 

@@ -15,7 +15,7 @@ pub(super) const EXPORTER: &str = concat!("pyebpf ", env!("CARGO_PKG_VERSION"));
 
 /// The order of the rows in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
+pub enum RowOrder {
     /// One thread after the other, each in the order of time.
     #[default]
     Thread,
@@ -27,7 +27,7 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     /// The order of rows, where the format allows either.
-    pub order: Order,
+    pub order: RowOrder,
     /// Whether a format that adds up puts the threads of a process together.
     pub merge_threads: bool,
 }
@@ -62,11 +62,11 @@ impl From<std::io::Error> for SinkError {
 /// finished, it reads those of its view, as often as it needs to.
 pub trait TraceSink {
     /// The order in which it wants the rows; `None` if it reads them from its view.
-    fn order(&self) -> Option<Order> {
+    fn order(&self) -> Option<RowOrder> {
         None
     }
 
-    /// Begins a thread. In [`Order::Time`], all threads begin before the first row.
+    /// Begins a thread. In [`RowOrder::Time`], all threads begin before the first row.
     ///
     /// # Errors
     /// [`SinkError`].
@@ -96,7 +96,7 @@ pub trait TraceSink {
 pub fn drive(view: &TraceView<'_>, mut sink: Box<dyn TraceSink + '_>) -> Result<(), SinkError> {
     match sink.order() {
         None => {}
-        Some(Order::Thread) => {
+        Some(RowOrder::Thread) => {
             for &track in view.tracks() {
                 sink.track(track)?;
                 for row in view.rows(track) {
@@ -104,7 +104,7 @@ pub fn drive(view: &TraceView<'_>, mut sink: Box<dyn TraceSink + '_>) -> Result<
                 }
             }
         }
-        Some(Order::Time) => by_time(view, &mut *sink)?,
+        Some(RowOrder::Time) => by_time(view, &mut *sink)?,
     }
     sink.finish()
 }

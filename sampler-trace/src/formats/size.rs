@@ -41,7 +41,7 @@ fn rows(view: &TraceView<'_>) -> u64 {
 /// Adds up a number and a comma for each frame of a row, and the row's weight.
 fn speedscope(view: &TraceView<'_>) -> u64 {
     let symbols = &view.trace().symbols;
-    let frames = UsedStacks::of(view, view.tracks()).frames(symbols);
+    let frames = UsedStacks::new(view, view.tracks()).frames(symbols);
     let mut lengths: Vec<u64> = vec![0; symbols.stack_count() as usize];
     for number in 1..symbols.stack_count() {
         let Some(node) = symbols.stack(StackId(number)) else {

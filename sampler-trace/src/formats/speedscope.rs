@@ -32,7 +32,7 @@ impl<'a, W: Write> Speedscope<'a, W> {
     /// A sink for the rows of `view`.
     #[must_use]
     pub fn new(output: W, view: &'a TraceView<'a>) -> Self {
-        let used = UsedStacks::of(view, view.tracks());
+        let used = UsedStacks::new(view, view.tracks());
         let frames = used.frames(&view.trace().symbols);
         let mut states = [None; State::ALL.len()];
         let first = frames.old().len();

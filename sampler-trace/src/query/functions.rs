@@ -18,7 +18,7 @@ pub struct Functions {
 impl Functions {
     /// All functions, in the order of their first frames.
     #[must_use]
-    pub fn of(symbols: &Symbols) -> Self {
+    pub fn new(symbols: &Symbols) -> Self {
         let mut numbers: FxHashMap<(StringId, StringId), u32> = FxHashMap::default();
         let mut names = Vec::new();
         let of_frames = (0..symbols.frame_count())

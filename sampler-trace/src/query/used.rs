@@ -21,7 +21,7 @@ pub(crate) struct UsedStacks {
 }
 
 impl UsedStacks {
-    pub(crate) fn of(view: &TraceView<'_>, tracks: &[TrackId]) -> Self {
+    pub(crate) fn new(view: &TraceView<'_>, tracks: &[TrackId]) -> Self {
         let symbols = &view.trace().symbols;
         let mut used = Self {
             stacks: vec![false; symbols.stack_count() as usize],

@@ -192,7 +192,7 @@ impl Scout {
 
     /// Returns how the process sees files; `None` as for [`Self::identity`].
     pub fn files(&self, tgid: u32) -> Option<Arc<FileView>> {
-        let view = self.ask(tgid, move |_| FileView::of(tgid)).ok()?;
+        let view = self.ask(tgid, move |_| FileView::open_root(tgid)).ok()?;
         view.ok().map(Arc::new)
     }
 

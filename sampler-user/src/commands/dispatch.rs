@@ -85,7 +85,7 @@ fn report(config: &ReportConfig) -> Result<ExitStatus, CommandError> {
         };
         let trace = read_trace(open_input(path)?).map_err(failed)?;
         let view = config.selection.of(&trace).map_err(failed)?;
-        Ok(Analysis::of(&view))
+        Ok(Analysis::new(&view))
     };
     let first = analyse(&config.input)?;
     let json = |json: serde_json::Result<String>| {
@@ -97,7 +97,7 @@ fn report(config: &ReportConfig) -> Result<ExitStatus, CommandError> {
         None => print(&first.report(config.top).to_string()).map_err(CommandError::Print)?,
         Some(path) => {
             let second = analyse(path)?;
-            let comparison = Comparison::of(&first, &second);
+            let comparison = Comparison::new(&first, &second);
             if config.json {
                 json(comparison.to_json())?;
             } else {

@@ -24,8 +24,8 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Runs every check that only reads.
     pub fn examine(probe: &Probe<'_>) -> Self {
-        let rights = rights::Rights::of(probe);
-        let release = kernel::Release::of(probe);
+        let rights = rights::Rights::read(probe);
+        let release = kernel::Release::read(probe);
         let mut checks = vec![
             kernel::architecture(probe),
             kernel::version(release.as_ref()),

@@ -10,7 +10,7 @@ use sampler_cpython::process::namespace::{NamespaceError, PidNamespace};
 
 use crate::capture::bpf::kernel::{Kernel, KernelError, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
-use crate::capture::bpf::rhythm::Rhythm;
+use crate::capture::bpf::tick_schedule::ClockPeriods;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::targets::choice::Choice;
 use crate::cli::arguments::{
@@ -121,23 +121,23 @@ fn doctor(arguments: &ListingArguments) -> Result<ExitStatus, HostError> {
         leave_plain_programs: true,
         ring_bytes: 1 << 16,
         scans: true,
-        walk_backend: WalkBackendChoice::of_environment(),
+        walk_backend: WalkBackendChoice::from_environment(),
         // What is wrong with the namespace is a check of its own.
         pid_namespace: PidNamespace::ours().ok().and_then(PidNamespace::own_inode),
     };
-    let in_words = |error: KernelError| error.to_string();
+    let describe = |error: KernelError| error.to_string();
     let diagnosis = Diagnosis::examine(&Probe::of_this_system());
     let sandbox = sandbox::try_out().map_err(|error| error.to_string());
     let diagnosis = match Kernel::load(options) {
         Ok(mut kernel) => {
-            let ticks = kernel.start_ticks(Rhythm::drawn(Duration::from_secs(1)));
+            let ticks = kernel.start_ticks(ClockPeriods::random(Duration::from_secs(1)));
             let scans = kernel.prepare_scans();
             diagnosis
-                .with_load_result(ticks.map(drop).map_err(in_words))
+                .with_load_result(ticks.map(drop).map_err(describe))
                 .with_walk_backend(kernel.walk_backend().without_loop())
                 .with_scan_result(scans.map(drop).map_err(|error| error.in_one_line()))
         }
-        Err(error) => diagnosis.with_load_result(Err(in_words(error))),
+        Err(error) => diagnosis.with_load_result(Err(describe(error))),
     };
     let diagnosis = diagnosis.with_sandbox_result(sandbox);
     let text = if arguments.json {

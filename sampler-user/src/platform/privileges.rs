@@ -46,7 +46,7 @@ pub enum PrivilegeError {
 
 /// The account that called sudo.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Account {
+pub struct UserAccount {
     /// The user.
     pub uid: Uid,
     /// The user's group when sudo was called.
@@ -59,9 +59,9 @@ pub struct Account {
     pub home: PathBuf,
 }
 
-impl fmt::Debug for Account {
+impl fmt::Debug for UserAccount {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Account({}:{})", self.uid, self.gid)
+        write!(formatter, "UserAccount({}:{})", self.uid, self.gid)
     }
 }
 
@@ -69,7 +69,7 @@ impl fmt::Debug for Account {
 /// sudo, or the user that pyebpf runs as.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    account: Option<Account>,
+    account: Option<UserAccount>,
 }
 
 impl Owner {
@@ -79,7 +79,7 @@ impl Owner {
     }
 
     /// The given account. Only root can act for another one.
-    pub fn account_of(account: Account) -> Self {
+    pub fn account_of(account: UserAccount) -> Self {
         Self {
             account: Some(account),
         }
@@ -134,7 +134,7 @@ impl Owner {
             Some(user) => (Some(user.name), user.dir),
             None => (None, PathBuf::from("/")),
         };
-        Ok(Self::account_of(Account {
+        Ok(Self::account_of(UserAccount {
             uid,
             gid,
             groups,
@@ -144,7 +144,7 @@ impl Owner {
     }
 
     /// The account to act for; `None` for the user that pyebpf runs as.
-    pub fn account(&self) -> Option<&Account> {
+    pub fn account(&self) -> Option<&UserAccount> {
         self.account.as_ref()
     }
 
@@ -167,7 +167,7 @@ pub struct ActingAs {
 }
 
 impl ActingAs {
-    fn enter(account: &Account) -> Result<Self, PrivilegeError> {
+    fn enter(account: &UserAccount) -> Result<Self, PrivilegeError> {
         let rights = FsCredentialsGuard::take(&FileUser {
             user: account.uid,
             group: account.gid,

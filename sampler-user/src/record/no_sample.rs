@@ -56,7 +56,7 @@ fn who(target: &TargetSpec) -> String {
     match target {
         TargetSpec::Host => "a Python process on this host".to_owned(),
         TargetSpec::Filtered(filter) => {
-            let filter = filter.in_words();
+            let filter = filter.describe();
             format!("a Python process {}", escape_for_terminal(&filter))
         }
         TargetSpec::Processes(numbers) => {

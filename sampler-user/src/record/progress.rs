@@ -120,7 +120,7 @@ fn render(now: &ProgressFacts, before: &ProgressFacts, style: Style) -> String {
     };
     let lowered = now.lowered.map_or(String::new(), |period| {
         let time = KernelTime(0);
-        let hz = RateChange { time, period }.hz_in_words();
+        let hz = RateChange { time, period }.hz_text();
         format!(" (at {hz} Hz)")
     });
     format!(

@@ -149,14 +149,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// A recording in which each sample costs `cost`.
-    struct Recording {
+    struct Simulation {
         rate_limiter: RateLimiter,
         period: Duration,
         cost: Duration,
         on_processes: Duration,
     }
 
-    impl Recording {
+    impl Simulation {
         fn new(hz: u32, microseconds: u64) -> Self {
             let period = SECOND / hz;
             Self {
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_within_the_limit_is_left_alone() {
-        let mut recording = Recording::new(10, 4000);
+        let mut recording = Simulation::new(10, 4000);
         assert_eq!(recording.seconds(1000), []);
         assert_eq!(recording.rate_limiter.lowered(), None);
     }
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn after_three_seconds_the_rate_is_what_fits() {
         // 30 % of a CPU; an eighth of that is below 5 %.
-        let mut recording = Recording::new(10_000, 30);
+        let mut recording = Simulation::new(10_000, 30);
         assert!(recording.second().is_none() && recording.second().is_none());
         let decision = recording.second().expect("it is too much");
         assert_eq!(decision.period, Duration::from_micros(800));
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn one_busy_moment_is_no_reason() {
-        let mut recording = Recording::new(100, 10);
+        let mut recording = Simulation::new(100, 10);
         for _ in 0..20 {
             recording.cost = Duration::from_micros(1200);
             assert!(recording.second().is_none());
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn it_is_raised_again_step_by_step_when_there_is_room() {
-        let mut recording = Recording::new(1000, 300);
+        let mut recording = Simulation::new(1000, 300);
         assert_eq!(recording.seconds(3), [(3, Duration::from_millis(8))]);
         recording.cost = Duration::from_micros(30);
         let steps: Vec<_> = recording.seconds(100).into_iter().collect();
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn raising_in_vain_is_tried_ever_more_rarely() {
-        let mut recording = Recording::new(1000, 300);
+        let mut recording = Simulation::new(1000, 300);
         recording.seconds(3);
         let mut raised = Vec::new();
         for second in 1..=4000 {
@@ -248,14 +248,14 @@ mod tests {
 
     #[test]
     fn processes_that_start_do_not_take_the_samples_rate() {
-        let mut recording = Recording::new(100, 10);
+        let mut recording = Simulation::new(100, 10);
         recording.on_processes = Duration::from_millis(200);
         assert_eq!(recording.seconds(100), []);
     }
 
     #[test]
     fn it_goes_to_ten_seconds_and_no_further() {
-        let mut recording = Recording::new(1, 100_000_000);
+        let mut recording = Simulation::new(1, 100_000_000);
         let steps = recording.seconds(100);
         assert_eq!(steps, [(3, LONGEST)]);
     }

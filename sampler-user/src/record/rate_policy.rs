@@ -10,7 +10,7 @@ use sampler_trace::model::identifiers::KernelTime;
 
 use crate::record::cost::{Clocks, Costs};
 use crate::record::rate_limiter::{CHECK_EVERY, Decision, RateLimiter};
-use crate::record::report::summary_in_words::percent_in_words;
+use crate::record::report::summary_text::percent_text;
 
 /// How often samples are taken, what that costs, and what it may cost.
 pub(super) struct RatePolicy {
@@ -69,7 +69,7 @@ impl RatePolicy {
             return None;
         }
         self.is_told = true;
-        Some(self.lowered_in_words(before, decision, time))
+        Some(self.lowered_message(before, decision, time))
     }
 
     /// Returns the period if it is longer than the one that was asked for.
@@ -77,7 +77,7 @@ impl RatePolicy {
         self.rate_limiter.as_ref().and_then(RateLimiter::lowered)
     }
 
-    fn lowered_in_words(&self, before: Duration, decision: Decision, time: KernelTime) -> String {
+    fn lowered_message(&self, before: Duration, decision: Decision, time: KernelTime) -> String {
         let now = RateChange {
             time,
             period: before,
@@ -90,9 +90,9 @@ impl RatePolicy {
         format!(
             "sampling at {} Hz takes {percent:.0} % of a CPU, and may take {}: from now on {} Hz, \
              or what fits (--max-cpu {:.0}% would keep the rate)",
-            now.hz_in_words(),
-            percent_in_words(self.limit.unwrap_or_default()),
-            then.hz_in_words(),
+            now.hz_text(),
+            percent_text(self.limit.unwrap_or_default()),
+            then.hz_text(),
             (percent * 1.3).ceil(),
         )
     }

@@ -3,8 +3,8 @@
 //! Begins a scan of the waiting threads at each tick, in a thread of its own, because a
 //! scan may block on a page of a target, which must delay nothing else.
 //!
-//! A thread that runs is sampled by the tick, and one that does not by the scan. To look
-//! at each thread once, the scan begins as soon as the tick has come on every CPU, and
+//! A thread that runs is sampled by the tick, and one that does not by the scan. To sample
+//! each thread once, the scan begins as soon as the tick has come on every CPU, and
 //! gets the time of the tick.
 
 use std::num::NonZeroU64;
@@ -20,9 +20,9 @@ use sampler_common::scan_order::ScanOrder;
 use crate::platform::privileges::role::Role;
 use crate::record::clock::{monotonic_now, thread_cpu_time};
 use crate::record::report::scan_counts::ScanCounts;
-use crate::record::tick_clock::BeatSource;
+use crate::record::tick_clock::ScheduleSource;
 
-/// A way to look at all threads of some processes once.
+/// A way to scan all threads of some processes once.
 pub(super) trait Scan: Send + 'static {
     /// The role of the thread that makes the scans.
     const ROLE: Role;
@@ -34,7 +34,7 @@ pub(super) trait Scan: Send + 'static {
 /// A running clock, as its owner sees it.
 pub(super) struct ScanClock {
     shared: Arc<Shared>,
-    beats: BeatSource,
+    schedule: ScheduleSource,
     /// Receives nothing, and is disconnected when the last scan is over.
     end: Receiver<()>,
 }
@@ -53,17 +53,17 @@ struct Shared {
 
 impl ScanClock {
     /// Starts with a scan at once, which accounts for no time: waiting threads have a row
-    /// from then on. After that, one scan begins at each of `beats`.
+    /// from then on. After that, one scan begins at each tick of `schedule`.
     pub(super) fn start<P: Scan>(
         mut scan: P,
-        beats: BeatSource,
+        schedule: ScheduleSource,
         tgids: Arc<[u32]>,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         *lock(&shared.tgids) = tgids;
-        let of_thread = Beaten {
+        let of_thread = ScanThread {
             shared: Arc::clone(&shared),
-            beats: beats.clone(),
+            schedule: schedule.clone(),
         };
         let (ending, end) = mpsc::channel();
         thread::Builder::new().name("scans".into()).spawn(move || {
@@ -73,7 +73,11 @@ impl ScanClock {
             set_current_timer_slack(NonZeroU64::new(1)).ok();
             of_thread.scans(&mut scan, ending);
         })?;
-        Ok(Self { shared, beats, end })
+        Ok(Self {
+            shared,
+            schedule,
+            end,
+        })
     }
 
     /// Returns the CPU time that scans have used.
@@ -81,7 +85,7 @@ impl ScanClock {
         Duration::from_nanos(self.shared.cpu_time.load(Ordering::Relaxed))
     }
 
-    /// Makes scans look at these processes from now on.
+    /// Scans these processes from now on.
     pub(super) fn follow(&self, tgids: Arc<[u32]>) {
         let mut current = lock(&self.shared.tgids);
         if *current != tgids {
@@ -94,7 +98,7 @@ impl ScanClock {
     /// ended.
     pub(super) fn stop(&self, patience: Duration) -> bool {
         self.shared.is_over.store(true, Ordering::Release);
-        self.beats.wake();
+        self.schedule.wake();
         self.end.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
     }
 
@@ -116,12 +120,12 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What the thread that makes the scans owns.
-struct Beaten {
+struct ScanThread {
     shared: Arc<Shared>,
-    beats: BeatSource,
+    schedule: ScheduleSource,
 }
 
-impl Beaten {
+impl ScanThread {
     /// Makes scans until the clock is stopped, then the last one, and drops `_ending`.
     fn scans(&self, scan: &mut impl Scan, _ending: Sender<()>) {
         let mut done = monotonic_now().0;
@@ -172,27 +176,27 @@ impl Beaten {
 
     /// Waits until there was a tick after `done`; `None` when the clock is stopped.
     fn wait_after(&self, done: u64) -> Option<Due> {
-        let mut beats = self.beats.lock();
+        let mut schedule = self.schedule.lock();
         loop {
             if self.shared.is_over.load(Ordering::Acquire) {
                 return None;
             }
             let now = monotonic_now().0;
-            let number = beats.between(done, now);
+            let number = schedule.between(done, now);
             if number > 0
-                && let Some(last) = beats.until(now)
+                && let Some(last) = schedule.until(now)
             {
                 return Some(Due {
                     since: last.first,
                     now,
                     number,
-                    weight: number.saturating_mul(beats.period),
-                    period: beats.period,
+                    weight: number.saturating_mul(schedule.period),
+                    period: schedule.period,
                 });
             }
-            let due = beats.after(now).map_or(u64::MAX, |beat| beat.last);
+            let due = schedule.after(now).map_or(u64::MAX, |tick| tick.last);
             let left = Duration::from_nanos(due.saturating_sub(now).min(LONGEST_WAIT));
-            beats = self.beats.wait(beats, left);
+            schedule = self.schedule.wait(schedule, left);
         }
     }
 }
@@ -216,7 +220,7 @@ struct Due {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::bpf::rhythm::{Beats, PartBeats};
+    use crate::capture::bpf::tick_schedule::{ClockSchedule, TickSchedule};
 
     struct Sent(mpsc::Sender<(ScanOrder, Vec<u32>)>, Duration);
 
@@ -231,12 +235,12 @@ mod tests {
     }
 
     /// One clock that ticks each `milliseconds` from now on.
-    fn beats(milliseconds: u64) -> Beats {
+    fn schedule(milliseconds: u64) -> TickSchedule {
         let period = milliseconds * 1_000_000;
         let first = monotonic_now().0 + period;
-        Beats {
+        TickSchedule {
             period,
-            parts: vec![PartBeats {
+            parts: vec![ClockSchedule {
                 first,
                 last: first,
                 period,
@@ -247,7 +251,7 @@ mod tests {
     #[test]
     fn scans_come_until_it_is_stopped() {
         let (sender, scans) = mpsc::channel();
-        let source = BeatSource::of(&beats(1));
+        let source = ScheduleSource::new(&schedule(1));
         let scan = Sent(sender, Duration::ZERO);
         let clock = ScanClock::start(scan, source.clone(), [7].into());
         let clock = clock.expect("a thread can be had");
@@ -255,7 +259,7 @@ mod tests {
         assert_eq!((order.weight, tgids), (0, vec![7]));
         clock.follow([7, 8].into());
         assert!(scans.iter().any(|(_, tgids)| tgids == [7, 8]));
-        source.set(&beats(2));
+        source.set(&schedule(2));
         let two = |(order, _): (ScanOrder, _)| order.weight == 2_000_000;
         assert!(scans.iter().any(two));
         assert!(clock.stop(Duration::from_secs(60)));
@@ -268,7 +272,7 @@ mod tests {
     fn a_pass_that_takes_too_long_skips_ticks_and_counts_for_them() {
         let (sender, scans) = mpsc::channel();
         let scan = Sent(sender, Duration::from_millis(20));
-        let clock = ScanClock::start(scan, BeatSource::of(&beats(2)), [].into());
+        let clock = ScanClock::start(scan, ScheduleSource::new(&schedule(2)), [].into());
         let clock = clock.expect("a thread can be had");
         let mut weight = 0;
         for _ in 0..4 {
@@ -300,7 +304,7 @@ mod tests {
         let (release, waiting) = mpsc::channel();
         let (sender, began) = mpsc::channel();
         let scan = Hangs(waiting, sender);
-        let clock = ScanClock::start(scan, BeatSource::of(&beats(1)), [].into());
+        let clock = ScanClock::start(scan, ScheduleSource::new(&schedule(1)), [].into());
         let clock = clock.expect("a thread can be had");
         began.recv().expect("it begins");
         assert!(!clock.stop(Duration::from_millis(1)));

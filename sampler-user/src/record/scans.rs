@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Chooses how scans look at waiting threads: with the kernel's task iterator or, on a
+//! Chooses how waiting threads are scanned: with the kernel's task iterator or, on a
 //! kernel without it, from user space.
 
 use std::io;
@@ -22,7 +22,7 @@ use crate::record::error::RecordError;
 use crate::record::record_queue::{RecordQueue, time_of};
 use crate::record::report::scan_counts::ScanCounts;
 use crate::record::scan_clock::{Scan, ScanClock};
-use crate::record::tick_clock::BeatSource;
+use crate::record::tick_clock::ScheduleSource;
 
 /// An environment variable: with the value `user`, scans are made from user space on
 /// every kernel.
@@ -58,7 +58,7 @@ impl PreparedScans {
     /// Starts scans of the threads of the sampled processes.
     pub(super) fn start(
         self,
-        beats: BeatSource,
+        schedule: ScheduleSource,
         targets: &Targets,
     ) -> Result<RunningScans, RecordError> {
         let tgids = targets.sampled().collect();
@@ -66,7 +66,7 @@ impl PreparedScans {
             debug!(reason, "waiting threads are scanned from user space");
         }
         let started = match self {
-            Self::Kernel(scans) => ScanClock::start(scans, beats, tgids)
+            Self::Kernel(scans) => ScanClock::start(scans, schedule, tgids)
                 .map(|clock| RunningScans { clock, user: None }),
             Self::UserSpace(reason) => {
                 let followed = ScanTargets::default();
@@ -84,7 +84,7 @@ impl PreparedScans {
                     reason,
                 };
                 user.follow(targets);
-                ScanClock::start(scan, beats, tgids).map(|clock| RunningScans {
+                ScanClock::start(scan, schedule, tgids).map(|clock| RunningScans {
                     clock,
                     user: Some(user),
                 })
@@ -134,7 +134,7 @@ impl UserSpace {
 }
 
 impl RunningScans {
-    /// Makes scans look at the processes that are sampled now.
+    /// Scans the processes that are sampled now.
     pub(super) fn follow(&self, targets: &Targets) {
         if let Some(user) = &self.user {
             user.follow(targets);

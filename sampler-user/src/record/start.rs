@@ -17,7 +17,7 @@ use tracing::info;
 use crate::capture::bpf::cpu_news::CpuNews;
 use crate::capture::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
-use crate::capture::bpf::rhythm::Rhythm;
+use crate::capture::bpf::tick_schedule::ClockPeriods;
 use crate::capture::bpf::ticks::Ticks;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::symbolize::python::Symbolizer;
@@ -109,12 +109,12 @@ pub(super) fn start(
         source,
     })?;
     let scans = match scans {
-        Some(scans) => Some(scans.start(clocks.beats(), &targets)?),
+        Some(scans) => Some(scans.start(clocks.schedule(), &targets)?),
         None => None,
     };
     let scan_accounts = scans.as_ref().map(RunningScans::accounts);
     let balance = scans.as_ref().filter(|it| it.are_from_user_space());
-    let of_mode = OfMode::of(config.mode, period);
+    let of_mode = OfMode::new(config.mode, period);
     let session = Session::new(Stages {
         targets,
         known,
@@ -159,7 +159,7 @@ fn kernel_options(config: &RecordConfig, namespace: &PidNamespace) -> KernelOpti
         leave_plain_programs: matches!(config.target, TargetSpec::Host),
         ring_bytes: config.buffer,
         scans: config.mode != Mode::Cpu,
-        walk_backend: WalkBackendChoice::of_environment(),
+        walk_backend: WalkBackendChoice::from_environment(),
         log: KernelLogLevel::wanted(),
         pid_namespace: namespace.own_inode(),
     }
@@ -174,7 +174,7 @@ struct OfMode {
 }
 
 impl OfMode {
-    fn of(mode: Mode, period: Duration) -> Self {
+    fn new(mode: Mode, period: Duration) -> Self {
         match mode {
             Mode::Cpu => Self {
                 builder: TimelineBuilder::new(period),
@@ -202,7 +202,7 @@ fn start_all(
 ) -> Result<(Started, Option<CommandEnd>), RecordError> {
     // Before the clocks are opened, so that no CPU comes unnoticed in between.
     let news = CpuNews::listen();
-    let ticks = kernel.start_ticks(Rhythm::drawn(period))?;
+    let ticks = kernel.start_ticks(ClockPeriods::random(period))?;
     let command = match command {
         Some(command) => Some(command.release()?.ended),
         None => None,

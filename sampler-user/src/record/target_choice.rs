@@ -75,7 +75,7 @@ pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
     if let TargetSpec::Filtered(filter) = &config.target
         && targets.sampled().next().is_none()
     {
-        let filter = filter.in_words();
+        let filter = filter.describe();
         CONSOLE.note(format_args!(
             "no Python process {filter} runs yet; waiting for one"
         ));

@@ -18,14 +18,14 @@ impl TickBalance {
     }
 
     /// Returns what is left of the times that a scan reports for a thread, in
-    /// nanoseconds: the time since the thread's previous record, and the time of the look
+    /// nanoseconds: the time since the thread's previous record, and the time of the scan
     /// that this record is from.
-    pub(super) fn left(&mut self, track: TrackId, (before, look): (u64, u64)) -> (u64, u64) {
+    pub(super) fn left(&mut self, track: TrackId, (before, scan): (u64, u64)) -> (u64, u64) {
         let ahead = self.of(track);
         let of_before = before.min(*ahead);
-        let of_look = look.min(*ahead - of_before);
-        *ahead -= of_before + of_look;
-        (before - of_before, look - of_look)
+        let of_scan = scan.min(*ahead - of_before);
+        *ahead -= of_before + of_scan;
+        (before - of_before, scan - of_scan)
     }
 
     fn of(&mut self, track: TrackId) -> &mut u64 {
@@ -42,16 +42,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_and_ticks_stand_for_all_of_the_time_and_no_more() {
+    fn scans_and_ticks_stand_for_all_of_the_time_and_no_more() {
         let [one, other] = [0, 5].map(TrackId);
         let mut balance = TickBalance::default();
         assert_eq!(balance.left(other, (30, 10)), (30, 10));
         balance.tick(other, 10);
         balance.tick(other, 10);
         assert_eq!(balance.left(one, (0, 10)), (0, 10));
-        // Three looks found it running, and two of them had a tick.
+        // Three scans found it running, and two of them had a tick.
         assert_eq!(balance.left(other, (30, 10)), (10, 10));
-        // A tick that came late is subtracted from the look after it.
+        // A tick that came late is subtracted from the scan after it.
         balance.tick(other, 20);
         assert_eq!(balance.left(other, (0, 10)), (0, 0));
         assert_eq!(balance.left(other, (0, 20)), (0, 10));

@@ -19,7 +19,7 @@ use nix::sys::time::TimeSpec;
 use sampler_trace::model::identifiers::KernelTime;
 
 use crate::capture::bpf::cpu_news::{CpuEvent, CpuNews};
-use crate::capture::bpf::rhythm::{Beats, Rhythm};
+use crate::capture::bpf::tick_schedule::{ClockPeriods, TickSchedule};
 use crate::capture::bpf::ticks::Ticks;
 use crate::platform::privileges::role::Role;
 use crate::record::clock::monotonic_now;
@@ -38,44 +38,44 @@ type Request = (Duration, Sender<io::Result<()>>);
 
 #[derive(Default)]
 struct Shared {
-    beats: SharedBeats,
+    schedule: SharedSchedule,
     changes: Mutex<CpuChanges>,
 }
 
 /// When ticks come, for a thread that waits for them.
 #[derive(Default)]
-pub(super) struct SharedBeats {
-    beats: Mutex<Beats>,
+pub(super) struct SharedSchedule {
+    schedule: Mutex<TickSchedule>,
     has_changed: Condvar,
 }
 
-impl SharedBeats {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Beats> {
-        lock(&self.beats)
+impl SharedSchedule {
+    pub(super) fn lock(&self) -> MutexGuard<'_, TickSchedule> {
+        lock(&self.schedule)
     }
 
-    pub(super) fn set(&self, beats: &Beats) {
+    pub(super) fn set(&self, schedule: &TickSchedule) {
         let mut current = self.lock();
-        if *current != *beats {
-            current.clone_from(beats);
+        if *current != *schedule {
+            current.clone_from(schedule);
             self.has_changed.notify_all();
         }
     }
 
-    /// Waits until the beats have changed, [`Self::wake`] is called, or `at_most` has
+    /// Waits until the schedule has changed, [`Self::wake`] is called, or `at_most` has
     /// passed.
     pub(super) fn wait<'a>(
         &self,
-        beats: MutexGuard<'a, Beats>,
+        schedule: MutexGuard<'a, TickSchedule>,
         at_most: Duration,
-    ) -> MutexGuard<'a, Beats> {
-        let waited = self.has_changed.wait_timeout(beats, at_most);
+    ) -> MutexGuard<'a, TickSchedule> {
+        let waited = self.has_changed.wait_timeout(schedule, at_most);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Ends all waits.
     pub(super) fn wake(&self) {
-        let _beats = self.lock();
+        let _schedule = self.lock();
         self.has_changed.notify_all();
     }
 }
@@ -92,7 +92,7 @@ impl TickClock {
     /// No thread or pipe can be created.
     pub(super) fn start(ticks: Ticks, news: io::Result<CpuNews>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        shared.beats.set(ticks.beats());
+        shared.schedule.set(ticks.schedule());
         let (requests, receiver) = mpsc::channel();
         let (woken, wake) = io::pipe()?;
         let news = match news {
@@ -126,8 +126,8 @@ impl TickClock {
     }
 
     /// Returns when the ticks come, kept up to date.
-    pub(super) fn beats(&self) -> BeatSource {
-        BeatSource(Arc::clone(&self.shared))
+    pub(super) fn schedule(&self) -> ScheduleSource {
+        ScheduleSource(Arc::clone(&self.shared))
     }
 
     /// Makes the clocks tick once each `period` on average.
@@ -161,22 +161,22 @@ impl TickClock {
 
 /// When ticks come, as the clocks' thread keeps it up to date.
 #[derive(Clone)]
-pub(super) struct BeatSource(Arc<Shared>);
+pub(super) struct ScheduleSource(Arc<Shared>);
 
-impl std::ops::Deref for BeatSource {
-    type Target = SharedBeats;
+impl std::ops::Deref for ScheduleSource {
+    type Target = SharedSchedule;
 
-    fn deref(&self) -> &SharedBeats {
-        &self.0.beats
+    fn deref(&self) -> &SharedSchedule {
+        &self.0.schedule
     }
 }
 
 #[cfg(test)]
-impl BeatSource {
+impl ScheduleSource {
     /// Creates a source of ticks that no CPU has.
-    pub(super) fn of(beats: &Beats) -> Self {
+    pub(super) fn new(schedule: &TickSchedule) -> Self {
         let shared = Shared::default();
-        shared.beats.set(beats);
+        shared.schedule.set(schedule);
         Self(Arc::new(shared))
     }
 }
@@ -201,7 +201,7 @@ impl Care {
             let _ = self.woken.read(&mut one);
             match self.requests.try_recv() {
                 Ok((period, answer)) => {
-                    let changed = self.ticks.change(Rhythm::drawn(period));
+                    let changed = self.ticks.change(ClockPeriods::random(period));
                     let _ = answer.send(changed);
                 }
                 Err(mpsc::TryRecvError::Empty) => {}
@@ -214,7 +214,7 @@ impl Care {
         // A clock that cannot be set keeps the period that led to its first tick: its CPU
         // went offline in the meantime, which an event reports.
         let _ = self.ticks.settle();
-        self.shared.beats.set(self.ticks.beats());
+        self.shared.schedule.set(self.ticks.schedule());
         true
     }
 

@@ -37,7 +37,7 @@ fn check_stack(thread: &DumpedThread, marks: &Marks) -> Result<(), String> {
 #[ignore = "needs root and BPF"]
 fn shows_what_every_thread_does() {
     let machine = machine();
-    let marks = Marks::of("dump_states.py");
+    let marks = Marks::read("dump_states.py");
     machine.with_each("dump", |interpreter| {
         let (target, dump) = target_in_all_states(machine, interpreter)?;
         for thread in &dump.threads {
@@ -69,7 +69,7 @@ fn shows_what_every_thread_does() {
 #[ignore = "needs root and BPF"]
 fn shows_a_process_that_is_stopped() {
     let machine = machine();
-    let marks = Marks::of("dump_states.py");
+    let marks = Marks::read("dump_states.py");
     machine.with_each("dump of a stopped process", |interpreter| {
         let (target, _) = target_in_all_states(machine, interpreter)?;
         kill(pid(&target), Signal::SIGSTOP).expect("it is our child");
@@ -95,7 +95,7 @@ fn shows_a_process_that_is_stopped() {
 #[ignore = "needs root and BPF"]
 fn shows_a_process_that_hangs_uninterruptibly() {
     let machine = machine();
-    let marks = Marks::of("dump_stuck.py");
+    let marks = Marks::read("dump_stuck.py");
     machine.with_each("dump of a hanging process", |interpreter| {
         let target = Target::start::<&str>(interpreter, "dump_stuck.py", &[]);
         let result = until(|| {
@@ -124,7 +124,7 @@ fn shows_a_process_that_hangs_uninterruptibly() {
 #[ignore = "needs root and BPF"]
 fn no_stack_of_a_busy_thread_is_impossible() {
     let machine = machine();
-    let marks = Marks::of("chains.py");
+    let marks = Marks::read("chains.py");
     machine.with_each("dumps of alternating chains", |interpreter| {
         let target = Target::start::<&str>(interpreter, "chains.py", &[]);
         let mut proven = 0;
@@ -225,7 +225,7 @@ fn what_cannot_be_dumped_is_said() {
 #[ignore = "needs root and BPF"]
 fn needs_no_bpf_for_a_process_of_ones_own() {
     let machine = machine();
-    let marks = Marks::of("known_chain.py");
+    let marks = Marks::read("known_chain.py");
     let directory = Scratch::new();
     let program = directory.path().join("pyebpf");
     copy_program(&machine.pyebpf, &program);

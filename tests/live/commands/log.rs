@@ -77,7 +77,7 @@ fn a_stack_that_is_cut_is_logged_with_its_reason_and_address() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_stack_that_is_cut_is_logged_without_bpf_loop() {
-    is_logged(Walk::ByCalls);
+    is_logged(Walk::GlobalFunctions);
 }
 
 fn is_logged(walk: Walk) {
@@ -87,7 +87,7 @@ fn is_logged(walk: Walk) {
     let paged_out = PagedOut::start(&library, machine.interpreter()).expect("it starts");
     let pid = paged_out.target.pid();
     let mut command = command(machine, pid, &["-vv", "--hz", "200"]);
-    if walk == Walk::ByCalls {
+    if walk == Walk::GlobalFunctions {
         command.env("PYEBPF_WALK", "calls");
     }
     let mut recording = Recording::spawn(command, Scratch::new());

@@ -38,7 +38,7 @@ fn snapshot(recording: &mut Recording) -> Timeline {
 }
 
 fn check(timeline: &Timeline) {
-    let marks = Marks::of("known_chain.py");
+    let marks = Marks::read("known_chain.py");
     for row in timeline.stacks() {
         marks.check(row, |_| false).expect("a known chain");
     }

@@ -71,7 +71,7 @@ impl Own {
 
     /// Checks that all threads are the target's, with its known stacks.
     fn assert_known(&self, timeline: &Timeline) {
-        let marks = Marks::of(SCRIPT);
+        let marks = Marks::read(SCRIPT);
         let tids = self.target.ready["tids"].as_array().expect("it says so");
         assert!(timeline.stacks().count() > 0);
         for thread in &timeline.threads {

@@ -57,7 +57,7 @@ impl Contained {
         Self {
             pid: container.outer_pid(inner),
             inner,
-            marks: Marks::of(SCRIPT).at(INSIDE),
+            marks: Marks::read(SCRIPT).at(INSIDE),
             _target: target,
             _container: container,
             _cgroup: cgroup,
@@ -255,7 +255,7 @@ fn runs_inside_a_container_with_the_hosts_pids() {
     command.env("RIGHTS", RIGHTS);
     let timeline = Recording::spawn(command, directory).finish().timeline();
     let timeline = timeline.expect("it has the rights that it needs");
-    let marks = Marks::of(SCRIPT);
+    let marks = Marks::read(SCRIPT);
     assert!(timeline.stacks().count() > 0);
     for row in timeline.stacks() {
         marks.check(row, Frame::is_library).expect("a known chain");

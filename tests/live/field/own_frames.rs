@@ -62,7 +62,7 @@ fn shows_frames_of_compiled_python_with_their_lines() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn shows_frames_of_compiled_python_without_bpf_loop() {
-    with_frames(Kind::Compiled, Walk::ByCalls, |seen, _, first| {
+    with_frames(Kind::Compiled, Walk::GlobalFunctions, |seen, _, first| {
         let inner = [("outer", first + 2), ("inner", first + 6)];
         seen.expect("in compiled code", |row| row == inner)
     });
@@ -97,7 +97,7 @@ fn shows_and_marks_what_another_evaluator_runs() {
 struct Stacks<'a>(BTreeMap<Vec<(&'a str, u32)>, u64>);
 
 impl<'a> Stacks<'a> {
-    fn of(timeline: &'a Timeline) -> Self {
+    fn new(timeline: &'a Timeline) -> Self {
         let mut stacks = BTreeMap::new();
         for thread in timeline.threads.iter().filter(|it| it.tid != it.pid) {
             for row in thread.stacks() {
@@ -152,7 +152,7 @@ fn with_frames(
         let duration = Duration::from_millis(500);
         let timeline = record_walking(machine, target.pid(), 500, duration, walk)?;
         let has_base = interpreter.minor >= 15;
-        let found = check(&Stacks::of(&timeline), has_base, first);
+        let found = check(&Stacks::new(&timeline), has_base, first);
         let rows = found.map_err(|error| format!("{error}; {:?}", timeline.counts))?;
         let shown = timeline.count("shown");
         let mut refused = timeline.count("refused");

@@ -47,7 +47,7 @@ fn samples_lie_within_a_recording_in_a_time_namespace() {
             if mode == "wall" {
                 assert!(timeline.count("passes") > 100, "{:?}", timeline.counts);
             }
-            let said = check_known_chain(&timeline, target.pid(), &Marks::of(SCRIPT));
+            let said = check_known_chain(&timeline, target.pid(), &Marks::read(SCRIPT));
             let said = said.unwrap_or_else(|error| panic!("{ahead}, {mode}: {error}"));
             say(format!("  time namespace, {ahead} s, {mode}: {said}"));
         }

@@ -46,7 +46,7 @@ fn shows_an_interpreter_whose_file_nobody_else_may_open() {
         }
         let target = Target::spawn(&mut command(interpreter, &file, &served));
         let timeline = record(machine, target.pid(), 500, Duration::from_millis(600))?;
-        let said = check_known_chain(&timeline, target.pid(), &Marks::of(SCRIPT));
+        let said = check_known_chain(&timeline, target.pid(), &Marks::read(SCRIPT));
         drop(target);
         drop(mounted);
         said

@@ -105,7 +105,7 @@ fn finds_python_that_a_process_long_followed_loads() {
         let Some(library) = development.shared() else {
             return Ok("not run: it has none".to_owned());
         };
-        let marks = Marks::of(SCRIPT);
+        let marks = Marks::read(SCRIPT);
         let program = program(directory, "late_library.c");
         // First, a process that was there before the whole host is recorded.
         let mut command = command(&program, development);
@@ -184,7 +184,7 @@ fn check_both(
     program: &Path,
     development: &Development,
 ) -> Result<String, String> {
-    let marks = Marks::of(SCRIPT);
+    let marks = Marks::read(SCRIPT);
     let mut running = command(program, development);
     running.arg(scripts().join(SCRIPT));
     let target = Target::run(running);

@@ -62,7 +62,7 @@ fn check(
     fate: Fate,
 ) -> Result<String, String> {
     let directory = Scratch::new();
-    let marks = Marks::of("known_chain.py");
+    let marks = Marks::read("known_chain.py");
     let program = directory.path().join("python3");
     let real = fs::canonicalize(&interpreter.path).map_err(|error| error.to_string())?;
     copy_program(&real, &program);

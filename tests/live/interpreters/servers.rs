@@ -69,7 +69,7 @@ fn workers(timeline: &Timeline) -> impl Iterator<Item = &crate::support::timelin
 
 /// Checks that the workers' rows are stacks that can be. Returns the number of rows.
 fn check(timeline: &Timeline) -> usize {
-    let marks = Marks::of(SCRIPT);
+    let marks = Marks::read(SCRIPT);
     let mut rows = 0;
     for row in workers(timeline).flat_map(|thread| thread.stacks()) {
         let is_start = |frame: &crate::support::timeline::Frame| {

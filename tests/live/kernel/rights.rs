@@ -92,7 +92,7 @@ fn four_capabilities_are_enough_to_record() {
     let machine = machine();
     let target = Target::start::<&str>(machine.interpreter(), "known_chain.py", &[]);
     let pid = target.pid().to_string();
-    let marks = Marks::of("known_chain.py");
+    let marks = Marks::read("known_chain.py");
     for way in WAYS {
         let arguments = [
             "--hz",

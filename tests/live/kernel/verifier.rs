@@ -25,7 +25,7 @@ fn the_verifier_has_little_to_do() {
 #[ignore = "needs root and BPF"]
 fn the_verifier_has_little_to_do_without_bpf_loop() {
     verifies(
-        WalkBackendChoice::Calls("a test".to_owned()),
+        WalkBackendChoice::GlobalFunctions("a test".to_owned()),
         "on_cpu_by_calls",
     );
 }

@@ -14,7 +14,7 @@ use crate::support::timeline::Frame;
 #[ignore = "needs root and BPF"]
 fn a_killed_target_ends_the_recording() {
     let machine = machine();
-    let marks = Marks::of("known_chain.py");
+    let marks = Marks::read("known_chain.py");
     machine.with_each("killed target", |interpreter| {
         let mut target = Target::start::<&str>(interpreter, "known_chain.py", &[]);
         let pid = target.pid().to_string();
@@ -50,7 +50,7 @@ fn a_target_may_become_another_python() {
     crate::support::recording::until_busy(target.pid(), Duration::from_millis(300));
     target.kill();
     let timeline = recording.finish().timeline().expect("both were busy");
-    let marks = Marks::of("known_chain.py");
+    let marks = Marks::read("known_chain.py");
     let names = |name: &str| {
         timeline
             .stacks()

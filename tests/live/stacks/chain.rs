@@ -23,12 +23,12 @@ fn shows_a_known_chain_with_exact_lines() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn shows_a_known_chain_without_bpf_loop() {
-    shows_a_known_chain("known chain by calls", Walk::ByCalls);
+    shows_a_known_chain("known chain by calls", Walk::GlobalFunctions);
 }
 
 fn shows_a_known_chain(title: &str, walk: Walk) {
     let machine = machine();
-    let marks = Marks::of("known_chain.py");
+    let marks = Marks::read("known_chain.py");
     machine.with_each_build(title, |interpreter| {
         let target = Target::start::<&str>(interpreter, "known_chain.py", &[]);
         let duration = Duration::from_millis(1000);
@@ -49,7 +49,7 @@ fn shows_a_known_chain(title: &str, walk: Walk) {
 #[ignore = "needs root and BPF"]
 fn shows_a_virtual_environment() {
     let machine = machine();
-    let marks = Marks::of("known_chain.py");
+    let marks = Marks::read("known_chain.py");
     let directory = Scratch::new();
     let place = directory.path().join("environment");
     let mut venv = Command::new(&machine.interpreter().path);

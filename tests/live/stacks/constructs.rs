@@ -18,7 +18,7 @@ use crate::support::timeline::{Frame, Row};
 #[ignore = "needs root and BPF"]
 fn shows_every_way_of_calling() {
     let machine = machine();
-    let marks = Marks::of("constructs.py");
+    let marks = Marks::read("constructs.py");
     machine.with_each_build("ways of calling", |interpreter| {
         if interpreter.musl {
             return Ok("not run: it was built without ctypes".to_owned());

@@ -28,8 +28,8 @@ fn cuts_a_recursion_of_1500_frames_and_says_so() {
 #[test]
 #[ignore = "needs root and BPF"]
 fn shows_and_cuts_recursions_without_bpf_loop() {
-    recursion(998, Walk::ByCalls, is_whole);
-    recursion(1498, Walk::ByCalls, is_cut);
+    recursion(998, Walk::GlobalFunctions, is_whole);
+    recursion(1498, Walk::GlobalFunctions, is_cut);
 }
 
 fn is_whole(row: &Row, marks: &Marks) -> Result<(), String> {
@@ -54,10 +54,10 @@ fn is_cut(row: &Row, marks: &Marks) -> Result<(), String> {
 
 fn recursion(depth: usize, walk: Walk, check: impl Fn(&Row, &Marks) -> Result<(), String>) {
     let machine = machine();
-    let marks = Marks::of("recursion.py");
+    let marks = Marks::read("recursion.py");
     let title = match walk {
         Walk::OfThisKernel => format!("recursion of {depth}"),
-        Walk::ByCalls => format!("recursion of {depth} by calls"),
+        Walk::GlobalFunctions => format!("recursion of {depth} by calls"),
     };
     machine.with_each_build(&title, |interpreter| {
         let target = Target::start(interpreter, "recursion.py", &[depth.to_string()]);

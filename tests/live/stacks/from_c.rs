@@ -23,7 +23,7 @@ use crate::support::timeline::Frame;
 #[ignore = "needs root and BPF"]
 fn shows_what_compiled_code_calls() {
     let machine = machine();
-    let marks = Marks::of("compiled_callbacks.py");
+    let marks = Marks::read("compiled_callbacks.py");
     let directory = Scratch::new();
     let source = directory.path().join("callbacks.pyx");
     fs::copy(scripts().join("callbacks.pyx"), &source).expect("our directory");

@@ -25,7 +25,7 @@ fn no_stack_is_impossible() {
     let machine = machine();
     let samples = chosen("PYEBPF_ORACLE_SAMPLES", 3000);
     let hz = chosen("PYEBPF_ORACLE_HZ", 1000);
-    let marks = Marks::of("chains.py");
+    let marks = Marks::read("chains.py");
     machine.with_each_build("alternating chains", |interpreter| {
         let target = Target::start::<&str>(interpreter, "chains.py", &[]);
         let duration = Duration::from_secs(1) * samples / hz;

@@ -17,7 +17,7 @@ const HZ: u64 = 500;
 #[ignore = "needs root and BPF"]
 fn shows_the_stack_of_a_thread_that_hashes() {
     let machine = machine();
-    let marks = Marks::of("hashing.py");
+    let marks = Marks::read("hashing.py");
     machine.with_each_build("hashing", |interpreter| {
         let target = Target::start::<&str>(interpreter, "hashing.py", &[]);
         let timeline = record(

@@ -22,7 +22,7 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    pub(crate) fn of(script: &str) -> Self {
+    pub(crate) fn read(script: &str) -> Self {
         Self::of_copy(script, &scripts().join(script))
     }
 

@@ -54,7 +54,7 @@ pub(crate) enum Walk {
     /// As it does by default on this kernel.
     OfThisKernel,
     /// As on kernels without `bpf_loop`.
-    ByCalls,
+    GlobalFunctions,
 }
 
 impl Recording {
@@ -78,7 +78,7 @@ impl Recording {
             command.args(["--max-cpu", "off"]);
         }
         command.args(arguments);
-        if walk == Walk::ByCalls {
+        if walk == Walk::GlobalFunctions {
             command.env("PYEBPF_WALK", "calls");
         }
         Self::spawn(command, directory)
@@ -280,7 +280,7 @@ pub(crate) fn record_walking(
     let is_named = finished
         .errors
         .contains("walked without bpf_loop: PYEBPF_WALK");
-    if walk == Walk::ByCalls && !(is_named && timeline.count("walked_without_loop") == 1) {
+    if walk == Walk::GlobalFunctions && !(is_named && timeline.count("walked_without_loop") == 1) {
         return Err(format!(
             "it was not walked without bpf_loop: {}",
             finished.errors

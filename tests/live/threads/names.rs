@@ -57,7 +57,7 @@ fn shows_fifty_threads_by_name() {
 #[ignore = "needs root and BPF"]
 fn shows_no_stack_of_a_thread_that_the_kernel_made() {
     let machine = machine();
-    let marks = Marks::of("kernel_thread.py");
+    let marks = Marks::read("kernel_thread.py");
     machine.with_each("a thread of the kernel's", |interpreter| {
         let duration = Duration::from_millis(700);
         let mut on_cpu = 0;

@@ -16,7 +16,7 @@ use crate::support::states::{seconds, share};
 #[ignore = "needs root and BPF"]
 fn shows_the_same_without_the_task_iterator() {
     let machine = machine();
-    let marks = Marks::of("dump_states.py");
+    let marks = Marks::read("dump_states.py");
     machine.with_each("from user space", |interpreter| {
         let (target, _) = target_in_all_states(machine, interpreter)?;
         let directory = Scratch::new();

@@ -29,7 +29,7 @@ fn of_script(
 #[ignore = "needs root and BPF"]
 fn a_thread_that_waits_is_one_row_with_its_state_and_line() {
     let machine = machine();
-    let marks = Marks::of("waiting.py");
+    let marks = Marks::read("waiting.py");
     machine.with_each_build("waiting threads", |interpreter| {
         let (target, timeline) = of_script(machine, interpreter, "quiet")?;
         let states = target.ready.as_object().ok_or("no states")?;
@@ -114,7 +114,7 @@ fn no_stack_of_a_waiting_thread_is_impossible() {
     let machine = machine();
     let wanted = std::env::var("PYEBPF_ORACLE_SAMPLES");
     let wanted: u64 = wanted.map_or(6000, |it| it.parse().expect("a number of samples"));
-    let marks = Marks::of("waiting_chains.py");
+    let marks = Marks::read("waiting_chains.py");
     machine.with_each_build("waiting chains", |interpreter| {
         let count = ALTERNATING.to_string();
         let target = Target::start(interpreter, "waiting_chains.py", &[&count]);

@@ -44,7 +44,7 @@ const fn since(since: (u32, u32), name: &'static str) -> Test {
 
 /// Tests of CPU mode.
 const CPU: [Test; 17] = [
-    // Shallow and deep stacks, with both ways of stepping from frame to frame.
+    // Shallow and deep stacks, with both ways of walking from frame to frame.
     on_any("stacks::chain::shows_a_known_chain_with_exact_lines"),
     on_any("stacks::chain::shows_a_known_chain_without_bpf_loop"),
     on_any("stacks::depth::shows_a_recursion_of_1000_frames_whole"),

@@ -105,7 +105,7 @@ fn unknown_orders_and_versions_are_refused() {
     let row = row(PythonVersion::minor_only(3, 15)).expect("a row");
     let version = PythonVersion::minor_only(3, 16);
     let refused = parse(&words).apply(row, None);
-    assert_eq!(refused, Err(DebugOffsetsError::Order { version }));
+    assert_eq!(refused, Err(DebugOffsetsError::WordOrder { version }));
     for (hex, free_threaded) in [(0, 0), (u64::MAX, 0), (words[0], 2)] {
         let bytes = bytes(&[hex, free_threaded]);
         let refused = DebugOffsets::parse(&bytes);

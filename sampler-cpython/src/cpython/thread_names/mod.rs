@@ -59,7 +59,7 @@ impl Wanted<'_> {
 
 /// Where one process keeps the names of its threads.
 #[derive(Clone, Copy, Debug)]
-pub struct ThreadNames<'a, Memory> {
+pub struct ThreadNameReader<'a, Memory> {
     /// The memory of the process.
     pub memory: &'a Memory,
     /// The layout of its objects and texts.
@@ -70,7 +70,7 @@ pub struct ThreadNames<'a, Memory> {
     pub imports_modules: u32,
 }
 
-impl<Memory: UserMemory> ThreadNames<'_, Memory> {
+impl<Memory: UserMemory> ThreadNameReader<'_, Memory> {
     /// Returns the names of the threads `wanted` of the interpreter whose
     /// `PyInterpreterState` is at `interpreter`, by `PyThreadState.thread_id`.
     ///

@@ -93,7 +93,7 @@ fn process() -> ForgedMemory {
 }
 
 fn read(memory: &ForgedMemory, minor: u8) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
-    let names = ThreadNames {
+    let names = ThreadNameReader {
         memory,
         object: &OBJECT,
         layout: row(minor).expect("it is known"),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::formats::chrome::texts::Texts;
 use crate::formats::json_text;
 use crate::formats::out::{Out, put_number};
-use crate::formats::sink::{Order, SinkError, TraceSink};
+use crate::formats::sink::{RowOrder, SinkError, TraceSink};
 use crate::model::identifiers::{FrameId, StackId, TrackId};
 use crate::model::row::{State, TimelineRow};
 use crate::query::functions::Functions;
@@ -95,7 +95,7 @@ impl<'a, W: Write> ChromeTrace<'a, W> {
         Self {
             out: Out::new(output),
             view,
-            functions: Functions::of(symbols),
+            functions: Functions::new(symbols),
             texts: Texts::new(symbols.frame_count()),
             identities: Identities::default(),
             ids: Vec::new(),
@@ -204,8 +204,8 @@ impl<'a, W: Write> ChromeTrace<'a, W> {
 }
 
 impl<W: Write> TraceSink for ChromeTrace<'_, W> {
-    fn order(&self) -> Option<Order> {
-        Some(Order::Thread)
+    fn order(&self) -> Option<RowOrder> {
+        Some(RowOrder::Thread)
     }
 
     fn track(&mut self, id: TrackId) -> Result<(), SinkError> {

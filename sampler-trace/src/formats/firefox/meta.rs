@@ -50,7 +50,7 @@ struct Category {
 }
 
 impl Meta {
-    pub(super) fn of(view: &TraceView<'_>) -> Self {
+    pub(super) fn new(view: &TraceView<'_>) -> Self {
         let info = &view.trace().info;
         let interval = if info.hz > 0 {
             1000.0 / f64::from(info.hz)

@@ -45,7 +45,7 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
         Self {
             out: Out::new(output),
             view,
-            functions: Functions::of(symbols),
+            functions: Functions::new(symbols),
             tables: ThreadTables::new(symbols),
             strings: Strings::new(symbols),
             identities: Identities::default(),
@@ -147,7 +147,7 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
 impl<W: Write> TraceSink for FirefoxProfile<'_, W> {
     fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
         self.out.put("{\"meta\":");
-        json_text::put(&mut self.out.buffer, &Meta::of(self.view))?;
+        json_text::put(&mut self.out.buffer, &Meta::new(self.view))?;
         self.out.put(",\"libs\":[],\"pages\":[],\"threads\":[");
         let view = self.view;
         for (position, &track) in view.tracks().iter().enumerate() {

@@ -174,7 +174,7 @@ impl<'a, W: Write> Pprof<'a, W> {
     /// Writes the tables that the samples refer to.
     fn tables(&mut self) -> io::Result<()> {
         let symbols = &self.view.trace().symbols;
-        let functions = Functions::of(symbols);
+        let functions = Functions::new(symbols);
         let mut used = Renumbered::new(functions.count());
         let frames = self.locations.old().to_vec();
         for (id, &number) in (1..).zip(&frames) {

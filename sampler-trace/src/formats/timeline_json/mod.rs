@@ -10,7 +10,7 @@ mod thread_rows;
 use std::io::Write;
 
 use crate::formats::json_text;
-use crate::formats::sink::{Order, SinkError, TraceSink};
+use crate::formats::sink::{RowOrder, SinkError, TraceSink};
 use crate::formats::timeline_json::frames::FrameTexts;
 use crate::formats::timeline_json::states::Columns;
 use crate::formats::timeline_json::thread_rows::ThreadRows;
@@ -24,12 +24,12 @@ const CHUNK: usize = 1 << 16;
 /// A sink for the timeline JSON.
 ///
 /// A row is written when a thread's stack changes; a change of state alone goes into a
-/// column of the sentinel, the last row. In [`Order::Thread`], each thread is closed by a
+/// column of the sentinel, the last row. In [`RowOrder::Thread`], each thread is closed by a
 /// row with the empty stack, unless it ends with one.
 pub struct TimelineJson<'a, W> {
     output: W,
     view: &'a TraceView<'a>,
-    order: Order,
+    order: RowOrder,
     buffer: Vec<u8>,
     texts: FrameTexts<'a>,
     path: Vec<FrameId>,
@@ -43,7 +43,7 @@ pub struct TimelineJson<'a, W> {
 impl<'a, W: Write> TimelineJson<'a, W> {
     /// A sink for the rows of `view`.
     #[must_use]
-    pub fn new(output: W, view: &'a TraceView<'a>, order: Order) -> Self {
+    pub fn new(output: W, view: &'a TraceView<'a>, order: RowOrder) -> Self {
         Self {
             output,
             view,
@@ -116,12 +116,12 @@ impl<'a, W: Write> TimelineJson<'a, W> {
 }
 
 impl<W: Write> TraceSink for TimelineJson<'_, W> {
-    fn order(&self) -> Option<Order> {
+    fn order(&self) -> Option<RowOrder> {
         Some(self.order)
     }
 
     fn track(&mut self, track: TrackId) -> Result<(), SinkError> {
-        if self.order == Order::Thread {
+        if self.order == RowOrder::Thread {
             self.close_thread();
         }
         let mut head = b", ".to_vec();
@@ -177,7 +177,7 @@ impl<W: Write> TraceSink for TimelineJson<'_, W> {
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
-        if self.order == Order::Thread {
+        if self.order == RowOrder::Thread {
             self.close_thread();
         }
         self.begin_row(self.view.end());

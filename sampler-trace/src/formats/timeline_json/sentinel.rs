@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::container::info::Counts;
 use crate::formats::json_text;
-use crate::formats::sink::Order;
+use crate::formats::sink::RowOrder;
 use crate::formats::timeline_json::states::Columns;
 use crate::formats::timeline_json::thread_rows::ThreadRows;
 use crate::model::row::State;
@@ -21,7 +21,7 @@ struct Head<'a> {
     pyebpf: u32,
     order: &'static str,
     #[serde(flatten)]
-    recording: Recording<'a>,
+    recording: RecordingFields<'a>,
     threads: Vec<Thread<'a>>,
     processes: Vec<Process<'a>>,
     counts: Cow<'a, Counts>,
@@ -30,7 +30,7 @@ struct Head<'a> {
 
 /// How the trace was recorded.
 #[derive(Serialize)]
-struct Recording<'a> {
+struct RecordingFields<'a> {
     hz: u32,
     mode: &'static str,
     host: &'a str,
@@ -93,7 +93,7 @@ struct Process<'a> {
 pub(super) fn put(
     out: &mut Vec<u8>,
     view: &TraceView<'_>,
-    order: Order,
+    order: RowOrder,
     threads: &[ThreadRows],
     columns: &mut Columns,
 ) -> io::Result<()> {
@@ -129,10 +129,10 @@ pub(super) fn put(
     let head = Head {
         pyebpf: 1,
         order: match order {
-            Order::Thread => "thread",
-            Order::Time => "time",
+            RowOrder::Thread => "thread",
+            RowOrder::Time => "time",
         },
-        recording: Recording {
+        recording: RecordingFields {
             hz: trace.info.hz,
             mode: view.mode().name(),
             host: &trace.info.host,

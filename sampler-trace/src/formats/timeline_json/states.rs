@@ -4,7 +4,7 @@
 //! its thread where the rows of several threads are mixed.
 
 use crate::formats::out::put_number;
-use crate::formats::sink::Order;
+use crate::formats::sink::RowOrder;
 use crate::model::row::{State, Weight};
 use crate::model::varint::{put, take};
 
@@ -20,7 +20,7 @@ pub(super) struct Columns {
     has_system: bool,
     /// The further states of rows.
     changes: Vec<Change>,
-    /// The number of each row's thread, only in [`Order::Time`]: otherwise the ranges of
+    /// The number of each row's thread, only in [`RowOrder::Time`]: otherwise the ranges of
     /// rows give it.
     threads: Option<Vec<u32>>,
 }
@@ -36,8 +36,8 @@ struct Change {
 }
 
 impl Columns {
-    pub(super) fn new(order: Order) -> Self {
-        let threads = (order == Order::Time).then(Vec::new);
+    pub(super) fn new(order: RowOrder) -> Self {
+        let threads = (order == RowOrder::Time).then(Vec::new);
         Self {
             states: Vec::new(),
             weights: Vec::new(),

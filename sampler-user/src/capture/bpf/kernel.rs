@@ -19,10 +19,10 @@ use crate::capture::bpf::locked_memory::LockedMemory;
 use crate::capture::bpf::namespace_offsets;
 use crate::capture::bpf::non_python_executables::PlainProgramTable;
 use crate::capture::bpf::processes::ProcessTable;
-use crate::capture::bpf::rhythm::Rhythm;
 use crate::capture::bpf::ring::RecordRing;
 use crate::capture::bpf::task_iter::TaskIter;
 use crate::capture::bpf::task_offsets::TaskOffsets;
+use crate::capture::bpf::tick_schedule::ClockPeriods;
 use crate::capture::bpf::ticks::Ticks;
 use crate::capture::bpf::walk_backend::{WalkBackend, WalkBackendChoice};
 
@@ -284,19 +284,19 @@ impl Kernel {
             .map_err(|error| failed(doing, &error))
     }
 
-    /// Starts ticks by `rhythm` on every CPU that is online.
+    /// Starts ticks by `periods` on every CPU that is online.
     ///
     /// # Errors
     /// [`KernelError::NotPermitted`], [`KernelError::Failed`] or
     /// [`KernelError::Missing`].
-    pub fn start_ticks(&mut self, rhythm: Rhythm) -> Result<Ticks, KernelError> {
+    pub fn start_ticks(&mut self, periods: ClockPeriods) -> Result<Ticks, KernelError> {
         let places = places_for_cpus()?;
         let name = self.walk_backend.program();
         let sampler: &mut PerfEvent = find(&mut self.ebpf, name)?;
         let program = sampler.fd().map_err(|error| rejected(name, error))?;
         let program = program.as_fd().try_clone_to_owned();
         program
-            .and_then(|program| Ticks::start(program, places, rhythm))
+            .and_then(|program| Ticks::start(program, places, periods))
             .map_err(|error| of_ticks("start the ticks of the CPUs", error))
     }
 
@@ -317,8 +317,8 @@ impl Kernel {
 /// accepts it, otherwise the one with calls.
 fn load_sampler(ebpf: &mut Ebpf, choice: WalkBackendChoice) -> Result<WalkBackend, KernelError> {
     let reason = match choice {
-        WalkBackendChoice::Calls(reason) => reason,
-        WalkBackendChoice::Best => match load_perf_event(ebpf, WalkBackend::Loop) {
+        WalkBackendChoice::GlobalFunctions(reason) => reason,
+        WalkBackendChoice::Best => match load_perf_event(ebpf, WalkBackend::BpfLoop) {
             Err(error) if error.is_about_a_feature() => {
                 let error = error.in_one_line();
                 format!("the kernel has no bpf_loop, which came with 5.17 ({error})")
@@ -326,7 +326,7 @@ fn load_sampler(ebpf: &mut Ebpf, choice: WalkBackendChoice) -> Result<WalkBacken
             other => return other,
         },
     };
-    load_perf_event(ebpf, WalkBackend::Calls(reason))
+    load_perf_event(ebpf, WalkBackend::GlobalFunctions(reason))
 }
 
 fn load_perf_event(ebpf: &mut Ebpf, walk_backend: WalkBackend) -> Result<WalkBackend, KernelError> {

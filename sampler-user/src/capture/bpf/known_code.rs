@@ -3,7 +3,7 @@
 //! Tells the eBPF program which code objects it need not describe any more.
 
 use aya::maps::{Array, MapData};
-use sampler_common::known::{BUCKET_COUNT, Bucket, PLACES, bucket_of, holds};
+use sampler_common::known_code::{BUCKET_COUNT, Bucket, PLACES, bucket_of, holds};
 use sampler_common::sample::CodeKey;
 
 /// Writes the table that `sampler_common::known` describes.

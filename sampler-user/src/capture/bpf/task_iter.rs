@@ -51,13 +51,13 @@ struct IterCreate {
 }
 
 /// A [`ScanOrder`] as it is in the map.
-pub(super) type Order = [u64; size_of::<ScanOrder>() / 8];
+pub(super) type RawScanOrder = [u64; size_of::<ScanOrder>() / 8];
 
 /// The program, attached to the threads that it iterates over.
 pub struct TaskIter {
     program: OwnedFd,
     /// The order that the program reads in each scan.
-    order: Array<MapData, Order>,
+    order: Array<MapData, RawScanOrder>,
     /// The link to the whole host.
     host: OwnedFd,
     /// The links to one process each, by thread group id.
@@ -71,7 +71,7 @@ impl TaskIter {
     ///
     /// # Errors
     /// The kernel's error when it is attached. Needs Linux 5.18.
-    pub(super) fn new(program: OwnedFd, order: Array<MapData, Order>) -> io::Result<Self> {
+    pub(super) fn new(program: OwnedFd, order: Array<MapData, RawScanOrder>) -> io::Result<Self> {
         let host = link(&program, None)?;
         Ok(Self {
             program,
@@ -88,7 +88,9 @@ impl TaskIter {
     /// The kernel's error for a scan of the whole host. A process that has ended is no
     /// error.
     pub fn run(&mut self, order: ScanOrder, tgids: &[u32]) -> io::Result<()> {
-        let order = self.order.set(0, bytemuck::cast::<_, Order>(order), 0);
+        let order = self
+            .order
+            .set(0, bytemuck::cast::<_, RawScanOrder>(order), 0);
         order.map_err(io::Error::other)?;
         if self.can_stay && tgids.len() <= MOST_SINGLE {
             self.single.retain(|tgid, _| tgids.contains(tgid));

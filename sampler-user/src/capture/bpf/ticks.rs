@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use sampler_cpython::process::time_namespace::kernel_monotonic_now as now;
 
-use crate::capture::bpf::rhythm::{Beats, PARTS, Part, PartBeats, Rhythm};
+use crate::capture::bpf::tick_schedule::{ClockPeriods, ClockSchedule, PARTS, Part, TickSchedule};
 
 /// The first published size of `struct perf_event_attr` (`PERF_ATTR_SIZE_VER0`,
 /// `include/uapi/linux/perf_event.h`), which every kernel accepts.
@@ -53,7 +53,7 @@ pub struct Ticks {
     program: OwnedFd,
     /// The eBPF program has memory for CPUs with numbers below this.
     places: u32,
-    beats: Beats,
+    schedule: TickSchedule,
     cpus: BTreeMap<u32, [Clock; PARTS]>,
 }
 
@@ -84,11 +84,11 @@ impl Ticks {
     ///
     /// # Errors
     /// The kernel's error; `EACCES` or `EPERM` without `CAP_PERFMON`.
-    pub(super) fn start(program: OwnedFd, places: u32, rhythm: Rhythm) -> io::Result<Self> {
+    pub(super) fn start(program: OwnedFd, places: u32, periods: ClockPeriods) -> io::Result<Self> {
         let mut ticks = Self {
             program,
             places,
-            beats: beats_from(&rhythm, now()),
+            schedule: schedule_from(&periods, now()),
             cpus: BTreeMap::new(),
         };
         for cpu in 0..places {
@@ -130,15 +130,15 @@ impl Ticks {
         self.cpus.keys().copied()
     }
 
-    /// Makes the clocks tick by `rhythm` from now on.
+    /// Makes the clocks tick by `periods` from now on.
     ///
     /// # Errors
-    /// The kernel's error. Some clocks may still have the previous rhythm then.
-    pub fn change(&mut self, rhythm: Rhythm) -> io::Result<()> {
-        self.beats = beats_from(&rhythm, now());
+    /// The kernel's error. Some clocks may still have the previous periods then.
+    pub fn change(&mut self, periods: ClockPeriods) -> io::Result<()> {
+        self.schedule = schedule_from(&periods, now());
         for clocks in self.cpus.values_mut() {
-            for (clock, beats) in clocks.iter_mut().zip(&self.beats.parts) {
-                clock.begin(beats, now())?;
+            for (clock, schedule) in clocks.iter_mut().zip(&self.schedule.parts) {
+                clock.begin(schedule, now())?;
             }
         }
         Ok(())
@@ -158,7 +158,7 @@ impl Ticks {
     pub fn settle(&mut self) -> io::Result<()> {
         let come = now().saturating_sub(MARGIN);
         let cpus = self.cpus.len();
-        for (number, beats) in self.beats.parts.iter_mut().enumerate() {
+        for (number, schedule) in self.schedule.parts.iter_mut().enumerate() {
             let clocks = self.cpus.values_mut().filter_map(|it| it.get_mut(number));
             let mut due: Vec<_> = clocks
                 .filter(|clock| clock.first.is_some_and(|first| first <= come))
@@ -167,14 +167,14 @@ impl Ticks {
                 continue;
             }
             let is_all = due.len() == cpus;
-            let set = set_together(&mut due, beats.period)?;
-            let (first, last) = (set.0 + beats.period, set.1 + beats.period);
+            let set = set_together(&mut due, schedule.period)?;
+            let (first, last) = (set.0 + schedule.period, set.1 + schedule.period);
             if is_all {
-                (beats.first, beats.last) = (first, last);
+                (schedule.first, schedule.last) = (first, last);
             } else {
                 // A CPU that came later is a moment behind the others.
-                let lag = last.saturating_sub(beats.first) % beats.period;
-                beats.last = beats.last.max(beats.first.saturating_add(lag));
+                let lag = last.saturating_sub(schedule.first) % schedule.period;
+                schedule.last = schedule.last.max(schedule.first.saturating_add(lag));
             }
         }
         Ok(())
@@ -182,39 +182,39 @@ impl Ticks {
 
     /// Returns when the ticks come.
     #[must_use]
-    pub fn beats(&self) -> &Beats {
-        &self.beats
+    pub fn schedule(&self) -> &TickSchedule {
+        &self.schedule
     }
 
     fn open_all(&self, cpu: u32) -> io::Result<[Clock; PARTS]> {
-        let [one, other] = self.beats.parts.as_slice() else {
+        let [one, other] = self.schedule.parts.as_slice() else {
             return Err(io::Error::other("a CPU has two clocks"));
         };
         Ok([self.open(cpu, *one)?, self.open(cpu, *other)?])
     }
 
-    fn open(&self, cpu: u32, beats: PartBeats) -> io::Result<Clock> {
+    fn open(&self, cpu: u32, schedule: ClockSchedule) -> io::Result<Clock> {
         let cpu = libc::c_int::try_from(cpu).map_err(io::Error::other)?;
         let mut clock = Clock {
-            event: open(EVERYONE, cpu, beats.period.max(SHORTEST))?,
+            event: open(EVERYONE, cpu, schedule.period.max(SHORTEST))?,
             first: None,
         };
         let program = self.program.as_raw_fd();
         control(&clock.event, SET_BPF, program as libc::c_ulong)?;
-        clock.begin(&beats, now())?;
+        clock.begin(&schedule, now())?;
         control(&clock.event, ENABLE, 0)?;
         Ok(clock)
     }
 }
 
 impl Clock {
-    /// Makes the clock tick next when `beats` do.
-    fn begin(&mut self, beats: &PartBeats, now: u64) -> io::Result<()> {
-        let mut first = beats.next(now);
+    /// Makes the clock tick next by `schedule`.
+    fn begin(&mut self, schedule: &ClockSchedule, now: u64) -> io::Result<()> {
+        let mut first = schedule.next(now);
         // Until it has its own period, which may take a while, the clock repeats this
         // interval, which must not be too short.
-        if first.saturating_sub(now) < SHORTEST.max(beats.period / MOST_TICKS) {
-            first = first.saturating_add(beats.period.max(SHORTEST));
+        if first.saturating_sub(now) < SHORTEST.max(schedule.period / MOST_TICKS) {
+            first = first.saturating_add(schedule.period.max(SHORTEST));
         }
         self.first = Some(first);
         self.set_period(first.saturating_sub(now))
@@ -247,18 +247,18 @@ fn set_together(clocks: &mut [&mut Clock], period: u64) -> io::Result<(u64, u64)
 }
 
 /// Returns the ticks of clocks that begin at `start`.
-fn beats_from(rhythm: &Rhythm, start: u64) -> Beats {
+fn schedule_from(periods: &ClockPeriods, start: u64) -> TickSchedule {
     let part = |part: &Part| {
         let first = start.saturating_add(part.first);
-        PartBeats {
+        ClockSchedule {
             first,
             last: first,
             period: part.period,
         }
     };
-    Beats {
-        period: rhythm.period,
-        parts: rhythm.parts.iter().map(part).collect(),
+    TickSchedule {
+        period: periods.period,
+        parts: periods.parts.iter().map(part).collect(),
     }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! How the eBPF program gets from one frame to the next: with `bpf_loop`, or with calls
-//! where the kernel has none (before 5.17).
+//! How the eBPF program gets from one frame to the next: with `bpf_loop`, or with calls of
+//! global functions, each of which the verifier checks once, where the kernel has none
+//! (before 5.17).
 
-/// An environment variable: with the value `calls`, calls are used on every kernel.
+/// An environment variable: with the value `calls`, global functions are used on every
+/// kernel.
 const CHOICE: &str = "PYEBPF_WALK";
 
 /// Which way is wanted.
@@ -12,15 +14,15 @@ pub enum WalkBackendChoice {
     /// `bpf_loop`, if the kernel accepts it.
     #[default]
     Best,
-    /// Calls, for this reason.
-    Calls(String),
+    /// Global functions, for this reason.
+    GlobalFunctions(String),
 }
 
 impl WalkBackendChoice {
     /// Reads the choice from the environment.
-    pub fn of_environment() -> Self {
+    pub fn from_environment() -> Self {
         if std::env::var_os(CHOICE).is_some_and(|choice| choice == "calls") {
-            Self::Calls(format!("{CHOICE} says so"))
+            Self::GlobalFunctions(format!("{CHOICE} says so"))
         } else {
             Self::Best
         }
@@ -31,26 +33,25 @@ impl WalkBackendChoice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WalkBackend {
     /// `bpf_loop` calls the step; the verifier checks it once.
-    Loop,
-    /// A plain loop calls the step, a function that the verifier checks by itself (Linux
-    /// 5.6); for this reason.
-    Calls(String),
+    BpfLoop,
+    /// A plain loop calls the step, a global function (Linux 5.6); for this reason.
+    GlobalFunctions(String),
 }
 
 impl WalkBackend {
     /// Returns the name of the program that goes this way.
     pub(super) fn program(&self) -> &'static str {
         match self {
-            Self::Loop => "on_cpu",
-            Self::Calls(_) => "on_cpu_by_calls",
+            Self::BpfLoop => "on_cpu",
+            Self::GlobalFunctions(_) => "on_cpu_by_calls",
         }
     }
 
     /// Returns why it is not `bpf_loop`, if it is not.
     pub fn without_loop(&self) -> Option<&str> {
         match self {
-            Self::Loop => None,
-            Self::Calls(reason) => Some(reason),
+            Self::BpfLoop => None,
+            Self::GlobalFunctions(reason) => Some(reason),
         }
     }
 }

@@ -69,8 +69,8 @@ fn child_of(pid: u32) -> (RawSample, ProcessContext) {
         tid: pid,
         pointer: threads.first().expect("it has one").thread_pointer,
     };
-    let mut looker = ThreadProbe::new();
-    let (header, frames) = looker.unproven(&memory, &config, thread);
+    let mut probe = ThreadProbe::new();
+    let (header, frames) = probe.unproven(&memory, &config, thread);
     let sample = RawSample {
         header,
         stop: StopReason::from_wire(header.stop).expect("a reason"),

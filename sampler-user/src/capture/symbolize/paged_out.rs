@@ -34,12 +34,12 @@ const PAGE: u64 = 4096;
 /// Where stacks were cut, and when these places were read.
 #[derive(Debug, Default)]
 pub(super) struct PagedOut {
-    places: FxHashMap<(ProcessKey, u64), Place>,
+    places: FxHashMap<(ProcessKey, u64), CutPlace>,
     next: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct CutPlace {
     cuts: u32,
     read: Option<Instant>,
 }
@@ -59,7 +59,7 @@ impl PagedOut {
         if place.cuts < CUTS || !is_new || self.next.is_some_and(|next| now < next) {
             return false;
         }
-        *place = Place {
+        *place = CutPlace {
             cuts: 0,
             read: Some(now),
         };

@@ -8,7 +8,7 @@ use sampler_common::sample::{CodeKey, RawFrame};
 use sampler_trace::model::identifiers::{FrameId, StackId, StringId};
 use sampler_trace::model::symbols::Symbols;
 
-use crate::capture::symbolize::source::place::Place;
+use crate::capture::symbolize::source::place::CodeLine;
 
 /// A code object whose names are known, and the frames seen in it.
 pub(super) struct SeenCode {
@@ -49,8 +49,8 @@ impl SeenCode {
     }
 
     /// Describes one of its lines.
-    pub(super) fn place<'a>(&'a self, symbols: &'a Symbols, line: u32) -> Place<'a> {
-        Place {
+    pub(super) fn place<'a>(&'a self, symbols: &'a Symbols, line: u32) -> CodeLine<'a> {
+        CodeLine {
             file: symbols.string(self.file),
             function: symbols.string(self.function),
             first_line: u32::try_from(self.first_line).unwrap_or(0),

@@ -75,7 +75,7 @@ pub struct ResolvedSample {
 
 /// What symbolization could not do, or only in another way than usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SymbolizeCounts {
     /// Frames shown without a name.
     pub unknown_frames: u64,
     /// Code objects read from the process, because the eBPF program could not read them.
@@ -100,7 +100,7 @@ pub struct Symbolizer {
     static_codes: StaticCodes,
     paged_out: PagedOut,
     newly_known: Vec<CodeKey>,
-    counts: Counts,
+    counts: SymbolizeCounts,
 }
 
 impl Symbolizer {
@@ -115,7 +115,7 @@ impl Symbolizer {
             static_codes: StaticCodes::default(),
             paged_out: PagedOut::default(),
             newly_known: Vec::new(),
-            counts: Counts::default(),
+            counts: SymbolizeCounts::default(),
         }
     }
 
@@ -125,8 +125,8 @@ impl Symbolizer {
     }
 
     /// Returns the counts so far.
-    pub fn counts(&self) -> Counts {
-        Counts {
+    pub fn counts(&self) -> SymbolizeCounts {
+        SymbolizeCounts {
             sources_unanswered: self.sources.as_ref().map_or(0, |it| it.unanswered),
             ..self.counts
         }

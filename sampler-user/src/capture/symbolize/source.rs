@@ -30,7 +30,7 @@ use sampler_cpython::process::files::{FileView, RootIdentity};
 use tracing::debug;
 
 use crate::capture::symbolize::source::file::{MAX_FILE, SourceFile, Stamp};
-use crate::capture::symbolize::source::place::Place;
+use crate::capture::symbolize::source::place::CodeLine;
 use crate::capture::symbolize::source::pyc::Pyc;
 use crate::platform::blocking_worker::{BlockingWorker, CallError, Timeouts};
 use crate::platform::privileges::role::Role;
@@ -54,7 +54,7 @@ const MAX_LATE: usize = 4096;
 /// Reads source lines and keeps the files.
 pub(super) struct Sources {
     reader: BlockingWorker<()>,
-    files: HashMap<(RootIdentity, PathBuf), Kept>,
+    files: HashMap<(RootIdentity, PathBuf), CachedSource>,
     kept: usize,
     late: HashMap<RootIdentity, u32>,
     /// Devices of file systems on which a file gave no answer.
@@ -76,8 +76,8 @@ impl Default for Sources {
     }
 }
 
-/// A file as of the last look at it.
-struct Kept {
+/// A file as it was when it was last looked at.
+struct CachedSource {
     file: SourceFile,
     looked_at: SystemTime,
     /// Its `.pyc`, read where the age of the file proves nothing.
@@ -92,8 +92,8 @@ impl Sources {
         &mut self,
         view: &Arc<FileView>,
         tag: &str,
-        place: &Place<'_>,
-        others: &[Place<'_>],
+        place: &CodeLine<'_>,
+        others: &[CodeLine<'_>],
     ) -> String {
         let mut found: Option<String> = None;
         for path in view.paths(place.file) {
@@ -134,7 +134,7 @@ impl Sources {
             None => SourceFile::default(),
         };
         self.make_room(file.weight() + key.1.as_os_str().len());
-        let kept = Kept {
+        let kept = CachedSource {
             file,
             looked_at,
             pyc: None,
@@ -156,8 +156,8 @@ impl Sources {
         view: &Arc<FileView>,
         tag: &str,
         key: &(RootIdentity, PathBuf),
-        place: &Place<'_>,
-        others: &[Place<'_>],
+        place: &CodeLine<'_>,
+        others: &[CodeLine<'_>],
     ) -> Option<String> {
         let kept = self.files.get_mut(key)?;
         let stamp = kept.file.stamp?;
@@ -195,7 +195,7 @@ impl Sources {
         tag: &str,
         key: &(RootIdentity, PathBuf),
         stamp: Stamp,
-        place: &Place<'_>,
+        place: &CodeLine<'_>,
     ) -> bool {
         let is_known = self.files.get(key).is_some_and(|it| it.pyc.is_some());
         if !is_known {

@@ -36,7 +36,7 @@ impl FilterSpec {
     /// Returns the filter as the end of a sentence: `in cgroup web.service with a name
     /// like "celery"`.
     #[must_use]
-    pub fn in_words(&self) -> String {
+    pub fn describe(&self) -> String {
         let cgroups = match self.cgroups.as_slice() {
             [] => String::new(),
             [one] => format!(" in cgroup {one}"),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sampler_trace::convert::selection::Split;
-use sampler_trace::formats::sink::Order;
+use sampler_trace::formats::sink::RowOrder;
 
 use crate::cli::arguments::{OrderArgument, OutputArguments, SplitArgument};
 use crate::cli::config::error::UsageError;
@@ -58,7 +58,7 @@ pub struct OutputConfig {
     /// The outputs, at least one.
     pub targets: Vec<OutputTarget>,
     /// The order of rows.
-    pub order: Order,
+    pub order: RowOrder,
     /// Whether each output is split into a file for each process or thread.
     pub split: Split,
     /// Whether a file is written even if it is too large for a browser.
@@ -95,8 +95,8 @@ impl OutputConfig {
         Ok(Self {
             targets: destinations.into_iter().map(target).collect(),
             order: match arguments.order {
-                OrderArgument::Thread => Order::Thread,
-                OrderArgument::Time => Order::Time,
+                OrderArgument::Thread => RowOrder::Thread,
+                OrderArgument::Time => RowOrder::Time,
             },
             split: match arguments.split {
                 None => Split::No,

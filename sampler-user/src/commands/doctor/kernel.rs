@@ -21,7 +21,7 @@ pub(super) struct Release {
 
 impl Release {
     /// Reads what `uname -r` prints; `None` when it does not begin with two numbers.
-    pub(super) fn of(probe: &Probe<'_>) -> Option<Self> {
+    pub(super) fn read(probe: &Probe<'_>) -> Option<Self> {
         let text = probe.read("/proc/sys/kernel/osrelease")?;
         let mut parts = text.split(|letter: char| !letter.is_ascii_digit());
         let number = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);

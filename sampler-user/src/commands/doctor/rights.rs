@@ -37,7 +37,7 @@ pub(super) struct Rights {
 }
 
 impl Rights {
-    pub(super) fn of(probe: &Probe<'_>) -> Self {
+    pub(super) fn read(probe: &Probe<'_>) -> Self {
         let status = probe.read("/proc/self/status").unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
         Self {

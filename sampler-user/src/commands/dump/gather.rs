@@ -23,7 +23,7 @@ use sampler_cpython::process::task::TaskStatus;
 use sampler_trace::model::row::State;
 
 use crate::commands::dump::document::{DumpedThread, ENDED, StackQuality};
-use crate::commands::dump::patience::{Finding, Findings, Order};
+use crate::commands::dump::patience::{Finding, Findings, WorkOrder};
 use crate::commands::dump::stacks::state_outside;
 
 /// How many times, and how far apart, to read who holds the GIL until it is a thread that
@@ -32,7 +32,7 @@ const HOLDER_LOOKS: u32 = 100;
 const BETWEEN_HOLDER_LOOKS: Duration = Duration::from_millis(1);
 
 /// Does the work of a worker: sends what it finds out about the process `pid`.
-pub(super) fn gather(pid: u32, order: &Order, findings: &Findings) {
+pub(super) fn gather(pid: u32, order: &WorkOrder, findings: &Findings) {
     let found = Gathering::begin(pid, findings).and_then(|it| it.go_on(order));
     if let Err(error) = found {
         tell(findings, Finding::Inspect(error));
@@ -91,7 +91,7 @@ impl<'a> Gathering<'a> {
         Ok(gathering)
     }
 
-    fn go_on(mut self, order: &Order) -> Result<(), InspectError> {
+    fn go_on(mut self, order: &WorkOrder) -> Result<(), InspectError> {
         let pid = self.pid;
         let identity = ProcessIdentity::read(pid).map_err(InspectError::of_process)?;
         self.tell(Finding::Process {

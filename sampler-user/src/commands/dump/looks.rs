@@ -15,7 +15,7 @@ use sampler_trace::model::row::State;
 use crate::capture::bpf::kernel::KernelError;
 use crate::commands::dump::document::DumpedThread;
 use crate::commands::dump::gather::Gathering;
-use crate::commands::dump::patience::{Finding, Order};
+use crate::commands::dump::patience::{Finding, WorkOrder};
 use crate::commands::dump::stacks::{Seen, Stacks, state_outside};
 use crate::commands::dump::ticks::Ticks;
 
@@ -30,7 +30,7 @@ const TURNS: u32 = 5;
 
 impl Gathering<'_> {
     /// Looks at the stack of every thread.
-    pub(super) fn look(&self, order: &Order, instance: &Instance) {
+    pub(super) fn look(&self, order: &WorkOrder, instance: &Instance) {
         let mut stacks = Stacks::new(self.pid, instance);
         let mut left = BTreeMap::new();
         let wanted = |tid: &u32| !order.without.contains(tid);

@@ -34,7 +34,7 @@ impl Dump {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         PidNamespace::ours()?;
-        let gathering = move |order: patience::Order, findings: &patience::Findings| {
+        let gathering = move |order: patience::WorkOrder, findings: &patience::Findings| {
             gather::gather(pid, &order, findings);
         };
         let dump = patience::collect(pid, PATIENCE, gathering)?;

@@ -29,7 +29,7 @@ const OWN_WORK: u32 = 12;
 
 /// What a worker has to do.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Order {
+pub(super) struct WorkOrder {
     /// Threads to leave out, by `tid`.
     pub(super) without: BTreeSet<u32>,
 }
@@ -74,11 +74,11 @@ pub(super) type Findings = Sender<Finding>;
 /// Lets workers find out about the process, and puts together what they report.
 pub(super) fn collect<Work>(pid: u32, patience: Duration, work: Work) -> Result<Dump, DumpError>
 where
-    Work: Fn(Order, &Findings) + Send + Sync + 'static,
+    Work: Fn(WorkOrder, &Findings) + Send + Sync + 'static,
 {
     let work = Arc::new(work);
     let mut assembly = Assembly::default();
-    let mut order = Order::default();
+    let mut order = WorkOrder::default();
     for _ in 0..=RESTARTS {
         let (sender, findings) = mpsc::channel();
         let work = Arc::clone(&work);

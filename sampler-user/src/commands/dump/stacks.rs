@@ -36,7 +36,7 @@ pub(super) struct Stacks {
     memory: ProcessMemory,
     c_library: CLibrary,
     context: ProcessContext,
-    looker: ThreadProbe,
+    probe: ThreadProbe,
     symbolizer: Symbolizer,
 }
 
@@ -64,10 +64,10 @@ impl Stacks {
                 config: instance.config(KEY),
                 line_tables: instance.runtime.line_table,
                 static_code: StaticCode::default(),
-                files: FileView::of(pid).ok().map(Arc::new),
+                files: FileView::open_root(pid).ok().map(Arc::new),
                 cache_tag: instance.runtime.version.cache_tag(),
             },
-            looker: ThreadProbe::new(),
+            probe: ThreadProbe::new(),
             symbolizer: Symbolizer::new(true, Scout::default()),
         }
     }
@@ -88,7 +88,7 @@ impl Stacks {
         before: &TaskStatus,
     ) -> Result<Option<Seen>, ProcessError> {
         let config = &self.context.config;
-        let (header, frames) = self.looker.off_cpu(&self.memory, config, thread, before)?;
+        let (header, frames) = self.probe.off_cpu(&self.memory, config, thread, before)?;
         let sample = raw_sample(header, frames);
         if sample.stop == StopReason::RanDuringWalk {
             return Ok(None);
@@ -109,7 +109,7 @@ impl Stacks {
     /// Looks at a thread that may be running.
     pub(super) fn unproven(&mut self, thread: RemoteThread) -> Seen {
         let config = &self.context.config;
-        let (header, frames) = self.looker.unproven(&self.memory, config, thread);
+        let (header, frames) = self.probe.unproven(&self.memory, config, thread);
         let sample = raw_sample(header, frames);
         let seen = self.seen(&sample, State::Running);
         match seen.stack {
@@ -145,7 +145,7 @@ impl Stacks {
                 });
                 let partial = PartialReason::of_walk(resolved.stop);
                 let stack = partial.map_or(StackQuality::Whole, |_| StackQuality::Cut);
-                let problem = partial.map(PartialReason::in_words);
+                let problem = partial.map(PartialReason::describe);
                 (stack, problem.map(ToOwned::to_owned), frames.collect())
             }
             Err(StopReason::NoFrame) => {
@@ -155,7 +155,7 @@ impl Stacks {
             Err(reason) => {
                 let problem = format!(
                     "its stack could not be read: {}",
-                    DropReason::Walk(reason).in_words()
+                    DropReason::Walk(reason).describe()
                 );
                 (StackQuality::None, Some(problem), Vec::new())
             }

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use crate::capture::bpf::events::{RawCode, RawRecord, RawSample, decode};
 use crate::capture::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
-use crate::capture::bpf::rhythm::Rhythm;
+use crate::capture::bpf::tick_schedule::ClockPeriods;
 use crate::capture::bpf::ticks::Ticks as Clocks;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::symbolize::paged_out::read_frames;
@@ -69,7 +69,7 @@ impl Ticks {
             leave_plain_programs: false,
             ring_bytes: RING_BYTES,
             scans: false,
-            walk_backend: WalkBackendChoice::of_environment(),
+            walk_backend: WalkBackendChoice::from_environment(),
             pid_namespace: namespace.own_inode(),
         })?;
         let mut maps = {
@@ -79,7 +79,7 @@ impl Ticks {
         maps.processes
             .set(pid, config)
             .map_err(|error| failed(&error))?;
-        let clocks = kernel.start_ticks(Rhythm::drawn(PERIOD))?;
+        let clocks = kernel.start_ticks(ClockPeriods::random(PERIOD))?;
         Ok(Self {
             runtime,
             _kernel: kernel,

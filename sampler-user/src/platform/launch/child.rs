@@ -12,7 +12,7 @@ use std::process::Command;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
-use crate::platform::privileges::{Account, Owner};
+use crate::platform::privileges::{Owner, UserAccount};
 
 /// Returns the command with an end of each of two pipes. Once it is a process with its
 /// final rights, it writes its process id to the first pipe, and waits for a byte on the
@@ -32,7 +32,7 @@ pub(super) fn prepare(
         set_environment(&mut prepared, account);
     }
     let mut waiting = Waiting {
-        identity: owner.account().map(Identity::of),
+        identity: owner.account().map(Identity::new),
         announce,
         permission,
         release: release.as_raw_fd(),
@@ -45,7 +45,7 @@ pub(super) fn prepare(
     Ok((ready, release, prepared))
 }
 
-fn set_environment(command: &mut Command, account: &Account) {
+fn set_environment(command: &mut Command, account: &UserAccount) {
     command.env("HOME", &account.home);
     if let Some(name) = &account.name {
         command.env("USER", name).env("LOGNAME", name);
@@ -60,7 +60,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(account: &Account) -> Self {
+    fn new(account: &UserAccount) -> Self {
         Self {
             uid: account.uid,
             gid: account.gid,

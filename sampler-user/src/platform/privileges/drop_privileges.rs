@@ -16,7 +16,7 @@ use rustix::thread::{
 use sampler_cpython::process::fs_credentials::set_groups;
 
 use crate::platform::privileges::role::Role;
-use crate::platform::privileges::{Account, Owner};
+use crate::platform::privileges::{Owner, UserAccount};
 
 /// What must go on working.
 pub struct Retained<'a> {
@@ -95,7 +95,7 @@ fn shrink_bounding_set(may_have: CapabilitySet) {
 
 /// Changes only this thread: the others drop their own privileges, and may lack the
 /// rights to follow.
-fn become_account(account: &Account) -> io::Result<()> {
+fn become_account(account: &UserAccount) -> io::Result<()> {
     use rustix::thread::{Gid, Uid};
     let (user, group) = (
         Uid::from_raw(account.uid.as_raw()),

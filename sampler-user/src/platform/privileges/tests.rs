@@ -6,8 +6,8 @@ use super::*;
 use crate::platform::tempdir::tempdir;
 
 /// The account `nobody`, with `/` as its home; tests act for it.
-pub(crate) fn nobody() -> Account {
-    Account {
+pub(crate) fn nobody() -> UserAccount {
+    UserAccount {
         uid: Uid::from_raw(65534),
         gid: Gid::from_raw(65534),
         groups: vec![Gid::from_raw(65534)],

@@ -73,10 +73,10 @@ impl CpuChanges {
 
     /// Returns a line for each CPU, of a recording that took `elapsed`.
     #[must_use]
-    pub fn in_words(&self, elapsed: Duration) -> Vec<String> {
+    pub fn describe(&self, elapsed: Duration) -> Vec<String> {
         let cpus = self.cpus.iter().take(MOST);
         let mut lines: Vec<_> = cpus
-            .map(|(cpu, history)| format!("CPU {cpu} {}", history.in_words(elapsed)))
+            .map(|(cpu, history)| format!("CPU {cpu} {}", history.describe(elapsed)))
             .collect();
         let others = self.cpus.len().saturating_sub(MOST);
         if others > 0 {
@@ -102,7 +102,7 @@ impl CpuHistory {
         self.missing + since.map_or(Duration::ZERO, |came| until.saturating_sub(came))
     }
 
-    fn in_words(&self, elapsed: Duration) -> String {
+    fn describe(&self, elapsed: Duration) -> String {
         let mut words = match (self.went, self.came) {
             _ if self.times > 2 => format!("went offline or came online {} times", self.times),
             (None, None) => "was there".to_owned(),
@@ -149,12 +149,12 @@ mod tests {
         let mut changes = CpuChanges::default();
         changes.went(1, SECOND * 8);
         assert_eq!(
-            changes.in_words(SECOND * 30),
+            changes.describe(SECOND * 30),
             ["CPU 1 went offline after 8.0 s"]
         );
         changes.came(1, SECOND * 14, Duration::from_micros(90), None);
         assert_eq!(
-            changes.in_words(SECOND * 30),
+            changes.describe(SECOND * 30),
             ["CPU 1 was offline from 8.0 s to 14.0 s"]
         );
         assert!(changes.missing(SECOND * 30) < NOTICED);
@@ -165,7 +165,7 @@ mod tests {
         let mut changes = CpuChanges::default();
         changes.came(3, SECOND * 4, Duration::ZERO, Some("no".into()));
         let line = "CPU 3 came online after 4.0 s; 6.0 s of what it did then were not sampled: no";
-        assert_eq!(changes.in_words(SECOND * 10), [line]);
+        assert_eq!(changes.describe(SECOND * 10), [line]);
         changes.went(3, SECOND * 5);
         changes.came(3, SECOND * 6, Duration::from_millis(20), None);
         assert_eq!(
@@ -174,7 +174,7 @@ mod tests {
         );
         let line =
             "CPU 3 went offline or came online 3 times; 1.0 s of what it did then were not sampled";
-        assert_eq!(changes.in_words(SECOND * 10), [line]);
+        assert_eq!(changes.describe(SECOND * 10), [line]);
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             changes.went(cpu, SECOND);
         }
         changes.unheard = Some("no socket".into());
-        let lines = changes.in_words(SECOND * 2);
+        let lines = changes.describe(SECOND * 2);
         assert_eq!(lines.len(), MOST + 2);
         assert_eq!(lines[MOST], "4 other CPUs came or went");
         assert_eq!(changes.number(), 20);

@@ -5,4 +5,4 @@
 pub mod cpu_changes;
 pub mod scan_counts;
 pub mod summary;
-pub mod summary_in_words;
+pub mod summary_text;

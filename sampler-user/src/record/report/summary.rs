@@ -10,7 +10,7 @@ use sampler_common::fate::Fate;
 use sampler_trace::account::Account;
 use sampler_trace::container::info::RateChange;
 
-use crate::capture::symbolize::python::Counts;
+use crate::capture::symbolize::python::SymbolizeCounts;
 use crate::record::report::cpu_changes::CpuChanges;
 use crate::record::report::scan_counts::ScanCounts;
 
@@ -49,7 +49,7 @@ pub struct Summary {
     /// The rate that was asked for, and what sampling cost.
     pub rate: RateSummary,
     /// What symbolization could not do.
-    pub names: Counts,
+    pub names: SymbolizeCounts,
     /// Records that could not be decoded, other than samples.
     pub undecodable: u64,
 }

@@ -33,7 +33,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn of(facts: &Metadata) -> Self {
+    pub(super) fn from_metadata(facts: &Metadata) -> Self {
         Self {
             device: facts.dev(),
             inode: facts.ino(),
@@ -80,7 +80,7 @@ impl SourceFile {
         refuse: impl FnOnce(u64) -> bool,
     ) -> std::io::Result<Option<Self>> {
         let file = view.open(path, MAX_FILE, refuse)?;
-        let stamp = Stamp::of(&file.metadata()?);
+        let stamp = Stamp::from_metadata(&file.metadata()?);
         if known == Some(stamp) {
             return Ok(None);
         }
@@ -90,10 +90,10 @@ impl SourceFile {
         if text.len() as u64 > MAX_FILE {
             return Ok(Some(Self::default()));
         }
-        Ok(Some(Self::of(&text, Some(stamp))))
+        Ok(Some(Self::new(&text, Some(stamp))))
     }
 
-    pub(super) fn of(file: &[u8], stamp: Option<Stamp>) -> Self {
+    pub(super) fn new(file: &[u8], stamp: Option<Stamp>) -> Self {
         let (text, encoding) = declared(file);
         Self {
             starts: line_starts(text),
@@ -187,24 +187,24 @@ mod tests {
             "a\r\nbb\r\n\r\n c",
             "\u{feff}a\nbb\n\r c",
         ] {
-            let file = SourceFile::of(text.as_bytes(), None);
+            let file = SourceFile::new(text.as_bytes(), None);
             let lines = [1, 2, 3, 4, 5, 0].map(|number| file.shown_line(number));
             let expected = [Some("a"), Some("bb"), Some(""), Some("c"), None, None];
             assert_eq!(lines, expected.map(|it| it.map(str::to_owned)), "{text:?}");
         }
-        let other = SourceFile::of("a\x0b\x1c\u{85}\u{2028}b\x0c\nc".as_bytes(), None);
+        let other = SourceFile::new("a\x0b\x1c\u{85}\u{2028}b\x0c\nc".as_bytes(), None);
         assert_eq!(other.shown_line(2).as_deref(), Some("c"));
     }
 
     #[test]
     fn a_line_is_decoded_as_declared_and_cut() {
-        let file = SourceFile::of(b"# coding: latin-1\nx = 'caf\xe9'\n", None);
+        let file = SourceFile::new(b"# coding: latin-1\nx = 'caf\xe9'\n", None);
         assert_eq!(file.shown_line(2).as_deref(), Some("x = 'café'"));
-        let broken = SourceFile::of(b"x = 'caf\xe9'\ny", None);
+        let broken = SourceFile::new(b"x = 'caf\xe9'\ny", None);
         assert_eq!(broken.shown_line(1), None);
         assert_eq!(broken.shown_line(2).as_deref(), Some("y"));
         let long = "é".repeat(MAX_LINE_BYTES);
-        let file = SourceFile::of(format!("x{long}").as_bytes(), None);
+        let file = SourceFile::new(format!("x{long}").as_bytes(), None);
         let shown = file.shown_line(1).expect("it is text");
         assert_eq!(shown.chars().count(), MAX_LINE);
     }

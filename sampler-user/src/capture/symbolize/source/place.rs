@@ -14,7 +14,7 @@ const TAB: usize = 8;
 
 /// A line of a code object.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct CodeLine<'a> {
     /// `co_filename`.
     pub(crate) file: &'a str,
     /// `co_qualname`, or `co_name` where there is none (to 3.10).
@@ -39,7 +39,7 @@ enum Kind<'a> {
     Other,
 }
 
-impl Place<'_> {
+impl CodeLine<'_> {
     fn kind(&self) -> Kind<'_> {
         match self.function.rsplit('.').next().unwrap_or_default() {
             "<module>" => Kind::Module,
@@ -236,8 +236,8 @@ if condition:
 ";
 
     fn shown(function: &str, first_line: u32, line: u32) -> bool {
-        let file = SourceFile::of(TEXT.as_bytes(), None);
-        let place = Place {
+        let file = SourceFile::new(TEXT.as_bytes(), None);
+        let place = CodeLine {
             file: "",
             function,
             first_line,
@@ -286,8 +286,8 @@ if condition:
     #[test]
     fn names_and_words_are_whole() {
         let begins = |text: &str, function: &str| {
-            let file = SourceFile::of(text.as_bytes(), None);
-            let place = Place {
+            let file = SourceFile::new(text.as_bytes(), None);
+            let place = CodeLine {
                 file: "",
                 function,
                 first_line: 1,

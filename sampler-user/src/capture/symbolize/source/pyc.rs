@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sampler_cpython::process::files::FileView;
 
 use crate::capture::symbolize::source::file::Stamp;
-use crate::capture::symbolize::source::place::Place;
+use crate::capture::symbolize::source::place::CodeLine;
 
 /// Length of the header before the code, from 3.7 on: magic number, flags, and either
 /// time and size of the source or a hash of it (Lib/importlib/_bootstrap_external.py).
@@ -84,7 +84,7 @@ impl Pyc {
 
     /// Whether it has a code object with this one's line table. Up to 3.10, that holds
     /// the lines; from 3.11 on, the columns as well.
-    pub(super) fn has(&self, place: &Place<'_>) -> bool {
+    pub(super) fn has(&self, place: &CodeLine<'_>) -> bool {
         place.line_table.len() >= SHORTEST_TABLE
             && memchr::memmem::find(&self.0, place.line_table).is_some()
     }

@@ -55,7 +55,7 @@ impl Process {
         while !fs::read(&environment).is_ok_and(has_own) {
             std::thread::yield_now();
         }
-        let view = FileView::of(child.id()).expect("it lives");
+        let view = FileView::open_root(child.id()).expect("it lives");
         Self(child, Arc::new(view))
     }
 }
@@ -67,8 +67,8 @@ impl Drop for Process {
     }
 }
 
-fn place<'a>(file: &'a str, function: &'a str, first_line: u32, line: u32) -> Place<'a> {
-    Place {
+fn place<'a>(file: &'a str, function: &'a str, first_line: u32, line: u32) -> CodeLine<'a> {
+    CodeLine {
         file,
         function,
         first_line,
@@ -77,7 +77,7 @@ fn place<'a>(file: &'a str, function: &'a str, first_line: u32, line: u32) -> Pl
     }
 }
 
-fn shown(process: &Process, place: Place<'_>, others: &[Place<'_>]) -> String {
+fn shown(process: &Process, place: CodeLine<'_>, others: &[CodeLine<'_>]) -> String {
     Sources::default().line(&process.1, TAG, &place, others)
 }
 

@@ -19,7 +19,7 @@ fn thread(tid: u32, stack: StackQuality) -> DumpedThread {
 }
 
 /// A worker that finds three threads, and hangs at those in `hanging`.
-fn worker(hanging: &'static [u32]) -> impl Fn(Order, &Findings) + Send + Sync {
+fn worker(hanging: &'static [u32]) -> impl Fn(WorkOrder, &Findings) + Send + Sync {
     move |order, findings| {
         let send = |finding| findings.send(finding).is_ok();
         let none = StackQuality::None;
@@ -72,7 +72,7 @@ fn a_thread_that_cannot_be_read_leaves_the_others() {
 
 #[test]
 fn a_process_without_any_answer_still_has_threads() {
-    let hanging = |_: Order, findings: &Findings| {
+    let hanging = |_: WorkOrder, findings: &Findings| {
         let none = StackQuality::None;
         drop(findings.send(Finding::Threads(vec![thread(1, none)])));
         loop {
