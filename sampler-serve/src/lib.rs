@@ -6,3 +6,4 @@
 
 pub mod protocol;
 pub mod state;
+pub mod supervisor;
