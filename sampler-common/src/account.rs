@@ -33,6 +33,15 @@ impl KernelAccount {
         *value = value.saturating_add(number);
     }
 
+    /// Returns what was counted since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let fates = Fate::ALL.into_iter();
+        fates
+            .map(|fate| (fate, self.get(fate).saturating_sub(before.get(fate))))
+            .collect()
+    }
+
     /// Adds what was counted elsewhere.
     pub fn add_all(&mut self, other: &Self) {
         for fate in Fate::ALL {

@@ -6,6 +6,7 @@
 
 pub mod cgroup;
 pub mod cgroup_selector;
+pub mod comm;
 pub mod container;
 pub mod cpu_time;
 pub mod descendants;

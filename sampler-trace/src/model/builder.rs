@@ -111,6 +111,27 @@ impl TimelineBuilder {
         }
     }
 
+    /// Returns a builder for another trace, which goes on at the same rate and knows no
+    /// thread yet.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self {
+            pace: self.pace,
+            to_come: self.to_come.clone(),
+            seen: Vec::new(),
+            late: 0,
+        }
+    }
+
+    /// Returns what the last sample of a thread saw, and when, if its row goes on until
+    /// the next one, however long that takes.
+    #[must_use]
+    pub fn lasting(&self, track: TrackId) -> Option<(KernelTime, StackId, State)> {
+        let last = self.seen.get(track.index())?;
+        let lasts = !self.pace.has_gaps && last.state != State::None;
+        lasts.then_some((last.time, last.stack, last.state))
+    }
+
     /// Announces that samples taken from `from` on come each `period`. Samples that were
     /// taken before may still be on their way.
     pub fn change_period(&mut self, from: KernelTime, period: Duration) {

@@ -134,6 +134,23 @@ impl SymbolInterner {
             .fold(StackId::EMPTY, |parent, frame| self.stack(parent, frame))
     }
 
+    /// Returns the number of a stack of other tables, which is added if need be.
+    pub fn import(&mut self, from: &Symbols, stack: StackId) -> StackId {
+        let mut frames = Vec::new();
+        from.frames_of(stack, &mut frames);
+        frames.into_iter().fold(StackId::EMPTY, |parent, frame| {
+            let frame = from.frame(frame).unwrap_or_default();
+            let frame = Frame {
+                file: self.string(from.string(frame.file)),
+                function: self.string(from.string(frame.function)),
+                line: frame.line,
+                source: self.string(from.string(frame.source)),
+            };
+            let frame = self.frame(frame);
+            self.stack(parent, frame)
+        })
+    }
+
     /// Returns the frame and the stack that replace what could not be added. The last
     /// entry of each table is kept free for them.
     fn marker(&mut self) -> (FrameId, StackId) {
@@ -202,6 +219,38 @@ mod tests {
         assert_eq!(interner.string(&long), id);
         let kept = interner.symbols().string(id);
         assert!(kept.len() <= MAXIMUM_STRING && kept.ends_with("ä…"));
+    }
+
+    #[test]
+    fn a_stack_of_other_tables_keeps_its_names() {
+        let mut from = SymbolInterner::default();
+        let mut to = SymbolInterner::default();
+        to.string("something else");
+        let stack = ["main", "work"]
+            .into_iter()
+            .fold(StackId::EMPTY, |parent, name| {
+                let frame = Frame {
+                    file: from.string("app.py"),
+                    function: from.string(name),
+                    line: 7,
+                    source: from.string("work()"),
+                };
+                let frame = from.frame(frame);
+                from.stack(parent, frame)
+            });
+        let imported = to.import(from.symbols(), stack);
+        assert_eq!(to.import(from.symbols(), stack), imported);
+        assert_eq!(to.import(from.symbols(), StackId::EMPTY), StackId::EMPTY);
+        let names = |tables: &Symbols, stack| {
+            let mut frames = Vec::new();
+            tables.frames_of(stack, &mut frames);
+            let frames = frames.into_iter().map(|id| tables.frame(id).unwrap());
+            let texts = |it: Frame| {
+                [it.file, it.function, it.source].map(|id| tables.string(id).to_owned())
+            };
+            frames.map(texts).collect::<Vec<_>>()
+        };
+        assert_eq!(names(to.symbols(), imported), names(from.symbols(), stack));
     }
 
     #[test]

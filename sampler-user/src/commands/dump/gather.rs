@@ -16,6 +16,7 @@ use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::cpython::native_threads::PythonThread;
 use sampler_cpython::cpython::thread_names::Wanted;
 use sampler_cpython::process::cgroup::Cgroups;
+use sampler_cpython::process::comm::unnamed_thread;
 use sampler_cpython::process::identity::ProcessIdentity;
 use sampler_cpython::process::memory::ProcessMemory;
 use sampler_cpython::process::proc_file::{ProcessError, threads};
@@ -178,7 +179,7 @@ impl<'a> Gathering<'a> {
             tid,
             namespace_tid: status.namespace_tid,
             ident,
-            name: in_python.unwrap_or_else(|| kernel_name(tid == self.pid, ident, &status.comm)),
+            name: in_python.unwrap_or_else(|| unnamed_thread(tid == self.pid, ident, &status.comm)),
             state: if status.has_ended() {
                 ENDED
             } else {
@@ -197,17 +198,6 @@ impl<'a> Gathering<'a> {
 
     pub(super) fn problem(&self, problem: &str) {
         self.tell(Finding::Problem(problem.to_owned()));
-    }
-}
-
-/// Returns a name for a thread that Python has none for.
-fn kernel_name(is_main: bool, ident: Option<u64>, comm: &[u8; 16]) -> String {
-    let end = comm.iter().position(|byte| *byte == 0);
-    let comm = String::from_utf8_lossy(&comm[..end.unwrap_or(comm.len())]);
-    match ident {
-        Some(_) if is_main => "MainThread".into(),
-        Some(ident) if comm.is_empty() => format!("Thread 0x{ident:x}"),
-        _ => comm.into_owned(),
     }
 }
 
