@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sampler_user::cli::arguments::{CommandLine, LogFormat};
+use sampler_user::cli::arguments::CommandLine;
 use sampler_user::commands::dispatch::{CommandError, run};
 use sampler_user::commands::exit_status::exit_status;
 use sampler_user::platform::abandoned_threads::AbandonedThreads;
@@ -17,11 +17,11 @@ fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     sampler_user::platform::outfile::outlive_the_limit_of_size();
     let command = CommandLine::parse().into_command();
-    let log = command.log();
+    let log = command.log().options();
     if command.is_quiet() {
         CONSOLE.be_quiet();
     }
-    if log.log_format == LogFormat::Json {
+    if log.is_json {
         CONSOLE.write_json();
     }
     let status = match log::start(log)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Checks that no files of a crate import each other in a circle, not even through others.
+//! Checks that no files of a crate import each other in a circle, not even through others,
+//! and that the rooms of `sampler-user` import each other one way only.
 //!
 //! What a file imports is told from the paths in it that begin with `crate`, `super`, `self`
 //! or one of its own modules. Unit tests may import what they like.
@@ -28,6 +29,16 @@ const CRATES: [&str; 12] = [
     "tests/live",
     "tests/src",
     "xtask/src",
+];
+
+/// The rooms of `sampler-user`, and those that each may import
+/// (docs/internals/modules.md).
+const ROOMS: [(&str, &[&str]); 5] = [
+    ("platform", &[]),
+    ("cli", &["platform"]),
+    ("capture", &["platform"]),
+    ("record", &["capture", "cli", "platform"]),
+    ("commands", &["record", "capture", "cli", "platform"]),
 ];
 
 /// Reads the files below `directory`, which is the module `module`.
@@ -169,6 +180,58 @@ fn no_files_import_each_other_in_a_circle() {
         let circle = circle(&files).map(names);
         assert_eq!(circle, None, "in {of_crate}; an empty name is its root");
     }
+}
+
+#[test]
+fn the_rooms_of_the_program_import_each_other_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sampler-user/src");
+    let mut files = Files::new();
+    read(&root, &Module::new(), &mut files);
+    let upwards = upwards(&files, &ROOMS);
+    assert!(upwards.is_empty(), "{upwards:#?}");
+}
+
+/// Returns which files import a room that theirs must not.
+fn upwards(files: &Files, rooms: &[(&str, &[&str])]) -> Vec<String> {
+    let is_code = |module: &&Module| module.last().is_none_or(|it| !it.ends_with("tests"));
+    let mut found = Vec::new();
+    for module in files.keys().filter(is_code) {
+        let Some((room, below)) = rooms
+            .iter()
+            .find(|it| module.first().is_some_and(|of| of == it.0))
+        else {
+            continue;
+        };
+        for import in imports(module, files) {
+            let other = import.first().map_or("", String::as_str);
+            let is_room = rooms.iter().any(|it| it.0 == other);
+            if is_room && other != *room && !below.contains(&other) {
+                found.push(format!(
+                    "{} imports {}",
+                    module.join("::"),
+                    import.join("::")
+                ));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn an_import_of_a_room_above_is_found() {
+    let texts = [
+        ("low::a", "use crate::high::b::{c, d};"),
+        ("low::tests", "use crate::high::b::c;"),
+        ("high::b", "use crate::low::a::e;"),
+        ("other", "use crate::high::b::c;"),
+    ];
+    let file = |(name, text): (&str, &str)| {
+        let name = name.split("::").map(str::to_owned).collect();
+        (name, text.to_owned())
+    };
+    let files = texts.into_iter().map(file).collect();
+    let rooms = [("low", &[] as &[&str]), ("high", &["low"])];
+    assert_eq!(upwards(&files, &rooms), ["low::a imports high::b"]);
 }
 
 #[test]

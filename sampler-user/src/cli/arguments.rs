@@ -15,6 +15,8 @@ use sampler_trace::convert::selection::TimePoint;
 use crate::cli::values::limits::CpuLimit;
 use crate::cli::values::{limits, numbers, text, time};
 
+use crate::platform::log::LogOptions;
+
 const EXAMPLES: &str = "\
 Examples:
   sudo pyebpf --hz 10                      every Python process on this host, until Ctrl-C
@@ -264,6 +266,16 @@ pub struct LogArguments {
     /// Format of everything on standard error
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+}
+
+impl LogArguments {
+    /// Returns what is logged, as the log takes it.
+    pub fn options(self) -> LogOptions {
+        LogOptions {
+            verbosity: self.verbose,
+            is_json: self.log_format == LogFormat::Json,
+        }
+    }
 }
 
 /// `--log-format`: the format of a line on standard error.

@@ -15,10 +15,11 @@ use crate::cli::arguments::Command;
 use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::{ConvertConfig, ReportConfig, ViewConfig};
+use crate::commands::convert::convert;
 use crate::commands::host::{self, HostError};
 use crate::commands::standard_output::print;
 use crate::commands::view::{ViewError, view};
-use crate::platform::delivery::{DeliveryError, convert_file, open_input};
+use crate::platform::delivery::{DeliveryError, open_input};
 use crate::platform::log::LogError;
 #[cfg(target_os = "linux")]
 use crate::platform::privileges::role::drop_file_capabilities;
@@ -69,7 +70,7 @@ pub fn run(command: Command) -> Result<ExitStatus, CommandError> {
     match command {
         Command::Host(command) => Ok(host::run(command)?),
         Command::Convert(arguments) => {
-            convert_file(&ConvertConfig::from_arguments(&arguments)?)?;
+            convert(&ConvertConfig::from_arguments(&arguments)?)?;
             Ok(ExitStatus::DATA)
         }
         Command::Report(arguments) => report(&ReportConfig::from_arguments(&arguments)?),

@@ -2,6 +2,7 @@
 
 //! The commands of the program: which one runs, and those that record nothing.
 
+pub mod convert;
 pub mod dispatch;
 #[cfg(target_os = "linux")]
 pub mod doctor;

@@ -3,6 +3,8 @@
 //! Writes a trace to the outputs that were asked for: connects the formats of
 //! `sampler_trace` with the files of [`outfile`](crate::platform::outfile).
 
+pub mod target;
+
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,16 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sampler_trace::container::load::Trace;
 use sampler_trace::convert::error::{ConvertError, DestinationError};
 use sampler_trace::convert::input::read_trace;
-use sampler_trace::convert::privacy::Privacy;
-use sampler_trace::convert::selection::{Selection, Split};
+use sampler_trace::convert::selection::Split;
 use sampler_trace::convert::{ConvertOptions, Destination, Output, Written, write_trace};
 use sampler_trace::escape::escape_for_terminal;
 use sampler_trace::formats::format::{FileFormat, Format, FormatError};
-use sampler_trace::formats::sink::Shape;
 
-use crate::cli::config::ConvertConfig;
-use crate::cli::config::output::{Destination as Place, OutputConfig};
 use crate::platform::console::CONSOLE;
+use crate::platform::delivery::target::{OutputPlace, OutputTarget};
 use crate::platform::outfile::OutputFile;
 use crate::platform::outfile::stream::Stream;
 use crate::platform::outfile_error::OutfileError;
@@ -97,13 +96,13 @@ impl Delivery {
     /// # Errors
     /// [`DeliveryError`].
     pub fn plan(
-        config: &OutputConfig,
+        targets: &[OutputTarget],
         options: ConvertOptions,
         owner: Owner,
     ) -> Result<Self, DeliveryError> {
         let mut outputs: Vec<Output> = Vec::new();
         let mut streams = Vec::new();
-        for target in &config.targets {
+        for target in targets {
             let named = target
                 .format
                 .as_deref()
@@ -113,14 +112,14 @@ impl Delivery {
                 format: Format::TimelineJson,
                 gzip: false,
             };
-            let (path, found) = match &target.destination {
-                Place::StandardOutput => (STANDARD_OUTPUT.into(), named.unwrap_or(unnamed)),
-                Place::DefaultName(_) => {
+            let (path, found) = match &target.place {
+                OutputPlace::StandardOutput => (STANDARD_OUTPUT.into(), named.unwrap_or(unnamed)),
+                OutputPlace::DefaultName(_) => {
                     let found = named.unwrap_or(unnamed);
                     let path = target.path(&found.extension()).unwrap_or_default();
                     (path.into_owned(), found)
                 }
-                Place::File(path) => {
+                OutputPlace::File(path) => {
                     let of_path = FileFormat::from_path(path);
                     let stream = Stream::at(path, &owner)?;
                     if stream.is_some() && options.split != Split::No {
@@ -180,7 +179,10 @@ impl Delivery {
     }
 
     /// Writes a trace to all outputs, without what is to be left out.
-    fn deliver_trace(&self, trace: &mut Trace) -> Result<Vec<Written>, ConvertError> {
+    ///
+    /// # Errors
+    /// As [`Self::deliver`].
+    pub fn deliver_trace(&self, trace: &mut Trace) -> Result<Vec<Written>, ConvertError> {
         self.options.privacy.apply(trace);
         write_trace(trace, &self.outputs, &self.options, |path| {
             self.create(path)
@@ -266,41 +268,6 @@ impl Destination for Cancellable {
     }
 }
 
-/// Returns the options that write a part of a trace to these outputs.
-pub fn written_as(config: &OutputConfig, selection: Selection) -> ConvertOptions {
-    ConvertOptions {
-        selection,
-        split: config.split,
-        shape: Shape {
-            order: config.order,
-            merge_threads: false,
-        },
-        privacy: Privacy::default(),
-        force: config.force,
-    }
-}
-
-/// Runs the command `convert`.
-///
-/// # Errors
-/// [`DeliveryError`].
-pub fn convert_file(config: &ConvertConfig) -> Result<(), DeliveryError> {
-    let owner = Owner::of_this_process()?;
-    let mut options = written_as(&config.output, config.selection.clone());
-    options.shape.merge_threads = config.merge_threads;
-    options.privacy = config.privacy;
-    let delivery = Delivery::plan(&config.output, options, owner)?;
-    let mut trace = read_trace(open_input(&config.input)?)?;
-    if let Some(torn) = trace.torn {
-        let (path, at) = (named(&config.input, "standard input"), torn.at);
-        CONSOLE.warn(format_args!(
-            "{path} is cut off: what its first {at} bytes hold is converted"
-        ));
-    }
-    warn_of_large(&delivery.deliver_trace(&mut trace)?);
-    Ok(())
-}
-
 /// Opens a trace for reading; `-` is standard input.
 ///
 /// # Errors
@@ -317,7 +284,7 @@ pub fn open_input(path: &Path) -> Result<Box<dyn Read>, DeliveryError> {
 }
 
 /// Returns a path for a message; for `-`, the name of the stream that it means.
-fn named(path: &Path, stream: &str) -> String {
+pub fn named(path: &Path, stream: &str) -> String {
     if path == Path::new(STANDARD_OUTPUT) {
         stream.to_owned()
     } else {
@@ -337,6 +304,3 @@ pub fn warn_of_large(files: &[Written]) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,21 +8,20 @@ pub mod error;
 
 use std::ffi::OsString;
 use std::io::{PipeWriter, Read, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::Child;
+use std::process::ExitStatus;
 use std::sync::mpsc;
 use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::cli::config::exit::ExitStatus;
 use crate::platform::launch::error::LaunchError;
 use crate::platform::privileges::Owner;
 use crate::platform::privileges::role::Role;
 
-/// Receives the exit status of a command once that has ended, which is 128 + N if signal N
-/// ended it. Wait with `.await` or `blocking_recv`.
-pub type CommandEnd = oneshot::Receiver<ExitStatus>;
+/// Receives the exit status of a command once that has ended; `None` if the status is
+/// lost, because someone else has reaped the command (SIGCHLD ignored). Wait with `.await`
+/// or `blocking_recv`.
+pub type CommandEnd = oneshot::Receiver<Option<ExitStatus>>;
 
 /// A command that has its process and waits in it. If this is dropped, the command never
 /// runs.
@@ -73,11 +72,11 @@ pub fn spawn(command: &[OsString], owner: &Owner) -> Result<HeldCommand, LaunchE
         // Closes pyebpf's copies of the child's pipe ends.
         drop(prepared);
         match spawned {
-            Ok(child) => {
+            Ok(mut child) => {
                 // Waiting needs no capabilities. Those that cannot be dropped are kept.
                 Role::Waiting.apply().ok();
                 started_sender.send(Ok(())).ok();
-                ended_sender.send(wait(child)).ok();
+                ended_sender.send(child.wait().ok()).ok();
             }
             Err(error) => {
                 started_sender.send(Err(error)).ok();
@@ -129,17 +128,6 @@ impl HeldCommand {
                 program: self.program,
             }),
         }
-    }
-}
-
-fn wait(mut child: Child) -> ExitStatus {
-    match child.wait() {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => ExitStatus::of_command(code),
-            (None, signal) => ExitStatus::of_signal(signal.unwrap_or(0)),
-        },
-        // Only when someone else has reaped it (SIGCHLD ignored): the status is lost.
-        Err(_) => ExitStatus::ERROR,
     }
 }
 

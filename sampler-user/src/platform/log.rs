@@ -12,12 +12,20 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-use crate::cli::arguments::{LogArguments, LogFormat};
 use crate::platform::console::{CONSOLE, Console};
 
 /// An environment variable: filters such as `sampler_user::capture=debug`, in the syntax
 /// of tracing-subscriber's `EnvFilter`. They add to `-v`.
 pub const VARIABLE: &str = "PYEBPF_LOG";
+
+/// What is logged without a filter, and in which form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// How often `-v` was given.
+    pub verbosity: u8,
+    /// Whether each event is a JSON object, rather than a line of text.
+    pub is_json: bool,
+}
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -42,17 +50,18 @@ pub enum LogError {
 ///
 /// # Errors
 /// [`LogError`].
-pub fn start(arguments: LogArguments) -> Result<(), LogError> {
+pub fn start(options: LogOptions) -> Result<(), LogError> {
     let filters = env::var_os(VARIABLE);
-    let Some(filter) = filter(arguments.verbose, filters.as_deref())? else {
+    let Some(filter) = filter(options.verbosity, filters.as_deref())? else {
         return Ok(());
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Lines(&CONSOLE));
-    match arguments.log_format {
-        LogFormat::Text => lines.finish().try_init()?,
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
+    if options.is_json {
+        lines.json().flatten_event(true).finish().try_init()?;
+    } else {
+        lines.finish().try_init()?;
     }
     Ok(())
 }

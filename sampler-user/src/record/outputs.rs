@@ -13,7 +13,7 @@ use sampler_trace::formats::format::Format;
 
 use crate::cli::config::output::OutputConfig;
 use crate::platform::console::CONSOLE;
-use crate::platform::delivery::{Delivery, warn_of_large, written_as};
+use crate::platform::delivery::{Delivery, warn_of_large};
 use crate::platform::outfile::OutputFile;
 use crate::platform::outfile::visible::VisibleFile;
 use crate::platform::privileges::Owner;
@@ -35,8 +35,8 @@ impl Outputs {
     /// recording runs, unless it is a stream or to be split; all other outputs are
     /// converted from the container.
     pub(super) fn plan(config: &OutputConfig, owner: Owner) -> Result<Self, RecordError> {
-        let options = written_as(config, Selection::default());
-        let mut derived = Delivery::plan(config, options, owner.clone())?;
+        let options = config.convert_options(Selection::default());
+        let mut derived = Delivery::plan(&config.targets, options, owner.clone())?;
         let is_container = |format| format == Format::Container;
         let place = derived
             .outputs

@@ -209,7 +209,7 @@ impl Recording<'_> {
 async fn ended(command: Option<&mut CommandEnd>) -> ExitStatus {
     match command {
         // The sender is dropped only if its thread panicked.
-        Some(command) => command.await.unwrap_or(ExitStatus::ERROR),
+        Some(command) => ExitStatus::of_ended(command.await.unwrap_or(None)),
         None => std::future::pending().await,
     }
 }

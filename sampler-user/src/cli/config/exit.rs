@@ -41,6 +41,20 @@ impl ExitStatus {
         )
     }
 
+    /// Returns the status of a command that ended with `status`; `None` if it is lost.
+    #[cfg(unix)]
+    pub fn of_ended(status: Option<std::process::ExitStatus>) -> Self {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let Some(status) = status else {
+            return Self::ERROR;
+        };
+        match status.code() {
+            Some(code) => Self::of_command(code),
+            None => Self::of_signal(status.signal().unwrap_or(0)),
+        }
+    }
+
     /// The status as a number.
     pub fn number(self) -> u8 {
         self.0
@@ -65,5 +79,19 @@ mod tests {
         assert_eq!(ExitStatus::of_signal(2).number(), 130);
         assert_eq!(ExitStatus::of_signal(9).number(), 137);
         assert_eq!(ExitStatus::of_signal(-4).number(), 255);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_end_of_a_process_is_translated_as_by_a_shell() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let of = |raw: Option<i32>| {
+            ExitStatus::of_ended(raw.map(std::process::ExitStatus::from_raw)).number()
+        };
+        assert_eq!(
+            [Some(0), Some(7 << 8), Some(9), None].map(of),
+            [0, 7, 137, 1]
+        );
     }
 }

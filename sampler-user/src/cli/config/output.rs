@@ -1,56 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Reads the options that say where a trace is written and in which shape. Formats are
-//! kept by the name that was given; [`OutputTarget::path`] is given the extension.
+//! Reads the options that say where a trace is written and in which shape.
 
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use sampler_trace::convert::selection::Split;
-use sampler_trace::formats::sink::RowOrder;
+use sampler_trace::convert::ConvertOptions;
+use sampler_trace::convert::privacy::Privacy;
+use sampler_trace::convert::selection::{Selection, Split};
+use sampler_trace::formats::sink::{RowOrder, Shape};
 
 use crate::cli::arguments::{OrderArgument, OutputArguments, SplitArgument};
 use crate::cli::config::error::UsageError;
+use crate::platform::delivery::target::{OutputPlace, OutputTarget};
 
 /// The longest part of a default file name that comes from a command or a host, in
 /// characters.
 const LONGEST_SUBJECT: usize = 64;
-
-/// Where one output goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// Standard output.
-    StandardOutput,
-    /// A file.
-    File(PathBuf),
-    /// A file in the current directory with this stem and the extension of its format,
-    /// because none was given.
-    DefaultName(String),
-}
-
-/// One output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputTarget {
-    /// Where it goes.
-    pub destination: Destination,
-    /// The name of its format, as given with `-f`; `None` leaves it to the extension.
-    pub format: Option<String>,
-}
-
-impl OutputTarget {
-    /// Returns the file of this output, given the extension of its format without a
-    /// leading dot; `None` for standard output.
-    pub fn path(&self, extension: &str) -> Option<Cow<'_, Path>> {
-        match &self.destination {
-            Destination::StandardOutput => None,
-            Destination::File(path) => Some(Cow::Borrowed(path)),
-            Destination::DefaultName(stem) => {
-                Some(Cow::Owned(PathBuf::from(format!("{stem}.{extension}"))))
-            }
-        }
-    }
-}
 
 /// All outputs, and the options that apply to every one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,28 +37,28 @@ impl OutputConfig {
         arguments: &OutputArguments,
         default_stem: Option<&str>,
     ) -> Result<Self, UsageError> {
-        let mut destinations = Vec::new();
+        let mut places = Vec::new();
         for path in &arguments.output {
-            let destination = match path.as_os_str().as_encoded_bytes() {
+            let place = match path.as_os_str().as_encoded_bytes() {
                 b"-" if arguments.split.is_some() => return Err(UsageError::SplitStandardOutput),
-                b"-" => Destination::StandardOutput,
-                _ => Destination::File(path.clone()),
+                b"-" => OutputPlace::StandardOutput,
+                _ => OutputPlace::File(path.clone()),
             };
-            if destinations.contains(&destination) {
+            if places.contains(&place) {
                 return Err(UsageError::OutputTwice { path: path.clone() });
             }
-            destinations.push(destination);
+            places.push(place);
         }
-        if destinations.is_empty() {
+        if places.is_empty() {
             let stem = default_stem.ok_or(UsageError::NoOutput)?;
-            destinations.push(Destination::DefaultName(stem.to_owned()));
+            places.push(OutputPlace::DefaultName(stem.to_owned()));
         }
-        let target = |destination| OutputTarget {
-            destination,
+        let target = |place| OutputTarget {
+            place,
             format: arguments.format.clone(),
         };
         Ok(Self {
-            targets: destinations.into_iter().map(target).collect(),
+            targets: places.into_iter().map(target).collect(),
             order: match arguments.order {
                 OrderArgument::Thread => RowOrder::Thread,
                 OrderArgument::Time => RowOrder::Time,
@@ -105,6 +70,20 @@ impl OutputConfig {
             },
             force: arguments.force,
         })
+    }
+
+    /// Returns the options that write a part of a trace to these outputs.
+    pub fn convert_options(&self, selection: Selection) -> ConvertOptions {
+        ConvertOptions {
+            selection,
+            split: self.split,
+            shape: Shape {
+                order: self.order,
+                merge_threads: false,
+            },
+            privacy: Privacy::default(),
+            force: self.force,
+        }
     }
 }
 
