@@ -125,10 +125,10 @@ struct ScannedProcess<'a> {
 impl<Clock, Sink> RemoteScan<Clock, Sink>
 where
     Clock: FnMut() -> u64,
-    Sink: FnMut(&[u8]) -> bool,
+    Sink: FnMut(&SampleHeader, &[RawFrame]) -> bool,
 {
     /// Returns a scan of `targets`. `clock` gives `CLOCK_MONOTONIC` in nanoseconds.
-    /// `send` delivers one wire record; it returns false when there is no room.
+    /// `send` delivers one sample; it returns false when there is no room.
     pub fn new(targets: ScanTargets, clock: Clock, send: Sink) -> Self {
         Self {
             targets,
@@ -283,7 +283,7 @@ where
             time: (self.clock)(),
             ..header
         };
-        (self.send)(bytemuck::bytes_of(&header));
+        (self.send)(&header, &[]);
     }
 
     /// Returns a record of the thread; `None` if it is gone or cannot be read.
@@ -327,9 +327,7 @@ where
             time: (self.clock)(),
             ..*header
         };
-        let mut record = bytemuck::bytes_of(&header).to_vec();
-        record.extend_from_slice(bytemuck::cast_slice(frames));
-        let is_sent = (self.send)(&record);
+        let is_sent = (self.send)(&header, frames);
         if is_sent {
             self.count(Counter::Sent);
         } else {

@@ -4,7 +4,7 @@
 //! processes that are followed, and the names of what they run.
 
 pub mod bpf;
-pub mod scout;
+pub mod process_inspector;
 pub mod symbolize;
 pub mod targets;
 pub mod waiting;

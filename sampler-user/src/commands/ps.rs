@@ -29,7 +29,7 @@ use sampler_cpython::process::identity::{ProcessIdentity, running_pids};
 use sampler_trace::escape::escape_for_terminal;
 use serde::Serialize;
 
-use crate::capture::scout::Scout;
+use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::targets::choice::Choice;
 
 /// A process that runs Python, or that could not be looked into.
@@ -73,14 +73,14 @@ impl Listing {
     /// # Errors
     /// When `/proc` cannot be listed.
     pub fn of_this_host(choice: &Choice) -> io::Result<Self> {
-        let scout = Scout::default();
+        let inspector = ProcessInspector::default();
         let mut pids = running_pids()?;
         pids.sort_unstable();
         let own = std::process::id();
         let found = pids
             .into_iter()
-            .filter(|pid| *pid != own && choice.wants(*pid, &scout));
-        let processes = found.filter_map(|pid| look(&scout, pid)).collect();
+            .filter(|pid| *pid != own && choice.wants(*pid, &inspector));
+        let processes = found.filter_map(|pid| look(&inspector, pid)).collect();
         Ok(Self {
             schema: 1,
             processes,
@@ -96,8 +96,8 @@ impl Listing {
     }
 }
 
-fn look(scout: &Scout, pid: u32) -> Option<ListedProcess> {
-    let found = scout.inspect(pid);
+fn look(inspector: &ProcessInspector, pid: u32) -> Option<ListedProcess> {
+    let found = inspector.inspect(pid);
     let mut others = Vec::new();
     let (python, problem) = match found {
         Ok(instance) => {
@@ -108,12 +108,12 @@ fn look(scout: &Scout, pid: u32) -> Option<ListedProcess> {
         Err(error) => (None, Some(error.to_string())),
     };
     // Of a process that does not answer, only the pid is known.
-    let identity = scout.identity(pid);
+    let identity = inspector.identity(pid);
     if identity.is_none() && problem.is_none() {
         return None;
     }
     let identity = identity.unwrap_or_else(|| ProcessIdentity::unknown(pid));
-    let place = scout.cgroups(pid).unwrap_or_default().place();
+    let place = inspector.cgroups(pid).unwrap_or_default().place();
     Some(ListedProcess {
         pid,
         namespace_pid: identity.namespace_pid,

@@ -12,11 +12,12 @@ use crate::cli::config::exit::ExitStatus;
 use crate::platform::console::CONSOLE;
 use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
+use crate::record::event_loop::{End, EventLoop};
 use crate::record::no_sample::{Counted, no_sample};
-use crate::record::recording::{End, Recording};
-use crate::record::report::summary::{RateSummary, Summary, TakingSummary};
+use crate::record::pipeline::LastScan;
+use crate::record::report::summary::{CaptureSummary, RateSummary, Summary};
 
-impl Recording<'_> {
+impl EventLoop<'_> {
     /// Takes the remaining records, closes the container and converts it to the outputs.
     /// Returns the exit status of the command if that has ended.
     ///
@@ -24,43 +25,46 @@ impl Recording<'_> {
     /// [`RecordError`], for example when no sample can be shown. If the command has
     /// failed, its exit status is returned instead of that.
     pub(super) async fn close(mut self, end: End) -> Result<ExitStatus, RecordError> {
-        let is_cut_short = !self.sampling.stop();
-        self.session.read_last_cpu_times();
+        let is_cut_short = !self.samples.stop();
+        self.pipeline.read_all_cpu_times();
         while self.take_records() {}
         CONSOLE.clear_progress();
         let now = monotonic_now();
-        let on_processes = self.session.take_time_on_processes();
+        let on_processes = self.pipeline.take_time_on_processes();
         self.rate_policy.costs().add_on_processes(on_processes);
-        let mut counters = self.sampling.counts();
+        let mut counters = self.samples.counts();
         // The eBPF program counts the others: processes that forked or started a program.
-        let left_out = self.session.targets.skipped().left_out();
+        let left_out = self.pipeline.targets.skipped().left_out();
         counters.add(Counter::ProcessTableFull, left_out as u64);
-        let summary = Summary {
-            elapsed: now.since(self.start),
-            taking: TakingSummary {
-                counters,
-                scans: self.sampling.scan_counts(),
-                is_cut_short,
-                without_loop: self.sampling.without_loop(),
-                cpus: self.sampling.cpu_changes(),
-            },
-            rate: RateSummary {
-                hz: self.config.hz,
-                changes: Vec::new(),
-                cost: self
-                    .rate_policy
-                    .total_cost(self.sampling.clocks(), Instant::now()),
-                max_cpu: self.config.max_cpu,
-            },
-            ..Summary::default()
+        let capture = CaptureSummary {
+            counters,
+            scans: self.samples.scan_counts(),
+            is_cut_short,
+            without_loop: self.samples.without_loop(),
+            cpus: self.samples.cpu_changes(),
         };
-        let pythons = self.session.targets.sampled().count();
+        let rate = RateSummary {
+            hz: self.config.hz,
+            changes: Vec::new(),
+            cost: self
+                .rate_policy
+                .total_cost(self.samples.clocks(), Instant::now()),
+            max_cpu: self.config.max_cpu,
+        };
+        let pythons = self.pipeline.targets.sampled().count();
         let is_chosen = matches!(
             self.config.target,
             TargetSpec::Host | TargetSpec::Filtered(_)
         );
-        let knows_used = !is_chosen && self.session.knows_cpu_times();
-        let (container, summary) = self.session.finish(now, summary)?;
+        let knows_used = !is_chosen && self.pipeline.knows_cpu_times();
+        let last_scan = if is_cut_short {
+            LastScan::CutShort
+        } else {
+            LastScan::Over
+        };
+        let (totals, file) = self.pipeline.close(now, last_scan);
+        let summary = Summary::new(now.since(self.start), totals, capture, rate);
+        let container = file.finish(&summary.counts())?;
         if summary.total.shown() == 0 {
             let counted = Counted {
                 pythons,

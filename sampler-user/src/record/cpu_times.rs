@@ -12,7 +12,7 @@ use sampler_cpython::process::cpu_time;
 use sampler_cpython::process::cpu_time::{ProcessCpuTime, ThreadCpuTime};
 use sampler_trace::account::cpu_time::CpuTime;
 
-use crate::capture::targets::table::Targets;
+use crate::capture::targets::registry::Targets;
 
 /// The CPU times of all followed processes.
 #[derive(Debug, Default)]
@@ -36,12 +36,27 @@ struct Process {
     threads_now: FxHashMap<u32, CpuTime>,
 }
 
+impl Process {
+    fn starting_now(&self) -> Self {
+        let mut threads_before = self.threads_before.clone();
+        for (tid, used) in &self.threads_now {
+            threads_before.entry(*tid).or_default().add(*used);
+        }
+        Self {
+            before: self.now,
+            now: self.now,
+            threads_before,
+            threads_now: FxHashMap::default(),
+        }
+    }
+}
+
 impl CpuTimes {
     /// Reads the CPU times of all processes that are followed already.
     pub(super) fn of_running(targets: &Targets) -> Self {
         let followed = targets.going_on();
         let followed: Vec<_> = followed.map(|it| (it.key, it.tgid)).collect();
-        let answer = targets.scout().ask(std::process::id(), move |_| {
+        let answer = targets.inspector().ask(std::process::id(), move |_| {
             let times = followed.into_iter();
             times
                 .map(|(key, tgid)| (key, cpu_time::of_process(tgid).ok()))
@@ -58,6 +73,18 @@ impl CpuTimes {
             }
         }
         all
+    }
+
+    /// Returns the CPU times from now on, of the same processes: what each has used by now,
+    /// when it was last read, was before.
+    pub(super) fn starting_now(&self) -> Self {
+        let processes = self.processes.iter();
+        Self {
+            processes: processes
+                .map(|(key, process)| (*key, process.as_ref().map(Process::starting_now)))
+                .collect(),
+            is_partial: self.is_partial,
+        }
     }
 
     /// Whether all processes could be looked at.
@@ -250,6 +277,25 @@ mod tests {
         assert_eq!(times.of(KEY).all.as_millis(), 145);
         times.forget(KEY);
         assert_eq!(times.of(KEY), CpuTime::default());
+    }
+
+    #[test]
+    fn what_was_used_before_is_in_none_of_the_times_starting_now() {
+        let mut times = CpuTimes::default();
+        times.begin(KEY, &process(150, &[(7, 100), (8, 40)]));
+        times.leave_unknown(ProcessKey(8));
+        times.update(KEY, &process(230, &[(7, 160), (8, 50), (9, 20)]));
+        let mut later = times.starting_now();
+        assert!(later.has(ProcessKey(8)) && !later.is_complete());
+        assert_eq!(later.of(KEY), CpuTime::default());
+        later.update(KEY, &process(260, &[(7, 170), (9, 40)]));
+        assert_eq!(later.of(KEY).all.as_millis(), 30);
+        let milliseconds = |(tid, time): (u32, CpuTime)| (tid, time.all.as_millis());
+        let mut living: Vec<_> = later.threads(KEY).map(milliseconds).collect();
+        living.sort_unstable();
+        assert_eq!(living, [(7, 10), (9, 20)]);
+        let ended = later.learn(&record(8, 55, 0), LifecycleKind::ThreadExit);
+        assert_eq!(ended.map(milliseconds), Some((8, 5)));
     }
 
     #[test]

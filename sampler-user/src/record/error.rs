@@ -9,7 +9,7 @@ use sampler_cpython::process::namespace::NamespaceError;
 use sampler_trace::container::error::TraceError;
 
 use crate::capture::bpf::kernel::KernelError;
-use crate::capture::targets::table::TargetError;
+use crate::capture::targets::followed_set::TargetError;
 use crate::platform::delivery::DeliveryError;
 use crate::platform::launch::error::LaunchError;
 use crate::platform::outfile_error::OutfileError;

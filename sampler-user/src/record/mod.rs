@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A recording from start to end: `start` sets its stages up, `recording` runs them, and
+//! A recording from start to end: `start` sets its stages up, `event_loop` runs them, and
 //! `close` ends them and writes the outputs.
 
 mod clock;
@@ -9,29 +9,33 @@ mod confinement;
 mod cost;
 mod cpu_times;
 pub mod error;
-mod ledger;
+mod event_loop;
+#[cfg(test)]
+mod exchange_tests;
 mod lost_lifecycle;
-mod names;
 mod no_sample;
 mod outputs;
+pub mod pipeline;
 pub mod progress;
 mod rate_limiter;
 mod rate_log;
 mod rate_policy;
 mod record_queue;
-mod recording;
 pub mod report;
-mod rows;
 pub mod run;
-mod sampling;
+mod sample_source;
+mod sample_stats;
 mod scan_clock;
 mod scans;
-mod session;
 mod signals;
 mod start;
 mod stop_log;
 mod target_choice;
+mod thread_names;
+mod thread_tracks;
 mod threads;
 mod tick_balance;
 mod tick_clock;
+mod timeline_writer;
 mod timers;
+pub mod trace_file;

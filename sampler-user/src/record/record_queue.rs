@@ -6,8 +6,15 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sampler_common::sample::{RawFrame, SampleHeader};
+
+use crate::capture::bpf::events::{RawSample, WireProblem};
+
 /// Most bytes that the queue holds.
 const MOST: usize = 4 << 20;
+
+/// A sample, or why it is none.
+pub(super) type QueuedSample = Result<RawSample, WireProblem>;
 
 /// Either end of the queue; clones share its content.
 #[derive(Clone, Default)]
@@ -15,32 +22,38 @@ pub(super) struct RecordQueue(Arc<Mutex<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    records: VecDeque<Box<[u8]>>,
+    /// Each with its time.
+    samples: VecDeque<(u64, QueuedSample)>,
     bytes: usize,
 }
 
+/// Returns how much room a sample takes.
+fn size(sample: &QueuedSample) -> usize {
+    let frames = sample.as_ref().map_or(0, |sample| sample.frames.len());
+    size_of::<SampleHeader>() + frames * size_of::<RawFrame>()
+}
+
 impl RecordQueue {
-    /// Adds a record. Returns false when there is no room.
-    pub(super) fn push(&self, record: &[u8]) -> bool {
+    /// Adds a sample. Returns false when there is no room.
+    pub(super) fn push(&self, header: &SampleHeader, frames: &[RawFrame]) -> bool {
+        let sample = RawSample::new(*header, frames.to_vec());
         let mut waiting = self.lock();
-        if waiting.bytes.saturating_add(record.len()) > MOST {
+        let bytes = waiting.bytes.saturating_add(size(&sample));
+        if bytes > MOST {
             return false;
         }
-        waiting.bytes += record.len();
-        waiting.records.push_back(record.into());
+        waiting.bytes = bytes;
+        waiting.samples.push_back((header.time, sample));
         true
     }
 
-    /// Takes the oldest record, unless it is younger than `time`.
-    pub(super) fn pop_until(&self, time: u64) -> Option<Box<[u8]>> {
+    /// Takes the oldest sample, unless it is younger than `time`.
+    pub(super) fn pop_until(&self, time: u64) -> Option<QueuedSample> {
         let mut waiting = self.lock();
-        let first = waiting.records.front()?;
-        if time_of(first).is_some_and(|it| it > time) {
-            return None;
-        }
-        let first = waiting.records.pop_front()?;
-        waiting.bytes -= first.len();
-        Some(first)
+        let oldest = waiting.samples.pop_front_if(|(of, _)| *of <= time);
+        let (_, sample) = oldest?;
+        waiting.bytes -= size(&sample);
+        Some(sample)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -48,44 +61,29 @@ impl RecordQueue {
     }
 }
 
-/// Returns when a sample was taken or a process did something; `None` for the description
-/// of a code object, and for what is no record.
-pub(super) fn time_of(record: &[u8]) -> Option<u64> {
-    use sampler_common::sample::RecordKind;
-
-    let (kind, _) = record.split_first_chunk()?;
-    match RecordKind::from_wire(u32::from_ne_bytes(*kind))? {
-        RecordKind::Sample | RecordKind::Lifecycle => {
-            let (time, _) = record.get(8..)?.split_first_chunk()?;
-            Some(u64::from_ne_bytes(*time))
-        }
-        RecordKind::Code => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use bytemuck::Zeroable;
-    use sampler_common::lifecycle::LifecycleRecord;
-    use sampler_common::sample::{RecordKind, SampleHeader};
+    use bytemuck::Zeroable as _;
 
     use super::*;
 
-    fn sample(time: u64) -> SampleHeader {
+    fn header(time: u64) -> SampleHeader {
         SampleHeader {
-            kind: RecordKind::Sample as u32,
             time,
             ..SampleHeader::zeroed()
         }
     }
 
     #[test]
-    fn records_come_out_in_order_and_in_time() {
+    fn samples_come_out_in_order_and_in_time() {
         let queue = RecordQueue::default();
         for time in [5, 9] {
-            assert!(queue.push(bytemuck::bytes_of(&sample(time))));
+            assert!(queue.push(&header(time), &[]));
         }
-        let pop = |until| queue.pop_until(until).and_then(|it| time_of(&it));
+        let pop = |until| {
+            let sample = queue.pop_until(until)?;
+            Some(sample.expect("it is one").header.time)
+        };
         assert_eq!((pop(4), pop(5), pop(8)), (None, Some(5), None));
         assert_eq!((pop(u64::MAX), pop(u64::MAX)), (Some(9), None));
     }
@@ -93,26 +91,25 @@ mod tests {
     #[test]
     fn it_fills_up_and_empties() {
         let queue = RecordQueue::default();
-        let record = vec![0; MOST / 4];
-        for _ in 0..4 {
-            assert!(queue.push(&record));
+        let frames = vec![RawFrame::zeroed(); MOST / 4 / size_of::<RawFrame>()];
+        for _ in 0..3 {
+            assert!(queue.push(&header(1), &frames));
         }
-        assert!(!queue.push(&[0]));
-        assert!(queue.pop_until(0).is_some());
-        assert!(queue.push(&record) && !queue.push(&[0]));
+        assert!(!queue.push(&header(2), &frames));
+        assert!(queue.push(&header(2), &[]));
+        assert!(queue.pop_until(1).is_some());
+        assert!(queue.push(&header(3), &frames) && !queue.push(&header(3), &frames));
     }
 
     #[test]
-    fn records_of_two_kinds_have_a_time() {
-        let exit = LifecycleRecord {
-            kind: RecordKind::Lifecycle as u32,
-            time: 7,
-            ..LifecycleRecord::zeroed()
+    fn what_is_no_sample_keeps_its_place() {
+        let queue = RecordQueue::default();
+        let broken = SampleHeader {
+            stop: u32::MAX,
+            ..header(5)
         };
-        assert_eq!(time_of(bytemuck::bytes_of(&exit)), Some(7));
-        assert_eq!(time_of(bytemuck::bytes_of(&sample(3))), Some(3));
-        assert_eq!(time_of(&[2, 0, 0, 0, 1, 1, 1, 1]), None);
-        assert_eq!(time_of(&[1, 0, 0, 0]), None);
-        assert_eq!(time_of(&[]), None);
+        assert!(queue.push(&broken, &[]));
+        assert!(queue.pop_until(4).is_none());
+        assert!(queue.pop_until(5).is_some_and(|sample| sample.is_err()));
     }
 }

@@ -8,18 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sampler_common::counter::CounterValues;
+use sampler_common::sample::{RawFrame, SampleHeader};
 use sampler_common::scan_order::ScanOrder;
 use sampler_cpython::remote::scan::{RemoteScan, ScanAccounts, ScanTarget, ScanTargets};
 use tracing::debug;
 
+use crate::capture::bpf::events::{DecodeError, RawRecord};
 use crate::capture::bpf::kernel::{Kernel, KernelError};
 use crate::capture::bpf::task_iter::TaskIter;
 use crate::capture::targets::followed::FollowedProcess;
-use crate::capture::targets::table::Targets;
+use crate::capture::targets::registry::Targets;
 use crate::platform::privileges::role::Role;
 use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
-use crate::record::record_queue::{RecordQueue, time_of};
+use crate::record::record_queue::RecordQueue;
 use crate::record::report::scan_counts::ScanCounts;
 use crate::record::scan_clock::{Scan, ScanClock};
 use crate::record::tick_clock::ScheduleSource;
@@ -30,6 +32,9 @@ const CHOICE: &str = "PYEBPF_PASSES";
 
 /// How long the end of a recording waits for a scan that is under way.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A record as it is taken, or why it is none.
+pub(super) type TakenRecord = Result<RawRecord, DecodeError>;
 
 /// The way in which scans will be made.
 pub(super) enum PreparedScans {
@@ -73,9 +78,11 @@ impl PreparedScans {
                 let queue = RecordQueue::default();
                 let sending = queue.clone();
                 let clock = || monotonic_now().0;
-                let scan = RemoteScan::new(followed.clone(), clock, move |record: &[u8]| {
-                    sending.push(record)
-                });
+                let scan = RemoteScan::new(
+                    followed.clone(),
+                    clock,
+                    move |header: &SampleHeader, frames: &[RawFrame]| sending.push(header, frames),
+                );
                 let user = UserSpace {
                     followed,
                     queue,
@@ -142,21 +149,17 @@ impl RunningScans {
         self.clock.follow(targets.sampled().collect());
     }
 
-    /// Hands over the records from user space up to the time of `record`, which is one of
-    /// the eBPF program: rows are made in the order of time.
-    pub(super) fn take_before(&self, record: &[u8], take: impl FnMut(&[u8])) {
-        if let Some(user) = &self.user
-            && let Some(time) = time_of(record)
-        {
+    /// Hands over the samples from user space up to `time`, that of a record of the eBPF
+    /// program: rows are made in the order of time.
+    pub(super) fn take_until(&self, time: u64, take: impl FnMut(TakenRecord)) {
+        if let Some(user) = &self.user {
             user.take(time, take);
         }
     }
 
-    /// Hands over all records from user space.
-    pub(super) fn take_all(&self, take: impl FnMut(&[u8])) {
-        if let Some(user) = &self.user {
-            user.take(u64::MAX, take);
-        }
+    /// Hands over all samples from user space.
+    pub(super) fn take_all(&self, take: impl FnMut(TakenRecord)) {
+        self.take_until(u64::MAX, take);
     }
 
     /// Begins no other scan. Returns whether none is under way any more: one may still be
@@ -200,9 +203,16 @@ impl RunningScans {
 }
 
 impl UserSpace {
-    fn take(&self, until: u64, mut take: impl FnMut(&[u8])) {
-        while let Some(record) = self.queue.pop_until(until) {
-            take(&record);
+    fn take(&self, until: u64, mut take: impl FnMut(TakenRecord)) {
+        while let Some(sample) = self.queue.pop_until(until) {
+            take(
+                sample
+                    .map(RawRecord::Sample)
+                    .map_err(|problem| DecodeError {
+                        was_sample: true,
+                        problem,
+                    }),
+            );
         }
     }
 }
@@ -218,7 +228,7 @@ impl Scan for TaskIter {
 impl<Clock, Sink> Scan for RemoteScan<Clock, Sink>
 where
     Clock: FnMut() -> u64 + Send + 'static,
-    Sink: FnMut(&[u8]) -> bool + Send + 'static,
+    Sink: FnMut(&SampleHeader, &[RawFrame]) -> bool + Send + 'static,
 {
     const ROLE: Role = Role::Looking;
 

@@ -21,7 +21,7 @@ use crate::capture::bpf::tick_schedule::ClockPeriods;
 use crate::capture::bpf::ticks::Ticks;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::symbolize::python::Symbolizer;
-use crate::capture::targets::table::Targets;
+use crate::capture::targets::registry::Targets;
 use crate::cli::config::{RecordConfig, TargetSpec};
 use crate::platform::console::CONSOLE;
 use crate::platform::launch::{CommandEnd, HeldCommand};
@@ -31,26 +31,27 @@ use crate::record::confinement::confine;
 use crate::record::cost::Costs;
 use crate::record::cpu_times::CpuTimes;
 use crate::record::error::RecordError;
+use crate::record::event_loop::{EventLoop, Schedule};
 use crate::record::lost_lifecycle::LostLifecycle;
-use crate::record::names::Naming;
 use crate::record::outputs::Outputs;
+use crate::record::pipeline::{FLUSH_EVERY, LONGEST_SCAN, Pipeline, PipelineParts};
 use crate::record::progress::ProgressLine;
 use crate::record::rate_policy::RatePolicy;
-use crate::record::recording::{Recording, Schedule};
-use crate::record::rows::Rows;
-use crate::record::sampling::Sampling;
+use crate::record::sample_source::SampleSource;
 use crate::record::scans::{PreparedScans, RunningScans};
-use crate::record::session::{FLUSH_EVERY, LONGEST_SCAN, Session, Stages};
 use crate::record::signals::Signals;
 use crate::record::target_choice::{complain, hold, mention_waiting, selection};
-use crate::record::threads::Threads;
+use crate::record::thread_tracks::ThreadTracks;
+use crate::record::threads::{Naming, Threads};
 use crate::record::tick_balance::TickBalance;
 use crate::record::tick_clock::TickClock;
+use crate::record::timeline_writer::TimelineWriter;
+use crate::record::trace_file::TraceFile;
 
 /// Starts a recording, and the command if one is to be recorded.
 pub(super) fn start(
     config: &RecordConfig,
-) -> Result<(Recording<'_>, Option<CommandEnd>), RecordError> {
+) -> Result<(EventLoop<'_>, Option<CommandEnd>), RecordError> {
     let owner = Owner::of_this_process()?;
     let namespace = PidNamespace::ours()?;
     if let Some(note) = namespace.note() {
@@ -75,11 +76,15 @@ pub(super) fn start(
         records,
         processes,
         non_python_executables,
-        known,
+        mut known,
         counters,
         log,
     } = kernel.take_maps()?;
-    let mut targets = Targets::new(selection, processes, non_python_executables);
+    let mut targets = Targets::new(
+        selection,
+        Box::new(processes),
+        Box::new(non_python_executables),
+    );
     let command = match &config.target {
         TargetSpec::Command(words) => Some(hold(words, &owner, &mut targets)?),
         TargetSpec::Host | TargetSpec::Filtered(_) | TargetSpec::Processes(_) => None,
@@ -102,8 +107,8 @@ pub(super) fn start(
     };
     let costs = Costs::start();
     confine(config, &owner, &counters, &outputs.directories());
-    let scout = targets.scout().clone();
-    scout.begin_anew();
+    let inspector = targets.inspector().clone();
+    inspector.begin_anew();
     let clocks = TickClock::start(ticks, news).map_err(|source| RecordError::System {
         doing: "look after the clocks of the CPUs",
         source,
@@ -115,23 +120,27 @@ pub(super) fn start(
     let scan_accounts = scans.as_ref().map(RunningScans::accounts);
     let balance = scans.as_ref().filter(|it| it.are_from_user_space());
     let of_mode = OfMode::new(config.mode, period);
-    let session = Session::new(Stages {
+    let timeline = TimelineWriter::new(of_mode.builder, TraceWriter::create(container, &info)?);
+    let pipeline = Pipeline::new(PipelineParts {
         targets,
-        known,
-        symbolizer: Symbolizer::new(config.source, scout.clone()),
-        threads: Threads::new(config.command_lines, of_mode.naming, scout),
-        rows: Rows::new(of_mode.builder, TraceWriter::create(container, &info)?),
+        acknowledge: Box::new(move |key| known.acknowledge(key)),
+        symbolizer: Symbolizer::new(config.source, inspector.clone()),
+        threads: Threads::new(of_mode.naming, inspector),
+        file: TraceFile::new(
+            timeline,
+            ThreadTracks::new(config.command_lines),
+            cpu_times,
+            balance.map(|_| TickBalance::default()),
+        ),
         scan_accounts: scan_accounts.unwrap_or_default(),
-        tick_balance: balance.map(|_| TickBalance::default()),
-        cpu_times,
         rest: of_mode.rest,
         start: info.start,
     });
     info!(hz = config.hz, mode = ?config.mode, "sampling has begun");
     let now = Instant::now();
-    let recording = Recording {
+    let recording = EventLoop {
         config,
-        sampling: Sampling {
+        samples: SampleSource {
             kernel,
             clocks,
             records,
@@ -139,7 +148,7 @@ pub(super) fn start(
             log,
             scans,
         },
-        session,
+        pipeline,
         outputs,
         signals,
         progress: ProgressLine::on_standard_error(),

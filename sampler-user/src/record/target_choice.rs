@@ -9,8 +9,9 @@ use std::ffi::OsString;
 use sampler_cpython::process::task::process_of;
 
 use crate::capture::targets::choice::Choice;
+use crate::capture::targets::followed_set::TargetError;
+use crate::capture::targets::registry::Targets;
 use crate::capture::targets::selection::Selection;
-use crate::capture::targets::table::{TargetError, Targets};
 use crate::cli::config::{RecordConfig, TargetSpec};
 use crate::platform::console::CONSOLE;
 use crate::platform::launch;

@@ -28,6 +28,11 @@ impl TickBalance {
         (before - of_before, scan - of_scan)
     }
 
+    /// Returns the time of ticks of a thread that was not subtracted yet, in nanoseconds.
+    pub(super) fn ahead(&self, track: TrackId) -> u64 {
+        self.0.get(track.index()).copied().unwrap_or(0)
+    }
+
     fn of(&mut self, track: TrackId) -> &mut u64 {
         let number = track.index();
         if self.0.len() <= number {

@@ -10,7 +10,7 @@ use sampler_trace::model::identifiers::KernelTime;
 use sampler_trace::model::row::State;
 
 use crate::capture::bpf::events::RawSample;
-use crate::capture::scout::Scout;
+use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::waiting::read_descriptor;
 
 /// How long an answer is believed, in nanoseconds: once a descriptor is closed, its
@@ -21,14 +21,14 @@ const MAX_KNOWN: usize = 4096;
 
 /// Remembers which descriptors are timers.
 pub(super) struct Timers {
-    scout: Scout,
+    inspector: ProcessInspector,
     known: FxHashMap<(ProcessKey, u32), (bool, KernelTime)>,
 }
 
 impl Timers {
-    pub(super) fn new(scout: Scout) -> Self {
+    pub(super) fn new(inspector: ProcessInspector) -> Self {
         Self {
-            scout,
+            inspector,
             known: FxHashMap::default(),
         }
     }
@@ -48,7 +48,9 @@ impl Timers {
             Some((is_timer, _)) => is_timer,
             None => {
                 let tgid = header.tgid;
-                let asked = self.scout.ask(tgid, move |_| is_timer(tgid, descriptor));
+                let asked = self
+                    .inspector
+                    .ask(tgid, move |_| is_timer(tgid, descriptor));
                 let answer = asked.unwrap_or(false);
                 if self.known.len() >= MAX_KNOWN {
                     self.known.clear();

@@ -84,15 +84,19 @@ pub fn replay(
     let stop = StopReason::from_wire(walk.stop).expect("every outcome is a reason");
     let frames = frames[..walk.depth as usize].to_vec();
     let context = ProcessContext {
+        process: config.key,
         tgid: NOBODY,
         forked_from: None,
-        config: *config,
+        config,
         line_tables,
-        static_code: StaticCode::default(),
+        static_code: &StaticCode::default(),
         files: None,
-        cache_tag: String::new(),
+        cache_tag: "",
     };
-    let mut symbolizer = Symbolizer::new(false, sampler_user::capture::scout::Scout::default());
+    let mut symbolizer = Symbolizer::new(
+        false,
+        sampler_user::capture::process_inspector::ProcessInspector::default(),
+    );
     learn(memory, &walk, &frames, &context, &mut symbolizer);
     Replay {
         thread_state,
@@ -109,7 +113,7 @@ fn learn(
     memory: &impl UserMemory,
     walk: &Walk,
     frames: &[RawFrame],
-    context: &ProcessContext,
+    context: &ProcessContext<'_>,
     symbolizer: &mut Symbolizer,
 ) {
     let mut windows = Windows {
@@ -135,7 +139,7 @@ fn learn(
             interpreter: walk.interpreter,
             life: walk.life,
         };
-        let size = describe(memory, &context.config, subject, &mut windows, &mut record);
+        let size = describe(memory, context.config, subject, &mut windows, &mut record);
         if size == 0 {
             continue;
         }
@@ -152,12 +156,12 @@ fn resolve(
     symbolizer: &mut Symbolizer,
     stop: StopReason,
     frames: &[RawFrame],
-    context: &ProcessContext,
+    context: &ProcessContext<'_>,
 ) -> Result<Vec<ExpectedFrame>, StopReason> {
     let sample = RawSample {
         origin: Origin::OnCpu,
         header: SampleHeader {
-            process: context.config.key,
+            process: context.process,
             ..Zeroable::zeroed()
         },
         stop,

@@ -11,10 +11,21 @@ use sampler_common::process::ProcessKey;
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
 use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
+use sampler_cpython::process::comm::comm_text;
+
+/// Bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct DecodeError {
+    /// Whether they claim to be a sample.
+    pub was_sample: bool,
+    /// What is wrong with them.
+    pub problem: WireProblem,
+}
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
+pub enum WireProblem {
     /// The record has fewer bytes than it says.
     #[error("the record is cut short: {have} bytes")]
     Short {
@@ -42,6 +53,18 @@ pub enum RawRecord {
     Lifecycle(RawLifecycle),
 }
 
+impl RawRecord {
+    /// Returns when a sample was taken or a process did something; `None` for the
+    /// description of a code object.
+    pub fn time(&self) -> Option<u64> {
+        match self {
+            Self::Sample(sample) => Some(sample.header.time),
+            Self::Lifecycle(event) => Some(event.record.time),
+            Self::Code(_) => None,
+        }
+    }
+}
+
 /// A sample: whose thread it was, and its frames.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawSample {
@@ -56,14 +79,30 @@ pub struct RawSample {
 }
 
 impl RawSample {
+    /// Checks the numbers in a header. `frames` are as many as it says.
+    ///
+    /// # Errors
+    /// [`WireProblem::Unknown`] for a number without a meaning.
+    pub fn new(header: SampleHeader, frames: Vec<RawFrame>) -> Result<Self, WireProblem> {
+        let stop = StopReason::from_wire(header.stop).ok_or(WireProblem::Unknown {
+            what: "stop reason",
+            number: header.stop,
+        })?;
+        let origin = Origin::from_wire(header.wait.origin).ok_or(WireProblem::Unknown {
+            what: "origin",
+            number: header.wait.origin,
+        })?;
+        Ok(Self {
+            header,
+            stop,
+            origin,
+            frames,
+        })
+    }
+
     /// Returns the kernel's name of the thread.
     pub fn comm(&self) -> String {
-        let comm = &self.header.comm;
-        let end = comm
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(comm.len());
-        String::from_utf8_lossy(&comm[..end]).into_owned()
+        comm_text(&self.header.comm)
     }
 }
 
@@ -124,38 +163,39 @@ pub struct RawLifecycle {
 /// # Errors
 /// [`DecodeError`] for anything that the eBPF program does not send.
 pub fn decode(record: &[u8]) -> Result<RawRecord, DecodeError> {
-    let kind: u32 = read(record, 0)?;
+    let kind: Result<u32, _> = read(record, 0);
+    let was_sample = kind == Ok(RecordKind::Sample as u32);
+    kind.and_then(|kind| decode_kind(kind, record))
+        .map_err(|problem| DecodeError {
+            was_sample,
+            problem,
+        })
+}
+
+fn decode_kind(kind: u32, record: &[u8]) -> Result<RawRecord, WireProblem> {
     match RecordKind::from_wire(kind) {
         Some(RecordKind::Sample) => decode_sample(record).map(RawRecord::Sample),
         Some(RecordKind::Code) => decode_code(record).map(RawRecord::Code),
         Some(RecordKind::Lifecycle) => {
             let record: LifecycleRecord = read(record, 0)?;
-            let event = LifecycleKind::from_wire(record.event).ok_or(DecodeError::Unknown {
+            let event = LifecycleKind::from_wire(record.event).ok_or(WireProblem::Unknown {
                 what: "event",
                 number: record.event,
             })?;
             Ok(RawRecord::Lifecycle(RawLifecycle { event, record }))
         }
-        None => Err(DecodeError::Unknown {
+        None => Err(WireProblem::Unknown {
             what: "kind",
             number: kind,
         }),
     }
 }
 
-fn decode_sample(record: &[u8]) -> Result<RawSample, DecodeError> {
+fn decode_sample(record: &[u8]) -> Result<RawSample, WireProblem> {
     let header: SampleHeader = read(record, 0)?;
-    let stop = StopReason::from_wire(header.stop).ok_or(DecodeError::Unknown {
-        what: "stop reason",
-        number: header.stop,
-    })?;
-    let origin = Origin::from_wire(header.wait.origin).ok_or(DecodeError::Unknown {
-        what: "origin",
-        number: header.wait.origin,
-    })?;
     let count = header.frame_count as usize;
     if count > MAX_FRAMES {
-        return Err(DecodeError::Unknown {
+        return Err(WireProblem::Unknown {
             what: "frame count",
             number: header.frame_count,
         });
@@ -165,21 +205,16 @@ fn decode_sample(record: &[u8]) -> Result<RawSample, DecodeError> {
     let frames = bytes
         .chunks_exact(size_of::<RawFrame>())
         .map(bytemuck::pod_read_unaligned);
-    Ok(RawSample {
-        header,
-        stop,
-        origin,
-        frames: frames.collect(),
-    })
+    RawSample::new(header, frames.collect())
 }
 
-fn decode_code(record: &[u8]) -> Result<RawCode, DecodeError> {
+fn decode_code(record: &[u8]) -> Result<RawCode, WireProblem> {
     let header: CodeHeader = read(record, 0)?;
     let has = |part: Missing| header.missing & part as u32 == 0;
     let mut at = size_of::<CodeHeader>();
     let mut take = |size: usize, limit: usize| {
         if size > limit {
-            return Err(DecodeError::Unknown {
+            return Err(WireProblem::Unknown {
                 what: "text size",
                 number: size as u32,
             });
@@ -195,7 +230,7 @@ fn decode_code(record: &[u8]) -> Result<RawCode, DecodeError> {
         let known = matches!(width, 1 | 2 | 4);
         known
             .then_some(RawString { bytes, width })
-            .ok_or(DecodeError::Unknown {
+            .ok_or(WireProblem::Unknown {
                 what: "character width",
                 number: width.into(),
             })
@@ -217,12 +252,62 @@ fn decode_code(record: &[u8]) -> Result<RawCode, DecodeError> {
     })
 }
 
-fn read<T: bytemuck::AnyBitPattern>(record: &[u8], at: usize) -> Result<T, DecodeError> {
+fn read<T: bytemuck::AnyBitPattern>(record: &[u8], at: usize) -> Result<T, WireProblem> {
     slice(record, at, size_of::<T>()).map(bytemuck::pod_read_unaligned)
 }
 
-fn slice(record: &[u8], at: usize, size: usize) -> Result<&[u8], DecodeError> {
+fn slice(record: &[u8], at: usize, size: usize) -> Result<&[u8], WireProblem> {
     at.checked_add(size)
         .and_then(|end| record.get(at..end))
-        .ok_or(DecodeError::Short { have: record.len() })
+        .ok_or(WireProblem::Short { have: record.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytemuck::Zeroable as _;
+    use sampler_common::code::RawText;
+
+    use super::*;
+
+    fn header(time: u64) -> SampleHeader {
+        SampleHeader {
+            kind: RecordKind::Sample as u32,
+            time,
+            ..SampleHeader::zeroed()
+        }
+    }
+
+    #[test]
+    fn records_of_two_kinds_have_a_time() {
+        let exit = LifecycleRecord {
+            kind: RecordKind::Lifecycle as u32,
+            event: LifecycleKind::Exit as u32,
+            time: 7,
+            ..LifecycleRecord::zeroed()
+        };
+        let time = |record: &[u8]| decode(record).expect("it is a record").time();
+        assert_eq!(time(bytemuck::bytes_of(&exit)), Some(7));
+        assert_eq!(time(bytemuck::bytes_of(&header(3))), Some(3));
+        let code = CodeHeader {
+            kind: RecordKind::Code as u32,
+            file_name: RawText { size: 0, width: 1 },
+            name: RawText { size: 0, width: 1 },
+            ..CodeHeader::zeroed()
+        };
+        assert_eq!(time(bytemuck::bytes_of(&code)), None);
+    }
+
+    #[test]
+    fn what_claims_to_be_a_sample_is_missed_as_one() {
+        let was_sample = |record: &[u8]| decode(record).expect_err("no record").was_sample;
+        let broken = SampleHeader {
+            stop: u32::MAX,
+            ..header(3)
+        };
+        assert!(was_sample(bytemuck::bytes_of(&broken)));
+        assert!(was_sample(&(RecordKind::Sample as u32).to_ne_bytes()));
+        assert!(!was_sample(&(RecordKind::Lifecycle as u32).to_ne_bytes()));
+        assert!(!was_sample(&[1, 0]));
+        assert!(!was_sample(&[]));
+    }
 }

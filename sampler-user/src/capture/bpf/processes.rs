@@ -2,7 +2,6 @@
 
 //! The eBPF program's process table, and what it counts of each process.
 
-use std::collections::HashSet;
 use std::io;
 
 use aya::maps::{HashMap, MapData, MapError};
@@ -22,7 +21,42 @@ const MOST: usize = 1 << 16;
 /// The map of accounts, by process key.
 pub(super) type AccountMap = HashMap<MapData, u64, [u8; size_of::<KernelAccount>()]>;
 
-/// Writes the table and reads the accounts.
+/// The map of processes by thread group id, and the map of their accounts.
+pub trait ProcessMap {
+    /// Returns what the eBPF program has of a process now. A forked child is in the table
+    /// before user space learns of it.
+    fn get(&self, tgid: u32) -> Option<ProcessConfig>;
+
+    /// Adds or changes a process.
+    ///
+    /// # Errors
+    /// [`ProcessTableError`] when the table is full.
+    fn set(&mut self, tgid: u32, config: &ProcessConfig) -> Result<(), ProcessTableError>;
+
+    /// Changes a process that is still in the table.
+    ///
+    /// # Errors
+    /// [`ProcessTableError`] when it is not.
+    fn update(&mut self, tgid: u32, config: &ProcessConfig) -> Result<(), ProcessTableError>;
+
+    /// Removes a process. One that is not there is no error: it may just have ended, and
+    /// the eBPF program was faster.
+    fn remove(&mut self, tgid: u32);
+
+    /// Returns the thread group ids in the table.
+    fn tgids(&self) -> Vec<u32>;
+
+    /// Returns what was counted of a life so far.
+    fn account(&self, key: ProcessKey) -> KernelAccount;
+
+    /// Closes the account of a life, which must have been over for long, and returns it.
+    fn close_account(&mut self, key: ProcessKey) -> KernelAccount;
+
+    /// Returns the lives that have an account.
+    fn accounts(&self) -> Vec<ProcessKey>;
+}
+
+/// The maps of the eBPF program.
 pub struct ProcessTable {
     map: HashMap<MapData, u32, [u8; SIZE]>,
     accounts: AccountMap,
@@ -41,29 +75,6 @@ pub struct ProcessTableError {
 impl ProcessTable {
     pub(super) fn new(map: HashMap<MapData, u32, [u8; SIZE]>, accounts: AccountMap) -> Self {
         Self { map, accounts }
-    }
-
-    /// Returns what the eBPF program has of a process now. A forked child is in the table
-    /// before user space learns of it.
-    pub fn get(&self, tgid: u32) -> Option<ProcessConfig> {
-        let bytes = self.map.get(&tgid, 0).ok()?;
-        Some(bytemuck::pod_read_unaligned(&bytes))
-    }
-
-    /// Adds or changes a process.
-    ///
-    /// # Errors
-    /// [`ProcessTableError`] when the table is full.
-    pub fn set(&mut self, tgid: u32, config: &ProcessConfig) -> Result<(), ProcessTableError> {
-        self.write(tgid, config, ANY)
-    }
-
-    /// Changes a process that is still in the table.
-    ///
-    /// # Errors
-    /// [`ProcessTableError`] when it is not.
-    pub fn update(&mut self, tgid: u32, config: &ProcessConfig) -> Result<(), ProcessTableError> {
-        self.write(tgid, config, EXISTING)
     }
 
     fn write(
@@ -85,42 +96,45 @@ impl ProcessTable {
             ProcessTableError { tgid, source }
         })
     }
+}
 
-    /// Removes a process. One that is not there is no error: it may just have ended, and
-    /// the eBPF program was faster.
-    pub fn remove(&mut self, tgid: u32) {
+impl ProcessMap for ProcessTable {
+    fn get(&self, tgid: u32) -> Option<ProcessConfig> {
+        let bytes = self.map.get(&tgid, 0).ok()?;
+        Some(bytemuck::pod_read_unaligned(&bytes))
+    }
+
+    fn set(&mut self, tgid: u32, config: &ProcessConfig) -> Result<(), ProcessTableError> {
+        self.write(tgid, config, ANY)
+    }
+
+    fn update(&mut self, tgid: u32, config: &ProcessConfig) -> Result<(), ProcessTableError> {
+        self.write(tgid, config, EXISTING)
+    }
+
+    fn remove(&mut self, tgid: u32) {
         let _ = self.map.remove(&tgid);
     }
 
-    /// Returns the thread group ids in the table.
-    pub fn tgids(&self) -> Vec<u32> {
+    fn tgids(&self) -> Vec<u32> {
         self.map.keys().filter_map(Result::ok).take(MOST).collect()
     }
 
-    /// Returns the lives in the table.
-    pub fn keys(&self) -> HashSet<ProcessKey> {
-        let tgids = self.tgids().into_iter();
-        tgids.filter_map(|tgid| Some(self.get(tgid)?.key)).collect()
-    }
-
-    /// Returns what was counted of a life so far.
-    pub fn account(&self, key: ProcessKey) -> KernelAccount {
+    fn account(&self, key: ProcessKey) -> KernelAccount {
         let bytes = self.accounts.get(&key.0, 0);
         bytes.map_or(KernelAccount::ZERO, |bytes| {
             bytemuck::pod_read_unaligned(&bytes)
         })
     }
 
-    /// Closes the account of a life, which must have been over for long, and returns it.
-    pub fn close_account(&mut self, key: ProcessKey) -> KernelAccount {
+    fn close_account(&mut self, key: ProcessKey) -> KernelAccount {
         let account = self.account(key);
         // This fails only for an account that was never opened.
         let _ = self.accounts.remove(&key.0);
         account
     }
 
-    /// Returns the lives that have an account.
-    pub fn accounts(&self) -> Vec<ProcessKey> {
+    fn accounts(&self) -> Vec<ProcessKey> {
         let keys = self.accounts.keys().filter_map(Result::ok);
         keys.take(MOST).map(ProcessKey).collect()
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aya::maps::{MapData, RingBuf};
 use tokio::io::unix::AsyncFd;
 
+use crate::capture::bpf::events::{DecodeError, RawRecord, decode};
 use crate::platform::alarm::Alarm;
 
 /// Reads records as they come.
@@ -40,12 +41,16 @@ impl RecordRing {
         }
     }
 
-    /// Hands over at most `limit` records that are there. Returns how many.
-    pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
+    /// Hands over at most `limit` records that are there, decoded. Returns how many.
+    pub fn drain(
+        &mut self,
+        limit: usize,
+        mut take: impl FnMut(Result<RawRecord, DecodeError>),
+    ) -> usize {
         let ring = self.ring.get_mut();
         for done in 0..limit {
             match ring.next() {
-                Some(record) => take(&record),
+                Some(record) => take(decode(&record)),
                 None => return done,
             }
         }

@@ -6,16 +6,17 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use sampler_common::process::ProcessKey;
+use sampler_common::process::{ProcessConfig, ProcessKey};
 use sampler_common::sample::{CodeKey, RawFrame};
 use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
 use sampler_cpython::cpython::discovery::Discovery;
+use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::process::memory::ProcessMemory;
 use sampler_cpython::remote::thread_probe::{RemoteThread, ThreadProbe};
 
 use crate::capture::bpf::events::RawSample;
-use crate::capture::scout::Scout;
+use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::symbolize::python::{ProcessContext, Symbolizer};
 use crate::capture::symbolize::static_code::StaticCode;
 
@@ -57,9 +58,32 @@ impl Drop for Parent {
     }
 }
 
-/// Returns a sample of the waiting process under a child's key, and the context of that
-/// child.
-fn child_of(pid: u32) -> (RawSample, ProcessContext) {
+/// A child that is gone, with the process that forked it.
+struct ForkedChild {
+    parent: u32,
+    instance: Instance,
+    config: ProcessConfig,
+    static_code: StaticCode,
+    cache_tag: String,
+}
+
+impl ForkedChild {
+    fn context(&self) -> ProcessContext<'_> {
+        ProcessContext {
+            process: self.config.key,
+            tgid: NOBODY,
+            forked_from: Some(self.parent),
+            config: &self.config,
+            line_tables: self.instance.runtime.line_table,
+            static_code: &self.static_code,
+            files: None,
+            cache_tag: &self.cache_tag,
+        }
+    }
+}
+
+/// Returns a sample of the waiting process under a child's key, and that child.
+fn child_of(pid: u32) -> (RawSample, ForkedChild) {
     let instance = Discovery::default().inspect(pid).expect("it runs Python");
     let config = instance.config(ProcessKey(7));
     let memory = ProcessMemory::new(pid);
@@ -77,16 +101,14 @@ fn child_of(pid: u32) -> (RawSample, ProcessContext) {
         origin: Origin::OnCpu,
         frames: frames.to_vec(),
     };
-    let context = ProcessContext {
-        tgid: NOBODY,
-        forked_from: Some(pid),
-        config,
-        line_tables: instance.runtime.line_table,
-        static_code: StaticCode::default(),
-        files: None,
+    let child = ForkedChild {
+        parent: pid,
         cache_tag: instance.runtime.version.cache_tag(),
+        instance,
+        config,
+        static_code: StaticCode::default(),
     };
-    (sample, context)
+    (sample, child)
 }
 
 fn names(
@@ -102,8 +124,8 @@ fn names(
         .collect()
 }
 
-fn resolved(sample: &RawSample, context: &ProcessContext) -> (Vec<String>, Symbolizer) {
-    let mut symbolizer = Symbolizer::new(false, Scout::default());
+fn resolved(sample: &RawSample, context: &ProcessContext<'_>) -> (Vec<String>, Symbolizer) {
+    let mut symbolizer = Symbolizer::new(false, ProcessInspector::default());
     let resolved = symbolizer.resolve(sample, context);
     let stack = resolved.expect("a whole stack").stack;
     (names(&symbolizer, stack), symbolizer)
@@ -112,8 +134,8 @@ fn resolved(sample: &RawSample, context: &ProcessContext) -> (Vec<String>, Symbo
 #[test]
 fn names_are_those_that_the_parent_has() {
     let parent = Parent::start();
-    let (sample, context) = child_of(parent.0.id());
-    let (names, symbolizer) = resolved(&sample, &context);
+    let (sample, child) = child_of(parent.0.id());
+    let (names, symbolizer) = resolved(&sample, &child.context());
     assert_eq!(names, ["<module>", "outer", "inner"]);
     assert_eq!(symbolizer.counts().read_elsewhere, 3);
     assert_eq!(symbolizer.counts().unknown_frames, 0);
@@ -122,13 +144,13 @@ fn names_are_those_that_the_parent_has() {
 #[test]
 fn other_code_at_the_same_place_is_not_believed() {
     let parent = Parent::start();
-    let (mut sample, context) = child_of(parent.0.id());
+    let (mut sample, child) = child_of(parent.0.id());
     let middle = sample.frames.get_mut(1).expect("there are three");
     *middle = RawFrame {
         key: CodeKey(middle.key.0 ^ 2),
         ..*middle
     };
-    let (names, symbolizer) = resolved(&sample, &context);
+    let (names, symbolizer) = resolved(&sample, &child.context());
     assert_eq!(names[1], "<unknown code>");
     assert_eq!(symbolizer.counts().unknown_frames, 1);
 }
@@ -136,8 +158,11 @@ fn other_code_at_the_same_place_is_not_believed() {
 #[test]
 fn without_a_parent_nothing_is_known() {
     let parent = Parent::start();
-    let (sample, mut context) = child_of(parent.0.id());
-    context.forked_from = None;
+    let (sample, child) = child_of(parent.0.id());
+    let context = ProcessContext {
+        forked_from: None,
+        ..child.context()
+    };
     let (names, _) = resolved(&sample, &context);
     assert_eq!(names, ["<unknown code>"; 3]);
 }
@@ -145,12 +170,12 @@ fn without_a_parent_nothing_is_known() {
 #[test]
 fn code_that_no_tick_could_read_goes_by_the_life_that_both_led() {
     let parent = Parent::start();
-    let (mut sample, context) = child_of(parent.0.id());
+    let (mut sample, child) = child_of(parent.0.id());
     sample.frames.get_mut(1).expect("there are three").key = CodeKey::UNREAD;
-    let (names, symbolizer) = resolved(&sample, &context);
+    let (names, symbolizer) = resolved(&sample, &child.context());
     assert_eq!(names, ["<module>", "outer", "inner"]);
     assert_eq!(symbolizer.counts().read_elsewhere, 3);
     sample.header.life.0 ^= 1;
-    let (names, _) = resolved(&sample, &context);
+    let (names, _) = resolved(&sample, &child.context());
     assert_eq!(names[1], "<unknown code>");
 }

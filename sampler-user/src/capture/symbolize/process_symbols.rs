@@ -3,17 +3,28 @@
 //! What symbolization remembers of one process: its code objects, and the last stack of
 //! each of its threads.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 use sampler_common::sample::{CodeKey, RawFrame};
 use sampler_trace::model::identifiers::{FrameId, StackId, StringId};
+use sampler_trace::model::intern::SymbolInterner;
 use sampler_trace::model::symbols::Symbols;
 
 use crate::capture::symbolize::source::place::CodeLine;
 
+/// The names of a code object.
+#[derive(Clone)]
+enum Names {
+    /// In the tables of the current trace.
+    Interned { file: StringId, function: StringId },
+    /// Not in them yet: they were in those of an earlier trace.
+    Kept { file: Arc<str>, function: Arc<str> },
+}
+
 /// A code object whose names are known, and the frames seen in it.
 pub(super) struct SeenCode {
-    pub(super) file: StringId,
-    pub(super) function: StringId,
+    names: Names,
     pub(super) first_line: i32,
     pub(super) unit_count: u32,
     /// `None` when no line is known.
@@ -39,8 +50,7 @@ impl SeenCode {
         line_table: Option<Box<[u8]>>,
     ) -> Self {
         Self {
-            file,
-            function,
+            names: Names::Interned { file, function },
             first_line,
             unit_count,
             line_table,
@@ -48,11 +58,44 @@ impl SeenCode {
         }
     }
 
+    /// Returns the names of its file and function in the tables of the current trace,
+    /// which get them if need be.
+    pub(super) fn intern(&mut self, interner: &mut SymbolInterner) -> (StringId, StringId) {
+        let (file, function) = match &self.names {
+            Names::Interned { file, function } => return (*file, *function),
+            Names::Kept { file, function } => (interner.string(file), interner.string(function)),
+        };
+        self.names = Names::Interned { file, function };
+        (file, function)
+    }
+
+    /// Keeps the names, and forgets their numbers and the frames, before another trace
+    /// begins. `strings` are the strings of `symbols` that are kept already.
+    fn keep_names(&mut self, symbols: &Symbols, strings: &mut FxHashMap<StringId, Arc<str>>) {
+        let mut keep = |id| {
+            let text = strings.entry(id);
+            Arc::clone(text.or_insert_with(|| symbols.string(id).into()))
+        };
+        if let Names::Interned { file, function } = self.names {
+            self.names = Names::Kept {
+                file: keep(file),
+                function: keep(function),
+            };
+        }
+        self.frames = Vec::new();
+    }
+
     /// Describes one of its lines.
     pub(super) fn place<'a>(&'a self, symbols: &'a Symbols, line: u32) -> CodeLine<'a> {
+        let (file, function) = match &self.names {
+            Names::Interned { file, function } => {
+                (symbols.string(*file), symbols.string(*function))
+            }
+            Names::Kept { file, function } => (&**file, &**function),
+        };
         CodeLine {
-            file: symbols.string(self.file),
-            function: symbols.string(self.function),
+            file,
+            function,
             first_line: u32::try_from(self.first_line).unwrap_or(0),
             line,
             line_table: self.line_table.as_deref().unwrap_or_default(),
@@ -111,6 +154,21 @@ impl LastStack {
 pub(super) struct ProcessSymbols {
     pub(super) codes: FxHashMap<CodeKey, SeenCode>,
     pub(super) threads: FxHashMap<u32, LastStack>,
+}
+
+impl ProcessSymbols {
+    /// Prepares for another trace: keeps the names of code objects, which the eBPF program
+    /// will not describe again, and forgets all numbers of `symbols`.
+    pub(super) fn keep_names(
+        &mut self,
+        symbols: &Symbols,
+        strings: &mut FxHashMap<StringId, Arc<str>>,
+    ) {
+        self.threads.clear();
+        for code in self.codes.values_mut() {
+            code.keep_names(symbols, strings);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,13 +15,13 @@ use sampler_common::wait::Origin;
 use sampler_cpython::cpython::line_table::{LineTableKind, line_at};
 use sampler_cpython::process::files::FileView;
 use sampler_cpython::process::memory::ProcessMemory;
-use sampler_trace::model::identifiers::{FrameId, KernelTime, StackId, StringId};
+use sampler_trace::model::identifiers::{FrameId, StackId, StringId};
 use sampler_trace::model::intern::SymbolInterner;
 use sampler_trace::model::symbols::Frame;
 use tracing::debug;
 
 use crate::capture::bpf::events::{RawCode, RawSample};
-use crate::capture::scout::Scout;
+use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::symbolize::code_facts::{CodeFacts, Home};
 use crate::capture::symbolize::paged_out::{PagedOut, read_frames};
 use crate::capture::symbolize::process_symbols::{ProcessSymbols, SeenCode};
@@ -36,41 +36,37 @@ const IN_COMPILED_CODE: &str = "<in code of the JIT, which does not store the li
 const MAX_THREADS: usize = 4096;
 
 /// What symbolization needs to know of a process.
-#[derive(Clone, Debug)]
-pub struct ProcessContext {
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessContext<'a> {
+    /// Identifies this life of the process.
+    pub process: ProcessKey,
     /// Thread group id.
     pub tgid: u32,
     /// The process that it was forked from and whose program it still runs, by the thread
     /// group id that it had then.
     pub forked_from: Option<u32>,
-    /// Its configuration, as the eBPF program has it.
-    pub config: ProcessConfig,
+    /// Its configuration, as the eBPF program has it; the key in it does not count.
+    pub config: &'a ProcessConfig,
     /// How its line tables are encoded.
     pub line_tables: LineTableKind,
     /// Where the code objects of its interpreter's file are.
-    pub static_code: StaticCode,
+    pub static_code: &'a StaticCode,
     /// How it sees files; `None` when that is not known.
-    pub files: Option<Arc<FileView>>,
+    pub files: Option<&'a Arc<FileView>>,
     /// The tag that its interpreter puts into the names of `.pyc` files.
-    pub cache_tag: String,
+    pub cache_tag: &'a str,
 }
 
-/// A sample with the number of its stack.
+/// The stack of a sample, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResolvedSample {
-    /// When it was taken.
-    pub time: KernelTime,
-    /// Its process.
-    pub process: ProcessKey,
-    /// Its thread, by the kernel's thread id.
-    pub tid: u32,
-    /// Its thread, by `threading.get_ident()`.
-    pub thread_id: u64,
-    /// The stack of the thread.
+pub struct ResolvedStack {
+    /// Its number in the tables of the trace.
     pub stack: StackId,
-    /// Why its stack ends where it does: the sample's reason, or [`StopReason::Complete`]
-    /// if the name of its only frame shows that there is no outer one.
+    /// Why it ends where it does: the sample's reason, or [`StopReason::Complete`] if the
+    /// name of its only frame shows that there is no outer one.
     pub stop: StopReason,
+    /// Whether a frame of it has no name.
+    pub has_unknown_frames: bool,
 }
 
 /// What symbolization could not do, or only in another way than usual.
@@ -95,7 +91,7 @@ pub struct SymbolizeCounts {
 pub struct Symbolizer {
     interner: SymbolInterner,
     sources: Option<Sources>,
-    scout: Scout,
+    inspector: ProcessInspector,
     processes: FxHashMap<ProcessKey, ProcessSymbols>,
     static_codes: StaticCodes,
     paged_out: PagedOut,
@@ -105,12 +101,12 @@ pub struct Symbolizer {
 
 impl Symbolizer {
     /// Creates a symbolizer. It reads source lines if `with_source` is set, and has
-    /// `scout` read what the eBPF program could not.
-    pub fn new(with_source: bool, scout: Scout) -> Self {
+    /// `inspector` read what the eBPF program could not.
+    pub fn new(with_source: bool, inspector: ProcessInspector) -> Self {
         Self {
             interner: SymbolInterner::default(),
             sources: with_source.then(Sources::default),
-            scout,
+            inspector,
             processes: FxHashMap::default(),
             static_codes: StaticCodes::default(),
             paged_out: PagedOut::default(),
@@ -122,6 +118,31 @@ impl Symbolizer {
     /// Returns the stacks so far, and what they are made of.
     pub fn interner(&self) -> &SymbolInterner {
         &self.interner
+    }
+
+    /// Begins with empty tables, for another trace. Returns the tables so far, and resets
+    /// the counts. Names of code objects stay known.
+    pub fn exchange_tables(&mut self) -> SymbolInterner {
+        let tables = std::mem::take(&mut self.interner);
+        let mut strings = FxHashMap::default();
+        for process in self.processes.values_mut() {
+            process.keep_names(tables.symbols(), &mut strings);
+        }
+        self.counts = SymbolizeCounts::default();
+        if let Some(sources) = &mut self.sources {
+            sources.unanswered = 0;
+        }
+        tables
+    }
+
+    /// Returns the number in the current tables of a stack of other ones.
+    pub fn import(&mut self, from: &SymbolInterner, stack: StackId) -> StackId {
+        self.interner.import(from.symbols(), stack)
+    }
+
+    /// Returns the tables, when nothing more is symbolized.
+    pub fn into_interner(self) -> SymbolInterner {
+        self.interner
     }
 
     /// Returns the counts so far.
@@ -145,7 +166,7 @@ impl Symbolizer {
     }
 
     /// Has memory brought back that a tick could not read, if a reading is due.
-    pub fn page_in(&mut self, sample: &RawSample, context: &ProcessContext) {
+    pub fn page_in(&mut self, sample: &RawSample, context: &ProcessContext<'_>) {
         let (header, now) = (&sample.header, Instant::now());
         let address = header.stop_address;
         if !matches!(sample.stop, StopReason::Fault | StopReason::FrameNotLinked)
@@ -167,7 +188,7 @@ impl Symbolizer {
             }
         };
         // A process that makes us wait is not asked again.
-        let answer = self.scout.ask(tgid, reading);
+        let answer = self.inspector.ask(tgid, reading);
         self.counts.paged_in += u64::from(answer.is_ok());
         debug!(
             pid = tgid,
@@ -181,7 +202,7 @@ impl Symbolizer {
     /// Learns a code object from the eBPF program's description. If that is cut short,
     /// reads the code object from the process or from another one that has the same, and
     /// failing that makes do with the description.
-    pub fn learn(&mut self, code: &RawCode, context: &ProcessContext) {
+    pub fn learn(&mut self, code: &RawCode, context: &ProcessContext<'_>) {
         self.newly_known.push(code.key);
         let home = Home {
             interpreter: code.interpreter,
@@ -197,10 +218,10 @@ impl Symbolizer {
         let facts = facts.or_else(|| self.read_from_parent(context, home, code.key, code.code));
         if let Some(facts) = facts {
             self.static_codes
-                .remember(&context.static_code, code.code, &facts);
+                .remember(context.static_code, code.code, &facts);
             return self.remember(context, facts);
         }
-        if let Some(known) = self.static_codes.described(&context.static_code, code) {
+        if let Some(known) = self.static_codes.described(context.static_code, code) {
             self.counts.read_elsewhere += 1;
             debug!(
                 pid = context.tgid,
@@ -227,8 +248,8 @@ impl Symbolizer {
     pub fn resolve(
         &mut self,
         sample: &RawSample,
-        context: &ProcessContext,
-    ) -> Result<ResolvedSample, StopReason> {
+        context: &ProcessContext<'_>,
+    ) -> Result<ResolvedStack, StopReason> {
         if !sample.stop.is_trustworthy() || sample.frames.is_empty() {
             let stop = sample.stop;
             return Err(if stop == StopReason::Complete {
@@ -258,13 +279,11 @@ impl Symbolizer {
             }
             process.threads.insert(header.tid, last);
         }
-        Ok(ResolvedSample {
-            time: KernelTime(header.time),
-            process: header.process,
-            tid: header.tid,
-            thread_id: header.thread_id,
-            stack: stack?,
+        let (stack, unknown) = stack?;
+        Ok(ResolvedStack {
+            stack,
             stop,
+            has_unknown_frames: unknown > 0,
         })
     }
 
@@ -274,7 +293,7 @@ impl Symbolizer {
     fn stop(
         &mut self,
         sample: &RawSample,
-        (context, home): (&ProcessContext, Home),
+        (context, home): (&ProcessContext<'_>, Home),
     ) -> Result<StopReason, StopReason> {
         let (StopReason::OpenEnd, [only]) = (sample.stop, sample.frames.as_slice()) else {
             return Ok(sample.stop);
@@ -316,14 +335,15 @@ impl Symbolizer {
         })
     }
 
-    /// Resolves those frames that `last` does not have yet.
+    /// Resolves those frames that `last` does not have yet. Returns the stack, and how
+    /// many of its frames have no name.
     fn stack(
         &mut self,
         frames: &[RawFrame],
         bottom: StackId,
         last: &mut crate::capture::symbolize::process_symbols::LastStack,
-        (context, home): (&ProcessContext, Home),
-    ) -> Result<StackId, StopReason> {
+        (context, home): (&ProcessContext<'_>, Home),
+    ) -> Result<(StackId, u64), StopReason> {
         let (common, mut stack) = last.keep_common(frames, bottom);
         let mut unknown = 0;
         for (depth, raw) in frames.iter().rev().enumerate().skip(common) {
@@ -350,17 +370,17 @@ impl Symbolizer {
         // Frames of a sample that is refused after all do not count, because they are not
         // shown.
         self.counts.unknown_frames += unknown;
-        Ok(stack)
+        Ok((stack, unknown))
     }
 
     fn frame(
         &mut self,
         raw: &RawFrame,
         stack: &[RawFrame],
-        context: &ProcessContext,
+        context: &ProcessContext<'_>,
         home: Home,
     ) -> Result<Option<FrameId>, StopReason> {
-        let process = context.config.key;
+        let process = context.process;
         let mut key = raw.key;
         if self.seen(process, key).is_none() {
             let fits = |facts: &CodeFacts| key == CodeKey::UNREAD || key == facts.key;
@@ -369,14 +389,14 @@ impl Symbolizer {
                     return Ok(None);
                 }
                 self.static_codes
-                    .remember(&context.static_code, raw.code, &facts);
+                    .remember(context.static_code, raw.code, &facts);
                 key = facts.key;
                 self.newly_known.push(key);
                 self.remember(context, facts);
             } else if let Some(facts) = self.read_from_parent(context, home, key, raw.code) {
                 key = facts.key;
                 self.remember(context, facts);
-            } else if let Some(known) = self.static_codes.at(&context.static_code, raw.code) {
+            } else if let Some(known) = self.static_codes.at(context.static_code, raw.code) {
                 let mut known = known.clone();
                 self.counts.read_elsewhere += 1;
                 if key == CodeKey::UNREAD {
@@ -389,14 +409,15 @@ impl Symbolizer {
                 return Ok(None);
             }
         }
-        let Some(code) = self.seen(process, key) else {
+        let codes = self.processes.get_mut(&process).map(|it| &mut it.codes);
+        let Some(code) = codes.and_then(|codes| codes.get_mut(&key)) else {
             return Ok(None);
         };
+        let (file, function) = code.intern(&mut self.interner);
         if code.unit_count != 0 && i64::from(raw.instruction) >= i64::from(code.unit_count) {
             return Err(StopReason::InstructionOutOfRange);
         }
         if raw.line == LINE_NOT_STORED {
-            let (file, function) = (code.file, code.function);
             let source = self.interner.string(IN_COMPILED_CODE);
             return Ok(Some(self.interner.frame(Frame {
                 file,
@@ -417,7 +438,6 @@ impl Symbolizer {
             0 => u32::try_from(line).unwrap_or(0),
             own => own,
         };
-        let (file, function) = (code.file, code.function);
         let text = self.source_text(key, line, stack, context);
         let source = self.interner.string(&text);
         let frame = self.interner.frame(Frame {
@@ -440,12 +460,12 @@ impl Symbolizer {
         key: CodeKey,
         line: u32,
         stack: &[RawFrame],
-        context: &ProcessContext,
+        context: &ProcessContext<'_>,
     ) -> String {
-        let (Some(sources), Some(files)) = (&mut self.sources, &context.files) else {
+        let (Some(sources), Some(files)) = (&mut self.sources, context.files) else {
             return String::new();
         };
-        let Some(process) = self.processes.get(&context.config.key) else {
+        let Some(process) = self.processes.get(&context.process) else {
             return String::new();
         };
         let Some(code) = process.codes.get(&key).filter(|_| line != 0) else {
@@ -457,21 +477,26 @@ impl Symbolizer {
             Vec::new()
         } else {
             let codes = stack.iter().filter_map(|raw| process.codes.get(&raw.key));
-            let codes = codes.filter(|other| other.file == code.file);
-            codes.map(|other| other.place(symbols, line)).collect()
+            let places = codes.map(|other| other.place(symbols, line));
+            places.filter(|other| other.file == place.file).collect()
         };
-        sources.line(files, &context.cache_tag, &place, &others)
+        sources.line(files, context.cache_tag, &place, &others)
     }
 
     fn seen(&self, process: ProcessKey, key: CodeKey) -> Option<&SeenCode> {
         self.processes.get(&process)?.codes.get(&key)
     }
 
-    fn read(&mut self, context: &ProcessContext, home: Home, address: u64) -> Option<CodeFacts> {
-        let (tgid, config) = (context.tgid, context.config);
+    fn read(
+        &mut self,
+        context: &ProcessContext<'_>,
+        home: Home,
+        address: u64,
+    ) -> Option<CodeFacts> {
+        let (tgid, config) = (context.tgid, *context.config);
         let reading =
             move |_: &mut _| CodeFacts::read(&ProcessMemory::new(tgid), &config, home, address);
-        let facts = self.scout.ask(tgid, reading).ok()??;
+        let facts = self.inspector.ask(tgid, reading).ok()??;
         self.counts.read_from_process += 1;
         self.counts.without_lines += u64::from(facts.line_table.is_none());
         Some(facts)
@@ -484,12 +509,12 @@ impl Symbolizer {
     /// the fork (`_PyGILState_Reinit`, Python/pystate.c), which looks like another life.
     fn read_from_parent(
         &mut self,
-        context: &ProcessContext,
+        context: &ProcessContext<'_>,
         home: Home,
         key: CodeKey,
         address: u64,
     ) -> Option<CodeFacts> {
-        let (parent, config) = (context.forked_from?, context.config);
+        let (parent, config) = (context.forked_from?, *context.config);
         let reading = move |_: &mut _| {
             let memory = ProcessMemory::new(parent);
             if key == CodeKey::UNREAD {
@@ -498,19 +523,19 @@ impl Symbolizer {
                 CodeFacts::read_elsewhere(&memory, &config, home, address)
             }
         };
-        let facts = self.scout.ask(parent, reading).ok()??;
+        let facts = self.inspector.ask(parent, reading).ok()??;
         let is_same = key == CodeKey::UNREAD || facts.key == key;
         self.counts.read_elsewhere += u64::from(is_same);
         is_same.then_some(facts)
     }
 
-    fn remember(&mut self, context: &ProcessContext, facts: CodeFacts) {
+    fn remember(&mut self, context: &ProcessContext<'_>, facts: CodeFacts) {
         let names = (
             self.interner.string(&facts.file_name),
             self.interner.string(&facts.name),
         );
         let code = SeenCode::new(names, facts.first_line, facts.unit_count, facts.line_table);
-        let process = self.processes.entry(context.config.key).or_default();
+        let process = self.processes.entry(context.process).or_default();
         process.codes.insert(facts.key, code);
     }
 }

@@ -8,7 +8,7 @@ use sampler_cpython::process::cgroup::Cgroups;
 use sampler_cpython::process::cgroup_selector::{CgroupSelector, NoSuchCgroup};
 use sampler_cpython::process::identity::ProcessIdentity;
 
-use crate::capture::scout::Scout;
+use crate::capture::process_inspector::ProcessInspector;
 
 /// The conditions that a process must meet; the default has none.
 #[derive(Clone, Debug, Default)]
@@ -36,15 +36,15 @@ impl Choice {
     /// Whether the process `pid` is chosen, as it is now. Reads one of its files for the
     /// cgroup, and three for the name. A process that is gone meets no condition.
     #[must_use]
-    pub fn wants(&self, pid: u32, scout: &Scout) -> bool {
+    pub fn wants(&self, pid: u32, inspector: &ProcessInspector) -> bool {
         let is_inside = |cgroups: Cgroups| self.cgroups.iter().any(|it| it.holds(&cgroups));
-        if !self.cgroups.is_empty() && !scout.cgroups(pid).is_some_and(is_inside) {
+        if !self.cgroups.is_empty() && !inspector.cgroups(pid).is_some_and(is_inside) {
             return false;
         }
         let Some(name) = &self.name else {
             return true;
         };
-        let identity = scout.identity(pid);
+        let identity = inspector.identity(pid);
         identity.is_some_and(|identity| is_called(&identity, name))
     }
 }
@@ -88,13 +88,13 @@ mod tests {
         let own = std::process::id();
         let name = |text| Some(Regex::new(text).expect("it is one"));
         let anything = Choice::default();
-        let scout = Scout::default();
-        assert!(anything.wants(own, &scout));
+        let inspector = ProcessInspector::default();
+        assert!(anything.wants(own, &inspector));
         let everywhere = ["/".to_owned()];
         let with = |text| Choice::find(&everywhere, name(text)).expect("the root is there");
-        assert!(with(".").wants(own, &scout));
-        assert!(!with("^no such process$").wants(own, &scout));
-        assert!(!with(".").wants(u32::MAX, &scout));
+        assert!(with(".").wants(own, &inspector));
+        assert!(!with("^no such process$").wants(own, &inspector));
+        assert!(!with(".").wants(u32::MAX, &inspector));
         assert!(Choice::find(&["/no/such/cgroup".to_owned()], None).is_err());
     }
 }

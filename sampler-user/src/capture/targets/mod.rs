@@ -4,11 +4,19 @@
 //! each.
 
 pub mod choice;
+mod discovery;
+#[cfg(test)]
+pub(crate) mod fake_tables;
 pub mod followed;
-mod lives;
+pub mod followed_set;
+mod generations;
+mod kernel_table;
+mod learning;
+mod lifecycle;
 mod pending;
-mod programs;
+pub mod programs;
+mod reconciler;
+pub mod registry;
 pub mod selection;
-mod skipped;
+pub mod skipped;
 mod sweep;
-pub mod table;

@@ -30,13 +30,13 @@ enum Kind {
 }
 
 /// The programs that were looked at.
-pub(super) struct Programs<T = PlainProgramTable> {
+pub(super) struct Programs<T = Box<dyn PlainTable>> {
     table: T,
     known: HashMap<ProgramId, Kind>,
 }
 
 /// A table of programs without Python.
-pub(super) trait PlainTable {
+pub trait PlainTable {
     /// Adds a program. Returns whether there was room.
     fn add(&mut self, program: ProgramId) -> bool;
     /// Removes a program.
@@ -50,6 +50,16 @@ impl PlainTable for PlainProgramTable {
 
     fn remove(&mut self, program: ProgramId) {
         Self::remove(self, program);
+    }
+}
+
+impl PlainTable for Box<dyn PlainTable> {
+    fn add(&mut self, program: ProgramId) -> bool {
+        (**self).add(program)
+    }
+
+    fn remove(&mut self, program: ProgramId) {
+        (**self).remove(program);
     }
 }
 

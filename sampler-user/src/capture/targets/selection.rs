@@ -2,7 +2,7 @@
 
 //! Which processes to follow: all, chosen ones, or those given by process id.
 
-use crate::capture::scout::Scout;
+use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::targets::choice::Choice;
 
 /// Which processes to follow.
@@ -31,9 +31,9 @@ pub enum Selection {
 
 impl Selection {
     /// Whether to follow a process that was not followed so far, if it has Python in it.
-    pub(super) fn wants(&self, tgid: u32, scout: &Scout) -> bool {
+    pub(super) fn wants(&self, tgid: u32, inspector: &ProcessInspector) -> bool {
         match self {
-            Self::Chosen { choice, .. } => choice.wants(tgid, scout),
+            Self::Chosen { choice, .. } => choice.wants(tgid, inspector),
             Self::Host | Self::Processes { .. } => true,
         }
     }

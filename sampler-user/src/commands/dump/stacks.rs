@@ -11,6 +11,7 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts};
 use sampler_cpython::cpython::c_library::CLibrary;
 use sampler_cpython::cpython::instance::Instance;
+use sampler_cpython::cpython::line_table::LineTableKind;
 use sampler_cpython::process::descriptor::is_timer;
 use sampler_cpython::process::files::FileView;
 use sampler_cpython::process::memory::ProcessMemory;
@@ -22,7 +23,7 @@ use sampler_trace::model::row::State;
 use tracing::debug;
 
 use crate::capture::bpf::events::{RawCode, RawSample};
-use crate::capture::scout::Scout;
+use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::symbolize::python::{ProcessContext, Symbolizer};
 use crate::capture::symbolize::static_code::StaticCode;
 use crate::capture::waiting;
@@ -35,9 +36,45 @@ const KEY: ProcessKey = ProcessKey(1);
 pub(super) struct Stacks {
     memory: ProcessMemory,
     c_library: CLibrary,
-    context: ProcessContext,
+    process: DumpedProcess,
     probe: ThreadProbe,
     symbolizer: Symbolizer,
+}
+
+/// What symbolization needs to know of the process.
+struct DumpedProcess {
+    pid: u32,
+    config: ProcessConfig,
+    line_tables: LineTableKind,
+    static_code: StaticCode,
+    files: Option<Arc<FileView>>,
+    cache_tag: String,
+}
+
+impl DumpedProcess {
+    fn new(pid: u32, instance: &Instance) -> Self {
+        Self {
+            pid,
+            config: instance.config(KEY),
+            line_tables: instance.runtime.line_table,
+            static_code: StaticCode::default(),
+            files: FileView::open_root(pid).ok().map(Arc::new),
+            cache_tag: instance.runtime.version.cache_tag(),
+        }
+    }
+
+    fn context(&self) -> ProcessContext<'_> {
+        ProcessContext {
+            process: KEY,
+            tgid: self.pid,
+            forked_from: None,
+            config: &self.config,
+            line_tables: self.line_tables,
+            static_code: &self.static_code,
+            files: self.files.as_ref(),
+            cache_tag: &self.cache_tag,
+        }
+    }
 }
 
 /// What was seen of one thread.
@@ -58,27 +95,19 @@ impl Stacks {
         Self {
             memory,
             c_library: instance.c_library,
-            context: ProcessContext {
-                tgid: pid,
-                forked_from: None,
-                config: instance.config(KEY),
-                line_tables: instance.runtime.line_table,
-                static_code: StaticCode::default(),
-                files: FileView::open_root(pid).ok().map(Arc::new),
-                cache_tag: instance.runtime.version.cache_tag(),
-            },
+            process: DumpedProcess::new(pid, instance),
             probe: ThreadProbe::new(),
-            symbolizer: Symbolizer::new(true, Scout::default()),
+            symbolizer: Symbolizer::new(true, ProcessInspector::default()),
         }
     }
 
     pub(super) fn config(&self) -> &ProcessConfig {
-        &self.context.config
+        &self.process.config
     }
 
     /// Learns a code object that the eBPF program described.
     pub(super) fn learn(&mut self, code: &RawCode) {
-        self.symbolizer.learn(code, &self.context);
+        self.symbolizer.learn(code, &self.process.context());
     }
 
     /// Looks at a thread that was off CPU; `None` if it has run since `before`.
@@ -87,7 +116,7 @@ impl Stacks {
         thread: RemoteThread,
         before: &TaskStatus,
     ) -> Result<Option<Seen>, ProcessError> {
-        let config = &self.context.config;
+        let config = &self.process.config;
         let (header, frames) = self.probe.off_cpu(&self.memory, config, thread, before)?;
         let sample = raw_sample(header, frames);
         if sample.stop == StopReason::RanDuringWalk {
@@ -95,7 +124,7 @@ impl Stacks {
         }
         let wait = &sample.header.wait;
         let state = match waiting::state(wait, self.c_library) {
-            State::Io if reads_timer(self.context.tgid, wait) => State::Sleeping,
+            State::Io if reads_timer(self.process.pid, wait) => State::Sleeping,
             state => state,
         };
         Ok(Some(self.seen(&sample, state)))
@@ -108,7 +137,7 @@ impl Stacks {
 
     /// Looks at a thread that may be running.
     pub(super) fn unproven(&mut self, thread: RemoteThread) -> Seen {
-        let config = &self.context.config;
+        let config = &self.process.config;
         let (header, frames) = self.probe.unproven(&self.memory, config, thread);
         let sample = raw_sample(header, frames);
         let seen = self.seen(&sample, State::Running);
@@ -131,35 +160,36 @@ impl Stacks {
                 "stack is not whole"
             );
         }
-        let (stack, problem, frames) = match self.symbolizer.resolve(sample, &self.context) {
-            Ok(resolved) => {
-                let symbols = self.symbolizer.interner().symbols();
-                let mut ids = Vec::new();
-                symbols.frames_of(resolved.stack, &mut ids);
-                let frames = ids.iter().rev().filter_map(|id| symbols.frame(*id));
-                let frames = frames.map(|frame| DumpedFrame {
-                    file: symbols.string(frame.file).to_owned(),
-                    line: frame.line,
-                    function: symbols.string(frame.function).to_owned(),
-                    source: symbols.string(frame.source).to_owned(),
-                });
-                let partial = PartialReason::of_walk(resolved.stop);
-                let stack = partial.map_or(StackQuality::Whole, |_| StackQuality::Cut);
-                let problem = partial.map(PartialReason::describe);
-                (stack, problem.map(ToOwned::to_owned), frames.collect())
-            }
-            Err(StopReason::NoFrame) => {
-                let problem = "it is in no Python code just now".to_owned();
-                (StackQuality::None, Some(problem), Vec::new())
-            }
-            Err(reason) => {
-                let problem = format!(
-                    "its stack could not be read: {}",
-                    DropReason::Walk(reason).describe()
-                );
-                (StackQuality::None, Some(problem), Vec::new())
-            }
-        };
+        let (stack, problem, frames) =
+            match self.symbolizer.resolve(sample, &self.process.context()) {
+                Ok(resolved) => {
+                    let symbols = self.symbolizer.interner().symbols();
+                    let mut ids = Vec::new();
+                    symbols.frames_of(resolved.stack, &mut ids);
+                    let frames = ids.iter().rev().filter_map(|id| symbols.frame(*id));
+                    let frames = frames.map(|frame| DumpedFrame {
+                        file: symbols.string(frame.file).to_owned(),
+                        line: frame.line,
+                        function: symbols.string(frame.function).to_owned(),
+                        source: symbols.string(frame.source).to_owned(),
+                    });
+                    let partial = PartialReason::of_walk(resolved.stop);
+                    let stack = partial.map_or(StackQuality::Whole, |_| StackQuality::Cut);
+                    let problem = partial.map(PartialReason::describe);
+                    (stack, problem.map(ToOwned::to_owned), frames.collect())
+                }
+                Err(StopReason::NoFrame) => {
+                    let problem = "it is in no Python code just now".to_owned();
+                    (StackQuality::None, Some(problem), Vec::new())
+                }
+                Err(reason) => {
+                    let problem = format!(
+                        "its stack could not be read: {}",
+                        DropReason::Walk(reason).describe()
+                    );
+                    (StackQuality::None, Some(problem), Vec::new())
+                }
+            };
         Seen {
             state,
             stack,

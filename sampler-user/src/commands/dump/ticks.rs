@@ -13,9 +13,10 @@ use sampler_cpython::process::memory::ProcessMemory;
 use sampler_cpython::process::namespace::PidNamespace;
 use tokio::runtime::Runtime;
 
-use crate::capture::bpf::events::{RawCode, RawRecord, RawSample, decode};
+use crate::capture::bpf::events::{RawCode, RawRecord, RawSample};
 use crate::capture::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
+use crate::capture::bpf::processes::ProcessMap as _;
 use crate::capture::bpf::tick_schedule::ClockPeriods;
 use crate::capture::bpf::ticks::Ticks as Clocks;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
@@ -116,7 +117,7 @@ impl Ticks {
                 maps.records.wait(PAUSE).await;
                 // A clock that cannot be set goes on ticking as it is.
                 let _ = clocks.as_mut().map(Clocks::settle);
-                maps.records.drain(BATCH, |record| match decode(record) {
+                maps.records.drain(BATCH, |record| match record {
                     Ok(RawRecord::Sample(sample)) => {
                         let tid = sample.header.tid;
                         let header = &sample.header;

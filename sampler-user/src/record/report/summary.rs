@@ -14,6 +14,26 @@ use crate::capture::symbolize::python::SymbolizeCounts;
 use crate::record::report::cpu_changes::CpuChanges;
 use crate::record::report::scan_counts::ScanCounts;
 
+/// What a pipeline counted over the time of one trace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PipelineTotals {
+    /// What became of all samples of known processes, and of those that cannot be decoded.
+    pub total: Account,
+    /// The processes that had samples: the worst first, then the busiest; if there are
+    /// very many, not all.
+    pub processes: Vec<ProcessSummary>,
+    /// How many processes had a sample that is shown.
+    pub sampled: usize,
+    /// Processes that could not be sampled, with the reason.
+    pub not_sampled: Vec<String>,
+    /// The changes of the rate.
+    pub rate_changes: Vec<RateChange>,
+    /// What symbolization could not do.
+    pub names: SymbolizeCounts,
+    /// Records that could not be decoded, other than samples.
+    pub undecodable: u64,
+}
+
 /// One process in the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessSummary {
@@ -45,7 +65,7 @@ pub struct Summary {
     /// Processes that could not be sampled, with the reason.
     pub not_sampled: Vec<String>,
     /// How samples were taken.
-    pub taking: TakingSummary,
+    pub capture: CaptureSummary,
     /// The rate that was asked for, and what sampling cost.
     pub rate: RateSummary,
     /// What symbolization could not do.
@@ -56,7 +76,7 @@ pub struct Summary {
 
 /// How the samples of a recording were taken.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TakingSummary {
+pub struct CaptureSummary {
     /// The counters of the eBPF program.
     pub counters: CounterValues,
     /// Scans of waiting threads, if there were any.
@@ -83,18 +103,39 @@ pub struct RateSummary {
 }
 
 impl Summary {
-    /// Completes the account of all processes with the totals of the eBPF program, which
-    /// has counted samples of processes that user space never heard of.
-    pub fn complete(&self, total: &mut Account) {
-        total.replace_kernel(&KernelAccount::from(&self.taking.counters));
-        if self.taking.is_cut_short {
+    /// Sums a recording up. Completes the account of all processes with the totals of the
+    /// eBPF program, which has counted samples of processes that user space never heard
+    /// of.
+    pub fn new(
+        elapsed: Duration,
+        totals: PipelineTotals,
+        capture: CaptureSummary,
+        rate: RateSummary,
+    ) -> Self {
+        let mut total = totals.total;
+        total.replace_kernel(&KernelAccount::from(&capture.counters));
+        if capture.is_cut_short {
             total.leave_unfinished();
+        }
+        Self {
+            elapsed,
+            total,
+            processes: totals.processes,
+            sampled: totals.sampled,
+            not_sampled: totals.not_sampled,
+            capture,
+            rate: RateSummary {
+                changes: totals.rate_changes,
+                ..rate
+            },
+            names: totals.names,
+            undecodable: totals.undecodable,
         }
     }
 
     /// Returns for how many microseconds a CPU was online and not sampled.
     fn cpus_not_sampled(&self) -> u64 {
-        let missing = self.taking.cpus.missing(self.elapsed);
+        let missing = self.capture.cpus.missing(self.elapsed);
         u64::try_from(missing.as_micros()).unwrap_or(u64::MAX)
     }
 
@@ -112,18 +153,18 @@ impl Summary {
             ("paged_in", self.names.paged_in),
             ("own_cpu_us", cost),
             ("rate_changes", self.rate.changes.len() as u64),
-            ("cpus_changed", self.taking.cpus.number() as u64),
+            ("cpus_changed", self.capture.cpus.number() as u64),
             ("cpus_not_sampled_us", self.cpus_not_sampled()),
         ]);
         // The account has the fates of samples already.
         let is_fate = |counter| Fate::ALL.iter().any(|fate| fate.counter() == counter);
         let others = Counter::ALL.into_iter().filter(|it| !is_fate(*it));
-        counts.extend(others.map(|it| (it.name(), self.taking.counters.get(it))));
+        counts.extend(others.map(|it| (it.name(), self.capture.counters.get(it))));
         counts.push((
             "walked_without_loop",
-            u64::from(self.taking.without_loop.is_some()),
+            u64::from(self.capture.without_loop.is_some()),
         ));
-        if let Some(scans) = &self.taking.scans {
+        if let Some(scans) = &self.capture.scans {
             counts.extend([
                 ("passes", scans.run),
                 ("passes_skipped", scans.skipped),
@@ -155,21 +196,22 @@ mod tests {
         ] {
             counters.set(counter, number);
         }
-        let summary = Summary {
-            taking: TakingSummary {
-                counters,
-                ..TakingSummary::default()
+        let totals = PipelineTotals {
+            total: Account {
+                taken: 13,
+                lost: 1,
+                whole: 10,
+                dropped: [(DropReason::Unsupported, 2)].into(),
+                ..Account::default()
             },
-            ..Summary::default()
+            ..PipelineTotals::default()
         };
-        let mut total = Account {
-            taken: 13,
-            lost: 1,
-            whole: 10,
-            dropped: [(DropReason::Unsupported, 2)].into(),
-            ..Account::default()
+        let capture = CaptureSummary {
+            counters,
+            ..CaptureSummary::default()
         };
-        summary.complete(&mut total);
+        let summary = Summary::new(Duration::ZERO, totals, capture, RateSummary::default());
+        let total = summary.total;
         assert!(total.is_balanced(), "{total:?}");
     }
 }

@@ -46,11 +46,11 @@ impl fmt::Display for Summary {
         for line in &self.not_sampled {
             writeln!(out, "  not sampled: {}", escape_for_terminal(line))?;
         }
-        if let Some(reason) = &self.taking.without_loop {
+        if let Some(reason) = &self.capture.without_loop {
             let reason = escape_for_terminal(reason);
             writeln!(out, "  stacks were walked without bpf_loop: {reason}")?;
         }
-        let scans = self.taking.scans.as_ref();
+        let scans = self.capture.scans.as_ref();
         if let Some(reason) = scans.and_then(|it| it.from_user_space.as_deref()) {
             let reason = escape_for_terminal(reason);
             writeln!(out, "  waiting threads were read from user space: {reason}")?;
@@ -102,7 +102,7 @@ impl Summary {
     fn cpu_check(&self, account: &Account) -> CpuCheck {
         let slowest = self.rate.changes.iter().map(|rate| rate.period).max();
         let period = Duration::from_secs(1) / self.rate.hz.max(1);
-        let only_ticks = self.taking.scans.is_none();
+        let only_ticks = self.capture.scans.is_none();
         account.cpu_check(slowest.unwrap_or(period).max(period), only_ticks)
     }
 
@@ -130,7 +130,7 @@ impl Summary {
         // Threads whose samples are not shown ran all the same.
         let total = &self.total;
         let share = (total.shown() + total.missing()) as f64 / ticks.max(1.0);
-        if self.taking.scans.is_some() || !self.rate.changes.is_empty() || share >= IDLE {
+        if self.capture.scans.is_some() || !self.rate.changes.is_empty() || share >= IDLE {
             return Ok(());
         }
         writeln!(
@@ -141,7 +141,7 @@ impl Summary {
     }
 
     fn losses(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kernel = |counter| self.taking.counters.get(counter);
+        let kernel = |counter| self.capture.counters.get(counter);
         let total = &self.total;
         let of = |reason| total.dropped.get(&reason).copied().unwrap_or(0);
         let parts = PartialReason::ALL.map(|reason| (total.partial(reason), reason));
@@ -158,7 +158,7 @@ impl Summary {
             let behind = total.behind.as_secs_f64();
             writeln!(out, "  samples were read up to {behind:.1} s late")?;
         }
-        let scans = self.taking.scans.clone().unwrap_or_default();
+        let scans = self.capture.scans.clone().unwrap_or_default();
         for (count, what) in [
             (scans.skipped, "skipped: the one before was still running"),
             (scans.failed, "failed"),
@@ -171,7 +171,7 @@ impl Summary {
                 )?;
             }
         }
-        for line in self.taking.cpus.describe(self.elapsed) {
+        for line in self.capture.cpus.describe(self.elapsed) {
             writeln!(out, "  {line}")?;
         }
         let unanswered = self.names.sources_unanswered;
@@ -234,7 +234,7 @@ fn counted(number: u64, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::record::report::scan_counts::ScanCounts;
-    use crate::record::report::summary::RateSummary;
+    use crate::record::report::summary::{CaptureSummary, PipelineTotals, RateSummary};
     use sampler_common::counter::CounterValues;
     use sampler_common::fate::Fate;
     use sampler_trace::account::cpu_time::CpuTime;
@@ -247,7 +247,7 @@ mod tests {
         let mut summary = Summary::default();
         assert!(!summary.to_string().contains("without bpf_loop"));
         assert!(summary.counts().contains(&("walked_without_loop", 0)));
-        summary.taking.without_loop = Some("this kernel\nis old".into());
+        summary.capture.without_loop = Some("this kernel\nis old".into());
         let text = summary.to_string();
         assert!(
             text.contains("walked without bpf_loop: this kernel\\nis old\n"),
@@ -292,16 +292,16 @@ mod tests {
         assert!(!summary.to_string().contains("--mode wall"));
         summary.total.dropped.clear();
         summary.total.whole = 2;
-        summary.taking.scans = Some(ScanCounts::default());
+        summary.capture.scans = Some(ScanCounts::default());
         assert!(!summary.to_string().contains("--mode wall"));
     }
 
     #[test]
     fn scans_from_user_space_are_named_with_their_reason() {
         let mut summary = Summary::default();
-        summary.taking.scans = Some(ScanCounts::default());
+        summary.capture.scans = Some(ScanCounts::default());
         assert!(!summary.to_string().contains("user space"));
-        summary.taking.scans = Some(ScanCounts {
+        summary.capture.scans = Some(ScanCounts {
             from_user_space: Some("this kernel\nis old".into()),
             ..ScanCounts::default()
         });
@@ -351,11 +351,12 @@ mod tests {
             counters.set(counter, 900);
             // Whatever became of them, they were taken.
             counters.set(Counter::Taken, 900);
-            let mut summary = Summary::default();
-            summary.taking.counters = counters;
-            let mut total = Account::default();
-            summary.complete(&mut total);
-            summary.total = total;
+            let capture = CaptureSummary {
+                counters,
+                ..CaptureSummary::default()
+            };
+            let rate = RateSummary::default();
+            let summary = Summary::new(Duration::ZERO, PipelineTotals::default(), capture, rate);
             let counts = summary.counts();
             let of_it: Vec<_> = counts.iter().filter(|it| it.0 == counter.name()).collect();
             assert_eq!(of_it, [&(counter.name(), 900)], "{counts:?}");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Looks into processes in a thread of its own, so that the thread that takes samples
-//! never waits long. A process that made it wait is not looked at again until it has
+//! Inspects processes in a thread of its own, so that the thread that takes samples
+//! never waits long. A process that made it wait is not inspected again until it has
 //! answered.
 //!
 //! Reading the memory of a process, or a file that it has mapped, can hang: the page may
 //! lie on a file system that does not answer, because it is broken or was made for that.
-//! The looking thread has the capabilities that this needs ([`Role::Looking`]); the
+//! That thread has the capabilities that this needs ([`Role::Looking`]); the
 //! thread that asks can then do without them.
 
 use std::cell::RefCell;
@@ -30,7 +30,7 @@ use tracing::debug;
 use crate::platform::blocking_worker::{BlockingWorker, CallError, Timeouts};
 use crate::platform::privileges::role::Role;
 
-/// The first look at a process reads every program file that it has mapped, which takes
+/// The first probe of a process reads every program file that it has mapped, which takes
 /// tens of milliseconds on a machine that is not too busy.
 const PATIENCE: Timeouts = Timeouts {
     first: Duration::from_secs(3),
@@ -43,9 +43,9 @@ const MAX_SILENT: usize = 16_384;
 /// How often to wait for a process that answers too late: it may do so on purpose.
 const MOST_WAITS: u32 = 3;
 
-/// A handle to the looking thread; clones share it.
+/// A handle to the thread that inspects; clones share it.
 #[derive(Clone, Debug)]
-pub struct Scout {
+pub struct ProcessInspector {
     shared: Rc<RefCell<Shared>>,
 }
 
@@ -61,22 +61,22 @@ struct Shared {
 struct Silence {
     /// Whether the answer has come since, as it does if only the machine was busy.
     has_answered: Arc<AtomicBool>,
-    /// How often the process made the scout wait in vain.
+    /// How often the process made the thread wait in vain.
     times: u32,
 }
 
-impl Default for Scout {
+impl Default for ProcessInspector {
     fn default() -> Self {
         Self {
             shared: Rc::new(RefCell::new(Shared {
-                worker: BlockingWorker::new("scout", Role::Looking, PATIENCE),
+                worker: BlockingWorker::new("inspector", Role::Looking, PATIENCE),
                 silent: HashMap::new(),
             })),
         }
     }
 }
 
-impl Scout {
+impl ProcessInspector {
     /// Asks something about the process `tgid` that needs its memory or files.
     ///
     /// # Errors
@@ -130,11 +130,11 @@ impl Scout {
     /// # Errors
     /// [`InspectError`], which includes that the process does not answer in time.
     pub fn inspect(&self, tgid: u32) -> Result<Instance, InspectError> {
-        self.look(tgid).found
+        self.probe(tgid).found
     }
 
     /// As [`Discovery::probe`]; a process that does not answer in time is unreadable.
-    pub fn look(&self, tgid: u32) -> ProbeResult {
+    pub fn probe(&self, tgid: u32) -> ProbeResult {
         let answer = self.ask(tgid, move |discovery| discovery.probe(tgid));
         answer.unwrap_or_else(|silence| ProbeResult {
             found: Err(InspectError::Unreadable {
@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn who_made_us_wait_is_not_asked_again_before_it_answers() {
-        let scout = Scout::default();
-        scout.shared.borrow_mut().worker = BlockingWorker::new(
+        let inspector = ProcessInspector::default();
+        inspector.shared.borrow_mut().worker = BlockingWorker::new(
             "test",
             Role::Looking,
             Timeouts {
@@ -229,28 +229,28 @@ mod tests {
             },
         );
         let (go_on, wait) = mpsc::channel::<()>();
-        let late = scout.ask(7, move |_| wait.recv().is_ok());
+        let late = inspector.ask(7, move |_| wait.recv().is_ok());
         assert!(matches!(late, Err(CallError::Late(_))));
-        assert_eq!(scout.ask(7, |_| ()), Err(CallError::Before));
-        scout.shared.borrow_mut().worker = BlockingWorker::new("test", Role::Looking, PATIENCE);
-        assert_eq!(scout.ask(8, |_| ()), Ok(()));
-        let error = scout.inspect(7).expect_err("it is known to be silent");
+        assert_eq!(inspector.ask(7, |_| ()), Err(CallError::Before));
+        inspector.shared.borrow_mut().worker = BlockingWorker::new("test", Role::Looking, PATIENCE);
+        assert_eq!(inspector.ask(8, |_| ()), Ok(()));
+        let error = inspector.inspect(7).expect_err("it is known to be silent");
         assert!(error.to_string().contains("before"), "{error}");
         // That the machine was busy is no reason to leave a process out forever.
         drop(go_on);
-        while scout.ask(7, |_| ()).is_err() {
+        while inspector.ask(7, |_| ()).is_err() {
             std::thread::yield_now();
         }
     }
 
     #[test]
-    fn looks_at_itself() {
+    fn inspects_itself() {
         let own = std::process::id();
-        let scout = Scout::default();
-        assert_eq!(scout.identity(own).map(|it| it.pid), Some(own));
-        assert!(scout.files(own).is_some());
+        let inspector = ProcessInspector::default();
+        assert_eq!(inspector.identity(own).map(|it| it.pid), Some(own));
+        assert!(inspector.files(own).is_some());
         assert!(matches!(
-            scout.inspect(own),
+            inspector.inspect(own),
             Err(InspectError::NotPython { .. })
         ));
     }

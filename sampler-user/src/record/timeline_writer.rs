@@ -15,8 +15,8 @@ use sampler_trace::model::row::{RowChange, State, Weight};
 use sampler_trace::model::symbols::Symbols;
 use sampler_trace::model::track::Tracks;
 
-/// The last two stages of a recording.
-pub(super) struct Rows<W> {
+/// The timeline of a trace, and the container that it is written to.
+pub(super) struct TimelineWriter<W> {
     builder: TimelineBuilder,
     /// Changes that were built and not written; empty between calls.
     changes: Vec<RowChange>,
@@ -26,7 +26,7 @@ pub(super) struct Rows<W> {
 }
 
 /// What a thread waited for the last time.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Wait {
     stack: StackId,
     state: State,
@@ -34,7 +34,7 @@ struct Wait {
     ran: Option<StackId>,
 }
 
-impl<W: Write> Rows<W> {
+impl<W: Write> TimelineWriter<W> {
     pub(super) fn new(builder: TimelineBuilder, trace: TraceWriter<W>) -> Self {
         Self {
             builder,
@@ -42,6 +42,40 @@ impl<W: Write> Rows<W> {
             trace,
             waits: Vec::new(),
         }
+    }
+
+    /// Begins another trace at the same rate. [`Self::carry_over`] gives it the threads.
+    pub(super) fn successor(&self, trace: TraceWriter<W>) -> Self {
+        Self::new(self.builder.successor(), trace)
+    }
+
+    /// Continues the row of a thread of another trace, `track` there, as the row `own` of
+    /// this one, at whose beginning it is shown. `import` returns the number that a stack
+    /// of the other trace has in this one. Does nothing for a thread whose row ends without
+    /// another sample.
+    pub(super) fn carry_over(
+        &mut self,
+        from: &Self,
+        (track, own): (TrackId, TrackId),
+        mut import: impl FnMut(StackId) -> StackId,
+    ) {
+        let Some((time, stack, state)) = from.builder.lasting(track) else {
+            return;
+        };
+        let stack = import(stack);
+        self.observe(own, time, stack, state);
+        if let Some(wait) = from.waits.get(track.index()) {
+            *self.wait(own) = Wait {
+                stack: import(wait.stack),
+                state: wait.state,
+                ran: wait.ran.map(import),
+            };
+        }
+    }
+
+    /// Whether the row of a thread goes on until its next sample, however long that takes.
+    pub(super) fn is_lasting(&self, track: TrackId) -> bool {
+        self.builder.lasting(track).is_some()
     }
 
     /// Sets the time between two samples from `time` on.

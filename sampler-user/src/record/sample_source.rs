@@ -8,22 +8,23 @@ use std::time::Duration;
 use sampler_common::counter::{Counter, CounterValues};
 
 use crate::capture::bpf::counters::Counters;
+use crate::capture::bpf::events::RawRecord;
 use crate::capture::bpf::kernel::Kernel;
 use crate::capture::bpf::kernel_log::KernelLog;
 use crate::capture::bpf::ring::RecordRing;
-use crate::capture::targets::table::Targets;
+use crate::capture::targets::registry::Targets;
 use crate::record::cost::Clocks;
 use crate::record::error::RecordError;
 use crate::record::report::cpu_changes::CpuChanges;
 use crate::record::report::scan_counts::ScanCounts;
-use crate::record::scans::RunningScans;
+use crate::record::scans::{RunningScans, TakenRecord};
 use crate::record::tick_clock::TickClock;
 
 /// Records taken in one go, before other work gets its turn.
 const BATCH: usize = 4096;
 
 /// The running ticks and scans, with their records and counters.
-pub(super) struct Sampling {
+pub(super) struct SampleSource {
     pub(super) kernel: Kernel,
     pub(super) clocks: TickClock,
     pub(super) records: RecordRing,
@@ -34,7 +35,7 @@ pub(super) struct Sampling {
     pub(super) scans: Option<RunningScans>,
 }
 
-impl Sampling {
+impl SampleSource {
     /// Waits until there are records that should be taken, but at most for `at_most`.
     pub(super) async fn wait(&mut self, at_most: Duration) {
         self.records.wait(at_most).await;
@@ -42,15 +43,17 @@ impl Sampling {
 
     /// Hands over records in the order of time. Returns whether there are more than could
     /// be taken in one go.
-    pub(super) fn take_records(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+    pub(super) fn take_records(&mut self, mut take: impl FnMut(TakenRecord)) -> bool {
         // Why walks of these records stopped comes before the records themselves.
         if let Some(log) = &mut self.log {
             log.take();
         }
         let scans = self.scans.as_ref();
         let number = self.records.drain(BATCH, |record| {
-            if let Some(scans) = scans {
-                scans.take_before(record, &mut take);
+            if let Some(scans) = scans
+                && let Some(time) = record.as_ref().ok().and_then(RawRecord::time)
+            {
+                scans.take_until(time, &mut take);
             }
             take(record);
         });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The lives of followed processes, and which of them each process id means now.
+//! The generations of followed processes: a process begins another life with each
+//! program, and a process id is used again. Tells which life each process id means now.
 
 use std::collections::HashMap;
 
@@ -12,12 +13,12 @@ use crate::capture::targets::followed::FollowedProcess;
 
 /// All lives that were not removed.
 #[derive(Default)]
-pub(super) struct Lives {
+pub(super) struct ProcessGenerations {
     processes: FxHashMap<ProcessKey, FollowedProcess>,
     current: HashMap<u32, ProcessKey>,
 }
 
-impl Lives {
+impl ProcessGenerations {
     /// Adds a life that has begun. An earlier one with the same process id is over.
     pub(super) fn begin(&mut self, process: FollowedProcess) {
         trace!(
@@ -105,21 +106,24 @@ mod tests {
 
     #[test]
     fn a_number_that_is_used_again_ends_the_life_before() {
-        let mut lives = Lives::default();
+        let mut generations = ProcessGenerations::default();
         let (first, second) = (ProcessKey(1), ProcessKey(2));
-        lives.begin(FollowedProcess::new(first, 7));
-        lives.begin(FollowedProcess::new(second, 7));
-        assert_eq!(lives.current(7), Some(second));
-        let ended: Vec<_> = lives.ended().map(|it| it.key).collect();
+        generations.begin(FollowedProcess::new(first, 7));
+        generations.begin(FollowedProcess::new(second, 7));
+        assert_eq!(generations.current(7), Some(second));
+        let ended: Vec<_> = generations.ended().map(|it| it.key).collect();
         assert_eq!(ended, [first]);
         // The record of the first life's end comes late and must not end the second.
-        lives.end(first);
-        assert_eq!(lives.current(7), Some(second));
-        assert_eq!(lives.take_ended(|_| true).len(), 1);
-        lives.end(second);
-        assert_eq!((lives.current(7), lives.going_on().count()), (None, 0));
-        assert!(lives.take_ended(|key| key != second).is_empty());
-        assert!(lives.get(second).is_some() && lives.remove(second).is_some());
-        assert_eq!(lives.all().count(), 0);
+        generations.end(first);
+        assert_eq!(generations.current(7), Some(second));
+        assert_eq!(generations.take_ended(|_| true).len(), 1);
+        generations.end(second);
+        assert_eq!(
+            (generations.current(7), generations.going_on().count()),
+            (None, 0)
+        );
+        assert!(generations.take_ended(|key| key != second).is_empty());
+        assert!(generations.get(second).is_some() && generations.remove(second).is_some());
+        assert_eq!(generations.all().count(), 0);
     }
 }

@@ -10,7 +10,7 @@ use sampler_cpython::cpython::thread_names::Wanted;
 use sampler_cpython::process::memory::ProcessMemory;
 use sampler_trace::model::identifiers::KernelTime;
 
-use crate::capture::scout::Scout;
+use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::targets::followed::FollowedProcess;
 use crate::record::clock::thread_cpu_time;
 
@@ -21,13 +21,19 @@ const LEAST_COST: Duration = Duration::from_micros(20);
 /// How old names may be: Python code can rename a thread at any time.
 const OLDEST: Duration = Duration::from_secs(5);
 
-/// Whose names are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Naming {
-    /// Those of all threads at once: each has a sample, which may be its only one.
-    All,
-    /// Those of threads with samples: the others may be many, and each costs time.
-    Sampled,
+/// A request for the name of one thread.
+pub(super) struct NameRequest<'a> {
+    /// Its process.
+    pub(super) process: &'a FollowedProcess,
+    /// The thread (`threading.get_ident()`).
+    pub(super) ident: u64,
+    /// When the sample was taken that asks for the name.
+    pub(super) time: KernelTime,
+    /// Whether what was read earlier does not count, because the thread may have been
+    /// renamed.
+    pub(super) anew: bool,
+    /// Returns the threads whose names are read; `None` to read those of all threads.
+    pub(super) idents: Option<&'a dyn Fn() -> BTreeSet<u64>>,
 }
 
 /// The names of one process's threads, as of the last reading.
@@ -57,41 +63,47 @@ impl ThreadNames {
         time.0.saturating_sub(asked.0) >= OLDEST.as_nanos() as u64
     }
 
-    /// Returns the name of the thread `ident` (`threading.get_ident()`), if Python has
-    /// given it one and it can be read. With `anew`, what was read earlier does not
-    /// count, because the thread may have been renamed. If `sampled` returns `None`, the
-    /// names of all threads are read.
-    pub(super) fn of(
+    /// Returns the name of the thread `ident` as of the last reading.
+    pub(super) fn known(&self, ident: u64) -> Option<&String> {
+        self.by_ident.get(&ident)
+    }
+
+    /// Returns the name of a thread, if Python has given it one and it can be read.
+    pub(super) fn find(
         &mut self,
-        process: &FollowedProcess,
-        ident: u64,
-        time: KernelTime,
-        anew: bool,
-        scout: &Scout,
-        sampled: impl FnOnce() -> Option<BTreeSet<u64>>,
+        request: &NameRequest<'_>,
+        inspector: &ProcessInspector,
     ) -> Option<&String> {
         let now = Instant::now();
-        let is_missing = anew || !self.by_ident.contains_key(&ident);
-        if is_missing && self.not_before.is_none_or(|time| now >= time) && !process.has_ended {
-            if let Some(python) = &process.python {
-                let (tgid, instance) = (process.tgid, python.instance.clone());
-                let sampled = sampled();
-                let answer = scout.ask(tgid, move |_| {
-                    let wanted = sampled.as_ref().map_or(Wanted::All, Wanted::Only);
-                    with_cost(|| instance.thread_names(&ProcessMemory::new(tgid), wanted))
-                });
-                let (names, cost) = match answer {
-                    Ok((names, cpu_time)) => (names, cpu_time),
-                    Err(_) => (BTreeMap::new(), now.elapsed()),
-                };
-                self.by_ident = names;
-                self.not_before = Some(now + pause_after(cost));
-            } else {
-                self.not_before = Some(now + pause_after(Duration::ZERO));
-            }
-            self.asked = (self.asked.0.wrapping_add(1), time);
+        let is_wanted = request.anew || !self.by_ident.contains_key(&request.ident);
+        let may_read = self.not_before.is_none_or(|time| now >= time);
+        if is_wanted && may_read && !request.process.has_ended {
+            let cost = self.read(request, inspector, now);
+            self.not_before = Some(now + pause_after(cost));
+            self.asked = (self.asked.0.wrapping_add(1), request.time);
         }
-        self.by_ident.get(&ident)
+        self.known(request.ident)
+    }
+
+    /// Reads the names anew. Returns the CPU time that this used.
+    fn read(
+        &mut self,
+        request: &NameRequest<'_>,
+        inspector: &ProcessInspector,
+        now: Instant,
+    ) -> Duration {
+        let Some(python) = &request.process.python else {
+            return Duration::ZERO;
+        };
+        let (tgid, instance) = (request.process.tgid, python.instance.clone());
+        let idents = request.idents.map(|idents| idents());
+        let answer = inspector.ask(tgid, move |_| {
+            let wanted = idents.as_ref().map_or(Wanted::All, Wanted::Only);
+            with_cost(|| instance.thread_names(&ProcessMemory::new(tgid), wanted))
+        });
+        let (names, cost) = answer.unwrap_or_else(|_| (BTreeMap::new(), now.elapsed()));
+        self.by_ident = names;
+        cost
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Counts what became of every sample, by process and in total, while a recording runs
-//! and at its end.
+//! Counts what became of every sample of a trace, by process and in total, while a
+//! recording runs and at its end.
 
 use std::time::Duration;
 
@@ -20,17 +20,15 @@ use crate::record::report::summary::ProcessSummary;
 /// processes, and of the others those that miss most samples.
 const KEPT: usize = 1024;
 
-/// All accounts of a recording.
+/// All accounts of a trace.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct SampleStats {
     open: FxHashMap<ProcessKey, OpenAccount>,
     closed: ClosedAccounts,
     /// Samples that belong to no known process, or cannot be decoded.
     unattributed: Account,
-    /// Samples that have arrived.
-    pub(super) samples: u64,
     /// Records that could not be decoded and were no samples.
-    pub(super) undecodable: u64,
+    undecodable: u64,
 }
 
 #[derive(Default)]
@@ -54,8 +52,8 @@ pub(super) struct ClosedAccounts {
     unwritten: Vec<info::ProcessSummary>,
 }
 
-/// What the ledger holds at the end, over all processes.
-pub(super) struct ClosedLedger {
+/// The result over all processes.
+pub(super) struct ClosedStats {
     /// The sum of all samples.
     pub(super) total: Account,
     /// How many processes had a sample that is shown.
@@ -68,7 +66,7 @@ pub(super) struct ClosedLedger {
     pub(super) undecodable: u64,
 }
 
-impl Ledger {
+impl SampleStats {
     /// Returns the account of a process of which a sample has arrived, `behind` after it
     /// was taken.
     pub(super) fn arrived(&mut self, process: ProcessKey, behind: Duration) -> &mut Account {
@@ -83,14 +81,17 @@ impl Ledger {
         self.unattributed.add_dropped(DropReason::WithoutProcess);
     }
 
-    /// Counts a sample that cannot be decoded.
-    pub(super) fn undecodable_sample(&mut self) {
-        self.samples += 1;
-        self.unattributed.add_dropped(DropReason::Undecodable);
+    /// Counts a record that cannot be decoded.
+    pub(super) fn undecodable(&mut self, was_sample: bool) {
+        if was_sample {
+            self.unattributed.add_dropped(DropReason::Undecodable);
+        } else {
+            self.undecodable += 1;
+        }
     }
 
     /// Returns the processes of which a sample has arrived since the last
-    /// [`Ledger::changes`].
+    /// [`SampleStats::changes`].
     pub(super) fn changed(&self) -> Vec<ProcessKey> {
         let open = self.open.iter().filter(|(_, open)| open.is_dirty);
         open.map(|(key, _)| *key).collect()
@@ -162,11 +163,11 @@ impl Ledger {
 
     /// Returns the result, once all processes are closed. The caller must set `taken`,
     /// `lost` and the other numbers that the eBPF program counts in total.
-    pub(super) fn finish(mut self) -> ClosedLedger {
+    pub(super) fn finish(mut self) -> ClosedStats {
         self.closed.prune();
         let mut total = self.closed.total;
         total.add(&self.unattributed);
-        ClosedLedger {
+        ClosedStats {
             total,
             sampled: self.closed.sampled,
             listed: self.closed.listed,
@@ -227,22 +228,24 @@ mod tests {
 
     #[test]
     fn ten_thousand_processes_are_counted_and_not_all_kept() {
-        let mut ledger = Ledger::default();
+        let mut stats = SampleStats::default();
         for tgid in 1..=10_000 {
             let key = ProcessKey(u64::from(tgid));
-            ledger
+            stats
                 .arrived(key, Duration::ZERO)
                 .show(StopReason::Complete);
-            let mut account = ledger.take(key);
+            let mut account = stats.take(key);
             let lost = u64::from(tgid == 5000) * 7;
             let kernel = [(Fate::Taken, 1 + lost), (Fate::Lost, lost)];
             account.add_kernel(&kernel.into_iter().collect());
             assert!(account.is_balanced());
-            ledger.close(Some(ProcessIndex(tgid)), summary(tgid, account));
+            stats.close(Some(ProcessIndex(tgid)), summary(tgid, account));
         }
-        ledger.without_process();
-        ledger.undecodable += 3;
-        let end = ledger.finish();
+        stats.without_process();
+        for _ in 0..3 {
+            stats.undecodable(false);
+        }
+        let end = stats.finish();
         assert_eq!(end.undecodable, 3);
         assert_eq!((end.sampled, end.unwritten.len()), (10_000, 10_000));
         assert!(end.listed.len() <= 2 * KEPT);
@@ -253,9 +256,9 @@ mod tests {
 
     #[test]
     fn what_changed_is_written_once_and_balances() {
-        let mut ledger = Ledger::default();
+        let mut stats = SampleStats::default();
         for key in [1, 2] {
-            let account = ledger.arrived(ProcessKey(key), Duration::from_millis(3));
+            let account = stats.arrived(ProcessKey(key), Duration::from_millis(3));
             account.show(StopReason::Complete);
             account.add_dropped(DropReason::Late);
         }
@@ -264,7 +267,7 @@ mod tests {
             fates.into_iter().collect()
         };
         let index = |key: ProcessKey| (key.0 == 1).then_some(ProcessIndex(0));
-        let first = ledger.changes(KernelTime(9), index, kernel);
+        let first = stats.changes(KernelTime(9), index, kernel);
         let count = |summary: &info::Summary, name: &str| summary.counts[name];
         let of = |summary: &info::Summary| {
             ["taken", "delivered", "lost", "refused"].map(|name| count(summary, name))
@@ -272,7 +275,7 @@ mod tests {
         assert_eq!(of(&first), [7, 2, 3, 2]);
         let counts = &first.processes[0].counts;
         assert_eq!((counts["taken"], counts["behind_us"]), (3, 3000));
-        let second = ledger.changes(KernelTime(10), index, kernel);
+        let second = stats.changes(KernelTime(10), index, kernel);
         assert!(second.processes.is_empty());
         assert_eq!(of(&second), of(&first));
     }

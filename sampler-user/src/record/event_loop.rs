@@ -17,11 +17,11 @@ use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
 use crate::record::lost_lifecycle::LostLifecycle;
 use crate::record::outputs::Outputs;
+use crate::record::pipeline::{FLUSH_EVERY, Pipeline};
 use crate::record::progress::{ProgressFacts, ProgressLine};
 use crate::record::rate_limiter::Decision;
 use crate::record::rate_policy::RatePolicy;
-use crate::record::sampling::Sampling;
-use crate::record::session::{FLUSH_EVERY, Session};
+use crate::record::sample_source::SampleSource;
 use crate::record::signals::{Request, Signals};
 
 /// How long records may stay in the ring buffer. A wake-up costs as much as about fifty
@@ -31,11 +31,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often the progress line is updated.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
-/// A recording that is running.
-pub(super) struct Recording<'a> {
+/// A recording that is running, and what it waits for.
+pub(super) struct EventLoop<'a> {
     pub(super) config: &'a RecordConfig,
-    pub(super) sampling: Sampling,
-    pub(super) session: Session<VisibleFile>,
+    pub(super) samples: SampleSource,
+    pub(super) pipeline: Pipeline<VisibleFile>,
     pub(super) outputs: Outputs,
     pub(super) signals: Signals,
     pub(super) progress: ProgressLine<'static, std::io::Stderr>,
@@ -76,7 +76,7 @@ impl Schedule {
     }
 }
 
-impl Recording<'_> {
+impl EventLoop<'_> {
     /// Runs until something ends the recording.
     pub(super) async fn until_end(
         &mut self,
@@ -92,7 +92,7 @@ impl Recording<'_> {
                 self.pause(deadline)
             };
             tokio::select! {
-                () = self.sampling.wait(pause) => {}
+                () = self.samples.wait(pause) => {}
                 request = self.signals.next() => match request {
                     Request::Stop => return Ok(End::Asked),
                     Request::Snapshot => self.snapshot()?,
@@ -102,9 +102,9 @@ impl Recording<'_> {
             let read_at = monotonic_now();
             is_behind = self.take_records();
             let now = Instant::now();
-            self.look_at_pending(now);
-            self.sampling.follow(&self.session.targets);
-            if now >= self.schedule.next_flush || self.session.wants_flush() {
+            self.probe_pending(now);
+            self.samples.follow(&self.pipeline.targets);
+            if now >= self.schedule.next_flush || self.pipeline.wants_flush() {
                 self.schedule.next_flush = now + FLUSH_EVERY;
                 self.flush((!is_behind).then_some(read_at))?;
             }
@@ -118,7 +118,7 @@ impl Recording<'_> {
             if deadline.is_some_and(|deadline| now >= deadline) {
                 return Ok(End::Asked);
             }
-            if command.is_none() && !is_behind && self.session.targets.all_ended() {
+            if command.is_none() && !is_behind && self.pipeline.targets.all_ended() {
                 return Ok(End::TargetsEnded);
             }
         }
@@ -127,7 +127,7 @@ impl Recording<'_> {
     /// Returns how long to wait at most.
     fn pause(&self, deadline: Option<Instant>) -> Duration {
         let now = Instant::now();
-        let dates = [self.session.targets.next_look(), deadline];
+        let dates = [self.pipeline.targets.next_probe(), deadline];
         let pauses = dates.into_iter().flatten();
         pauses
             .map(|date| date.saturating_duration_since(now))
@@ -136,23 +136,23 @@ impl Recording<'_> {
 
     /// Takes records. Returns whether there are more than could be taken in one go.
     pub(super) fn take_records(&mut self) -> bool {
-        let session = &mut self.session;
-        self.sampling.take_records(|record| session.take(record))
+        let pipeline = &mut self.pipeline;
+        self.samples.take_records(|record| pipeline.take(record))
     }
 
-    fn look_at_pending(&mut self, now: Instant) {
-        let targets = &mut self.session.targets;
-        if targets.is_look_due(now) {
+    fn probe_pending(&mut self, now: Instant) {
+        let targets = &mut self.pipeline.targets;
+        if targets.is_probe_due(now) {
             let costs = self.rate_policy.costs();
-            costs.on_processes(|| targets.look_at_pending(now));
+            costs.on_processes(|| targets.probe_pending(now));
         }
     }
 
     /// Lowers the rate if it costs too much, and raises it if it need not be that low.
     fn check_costs(&mut self, now: Instant) -> Result<(), RecordError> {
-        let on_processes = self.session.take_time_on_processes();
+        let on_processes = self.pipeline.take_time_on_processes();
         self.rate_policy.costs().add_on_processes(on_processes);
-        match self.rate_policy.check(self.sampling.clocks(), now) {
+        match self.rate_policy.check(self.samples.clocks(), now) {
             Some(decision) => self.change_rate(decision),
             None => Ok(()),
         }
@@ -160,8 +160,8 @@ impl Recording<'_> {
 
     fn change_rate(&mut self, decision: Decision) -> Result<(), RecordError> {
         let now = monotonic_now();
-        self.sampling.set_period(decision.period)?;
-        self.session.change_rate(now, decision.period);
+        self.samples.set_period(decision.period)?;
+        self.pipeline.change_rate(now, decision.period);
         if let Some(message) = self.rate_policy.change(decision, self.taken_until) {
             CONSOLE.warn(message);
         }
@@ -172,21 +172,21 @@ impl Recording<'_> {
     /// `None` if there are more than could be taken in one go.
     fn flush(&mut self, taken_until: Option<KernelTime>) -> Result<(), RecordError> {
         if let Some(now) = taken_until {
-            let lost = self.sampling.count(Counter::LostLifecycle);
+            let lost = self.samples.count(Counter::LostLifecycle);
             if self.lost_lifecycle.must_compare(lost) {
-                self.session.targets.reconcile();
+                self.pipeline.targets.reconcile();
             }
-            self.session.settle(now);
+            self.pipeline.settle(now);
             self.taken_until = now;
         }
-        Ok(self.session.flush(self.taken_until)?)
+        Ok(self.pipeline.flush(self.taken_until)?)
     }
 
     fn snapshot(&mut self) -> Result<(), RecordError> {
         let now = monotonic_now();
         let is_behind = self.take_records();
         self.flush((!is_behind).then_some(now))?;
-        self.outputs.snapshot(self.session.container());
+        self.outputs.snapshot(self.pipeline.container());
         Ok(())
     }
 
@@ -194,13 +194,13 @@ impl Recording<'_> {
         if !self.progress.is_shown() {
             return;
         }
-        let (processes, threads) = self.session.population();
+        let (processes, threads) = self.pipeline.population();
         self.progress.update(ProgressFacts {
             elapsed: self.schedule.started.elapsed(),
             processes,
             threads,
-            samples: self.session.ledger.samples,
-            lost: self.sampling.count(Counter::Lost),
+            samples: self.pipeline.samples(),
+            lost: self.samples.count(Counter::Lost),
             lowered: self.rate_policy.lowered(),
         });
     }
