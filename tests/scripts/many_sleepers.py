@@ -15,15 +15,24 @@ def top():
         leaf()
 
 
+def early():
+    begin.acquire()
+    top()
+
+
 def sleep():
     time.sleep(100000)
 
 
+# Held until all are there: the others would wait for the GIL, each for its turn.
+begin = threading.Lock()
+begin.acquire()
 # A program that has Python in it may give none.
 arguments = getattr(sys, "argv", [])[1:]
 threading.stack_size(256 * 1024)
-threading.Thread(target=top, name="early", daemon=True).start()
+threading.Thread(target=early, name="early", daemon=True).start()
 for _ in range(int(arguments[0]) if arguments else 600):
     threading.Thread(target=sleep, name="late", daemon=True).start()
+begin.release()
 print(json.dumps({}), flush=True)
 top()

@@ -84,6 +84,7 @@ fn check(machine: &Machine, target: &mut Target) -> Result<String, String> {
     let mut recording = Recording::start(machine, &["--hz", "250", "--pid", &pid]);
     recording.wait_until_it_samples();
     let jobs = jobs(target);
+    recording.be_patient();
     recording.signal(Signal::SIGINT);
     let timeline = recording.finish().timeline()?;
     let (mut right, mut wrong) = (0, Vec::new());

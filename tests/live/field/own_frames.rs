@@ -13,7 +13,7 @@ use tests::interpreters::Interpreter;
 
 use crate::support::machine::machine;
 use crate::support::programs::library;
-use crate::support::recording::{Walk, record_walking};
+use crate::support::recording::{Walk, record_work};
 use crate::support::scratch::Scratch;
 use crate::support::target::{Target, scripts};
 use crate::support::timeline::{Row, Timeline};
@@ -149,8 +149,8 @@ fn with_frames(
         arguments.extend(offsets(interpreter).map(|it| it.to_string()));
         let target = Target::start_in(own.path(), interpreter, SCRIPT, &arguments);
         let first = target.ready["first"].as_u64().expect("a line") as u32;
-        let duration = Duration::from_millis(500);
-        let timeline = record_walking(machine, target.pid(), 500, duration, walk)?;
+        let work = Duration::from_millis(400);
+        let timeline = record_work(machine, target.pid(), 500, work, walk)?;
         let has_base = interpreter.minor >= 15;
         let found = check(&Stacks::new(&timeline), has_base, first);
         let rows = found.map_err(|error| format!("{error}; {:?}", timeline.counts))?;

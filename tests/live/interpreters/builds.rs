@@ -225,7 +225,7 @@ fn preloaded(
 /// Checks that the main thread and another one are shown at what they do, and that no
 /// thread counts as one without Python.
 fn shows_both(machine: &Machine, target: &Target, other: &str) -> Result<String, String> {
-    let timeline = record(machine, target.pid(), 500, 2 * LENGTH)?;
+    let timeline = record(machine, target.pid(), 500, LENGTH)?;
     for name in ["MainThread", other] {
         let of_name = timeline.threads.iter().filter(|it| it.name == name);
         let rows = of_name.flat_map(|it| it.stacks());

@@ -15,11 +15,11 @@ use crate::support::timeline::Timeline;
 /// An account that every Linux has, and that has no privileges.
 const NOBODY: u32 = 65534;
 
-/// Busy for 0.3 s; the caller adds how it ends.
+/// Uses 0.3 s of CPU time, however long that takes; the caller adds how it ends.
 const COMMAND: &str = "import os, sys, time\n\
-    end = time.monotonic() + 0.3\n\
+    end = time.process_time() + 0.3\n\
     print('from the command', flush=True)\n\
-    while time.monotonic() < end: pass\n";
+    while time.process_time() < end: pass\n";
 
 fn run_command(machine: &Machine, last_line: &str) -> Finished {
     let python = machine.interpreter().path.to_str().expect("UTF-8");
@@ -42,7 +42,8 @@ fn a_commands_status_and_output_are_passed_on() {
         assert_eq!(finished.output, b"from the command\n");
         let text = fs::read_to_string(finished.path(TIMELINE)).expect("it was busy");
         let timeline = Timeline::parse(&text).expect("a whole file");
-        assert!(timeline.count("shown") > 50, "{:?}", timeline.counts);
+        // At 500 Hz these are 150.
+        assert!(timeline.count("shown") > 100, "{:?}", timeline.counts);
     }
 }
 

@@ -125,8 +125,8 @@ fn what_cannot_be_written_is_refused_at_once() {
         let directory = Scratch::new();
         let pipe = directory.path().join("pipe.folded");
         mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR).expect("our directory");
-        // A duration that the test would not wait for.
-        let line = format!("timeout 30 ${{record/-d 0.5/-d 600s}} {arguments}");
+        // A duration that is not waited for, even on a very busy machine.
+        let line = format!("timeout 300 ${{record/-d 0.5/-d 600s}} {arguments}");
         let output = shell(machine, &target, &directory, &line);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(

@@ -38,13 +38,15 @@ fn no_stack_is_impossible() {
         }
         let (shown, refused) = (timeline.count("shown"), timeline.count("refused"));
         let (lost, unknown) = (timeline.count("lost"), timeline.count("unknown_frames"));
+        // A machine that is busy with something else gives fewer: what counts is for how
+        // long the process ran. The kernel's count begins when the process was found, on
+        // such a machine long before the first tick.
+        let promised = timeline.count("kernel_cpu_us") * u64::from(hz) / 1_000_000;
         let result = format!(
-            "{shown} samples, {rows} rows, {} impossible, {refused} refused, {lost} lost, {unknown} unknown frames",
+            "{shown} samples of {promised}, {rows} rows, {} impossible, {refused} refused, {lost} lost, {unknown} unknown frames",
             impossible.len()
         );
-        // A machine that is busy with something else gives fewer. Another test checks
-        // how many there are for the time that the process ran.
-        let enough = (shown + refused + lost) * 10 >= u64::from(samples);
+        let enough = (shown + refused + lost) * 10 >= promised * 5 && shown >= 100;
         if impossible.is_empty() && enough && refused * 20 < shown && unknown == 0 {
             Ok(result)
         } else {

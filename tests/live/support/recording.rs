@@ -19,9 +19,10 @@ use crate::support::machine::{Machine, slowness};
 use crate::support::scratch::Scratch;
 use crate::support::timeline::Timeline;
 
-/// How long a recording may run; each is asked to run some seconds. A slow machine has
+/// How long a recording may run; each is asked to run some seconds, and on a machine that
+/// is busy with other things waits for a CPU most of the time. A slow machine has
 /// [`slowness`] times as long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What pyebpf says with `-v` when sampling begins.
 const STARTED: &str = "sampling has begun";
@@ -275,7 +276,11 @@ pub(crate) fn record_walking(
     arguments.extend(pace(hz, duration).map(OsString::from));
     let mut recording = Recording::start_walking(machine, &arguments, walk);
     recording.deadline += duration * slowness();
-    let finished = recording.finish();
+    walked(&recording.finish(), walk)
+}
+
+/// Returns the timeline of a recording that had to walk in a given way.
+fn walked(finished: &Finished, walk: Walk) -> Result<Timeline, String> {
     let timeline = finished.timeline()?;
     let is_named = finished
         .errors
@@ -287,6 +292,26 @@ pub(crate) fn record_walking(
         ));
     }
     Ok(timeline)
+}
+
+/// Records one process at `hz` until it has used `work` of CPU time, however long that
+/// takes, and returns the timeline. On a slow machine the rate is lower, and the work as
+/// much more.
+pub(crate) fn record_work(
+    machine: &Machine,
+    pid: u32,
+    hz: u32,
+    work: Duration,
+    walk: Walk,
+) -> Result<Timeline, String> {
+    let [hz_option, hz, ..] = pace(hz, work);
+    let arguments = ["--pid".to_owned(), pid.to_string(), hz_option, hz];
+    let mut recording = Recording::start_walking(machine, &arguments, walk);
+    recording.wait_until_it_samples();
+    until_busy(pid, work * slowness());
+    recording.be_patient();
+    recording.signal(Signal::SIGINT);
+    walked(&recording.finish(), walk)
 }
 
 /// Returns the arguments for a rate and a duration, adapted to the machine's slowness:
@@ -310,10 +335,18 @@ pub(crate) fn cpu_time(pid: u32) -> Duration {
 
 /// Waits until a process has used `time` more CPU time.
 pub(crate) fn until_busy(pid: u32, time: Duration) {
+    /// How often it is looked at towards the end.
+    const OFTEN: Duration = Duration::from_micros(200);
+    let cpus = thread::available_parallelism().map_or(1, |it| it.get() as u32);
     let enough = cpu_time(pid) + time;
-    while cpu_time(pid) < enough {
-        // The clock of another process cannot be waited for.
-        thread::yield_now();
+    loop {
+        let left = enough.saturating_sub(cpu_time(pid));
+        if left.is_zero() {
+            return;
+        }
+        // Its clock ends with it, and whoever waits for that clock is not told. It cannot
+        // have used so much any sooner.
+        thread::sleep((left / cpus).max(OFTEN));
     }
 }
 

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::machine::machine;
 use crate::support::marks::Marks;
-use crate::support::recording::{Recording, record};
+use crate::support::recording::{Recording, Walk, record, record_work};
 use crate::support::target::Target;
 use crate::support::timeline::Timeline;
 use crate::support::wall::record_wall;
@@ -19,7 +19,9 @@ fn shows_fifty_threads_by_name() {
     let machine = machine();
     machine.with_each_build("fifty threads", |interpreter| {
         let target = Target::start::<&str>(interpreter, "named_threads.py", &[]);
-        let timeline = record(machine, target.pid(), 997, Duration::from_millis(1200))?;
+        // Twenty samples of each thread.
+        let work = Duration::from_secs(1);
+        let timeline = record_work(machine, target.pid(), 997, work, Walk::OfThisKernel)?;
         let known = target.ready.as_array().ok_or("no list of threads")?;
         for thread in known {
             let shown = |it: &&crate::support::timeline::Thread| it.name == thread[0];

@@ -28,8 +28,11 @@ fn ten_hertz_for_ten_seconds_is_a_hundred_samples() {
         "  10 s at 10 Hz, {name}: {shown} samples in {used:.2?} of CPU time"
     ));
     let expected = used.as_secs_f64() * 10.0;
+    // Whether a tick meets a process that runs part of the time is left to chance: four
+    // standard deviations.
+    let by_chance = 4.0 * (expected * (1.0 - used.as_secs_f64() / 10.0)).sqrt();
     assert!(
-        (shown as f64 - expected).abs() <= 5.0,
+        (shown as f64 - expected).abs() <= 5.0 + by_chance,
         "{:?}",
         timeline.counts
     );

@@ -21,7 +21,7 @@ fn of_script(
     kind: &str,
 ) -> Result<(Target, Timeline), String> {
     let target = Target::start(interpreter, "waiting.py", &[kind]);
-    let timeline = record_wall(machine, target.pid(), 100, Duration::from_millis(1500))?;
+    let timeline = record_wall(machine, target.pid(), 100, Duration::from_millis(900))?;
     Ok((target, timeline))
 }
 
