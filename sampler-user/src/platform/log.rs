@@ -66,6 +66,11 @@ pub fn start(options: LogOptions) -> Result<(), LogError> {
     Ok(())
 }
 
+/// What is logged of aya and aya-obj unless [`VARIABLE`] names them: at a lower level they
+/// tell of every relocation of the eBPF programs, thousands of lines before the first of ours.
+/// A filter of a target holds beside one of everything, such as `debug`.
+const LIBRARIES: &str = "aya=warn";
+
 /// Returns the filter for `-v` given so many times and the value of [`VARIABLE`]; `None`
 /// if nothing is asked for.
 fn filter(verbose: u8, filters: Option<&OsStr>) -> Result<Option<EnvFilter>, LogError> {
@@ -73,14 +78,14 @@ fn filter(verbose: u8, filters: Option<&OsStr>) -> Result<Option<EnvFilter>, Log
         0 => "off",
         1 => "warn,sampler_user=info,sampler_ebpf=info",
         2 => "warn,sampler_user=debug,sampler_ebpf=debug",
-        _ => "debug,sampler_user=trace,sampler_ebpf=trace",
+        _ => "info,sampler_user=trace,sampler_ebpf=trace",
     };
     let added = filters.unwrap_or_default().to_string_lossy();
     if verbose == 0 && added.is_empty() {
         return Ok(None);
     }
     // Of two filters for one target, the later one holds.
-    let both = format!("{level},{added}");
+    let both = format!("{level},{LIBRARIES},{added}");
     let filter = EnvFilter::builder().parse(both);
     filter.map(Some).map_err(|source| LogError::Filter {
         value: added.into_owned(),
@@ -142,13 +147,14 @@ mod tests {
     }
 
     /// What is enabled: our own debug and trace events, the eBPF programs' debug events,
-    /// and debug events of libraries.
-    fn wanted() -> [bool; 4] {
+    /// debug events of the library that has most of them, and events of another.
+    fn wanted() -> [bool; 5] {
         [
             enabled!(target: "sampler_user::record", Level::DEBUG),
             enabled!(target: "sampler_user::record", Level::TRACE),
             enabled!(target: "sampler_ebpf::capture", Level::DEBUG),
-            enabled!(target: "aya::bpf", Level::DEBUG),
+            enabled!(target: "aya_obj::relocation", Level::DEBUG),
+            enabled!(target: "tokio::runtime", Level::INFO),
         ]
     }
 
@@ -156,13 +162,14 @@ mod tests {
     fn more_vs_log_more() {
         assert_eq!(with_filter(0, None, wanted), None);
         assert_eq!(with_filter(0, Some(""), wanted), None);
-        assert_eq!(with_filter(1, None, wanted), Some([false; 4]));
+        assert_eq!(with_filter(1, None, wanted), Some([false; 5]));
         assert_eq!(
             with_filter(2, None, wanted),
-            Some([true, false, true, false])
+            Some([true, false, true, false, false])
         );
-        assert_eq!(with_filter(3, None, wanted), Some([true; 4]));
-        assert_eq!(with_filter(9, None, wanted), Some([true; 4]));
+        let all_of_ours = Some([true, true, true, false, true]);
+        assert_eq!(with_filter(3, None, wanted), all_of_ours);
+        assert_eq!(with_filter(9, None, wanted), all_of_ours);
         let info = with_filter(1, None, || enabled!(target: "sampler_user", Level::INFO));
         assert_eq!(info, Some(true));
     }
@@ -172,19 +179,23 @@ mod tests {
         let ours = "sampler_user::record=trace";
         assert_eq!(
             with_filter(0, Some(ours), wanted),
-            Some([true, true, false, false])
+            Some([true, true, false, false, false])
         );
         assert_eq!(
             with_filter(0, Some("sampler_ebpf=debug"), wanted),
-            Some([false, false, true, false])
+            Some([false, false, true, false, false])
         );
         assert_eq!(
             with_filter(2, Some("sampler_user=info"), wanted),
-            Some([false, false, true, false])
+            Some([false, false, true, false, false])
         );
         assert_eq!(
             with_filter(0, Some("debug"), wanted),
-            Some([true, false, true, true])
+            Some([true, false, true, false, true])
+        );
+        assert_eq!(
+            with_filter(3, Some("aya_obj=debug"), wanted),
+            Some([true; 5])
         );
     }
 
