@@ -23,7 +23,7 @@ pub(crate) fn tested(workspace: &Workspace) -> anyhow::Result<PathBuf> {
 }
 
 fn with_profile(workspace: &Workspace, profile: &str) -> anyhow::Result<PathBuf> {
-    ebpf::Tools::find_or_install(workspace)?.build(workspace)?;
+    ebpf::Tools::find_or_install()?.build(workspace)?;
     say("building pyebpf");
     process::run(
         cargo::command()

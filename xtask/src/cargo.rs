@@ -30,3 +30,11 @@ pub(crate) fn without_our_own_variables(program: impl AsRef<std::ffi::OsStr>) ->
     }
     command
 }
+
+/// Does the same for a cargo that leaves the CPUs to whatever else wants them.
+pub(crate) fn command_in_spare_time() -> Command {
+    let cargo = command();
+    let mut nice = without_our_own_variables("nice");
+    nice.args(["-n", "19"]).arg(cargo.get_program());
+    nice
+}

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::linker::LINKER;
+use crate::packages;
 use crate::process::{self, say};
 use crate::toolchain::Compiler;
 use crate::workspace::Workspace;
-use crate::{linker, packages};
 
 const TARGET: &str = "bpfel-unknown-none";
 const PACKAGE: &str = "sampler-ebpf";
@@ -30,14 +31,13 @@ pub(crate) struct Tools {
 
 impl Tools {
     /// Finds or installs the compiler and the linker.
-    pub(crate) fn find_or_install(workspace: &Workspace) -> anyhow::Result<Self> {
+    pub(crate) fn find_or_install() -> anyhow::Result<Self> {
         packages::need_program("cc", "build-essential", "linking")?;
         let compiler = Compiler::find_or_install()?;
-        let linker_directory = linker::find_or_install(workspace)?;
+        let linker_directory = LINKER.find_or_build()?;
         say(format!(
             "eBPF tools: {}, bpf-linker {}",
-            compiler.name,
-            linker::VERSION
+            compiler.name, LINKER.version
         ));
         Ok(Self {
             compiler,

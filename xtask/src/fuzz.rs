@@ -2,11 +2,14 @@
 
 //! Builds and runs the fuzz targets with a stable compiler.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::process::{self, say};
 use crate::workspace::Workspace;
@@ -32,17 +35,42 @@ const LIMITS: [&str; 5] = [
     "-verbosity=0",
 ];
 
-/// Runs every target for `seconds` each.
+/// Builds every target as for a long run, and runs each for `seconds`.
 pub(crate) fn everything(workspace: &Workspace, seconds: u32) -> anyhow::Result<()> {
-    let programs = build(workspace, "release")?;
-    for target in targets(workspace)? {
-        one(workspace, &programs, &target, seconds)?;
+    let programs = build(workspace, "release", cargo::command())?;
+    run(workspace, &programs, seconds).map(drop)
+}
+
+/// Runs every target for `seconds` each, as many at once as there are CPUs, since each
+/// uses one. Returns how many there are.
+pub(crate) fn run(workspace: &Workspace, programs: &Path, seconds: u32) -> anyhow::Result<u64> {
+    let targets = targets(workspace)?;
+    let number = targets.len() as u64;
+    let waiting = Mutex::new(VecDeque::from(targets));
+    let next = || {
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.pop_front()
+    };
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let results = thread::scope(|scope| {
+        let runner = || -> anyhow::Result<()> {
+            while let Some(target) = next() {
+                one(workspace, programs, &target, seconds)?;
+            }
+            Ok(())
+        };
+        let runners: Vec<_> = (0..at_once).map(|_| scope.spawn(runner)).collect();
+        let results = runners.into_iter().map(|runner| runner.join());
+        results.collect::<Vec<_>>()
+    });
+    for result in results {
+        result.map_err(|_| anyhow::anyhow!("a thread that runs fuzz targets panicked"))??;
     }
-    Ok(())
+    Ok(number)
 }
 
 /// Returns the names of the targets: one for each file.
-pub(crate) fn targets(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+fn targets(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     let directory = workspace.root.join("fuzz/fuzz_targets");
     let entries =
         fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?;
@@ -68,14 +96,9 @@ pub(crate) fn check_lock_file(workspace: &Workspace) -> anyhow::Result<()> {
         .context("`cargo metadata` in fuzz/ brings its Cargo.lock up to date")
 }
 
-/// Runs one target of those in the directory `programs`. New inputs go to `fuzz/corpus`,
-/// inputs that break it to `fuzz/artifacts`.
-pub(crate) fn one(
-    workspace: &Workspace,
-    programs: &Path,
-    target: &str,
-    seconds: u32,
-) -> anyhow::Result<()> {
+/// Runs one target of those in the directory `programs`, and prints what it said once it
+/// has ended. New inputs go to `fuzz/corpus`, inputs that break it to `fuzz/artifacts`.
+fn one(workspace: &Workspace, programs: &Path, target: &str, seconds: u32) -> anyhow::Result<()> {
     let fuzz = workspace.root.join("fuzz");
     let corpus = fuzz.join("corpus").join(target);
     let artifacts = fuzz.join("artifacts").join(target);
@@ -93,18 +116,37 @@ pub(crate) fn one(
     if seeds.is_dir() {
         command.arg(seeds);
     }
-    process::run(&mut command)
-        .with_context(|| format!("the input that broke it is in {}", artifacts.display()))
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start `{}`", process::describe(&command)))?;
+    say(format!(
+        "{target}:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    ));
+    if !output.status.success() {
+        bail!(
+            "{target} failed ({}); the input that broke it is in {}",
+            output.status,
+            artifacts.display()
+        );
+    }
+    Ok(())
 }
 
-/// Builds every target with `profile`, and returns the directory of the programs.
-pub(crate) fn build(workspace: &Workspace, profile: &str) -> anyhow::Result<PathBuf> {
+/// Builds every target with `profile` and a command that runs cargo, and returns the
+/// directory of the programs.
+pub(crate) fn build(
+    workspace: &Workspace,
+    profile: &str,
+    mut cargo: Command,
+) -> anyhow::Result<PathBuf> {
     packages::need_program("c++", "build-essential", "libFuzzer")?;
     // With an explicit target, build scripts and macros stay uninstrumented.
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let directory = workspace.target.join("fuzz");
     process::run(
-        cargo::command()
+        cargo
             .args([
                 "build",
                 "--profile",

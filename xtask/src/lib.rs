@@ -35,6 +35,7 @@ mod tally;
 mod test;
 mod time_table;
 mod toolchain;
+mod tools;
 mod viewer;
 mod vm;
 pub mod workspace;
@@ -150,7 +151,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let clone = Workspace::locate;
     match &arguments.task {
-        Task::Setup => ebpf::Tools::find_or_install(&clone()?).map(drop),
+        Task::Setup => ebpf::Tools::find_or_install().map(drop),
         Task::Build => build::everything(&clone()?).map(drop),
         Task::Demo => demo::run(&clone()?),
         Task::Test { quick } => test::everything(&clone()?, *quick),

@@ -24,7 +24,7 @@ const AT_ONCE: &str = "--test-threads=3";
 
 /// What the names of the tests begin with that are given the machine for themselves: they
 /// measure time, use up all of it, or switch off parts of it.
-const ALONE: [&str; 12] = [
+const ALONE: [&str; 10] = [
     "account::overload::",
     "field::cpus::",
     "field::early_forks::",
@@ -33,9 +33,7 @@ const ALONE: [&str; 12] = [
     "field::time::",
     "interpreters::servers::shows_the_workers_of_uwsgi_under_load",
     "lifecycle::many_processes::",
-    "time::cpu_time::",
     "time::max_cpu::",
-    "time::rate::",
     "wall::targets::two_thousand_threads_are_two_thousand_rows",
 ];
 
@@ -115,7 +113,14 @@ pub(crate) fn program(
     build(
         workspace,
         package,
-        &["--profile", builds::TESTED, "--test", target],
+        &[
+            "--package",
+            package,
+            "--profile",
+            builds::TESTED,
+            "--test",
+            target,
+        ],
     )
 }
 
@@ -159,7 +164,7 @@ pub(crate) fn command(
     Ok(command)
 }
 
-/// Builds the test program of `package` that `options` choose, and returns its path.
+/// Builds test programs that `options` choose, and returns the path of that of `package`.
 pub(crate) fn build(
     workspace: &Workspace,
     package: &str,
@@ -167,15 +172,19 @@ pub(crate) fn build(
 ) -> anyhow::Result<PathBuf> {
     let messages = process::read(
         cargo::command()
-            .args(["test", "--locked", "--package", package])
+            .args(["test", "--locked"])
             .args(options)
             .args(["--no-run", "--message-format=json-render-diagnostics"])
             .current_dir(&workspace.root),
     )?;
+    let is_of_package = |message: &Value| {
+        let manifest = message["manifest_path"].as_str();
+        manifest.is_some_and(|it| workspace.is_manifest_of(Path::new(it), package))
+    };
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["profile"]["test"] == true)
+        .filter(|message| message["profile"]["test"] == true && is_of_package(message))
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .with_context(|| format!("cargo built no test program {options:?} of {package}"))
 }

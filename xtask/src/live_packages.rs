@@ -11,8 +11,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::process::{self, probe, say};
-use crate::workspace::Workspace;
-use crate::{interpreters, packages};
+use crate::{cache, interpreters, packages};
 
 /// The variable in which tests find the directory of the packages.
 pub(crate) const VARIABLE: &str = "PYEBPF_PACKAGES";
@@ -43,17 +42,13 @@ const PLATFORMS: [&str; 3] = [
 
 /// Installs the programs, and the packages for each interpreter of `pythons`, a list as
 /// in `PATH`. Returns the directory of the packages.
-pub(crate) fn find_or_install(
-    workspace: &Workspace,
-    pythons: &std::ffi::OsStr,
-) -> anyhow::Result<PathBuf> {
+pub(crate) fn find_or_install(pythons: &std::ffi::OsStr) -> anyhow::Result<PathBuf> {
     for (file, names) in PROGRAMS {
         if !Path::new(file).exists() {
             packages::install(names)?;
         }
     }
-    let directory = workspace.tools().join("packages");
-    fs::create_dir_all(&directory)?;
+    let (directory, _lock) = cache::locked("packages")?;
     let versions: BTreeSet<String> = std::env::split_paths(pythons)
         .filter_map(|python| version(&python))
         .collect();

@@ -17,27 +17,36 @@ use crate::{cargo, live};
 /// One target for each system.
 const TARGETS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-pc-windows-gnu"];
 
-/// Checks each target. If one cannot be installed, that is a failure only if the run has
-/// to be complete or is in CI.
+/// Checks all targets at once. If one cannot be installed, that is a failure only if the
+/// run has to be complete or is in CI.
 pub(crate) fn check(workspace: &Workspace, in_ci: bool, tally: &mut Tally) {
+    let mut command = cargo::command();
+    let mut found = Vec::new();
     for target in TARGETS {
-        if let Err(error) = find_or_add(workspace, target) {
-            let required = in_ci || live::is_required();
-            tally.left_out(target, &format!("{error:#}"), required);
-            continue;
+        match find_or_add(workspace, target) {
+            Ok(()) => found.push(target),
+            Err(error) => {
+                let required = in_ci || live::is_required();
+                tally.left_out(target, &format!("{error:#}"), required);
+            }
         }
-        tally.step(target, || {
-            let mut command = cargo::command();
-            command
-                .args(["check", "--locked", "--target", target])
-                .args(["--package", "pyebpf", "--package", "sampler-trace"])
-                .args(["--lib", "--bins", "--tests"])
-                // Cargo allows warnings of dependencies all the same.
-                .env("RUSTFLAGS", "-D warnings")
-                .current_dir(&workspace.root);
-            process::run(&mut command).map(|()| Counts::check(true))
-        });
     }
+    if found.is_empty() {
+        return;
+    }
+    command.args(["check", "--locked"]);
+    for target in &found {
+        command.args(["--target", target]);
+    }
+    tally.step(&found.join(", "), || {
+        command
+            .args(["--package", "pyebpf", "--package", "sampler-trace"])
+            .args(["--lib", "--bins", "--tests"])
+            // Cargo allows warnings of dependencies all the same.
+            .env("RUSTFLAGS", "-D warnings")
+            .current_dir(&workspace.root);
+        process::run(&mut command).map(|()| Counts::check(true))
+    });
 }
 
 fn find_or_add(workspace: &Workspace, target: &str) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 //! Counts the results of a test run: a line for each step, and the sums.
 
 use std::fmt;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::failures::Failures;
@@ -95,6 +96,18 @@ struct Step {
     result: Result<Counts, String>,
 }
 
+impl Step {
+    fn run(name: &str, run: impl FnOnce() -> anyhow::Result<Counts>) -> Self {
+        let start = Instant::now();
+        let result = run().map_err(|error| format!("FAILED: {error:#}"));
+        Self {
+            name: name.to_owned(),
+            took: start.elapsed(),
+            result,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -129,9 +142,28 @@ impl Tally {
     /// steps still run.
     pub(crate) fn step(&mut self, name: &str, run: impl FnOnce() -> anyhow::Result<Counts>) {
         say(format!("test step: {name}"));
-        let start = Instant::now();
-        let result = run().map_err(|error| format!("FAILED: {error:#}"));
-        match &result {
+        self.add(Step::run(name, run));
+    }
+
+    /// Runs a step in a thread of its own while `others` run, and keeps its result after
+    /// theirs. It should be one that can wait for a CPU.
+    pub(crate) fn beside(
+        &mut self,
+        name: &str,
+        run: impl FnOnce() -> anyhow::Result<Counts> + Send,
+        others: impl FnOnce(&mut Self),
+    ) {
+        say(format!("test step beside the next ones: {name}"));
+        let step = thread::scope(|scope| {
+            let step = scope.spawn(|| Step::run(name, run));
+            others(self);
+            step.join()
+        });
+        self.add(step.unwrap_or_else(|_| Step::run(name, || anyhow::bail!("it panicked"))));
+    }
+
+    fn add(&mut self, step: Step) {
+        match &step.result {
             Ok(counts) => {
                 self.passed += counts.passed;
                 self.failed += counts.failed;
@@ -141,11 +173,7 @@ impl Tally {
                 self.failed += 1;
             }
         }
-        self.steps.push(Step {
-            name: name.to_owned(),
-            took: start.elapsed(),
-            result,
-        });
+        self.steps.push(step);
     }
 
     /// Records that a step did not run, and why; this is a failure if `required`.
@@ -256,6 +284,26 @@ mod tests {
         }
         let sums = (counts.passed, counts.failed, counts.ignored);
         assert_eq!(sums, (3, 2, 2));
+    }
+
+    #[test]
+    fn a_step_beside_others_counts_as_they_do() {
+        let mut tally = Tally::default();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let waits = move || {
+            receiver.recv()?;
+            Ok(Counts::check(true))
+        };
+        tally.beside("waits", waits, |tally| {
+            tally.step("says", || {
+                sender.send(())?;
+                Ok(Counts::check(true))
+            });
+        });
+        tally.beside("breaks", || anyhow::bail!("no such program"), |_| {});
+        let names: Vec<_> = tally.steps.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["says", "waits", "breaks"]);
+        assert_eq!((tally.passed, tally.failed), (2, 1));
     }
 
     #[test]

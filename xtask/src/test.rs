@@ -56,8 +56,9 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
     };
     tally.step("a Python of this host", some_python);
     let pythons = interpreters::for_host_tests(&roots)?;
-    tally.step("unit tests", || unit_tests(workspace, &pythons));
-    tally.step("host tests", || host_tests(workspace, &pythons));
+    tally.step("unit and host tests", || {
+        unit_and_host_tests(workspace, &pythons)
+    });
     if quick {
         viewer::quick_checks(workspace, &mut tally);
         return tally.finish();
@@ -68,32 +69,34 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
         binary = Some(build::tested(workspace)?);
         Ok(Counts::check(true))
     });
-    match &binary {
-        Some(binary) => {
-            foreign_readers(workspace, binary, &mut tally);
-            tally.step("large traces", || large_traces(workspace, binary));
-            viewer::all_tests(workspace, binary, &mut tally);
-            live_tests(workspace, binary, &roots, &mut tally);
-        }
-        None => tally.left_out("live tests", "there is no binary to test", true),
-    }
-    fuzz_targets(workspace, &mut tally)?;
-    tally.finish()
-}
-
-fn fuzz_targets(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
-    let mut built = None;
-    tally.step("fuzz targets", || {
-        built = Some(fuzz::build(workspace, build::TESTED)?);
+    let mut programs = None;
+    let build_fuzz_targets = || {
+        let cargo = cargo::command_in_spare_time();
+        programs = Some(fuzz::build(workspace, build::TESTED, cargo)?);
         Ok(Counts::check(true))
+    };
+    // These use one CPU most of the time.
+    tally.beside("build of fuzz targets", build_fuzz_targets, |tally| {
+        if let Some(binary) = &binary {
+            foreign_readers(workspace, binary, tally);
+            tally.step("large traces", || large_traces(workspace, binary));
+            viewer::all_tests(workspace, binary, tally);
+        }
     });
-    let Some(programs) = built else { return Ok(()) };
-    for target in fuzz::targets(workspace)? {
-        tally.step(&format!("fuzz {target}"), || {
-            fuzz::one(workspace, &programs, &target, FUZZ_SECONDS).map(|()| Counts::check(true))
+    if let Some(programs) = &programs {
+        tally.step("fuzz targets", || {
+            let passed = fuzz::run(workspace, programs, FUZZ_SECONDS)?;
+            Ok(Counts {
+                passed,
+                ..Counts::default()
+            })
         });
     }
-    Ok(())
+    match &binary {
+        Some(binary) => live_tests(workspace, binary, &roots, &mut tally),
+        None => tally.left_out("live tests", "there is no binary to test", true),
+    }
+    tally.finish()
 }
 
 fn checks(workspace: &Workspace, tally: &mut Tally) {
@@ -167,16 +170,24 @@ fn some_python() -> anyhow::Result<Counts> {
     Ok(Counts::check(!interpreters::of_host().is_empty()))
 }
 
-fn unit_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
-    const PACKAGES: [&str; 5] = [
-        "--workspace",
-        "--exclude",
-        "sampler-ebpf",
-        "--exclude",
-        TESTS,
-    ];
+/// What `cargo test` builds everything with that does not need root. Whatever builds only
+/// a part of it names all of it too: with another choice of packages, dependencies would
+/// have other features and be built again.
+const PACKAGES: [&str; 3] = ["--workspace", "--exclude", "sampler-ebpf"];
+
+/// Runs the unit tests of all packages, the tests of the package [`TESTS`] that need no
+/// root, and the examples in documentation.
+fn unit_and_host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
     let mut command = cargo_test(workspace);
-    command.arg("--no-fail-fast").arg("--tests").args(PACKAGES);
+    command.arg("--no-fail-fast").args(PACKAGES);
+    command.args(["--lib", "--bins"]);
+    for target in workspace
+        .test_targets(TESTS)
+        .iter()
+        .filter(|target| *target != LIVE)
+    {
+        command.args(["--test", target]);
+    }
     command.env(interpreters::VARIABLE, pythons);
     let mut counts = counted(timed(&mut command))?;
     // Examples in documentation are run by rustdoc, which tells no times.
@@ -188,7 +199,7 @@ fn unit_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Count
 
 /// Runs the unit tests that the others leave ignored, since they act as several users.
 fn unit_tests_as_root(workspace: &Workspace) -> anyhow::Result<Counts> {
-    let program = live::build(workspace, ROOT, &["--lib"])?;
+    let program = live::build(workspace, ROOT, &[&PACKAGES[..], &["--lib"]].concat())?;
     let mut command = sudo::command(program, &[(slowest::VARIABLE, OsStr::new("1"))])?;
     command.args(slowest::OPTIONS).args(["--ignored", AS_ROOT]);
     counted(command.current_dir(workspace.root.join(ROOT_DIRECTORY)))
@@ -207,19 +218,6 @@ fn timed(command: &mut Command) -> &mut Command {
     command
         .args(["--config", slowest::RUNNER, "--"])
         .args(slowest::OPTIONS)
-}
-
-fn host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
-    let mut command = cargo_test(workspace);
-    command.args(["--no-fail-fast", "--package", TESTS, "--lib"]);
-    for target in workspace
-        .test_targets(TESTS)
-        .iter()
-        .filter(|target| *target != LIVE)
-    {
-        command.args(["--test", target]);
-    }
-    counted(timed(command.env(interpreters::VARIABLE, pythons)))
 }
 
 /// Checks exported files with the programs that people open them with. A host without
@@ -278,7 +276,7 @@ fn run_live(
     field_runs: u32,
 ) -> anyhow::Result<Counts> {
     let pythons = interpreters::for_live_tests(roots)?;
-    let packages = live_packages::find_or_install(workspace, &pythons)?;
+    let packages = live_packages::find_or_install(&pythons)?;
     let given = live::Given {
         binary,
         pythons: &pythons,

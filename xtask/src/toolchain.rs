@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use crate::process::{self, probe, say};
 use crate::{cargo, packages};
 
-/// The newest nightly known to fit [`crate::linker::VERSION`]. A later one has an LLVM
+/// The newest nightly known to fit [`crate::linker::LINKER`]. A later one has an LLVM
 /// that the linker cannot read.
 const NIGHTLY: &str = "nightly-2026-05-20";
 

@@ -58,9 +58,12 @@ impl Workspace {
         self.build.join("bpf/sampler.bpf.o")
     }
 
-    /// Returns the directory of tools that are built for this clone alone.
-    pub fn tools(&self) -> PathBuf {
-        self.target.join("tools")
+    /// Whether this is the manifest of `package`.
+    pub fn is_manifest_of(&self, manifest: &Path, package: &str) -> bool {
+        self.packages.iter().any(|entry| {
+            let path = entry["manifest_path"].as_str();
+            entry["name"] == package && path.is_some_and(|path| Path::new(path) == manifest)
+        })
     }
 
     /// Returns the names of the integration test targets of `package`, as cargo sees
