@@ -4,13 +4,15 @@
 // connects the views to the session. In the worker, the same script reads traces instead.
 
 import { exportWindow } from "./export/save.ts";
+import { type LivePage, type Stage, startLivePage } from "./live/live_page.ts";
 import { load } from "./load/loader.ts";
 import type { Request } from "./load/messages.ts";
 import { serve } from "./load/worker.ts";
 import { mergeTraces } from "./model/merge.ts";
 import { safeText } from "./model/safe_text.ts";
 import type { Trace } from "./model/trace.ts";
-import { restore } from "./session/address.ts";
+import { addressOf, restore } from "./session/address.ts";
+import type { Flag } from "./session/flags.ts";
 import { Session } from "./session/session.ts";
 import type { PanelName } from "./session/settings.ts";
 import { perform } from "./ui/actions.ts";
@@ -26,7 +28,7 @@ import { StackPanel } from "./ui/stack_panel.ts";
 import { Timeline } from "./ui/timeline.ts";
 import { Toolbar } from "./ui/toolbar.ts";
 import { UrlHash } from "./ui/url_hash.ts";
-import { showProgress, showWelcome } from "./ui/welcome.ts";
+import { showNote, showProgress, showWelcome } from "./ui/welcome.ts";
 import { WindowBar } from "./ui/window_bar.ts";
 
 class Page {
@@ -36,6 +38,7 @@ class Page {
   private picker = h("input", { type: "file", hidden: true, "aria-label": "A trace" });
   private opensSecond = false;
   private name = "trace";
+  private live: LivePage | null = null;
 
   constructor() {
     document.body.append(this.picker);
@@ -46,6 +49,23 @@ class Page {
     });
     document.addEventListener("keydown", (event) => this.onKeyDown(event));
     this.dropping();
+  }
+
+  /** Begins to show what the server that this page came from records. */
+  serve(): void {
+    const stage: Stage = {
+      view: (session, what, address, onFlag) => {
+        this.name = what;
+        this.view(session, address, onFlag);
+        this.entitle(session, what);
+      },
+      blank: (why) => {
+        this.unview();
+        showNote(why);
+      },
+      warn: (text) => this.warn(text),
+    };
+    this.live = startLivePage(stage, location.hash);
   }
 
   choose(second: boolean): void {
@@ -72,15 +92,47 @@ class Page {
   }
 
   private show(trace: Trace, merged: Session | null): void {
-    const hash = this.session ? "" : location.hash;
+    const hash = this.session || this.live ? "" : location.hash;
+    const session = new Session(trace);
+    this.view(session, () => addressOf(session));
+    restore(session, hash);
+    if (merged) session.settings.show("compare");
+    session.redrawAll();
+    if (trace.torn) this.warn(trace.torn.reason);
+    this.entitle(session);
+    announce(`${trace.tracks.length} threads shown`);
+    this.live?.left();
+  }
+
+  private entitle({ trace }: Session, what = ""): void {
+    document.title = ["pyebpf", safeText(trace.info.host), what].filter(Boolean).join(" · ");
+  }
+
+  /** Shows no trace. */
+  private unview(): void {
     this.session?.close();
     for (const closer of this.closers) closer.close();
-    const session = new Session(trace);
+    this.closers = [];
+    this.session = null;
+    this.onKeyDown = (event) => this.onLiveKey(event);
+    for (const id of ["timeline", "split", "panels"]) byId(id).hidden = true;
+    fill(byId("bar"), h("h1", {}, "pyebpf"));
+  }
+
+  private onLiveKey(event: KeyboardEvent): boolean {
+    const isDone = this.live?.key(event) ?? false;
+    if (isDone) event.preventDefault();
+    return isDone;
+  }
+
+  /** Shows a session, instead of the one before. */
+  private view(session: Session, address: () => string, onFlag?: (flag: Flag) => void): void {
+    this.session?.close();
+    for (const closer of this.closers) closer.close();
     this.session = session;
     byId("welcome").hidden = true;
     for (const id of ["timeline", "split", "panels"]) byId(id).hidden = false;
     document.querySelector(".warn")?.remove();
-    if (trace.torn) this.warn(trace.torn.reason);
     const toolbar = new Toolbar(session, {
       open: (second) => this.choose(second),
       exportAs: (kind) =>
@@ -99,16 +151,13 @@ class Page {
       );
     const timeline = new Timeline(session);
     const overview = new Overview(session);
-    const ruler = new Ruler(session);
-    const address = new UrlHash(session);
-    this.closers = [timeline, overview, ruler, address];
+    const ruler = new Ruler(session, onFlag);
+    this.closers = [toolbar, timeline, overview, ruler, new UrlHash(session, address)];
     new Labels(session);
     new StackPanel(session, act);
     new WindowBar(session);
     corner(session);
     split();
-    restore(session, hash);
-    if (merged) session.settings.show("compare");
     const commands = {
       session,
       timeline,
@@ -118,14 +167,11 @@ class Page {
     };
     this.onKeyDown = (event) => {
       const target = event.target as HTMLElement;
-      if (target.closest("input,select,textarea,dialog,menu")) return;
+      // Escape closes a window of the live page wherever the focus is.
+      if (target.closest("input,select,textarea,dialog,menu") || document.querySelector(".sheet")) return;
       if ((event.key === "Enter" || event.key === " ") && target.closest("button,a")) return;
-      if (onKey(event, commands)) event.preventDefault();
+      if (!this.onLiveKey(event) && onKey(event, commands)) event.preventDefault();
     };
-    session.redrawAll();
-    const title = trace.info.host ? `pyebpf · ${safeText(trace.info.host)}` : "pyebpf";
-    document.title = title;
-    announce(`${trace.tracks.length} threads shown`);
     expose(session, timeline);
   }
 
@@ -191,9 +237,15 @@ function expose(session: Session, timeline: Timeline): void {
   const { trace } = session;
   const api = {
     readyAt: performance.now(),
-    rowCount: trace.rows,
-    threads: trace.tracks.map((track, number) => [session.symbols.track(number), track.start.length]),
-    endAt: trace.end,
+    get rowCount() {
+      return trace.rows;
+    },
+    get threads() {
+      return trace.tracks.map((track, number) => [session.symbols.track(number), track.start.length]);
+    },
+    get endAt() {
+      return trace.end;
+    },
     now: () => ({
       visible: [session.viewport.view.from, session.viewport.view.to],
       chosen: session.viewport.range && [session.viewport.range.from, session.viewport.range.to],
@@ -202,6 +254,7 @@ function expose(session: Session, timeline: Timeline): void {
       litFrom: session.selection.threshold,
       transformed: session.transforms.list.length,
       shown: session.derived.visibleTracks,
+      following: session.viewport.following,
     }),
     sampleAt: (track: number, row: number) => {
       const { start, stack, state } = trace.tracks[track];
@@ -224,6 +277,10 @@ function start(): void {
   const page = new Page();
   const payload = document.getElementById("trace") as HTMLTemplateElement | null;
   fill(byId("bar"), h("h1", {}, "pyebpf"));
+  if (document.querySelector('meta[name="pyebpf-live"]')) {
+    page.serve();
+    return;
+  }
   if (!payload) {
     showWelcome(() => page.choose(false));
     return;

@@ -19,6 +19,21 @@ export function noWeights(stacks: number, tracks: number, hasSystem: boolean): W
 
 /** Adds up the window `from` to `to` of these tracks, in ticks; `states` is a bit set. */
 export function weigh(trace: Trace, tracks: Iterable<number>, from: number, to: number, states: number): Weights {
+  const steps = weighing(trace, tracks, from, to, states);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** Does the same in steps of one track. */
+export function* weighing(
+  trace: Trace,
+  tracks: Iterable<number>,
+  from: number,
+  to: number,
+  states: number,
+): Generator<void, Weights> {
   const weights = noWeights(trace.stacks.parent.length, trace.tracks.length, trace.hasSystem);
   const { ofStack, ofTrack, ofState, systemOfStack } = weights;
   for (const number of tracks) {
@@ -52,6 +67,7 @@ export function weigh(trace: Trace, tracks: Iterable<number>, from: number, to: 
     }
     ofTrack[number] = sum;
     weights.total += sum;
+    yield;
   }
   return weights;
 }

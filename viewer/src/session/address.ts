@@ -13,8 +13,14 @@ import { PANEL_NAMES } from "./settings.ts";
 const MOST_LETTERS = 1000;
 const MOST_TRANSFORMS = 50;
 
-/** Writes what differs from the state of a trace that was just opened. */
-export function addressOf(session: Session): string {
+/** Values that are about times or numbers of threads. */
+const OF_ONE_TRACE = ["t", "range", "sel", "scope", "off", "open", "shut"];
+
+/**
+ * Writes what differs from the state of a trace that was just opened; with `lasting`, only what
+ * has a meaning for another trace too.
+ */
+export function addressOf(session: Session, lasting = false): string {
   const { trace, search, selection, settings, tracks } = session;
   const { view, range } = session.viewport;
   const { sample } = selection;
@@ -38,6 +44,7 @@ export function addressOf(session: Session): string {
   if (tracks.collapsed.size > 0) values.shut = [...tracks.collapsed].join();
   if (transforms.length > 0) values.tr = JSON.stringify(transforms.map(packed));
   return Object.entries(values)
+    .filter(([name]) => !lasting || !OF_ONE_TRACE.includes(name))
     .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2C", ",")}`)
     .join("&");
 }

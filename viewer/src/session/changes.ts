@@ -6,6 +6,7 @@
 export type Change =
   | "trace"
   | "follow"
+  | "flags"
   | "tree"
   | "view"
   | "window"

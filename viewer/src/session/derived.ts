@@ -11,7 +11,7 @@ import { ALL_STATES } from "../model/state.ts";
 import type { Trace, Weights } from "../model/trace.ts";
 import { type Exactness, NO_NODE, type Tree } from "../model/tree.ts";
 import { TreeBuilder } from "../model/tree_builder.ts";
-import { weigh } from "../model/weights.ts";
+import { weigh, weighing } from "../model/weights.ts";
 import { Kept } from "./kept.ts";
 import { activity, type LayoutRow, layOut } from "./layout.ts";
 import type { Search } from "./search.ts";
@@ -19,7 +19,10 @@ import type { Selection } from "./selection.ts";
 import type { Settings } from "./settings.ts";
 import type { TrackList } from "./track_list.ts";
 import type { Transforms } from "./transforms.ts";
-import type { Viewport } from "./viewport.ts";
+import type { Span, Viewport } from "./viewport.ts";
+
+/** How long a turn of counting may take, in milliseconds. */
+const TURN_MS = 6;
 
 /** What the user chose. */
 export interface Choices {
@@ -169,6 +172,34 @@ export class Derived {
       if (isWhole && trace.whole && countedTracks.length === trace.tracks.length) return trace.whole;
       return weigh(trace, countedTracks, from, to, states);
     });
+  }
+
+  /**
+   * Counts a window a little at a time, for when the panels follow to it; calls back with the
+   * milliseconds that it took. Returns what cancels that.
+   */
+  count(window: Span, then: (ms: number) => void): () => void {
+    const { trace, countedTracks } = this;
+    const { states } = this.choices.settings;
+    const steps = weighing(trace, countedTracks, window.from, window.to, states);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let taken = 0;
+    const turn = () => {
+      const began = performance.now();
+      for (let step = steps.next(); ; step = steps.next()) {
+        const ms = performance.now() - began;
+        if (step.done) {
+          this.keptWeights.put([window, states, countedTracks], step.value);
+          return then(taken + ms);
+        }
+        if (ms < TURN_MS) continue;
+        taken += ms;
+        timer = setTimeout(turn);
+        return;
+      }
+    };
+    turn();
+    return () => clearTimeout(timer);
   }
 
   /** The times of the window on the tree of the panels, by function. */

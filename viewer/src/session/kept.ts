@@ -5,6 +5,11 @@
 export class Kept<T> {
   private last: { inputs: readonly unknown[]; result: T } | null = null;
 
+  /** Takes over a result that was computed elsewhere. */
+  put(inputs: readonly unknown[], result: T): void {
+    this.last = { inputs, result };
+  }
+
   /** Computes anew if an input is not identical to that of the last call. */
   of(inputs: readonly unknown[], compute: () => T): T {
     const { last } = this;

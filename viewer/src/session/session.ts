@@ -9,6 +9,7 @@ import type { Trace } from "../model/trace.ts";
 import type { Transform } from "../model/tree.ts";
 import { type Change, Changes, type Schedule } from "./changes.ts";
 import { Derived } from "./derived.ts";
+import { Flags } from "./flags.ts";
 import { Search } from "./search.ts";
 import { Selection } from "./selection.ts";
 import { Settings, type SettingValues } from "./settings.ts";
@@ -24,6 +25,9 @@ export interface Restored {
   readonly transforms: readonly Transform[];
 }
 
+/** How many times as long as it took the counting of a window that follows the end rests. */
+const REST = 60;
+
 export class Session {
   readonly symbols: Symbols;
   private classifier: Classifier;
@@ -34,13 +38,21 @@ export class Session {
   readonly tracks: TrackList;
   readonly search: Search;
   readonly derived: Derived;
+  readonly flags: Flags;
   private changes: Changes;
+  private isCounting = false;
+  private cancelCount = () => {};
+  /** When the panels may follow again, on the clock of the page. */
+  private countedUntil = 0;
+  /** What the rows depended on when the trace last grew. */
+  private shown: { tracks: number; hasStates: boolean };
 
   constructor(
     readonly trace: Trace,
     schedule?: Schedule,
   ) {
     const changes = new Changes(schedule);
+    this.shown = { tracks: trace.tracks.length, hasStates: trace.hasStates };
     this.changes = changes;
     this.symbols = new Symbols(trace);
     this.classifier = new Classifier(trace);
@@ -50,6 +62,7 @@ export class Session {
     this.transforms = new Transforms(changes);
     this.tracks = new TrackList(trace, this.viewport, changes);
     this.search = new Search(trace, changes);
+    this.flags = new Flags(changes);
     this.derived = new Derived(trace, this.classes, this);
   }
 
@@ -63,6 +76,23 @@ export class Session {
     this.search.grow();
     this.viewport.grow();
     this.changes.mark("trace");
+    if (this.viewport.following) this.follow();
+    const { tracks, hasStates } = this.trace;
+    if (this.shown.tracks === tracks.length && this.shown.hasStates === hasStates) return;
+    this.shown = { tracks: tracks.length, hasStates };
+    this.changes.mark("layout");
+  }
+
+  /** Lets the panels follow the view, but not so often that counting takes much of the time. */
+  private follow(): void {
+    if (this.isCounting || performance.now() < this.countedUntil) return;
+    const { window } = this.viewport;
+    this.isCounting = true;
+    this.cancelCount = this.derived.count(window, (ms) => {
+      this.isCounting = false;
+      this.countedUntil = performance.now() + ms * REST;
+      if (this.viewport.following) this.viewport.settle(window);
+    });
   }
 
   /** Calls back after any of these changed, at most once per animation frame. */
@@ -79,6 +109,8 @@ export class Session {
   close(): void {
     this.changes.close();
     this.viewport.close();
+    this.cancelCount();
+    this.isCounting = false;
   }
 
   /** Takes over what an address or a file says; `restored` is checked by its reader. */

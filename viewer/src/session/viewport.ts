@@ -23,7 +23,7 @@ export class Viewport {
   private settledWindow: Span;
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** How much is visible while the view follows the end, in ticks; 0 while it stands still. */
-  private followed = 0;
+  private followedTicks = 0;
 
   constructor(
     private trace: Trace,
@@ -55,7 +55,12 @@ export class Viewport {
 
   /** Whether the view follows the end of a trace that grows. */
   get following(): boolean {
-    return this.followed > 0;
+    return this.followedTicks > 0;
+  }
+
+  /** How much is visible while it does, in ticks: infinite for all, and 0 while it stands still. */
+  get followed(): number {
+    return this.followedTicks;
   }
 
   /** Lets the view follow the end, with so much of the trace visible, in ticks. */
@@ -63,6 +68,7 @@ export class Viewport {
     this.chosen = null;
     this.setFollowed(length);
     this.grow();
+    this.settle();
   }
 
   /** The view no longer follows the end. */
@@ -72,17 +78,16 @@ export class Viewport {
 
   private setFollowed(length: number): void {
     const { following } = this;
-    this.followed = length;
+    this.followedTicks = length;
     if (following !== this.following) this.changes.mark("follow");
   }
 
-  /** Follows the end, which has moved. */
+  /** Follows the end, which has moved; the panels are left behind until `settle`. */
   grow(): void {
     if (!this.following) return;
     const { end } = this.trace;
-    this.visible = { from: Math.max(0, end - this.followed), to: end };
+    this.visible = { from: Math.max(0, end - this.followedTicks), to: end };
     this.changes.mark("view");
-    this.settle();
   }
 
   /** Makes a time visible, or as much of it as the trace has. Away from the end, it stands still. */
@@ -104,7 +109,7 @@ export class Viewport {
 
   /** Shows the whole trace; while the view follows the end, also what is added. */
   showAll(): void {
-    if (this.following) this.followed = Infinity;
+    if (this.following) this.followedTicks = Infinity;
     this.place(0, this.trace.end);
   }
 
@@ -147,9 +152,9 @@ export class Viewport {
   }
 
   /** Lets the panels follow now, also when what they count has changed for another reason. */
-  settle(): void {
+  settle(window = this.window): void {
     clearTimeout(this.timer);
-    this.settledWindow = this.window;
+    this.settledWindow = window;
     this.changes.mark("window");
   }
 

@@ -15,6 +15,13 @@ const TURN_MS = 6;
 /** How long the picture has to stay unchanged before a scan starts, in milliseconds. */
 const REST_MS = 70;
 
+/** Scans for one turn; returns whether nothing is left. */
+function isDone(scan: Iterator<void>): boolean {
+  const until = performance.now() + TURN_MS;
+  while (performance.now() < until) if (scan.next().done) return true;
+  return false;
+}
+
 export class ExtremeScanner {
   private found = new Map<number, Extremes>();
   private queue: number[] = [];
@@ -37,25 +44,22 @@ export class ExtremeScanner {
     return known && known.common.length === width ? known : null;
   }
 
-  start(rows: LayoutRow[], width: number): void {
+  /** Starts to scan. With `atOnce`, what takes one turn is done when this returns. */
+  start(rows: LayoutRow[], width: number, atOnce = false): void {
     this.stop();
     this.found.clear();
     this.width = width;
     const { selection, search } = this.session;
     if (!selection.sample && search.hitStacks.length === 0) return;
     this.queue = rows.filter((row) => row.kind === "track").map((row) => row.number);
-    this.timer = window.setTimeout(() => this.turn(this.scan()), REST_MS);
+    const scan = this.scan();
+    if (atOnce && isDone(scan)) return;
+    this.timer = window.setTimeout(() => this.turn(scan), atOnce ? 0 : REST_MS);
   }
 
   private turn(scan: Iterator<void>): void {
-    const until = performance.now() + TURN_MS;
-    while (performance.now() < until) {
-      if (scan.next().done) {
-        this.onFound();
-        return;
-      }
-    }
-    this.timer = window.setTimeout(() => this.turn(scan), 0);
+    if (isDone(scan)) this.onFound();
+    else this.timer = window.setTimeout(() => this.turn(scan), 0);
   }
 
   private *scan(): Generator<void> {

@@ -61,6 +61,19 @@ const SHEET: [string, [string, string][]][] = [
   ],
 ];
 
+const LIVE: [string, [string, string][]] = [
+  "Live",
+  [
+    ["e", "follow what happens now, or stand still"],
+    ["End", "back to what happens now"],
+    ["PageUp, PageDown", "ten minutes earlier, later"],
+    ["M", "mark this moment"],
+  ],
+];
+
+/** Whether the page shows what its server records. */
+const isServed = () => document.body.classList.contains("served");
+
 export function showHelp(): void {
   const dialog = byId<HTMLDialogElement>("help");
   fill(
@@ -74,7 +87,7 @@ export function showHelp(): void {
     h(
       "div",
       { class: "cols" },
-      ...SHEET.map(([title, keys]) =>
+      ...(isServed() ? [...SHEET, LIVE] : SHEET).map(([title, keys]) =>
         h(
           "section",
           {},
@@ -86,7 +99,7 @@ export function showHelp(): void {
     h(
       "p",
       {},
-      "Search takes text, app.py:31 or /a regular expression/. The page sends nothing. It contains source lines and command lines: be careful whom you share it with.",
+      `Search takes text, app.py:31 or /a regular expression/. ${isServed() ? "The page talks to its own server only." : "The page sends nothing."} It contains source lines and command lines: be careful whom you share it with.`,
     ),
   );
   if (!dialog.open) dialog.showModal();

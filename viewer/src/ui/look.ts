@@ -29,8 +29,10 @@ class Look {
     this.apply();
   }
 
-  on(call: () => void): void {
+  /** Calls back after a change; returns what ends that. */
+  on(call: () => void): () => void {
     this.listeners.add(call);
+    return () => this.listeners.delete(call);
   }
 
   set(theme: Theme, scheme: Scheme): void {

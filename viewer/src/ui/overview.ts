@@ -6,15 +6,18 @@
 import { duration } from "../model/format.ts";
 import { State } from "../model/state.ts";
 import { contextOf, hatchRect, prepare, rectangle } from "../paint/canvas.ts";
-import { SampledTracks } from "../paint/columns.ts";
+import { makeColumns, SampledTracks, sampleColumns } from "../paint/columns.ts";
 import { mix } from "../paint/palette.ts";
 import type { Session } from "../session/session.ts";
 import { byId, handled } from "./dom.ts";
 import { look } from "./look.ts";
 import { onDrag } from "./pointer.ts";
 
-/** What the strip shows in each of its columns, taken over all counted threads. */
+/** What the strip shows of each piece of time, taken over all counted threads. */
 interface Density {
+  /** The ticks of one piece, and up to where it was measured. */
+  perBin: number;
+  end: number;
   running: Float32Array;
   waiting: Float32Array;
   shared: Float32Array;
@@ -36,6 +39,7 @@ export class Overview {
     session.on(["view", "look"], () => this.paint());
     session.on(["tree", "selection", "search"], () => this.soon());
     session.on(["layout"], () => this.soon());
+    session.on(["trace"], () => this.grow());
     const { signal } = this.abort;
     this.pointer(signal);
     this.canvas.addEventListener("keydown", (event) => this.key(event), { signal });
@@ -61,38 +65,61 @@ export class Overview {
     }, 30);
   }
 
-  private measure(width: number): Density {
+  /** Measures what was added to the trace. */
+  private grow(): void {
+    const { density, session } = this;
+    if (!density) return;
+    const { end } = session.trace;
+    const width = Math.max(1, Math.floor(this.canvas.clientWidth));
+    // Pieces of a length that stays the same, until they are too many: only new ones are measured.
+    let { perBin } = density;
+    while (end / perBin > 2 * width) perBin *= 2;
+    this.density = this.measure(Math.ceil(end / perBin), perBin, perBin === density.perBin ? density : null);
+    this.strip = null;
+    this.paint();
+  }
+
+  /** Measures so many pieces, or those that are not in `known`. */
+  private measure(bins: number, perBin: number, known: Density | null): Density {
     const { session } = this;
     const { trace } = session;
     const { hitStacks } = session.search;
-    const running = new Float32Array(width);
-    const waiting = new Float32Array(width);
-    const shared = new Float32Array(width);
-    const hits = new Uint8Array(width);
+    const from = known ? Math.min(Math.floor(known.end / perBin), known.running.length) : 0;
+    const kept = <T extends Float32Array | Uint8Array>(column: T, before?: T): T => {
+      if (before) column.set(before.subarray(0, from));
+      return column;
+    };
+    const running = kept(new Float32Array(bins), known?.running);
+    const waiting = kept(new Float32Array(bins), known?.waiting);
+    const shared = kept(new Float32Array(bins), known?.shared);
+    const hits = kept(new Uint8Array(bins), known?.hits);
     const tracks = session.derived.countedTracks;
     const most = session.derived.selectedDepth;
+    const added = makeColumns(bins - from);
     for (const number of tracks) {
-      const columns = this.sampled.of(trace.tracks[number], 0, trace.end / width, width);
+      const track = trace.tracks[number];
+      if (known) sampleColumns(track, from * perBin, perBin, added);
+      const columns = known ? added : this.sampled.of(track, 0, perBin, bins);
       const { common } = session.derived.shares(number);
-      for (let x = 0; x < width; x++) {
-        const stack = columns.stack[x];
+      for (let x = from; x < bins; x++) {
+        const stack = columns.stack[x - from];
         if (stack === 0) continue;
-        if (columns.state[x] <= State.runnable) running[x] += columns.fill[x];
-        else waiting[x] += columns.fill[x];
+        if (columns.state[x - from] <= State.runnable) running[x] += columns.fill[x - from];
+        else waiting[x] += columns.fill[x - from];
         if (most > 0 && common.length > 0) shared[x] = Math.max(shared[x], common[stack] / most);
         if (hitStacks.length > 0 && hitStacks[stack] === 1) hits[x] = 1;
       }
     }
     let peak = 1e-9;
-    for (let x = 0; x < width; x++) peak = Math.max(peak, running[x] + waiting[x]);
-    return { running, waiting, shared, hits, most: peak };
+    for (let x = 0; x < bins; x++) peak = Math.max(peak, running[x] + waiting[x]);
+    return { perBin, end: trace.end, running, waiting, shared, hits, most: peak };
   }
 
   private paint(): void {
     const { context, width, height, ratio } = prepare(this.canvas);
     const wide = Math.max(1, Math.floor(width));
-    if (!this.density || this.density.running.length !== wide) {
-      this.density = this.measure(wide);
+    if (!this.density) {
+      this.density = this.measure(wide, this.session.trace.end / wide, null);
       this.strip = null;
     }
     this.strip ??= this.draw(this.density, width, height, ratio);
@@ -109,29 +136,38 @@ export class Overview {
     const context = contextOf(strip);
     context.scale(ratio, ratio);
     const { palette } = look;
-    const wide = density.running.length;
+    const wide = Math.max(1, Math.floor(width));
+    // Pieces of a column: one, but for a trace that has grown.
+    const perColumn = density.end / density.perBin / wide;
+    const first = (x: number) => Math.round(x * perColumn);
+    const most = (column: Float32Array | Uint8Array, x: number) => {
+      let found = column[first(x)];
+      for (let bin = first(x) + 1; bin < first(x + 1); bin++) found = Math.max(found, column[bin]);
+      return found;
+    };
     rectangle(context, palette.background, 0, 0, width, height);
     const tall = height - 13;
     const bottom = height - 9;
     const pale = mix(palette.background, palette.rest, 0.38);
     for (let x = 0; x < wide; x++) {
-      const ran = (density.running[x] / density.most) * tall;
-      const waited = (density.waiting[x] / density.most) * tall;
+      const ran = (most(density.running, x) / density.most) * tall;
+      const waited = Math.min((most(density.waiting, x) / density.most) * tall, tall - ran);
       rectangle(context, pale, x, bottom - ran - waited, 1, waited);
       rectangle(context, palette.rest, x, bottom - ran, 1, ran);
     }
     // A lane of its own shows how deep the deepest common base is.
     if (this.session.selection.sample) {
       context.fillStyle = palette.common;
-      density.shared.forEach((part, x) => {
+      for (let x = 0; x < wide; x++) {
+        const part = most(density.shared, x);
         context.globalAlpha = part && 0.15 + 0.85 * part;
         context.fillRect(x, height - 8, 1, 7);
-      });
+      }
       context.globalAlpha = 1;
       hatchRect(context, mix(palette.common, palette.background, 0.6), 0, height - 8, width, 7);
     }
     context.fillStyle = palette.hit;
-    for (const [x, hit] of density.hits.entries()) if (hit === 1) context.fillRect(x, 0, 1, 5);
+    for (let x = 0; x < wide; x++) if (most(density.hits, x) === 1) context.fillRect(x, 0, 1, 5);
     return strip;
   }
 

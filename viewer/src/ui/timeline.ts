@@ -15,13 +15,18 @@ export class Timeline {
   private scanner: ExtremeScanner;
   private abort = new AbortController();
 
-  constructor(session: Session) {
+  /** Where the trace ended in the last picture, in ticks. */
+  private end: number;
+
+  constructor(private session: Session) {
+    this.end = session.trace.end;
     const { signal } = this.abort;
     this.area = new TimelineArea(session);
     this.scanner = new ExtremeScanner(session, () => this.painter.paint());
     this.painter = new TimelinePainter(session, this.area, this.scanner);
     new TimelinePointer(session, this.area, signal);
     session.on(["tree", "view", "selection", "search", "layout"], () => this.refresh());
+    session.on(["trace"], () => this.grow());
     session.on(["look"], () => {
       this.painter.recolour();
       this.refresh();
@@ -44,8 +49,22 @@ export class Timeline {
   }
 
   private refresh(): void {
-    this.painter.paint();
-    this.scanner.start(this.area.visibleRows(), this.area.canvas.width);
+    const { area, painter, scanner, session } = this;
+    // A picture that follows the end would lose its marks for a moment each time.
+    if (session.viewport.following) {
+      scanner.start(area.visibleRows(), area.canvas.width, true);
+      painter.paint();
+      return;
+    }
+    painter.paint();
+    scanner.start(area.visibleRows(), area.canvas.width);
+  }
+
+  /** Paints what was added, if it is in sight. If the view follows the end, it has changed too. */
+  private grow(): void {
+    const { viewport, trace } = this.session;
+    if (!viewport.following && viewport.view.to >= this.end) this.refresh();
+    this.end = trace.end;
   }
 
   /** The x coordinate of a time, in CSS pixels. */

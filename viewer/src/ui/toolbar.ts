@@ -29,6 +29,8 @@ export class Toolbar {
   private result = h("output", { for: "search", "aria-live": "polite" });
   private buttons = h("span", { class: "group" });
   private timer = 0;
+  /** Ends what the page's look would hold on to. */
+  readonly close: () => void;
 
   constructor(
     private session: Session,
@@ -55,16 +57,21 @@ export class Toolbar {
     this.expression.addEventListener("click", () => {
       session.search.find(search.value, !session.search.expression);
     });
+    const about = h("span", { class: "about" });
+    session.on(["trace"], () => {
+      about.title = aboutTrace(session);
+      about.textContent = about.title;
+    });
     fill(
       this.bar,
       h("h1", {}, "pyebpf"),
-      h("span", { class: "about", title: aboutTrace(session) }, aboutTrace(session)),
+      about,
       h("span", { class: "group", role: "search" }, search, this.expression, this.result),
       this.buttons,
     );
     session.on(["search", "window"], () => this.showResult());
     session.on(["tree", "look", "search", "selection"], () => this.render());
-    look.on(() => session.redrawColours());
+    this.close = look.on(() => session.redrawColours());
     this.render();
     this.showResult();
   }

@@ -11,7 +11,11 @@ const WRITE_MS = 250;
 export class UrlHash {
   private timer = 0;
 
-  constructor(private session: Session) {
+  /** `address` is what is written; the state of the session, unless told otherwise. */
+  constructor(
+    session: Session,
+    private address = () => addressOf(session),
+  ) {
     session.on(["view", "selection", "tree", "search", "panel", "look", "layout", "window"], () => {
       clearTimeout(this.timer);
       this.timer = window.setTimeout(() => this.write(), WRITE_MS);
@@ -23,7 +27,7 @@ export class UrlHash {
   }
 
   write(): void {
-    const hash = `#${addressOf(this.session)}`;
+    const hash = `#${this.address()}`;
     if (hash === location.hash) return;
     try {
       history.replaceState(null, "", hash);

@@ -20,6 +20,13 @@ export function showWelcome(onOpen: () => void, error = ""): void {
   );
 }
 
+/** Says why there is no trace. */
+export function showNote(text: string): void {
+  const welcome = byId("welcome");
+  welcome.hidden = false;
+  fill(welcome, h("p", { role: "status" }, text));
+}
+
 export function showProgress(what: string): (part: number) => void {
   const welcome = byId("welcome");
   welcome.hidden = false;

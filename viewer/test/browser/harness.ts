@@ -4,7 +4,8 @@
 // request of a page fails its test.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
@@ -52,6 +53,8 @@ export interface Options {
   dark?: boolean;
   hash?: string;
   forcedColors?: boolean;
+  /** Messages of the browser that are no fault, such as those about a server that is gone. */
+  expects?: RegExp;
 }
 
 /** An open page, what went wrong on it, and what the tests ask of it repeatedly. */
@@ -60,7 +63,7 @@ export class Viewer {
 
   private constructor(readonly page: Page) {}
 
-  /** Opens a file from disk, and waits until it shows its trace or says why not. */
+  /** Opens a file from disk or the page of a server, and waits until it shows its trace or says why not. */
   static async open(file: string, options: Options = {}): Promise<Viewer> {
     const context = await (await start()).newContext({
       viewport: { width: options.width ?? 1300, height: options.height ?? 900 },
@@ -69,6 +72,7 @@ export class Viewer {
       acceptDownloads: true,
       reducedMotion: "reduce",
     });
+    const isServed = file.startsWith("http:");
     const viewer = new Viewer(await context.newPage());
     const { page } = viewer;
     await page.addInitScript(() => {
@@ -81,7 +85,8 @@ export class Viewer {
     page.on("pageerror", (error) => viewer.trouble.push(`error: ${error.stack}`));
     page.on("console", (message) => {
       // Ignores a warning about reading pixels back, which the tests do and the page does not.
-      if (!message.text().includes("willReadFrequently")) viewer.trouble.push(`console: ${message.text()}`);
+      const isExpected = message.text().includes("willReadFrequently") || options.expects?.test(message.text());
+      if (!isExpected) viewer.trouble.push(`console: ${message.text()}`);
     });
     page.on("dialog", (dialog) => {
       viewer.trouble.push(`dialog: ${dialog.message()}`);
@@ -89,9 +94,10 @@ export class Viewer {
     });
     page.on("request", (request) => {
       const url = request.url();
-      if (!/^(file|blob|data):/.test(url)) viewer.trouble.push(`request: ${url}`);
+      if (!/^(file|blob|data):/.test(url) && !(isServed && url.startsWith(file)))
+        viewer.trouble.push(`request: ${url}`);
     });
-    await page.goto(`file://${file}${options.hash ?? ""}`);
+    await page.goto(`${isServed ? "" : "file://"}${file}${options.hash ?? ""}`);
     await viewer.settled();
     return viewer;
   }
@@ -275,6 +281,7 @@ export interface Now {
   litFrom: number;
   transformed: number;
   shown: number[];
+  following: boolean;
 }
 
 export interface Sample {
@@ -282,6 +289,24 @@ export interface Sample {
   deep: number;
   shared: number;
   doing: number;
+}
+
+/** Fails if axe finds something serious on the page. */
+export async function audit(viewer: Viewer, where: string): Promise<void> {
+  const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  // The page allows no script but its own; the debugger may add another.
+  const session = await viewer.page.context().newCDPSession(viewer.page);
+  await session.send("Runtime.evaluate", { expression: source });
+  const { result } = await session.send("Runtime.evaluate", {
+    expression:
+      "axe.run({resultTypes:['violations']}).then((found) => JSON.stringify(found.violations.map((v) => ({ id: v.id, impact: v.impact, nodes: v.nodes.map((n) => n.html.slice(0, 160) + ' ' + n.failureSummary) }))))",
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  await session.detach();
+  const found = JSON.parse(String(result.value)) as { id: string; impact: string; nodes: string[] }[];
+  const bad = found.filter(({ impact }) => impact === "serious" || impact === "critical");
+  assert.deepEqual(bad, [], `${where}: ${JSON.stringify(bad, null, 1)}`);
 }
 
 /** Opens a page, runs one test on it, and closes it. */

@@ -5,12 +5,11 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { repository, trace } from "../fixtures.ts";
 import { service } from "../made_up.ts";
-import { EMPTY_PAGE, scratchFile, Viewer, withService, withViewer } from "./harness.ts";
+import { audit, EMPTY_PAGE, scratchFile, Viewer, withService, withViewer } from "./harness.ts";
 
 const LIVE = trace("live.html");
 const STATES = trace("states.html");
@@ -233,22 +232,6 @@ test("everything by keyboard", () =>
   }));
 
 test("no serious finding of axe, in any view, light or dark", async () => {
-  const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  const audit = async (viewer: Viewer, where: string) => {
-    // The page allows no script but its own; the debugger may add another.
-    const session = await viewer.page.context().newCDPSession(viewer.page);
-    await session.send("Runtime.evaluate", { expression: source });
-    const { result } = await session.send("Runtime.evaluate", {
-      expression:
-        "axe.run({resultTypes:['violations']}).then((found) => JSON.stringify(found.violations.map((v) => ({ id: v.id, impact: v.impact, nodes: v.nodes.map((n) => n.html.slice(0, 160) + ' ' + n.failureSummary) }))))",
-      awaitPromise: true,
-      returnByValue: true,
-    });
-    await session.detach();
-    const found = JSON.parse(String(result.value)) as { id: string; impact: string; nodes: string[] }[];
-    const bad = found.filter(({ impact }) => impact === "serious" || impact === "critical");
-    assert.deepEqual(bad, [], `${where}: ${JSON.stringify(bad, null, 1)}`);
-  };
   await withViewer(EMPTY_PAGE, {}, (viewer) => audit(viewer, "alone"));
   for (const dark of [false, true]) {
     await withViewer(STATES, { dark }, async (viewer) => {
