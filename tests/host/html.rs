@@ -13,7 +13,7 @@ use sampler_trace::container::info::Mode;
 use sampler_trace::container::load::Trace;
 use sampler_trace::convert::write_view;
 use sampler_trace::formats::format::Format;
-use sampler_trace::formats::html::VIEWER;
+use sampler_trace::formats::html::{VIEWER, write_live_page};
 use sampler_trace::formats::sink::{RowOrder, Shape};
 use sampler_trace::query::view::TraceView;
 
@@ -97,4 +97,31 @@ fn the_page_is_small_and_locks_itself_in() {
     ] {
         assert!(!VIEWER.contains(word), "{word}");
     }
+    // The page of a server asks in one place, which the policy of a file's page closes.
+    assert_eq!(VIEWER.matches("fetch").count(), 1);
+    assert!(!VIEWER.contains("connect-src"));
+    assert!(!VIEWER.contains("<meta name=\"pyebpf-live\""));
+}
+
+#[test]
+fn the_page_of_a_server_may_ask_its_own_server_and_nobody_else() {
+    let mut bytes = Vec::new();
+    write_live_page(&mut bytes).unwrap();
+    let live = String::from_utf8(bytes).unwrap();
+    assert_eq!(live.matches("<meta name=\"pyebpf-live\"").count(), 1);
+    assert_eq!(live.matches("connect-src").count(), 1);
+    let (_, policy) = live
+        .split_once("http-equiv=\"Content-Security-Policy\" content=\"")
+        .unwrap();
+    let (policy, _) = policy.split_once('"').unwrap();
+    assert!(policy.starts_with("default-src 'none'; connect-src 'self'; script-src 'sha256-"));
+    // Nothing else differs, so the hashes of the policy are right for it too.
+    let plain = live
+        .replacen(
+            "<meta name=\"pyebpf-live\" content=\"1\">",
+            "<!--live-->",
+            1,
+        )
+        .replacen(" connect-src 'self';", "", 1);
+    assert_eq!(plain, VIEWER);
 }

@@ -7,7 +7,7 @@
 //! half the time that it needs for a `<script>` of another type. The page's content
 //! security policy names its own script and style by their hashes.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderWriter;
@@ -25,6 +25,14 @@ const PLACE: &str = "<!--trace-->";
 /// What precedes the trace. The viewer looks for it when such a page is dropped on it.
 const BEFORE: &str = "<template id=\"trace\">";
 const AFTER: &str = "</template>";
+/// The mark in the viewer's head that [`LIVE`] replaces, and how the viewer knows that a
+/// server sent it.
+const LIVE_PLACE: &str = "<!--live-->";
+const LIVE: &str = "<meta name=\"pyebpf-live\" content=\"1\">";
+/// The beginning of the viewer's content security policy, and the same for a page that may
+/// ask its own server.
+const POLICY: &str = "content=\"default-src 'none'; ";
+const LIVE_POLICY: &str = "content=\"default-src 'none'; connect-src 'self'; ";
 
 /// A sink for `.html`.
 pub struct HtmlSink<'a, W: Write> {
@@ -44,6 +52,21 @@ impl<'a, W: Write> HtmlSink<'a, W> {
         let container = ContainerSink::new(encoder, view)?;
         Ok(Self { container })
     }
+}
+
+/// Writes the page that shows what the server it comes from records, as it happens. It holds
+/// no trace: it asks for `api/v1/…` beside its own address, and its policy lets it ask there
+/// alone.
+///
+/// # Errors
+/// Those of the output.
+pub fn write_live_page(mut output: impl Write) -> io::Result<()> {
+    let (head, body) = VIEWER.split_once(LIVE_PLACE).unwrap_or((VIEWER, ""));
+    let (before, after) = head.split_once(POLICY).unwrap_or((head, ""));
+    for part in [before, LIVE_POLICY, after, LIVE, body] {
+        output.write_all(part.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The parts of the page before and after the trace.
