@@ -4,7 +4,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::model::hash_index::HashIndex;
+use hashbrown::HashTable;
+
 use crate::model::identifiers::{FrameId, StackId, StringId};
 use crate::model::symbols::{Frame, StackNode, Symbols, SymbolsError, cut};
 
@@ -21,9 +22,9 @@ const OMITTED: &str = "<not recorded: the trace holds no more names>";
 pub struct SymbolInterner {
     symbols: Symbols,
     keys: RandomState,
-    strings: HashIndex,
-    frames: HashIndex,
-    stacks: HashIndex,
+    strings: HashTable<StringId>,
+    frames: HashTable<FrameId>,
+    stacks: HashTable<StackId>,
     marker: Option<(FrameId, StackId)>,
     omitted: u64,
 }
@@ -56,9 +57,9 @@ impl SymbolInterner {
         let string = cut(string);
         let hash = self.keys.hash_one(&*string);
         let symbols = &self.symbols;
-        let equal = |number| symbols.string(StringId(number)) == string;
-        if let Some(number) = self.strings.find(hash, equal) {
-            return StringId(number);
+        let equal = |id: &StringId| symbols.string(*id) == string;
+        if let Some(id) = self.strings.find(hash, equal) {
+            return *id;
         }
         if symbols.is_nearly_full() {
             self.omitted += 1;
@@ -69,9 +70,8 @@ impl SymbolInterner {
             return StringId::EMPTY;
         };
         let (keys, symbols) = (&self.keys, &self.symbols);
-        self.strings.insert(id.0, hash, |number| {
-            keys.hash_one(symbols.string(StringId(number)))
-        });
+        self.strings
+            .insert_unique(hash, id, |id| keys.hash_one(symbols.string(*id)));
         id
     }
 
@@ -79,9 +79,9 @@ impl SymbolInterner {
     pub fn frame(&mut self, frame: Frame) -> FrameId {
         let hash = self.keys.hash_one(frame);
         let symbols = &self.symbols;
-        let equal = |number| symbols.frame(FrameId(number)) == Some(frame);
-        if let Some(number) = self.frames.find(hash, equal) {
-            return FrameId(number);
+        let equal = |id: &FrameId| symbols.frame(*id) == Some(frame);
+        if let Some(id) = self.frames.find(hash, equal) {
+            return *id;
         }
         if symbols.is_nearly_full() {
             return self.marker().0;
@@ -90,8 +90,8 @@ impl SymbolInterner {
             return self.marker().0;
         };
         let (keys, symbols) = (&self.keys, &self.symbols);
-        self.frames.insert(id.0, hash, |number| {
-            keys.hash_one(symbols.frame(FrameId(number)).unwrap_or_default())
+        self.frames.insert_unique(hash, id, |id| {
+            keys.hash_one(symbols.frame(*id).unwrap_or_default())
         });
         id
     }
@@ -103,9 +103,9 @@ impl SymbolInterner {
         let node = StackNode { parent, frame };
         let hash = self.keys.hash_one(node);
         let symbols = &self.symbols;
-        let equal = |number| symbols.stack(StackId(number)) == Some(node);
-        if let Some(number) = self.stacks.find(hash, equal) {
-            return StackId(number);
+        let equal = |id: &StackId| symbols.stack(*id) == Some(node);
+        if let Some(id) = self.stacks.find(hash, equal) {
+            return *id;
         }
         if symbols.is_nearly_full() {
             return self.marker().1;
@@ -119,10 +119,8 @@ impl SymbolInterner {
             Err(_) => return self.marker().1,
         };
         let (keys, symbols) = (&self.keys, &self.symbols);
-        self.stacks.insert(id.0, hash, |number| {
-            symbols
-                .stack(StackId(number))
-                .map_or(0, |node| keys.hash_one(node))
+        self.stacks.insert_unique(hash, id, |id| {
+            symbols.stack(*id).map_or(0, |node| keys.hash_one(node))
         });
         id
     }

@@ -3,7 +3,6 @@
 //! Rows: what each thread did, from when to when.
 
 pub mod builder;
-mod hash_index;
 pub mod identifiers;
 pub mod intern;
 pub mod row;
