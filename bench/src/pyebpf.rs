@@ -14,7 +14,7 @@ use super::recorder::{FinalAccount, Recorder};
 const ERRORS: [&str; 4] = ["refused", "truncated", "cut_by_fault", "lost"];
 
 /// How long pyebpf leaves records in the ring buffer that are not urgent (`PAUSE` in
-/// `record/recording.rs`). With few records, it wakes up this often.
+/// `record/event_loop.rs`). With few records, it wakes up this often.
 pub(super) const RHYTHM: Duration = Duration::from_millis(500);
 
 /// `pyebpf --mode MODE`.

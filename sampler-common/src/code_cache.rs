@@ -17,7 +17,7 @@
 //!
 //! Where there is no such count (up to 3.11), every code object is read again, and the
 //! table remembers only that user space knows its key: the table of all keys
-//! ([`crate::known`]) is too large for a processor's cache.
+//! ([`crate::known_code`]) is too large for a processor's cache.
 
 use crate::hash::mix;
 use crate::life::InterpreterLife;
