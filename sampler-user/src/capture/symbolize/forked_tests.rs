@@ -58,6 +58,9 @@ impl Drop for Parent {
     }
 }
 
+/// The key of the child.
+const CHILD: ProcessKey = ProcessKey(7);
+
 /// A child that is gone, with the process that forked it.
 struct ForkedChild {
     parent: u32,
@@ -70,7 +73,7 @@ struct ForkedChild {
 impl ForkedChild {
     fn context(&self) -> ProcessContext<'_> {
         ProcessContext {
-            process: self.config.key,
+            process: CHILD,
             tgid: NOBODY,
             forked_from: Some(self.parent),
             config: &self.config,
@@ -85,7 +88,7 @@ impl ForkedChild {
 /// Returns a sample of the waiting process under a child's key, and that child.
 fn child_of(pid: u32) -> (RawSample, ForkedChild) {
     let instance = Discovery::default().inspect(pid).expect("it runs Python");
-    let config = instance.config(ProcessKey(7));
+    let config = instance.config(CHILD);
     let memory = ProcessMemory::new(pid);
     let threads = instance.python_threads(&memory);
     let thread = RemoteThread {
@@ -104,8 +107,9 @@ fn child_of(pid: u32) -> (RawSample, ForkedChild) {
     let child = ForkedChild {
         parent: pid,
         cache_tag: instance.runtime.version.cache_tag(),
+        // A configuration that processes share has no key.
+        config: instance.config(ProcessKey(0)),
         instance,
-        config,
         static_code: StaticCode::default(),
     };
     (sample, child)
@@ -129,6 +133,20 @@ fn resolved(sample: &RawSample, context: &ProcessContext<'_>) -> (Vec<String>, S
     let resolved = symbolizer.resolve(sample, context);
     let stack = resolved.expect("a whole stack").stack;
     (names(&symbolizer, stack), symbolizer)
+}
+
+#[test]
+fn what_the_kernel_side_has_not_described_is_read_from_the_process() {
+    let process = Parent::start();
+    let (sample, child) = child_of(process.0.id());
+    let itself = ProcessContext {
+        tgid: child.parent,
+        forked_from: None,
+        ..child.context()
+    };
+    let (names, symbolizer) = resolved(&sample, &itself);
+    assert_eq!(names, ["<module>", "outer", "inner"]);
+    assert_eq!(symbolizer.counts().read_from_process, 3);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct ProcessContext<'a> {
     /// The process that it was forked from and whose program it still runs, by the thread
     /// group id that it had then.
     pub forked_from: Option<u32>,
-    /// Its configuration, as the eBPF program has it; the key in it does not count.
+    /// Its configuration, but for the key: [`ProcessContext::config_of_life`] has it.
     pub config: &'a ProcessConfig,
     /// How its line tables are encoded.
     pub line_tables: LineTableKind,
@@ -55,6 +55,17 @@ pub struct ProcessContext<'a> {
     pub files: Option<&'a Arc<FileView>>,
     /// The tag that its interpreter puts into the names of `.pyc` files.
     pub cache_tag: &'a str,
+}
+
+impl ProcessContext<'_> {
+    /// Returns its configuration, as the eBPF program has it. The key of the process is a
+    /// part of its interpreters' lives, and so of the keys of their code objects.
+    fn config_of_life(&self) -> ProcessConfig {
+        ProcessConfig {
+            key: self.process,
+            ..*self.config
+        }
+    }
 }
 
 /// The stack of a sample, by its number.
@@ -493,7 +504,7 @@ impl Symbolizer {
         home: Home,
         address: u64,
     ) -> Option<CodeFacts> {
-        let (tgid, config) = (context.tgid, *context.config);
+        let (tgid, config) = (context.tgid, context.config_of_life());
         let reading =
             move |_: &mut _| CodeFacts::read(&ProcessMemory::new(tgid), &config, home, address);
         let facts = self.inspector.ask(tgid, reading).ok()??;
@@ -514,7 +525,7 @@ impl Symbolizer {
         key: CodeKey,
         address: u64,
     ) -> Option<CodeFacts> {
-        let (parent, config) = (context.forked_from?, *context.config);
+        let (parent, config) = (context.forked_from?, context.config_of_life());
         let reading = move |_: &mut _| {
             let memory = ProcessMemory::new(parent);
             if key == CodeKey::UNREAD {
