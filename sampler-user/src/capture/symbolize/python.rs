@@ -45,7 +45,7 @@ pub struct ProcessContext<'a> {
     /// The process that it was forked from and whose program it still runs, by the thread
     /// group id that it had then.
     pub forked_from: Option<u32>,
-    /// Its configuration, but for the key: [`ProcessContext::config_of_life`] has it.
+    /// Its configuration, but for the key, which is `process`.
     pub config: &'a ProcessConfig,
     /// How its line tables are encoded.
     pub line_tables: LineTableKind,
