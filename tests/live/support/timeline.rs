@@ -76,11 +76,16 @@ impl Frame {
         self.function == "<outer frames not known>"
     }
 
-    /// Whether it belongs to the standard library.
+    /// Whether it belongs to the standard library, or to a package that is installed beside
+    /// it: some of them run code whenever an interpreter starts.
     pub(crate) fn is_library(&self) -> bool {
         let file = &self.file;
-        // The last is its place before it is installed.
-        file.contains("/lib/python3.") || file.starts_with("<frozen ") || file.contains("/Lib/")
+        // Debian's packages are for all versions; the last is the library's place before it
+        // is installed.
+        ["/lib/python3.", "/lib/python3/dist-packages/", "/Lib/"]
+            .iter()
+            .any(|place| file.contains(place))
+            || file.starts_with("<frozen ")
     }
 }
 
