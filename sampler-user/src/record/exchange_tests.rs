@@ -49,10 +49,9 @@ def inner():
 outer()
 ";
 
-/// A waiting interpreter, with a sample of its only thread.
+/// A waiting interpreter.
 struct Python {
     child: Child,
-    sample: RawSample,
 }
 
 impl Python {
@@ -67,8 +66,7 @@ impl Python {
         let mut line = String::new();
         let read = BufReader::new(output).read_line(&mut line);
         read.expect("it says when it waits");
-        let sample = sample_of(child.id());
-        Self { child, sample }
+        Self { child }
     }
 
     /// Ends it: nothing can be read from it any more.
@@ -84,7 +82,8 @@ impl Drop for Python {
     }
 }
 
-fn sample_of(pid: u32) -> RawSample {
+/// Returns a sample of the process, which is known by this key.
+fn sample_of(pid: u32, key: ProcessKey) -> RawSample {
     let instance = Discovery::default().inspect(pid).expect("it runs Python");
     let memory = ProcessMemory::new(pid);
     let threads = instance.python_threads(&memory);
@@ -94,7 +93,7 @@ fn sample_of(pid: u32) -> RawSample {
         pointer: threads.first().expect("it has one").thread_pointer,
     };
     let mut looker = ThreadProbe::new();
-    let config = instance.config(ProcessKey(0));
+    let config = instance.config(key);
     let (header, frames) = looker.unproven(&memory, &config, thread);
     RawSample::new(header, frames.to_vec()).expect("the walker knows its numbers")
 }
@@ -104,6 +103,8 @@ struct Recording {
     pipeline: Pipeline<Vec<u8>>,
     map: FakeProcessMap,
     python: Python,
+    /// A sample of its only thread.
+    sample: RawSample,
     key: ProcessKey,
 }
 
@@ -131,6 +132,7 @@ impl Recording {
         assert!(targets.find_running().is_empty());
         let key = map.get(pid).expect("it is followed").key;
         let inspector = targets.inspector().clone();
+        let sample = sample_of(pid, key);
         let cpu_times = CpuTimes::of_running(&targets);
         let file = TraceFile::new(
             TimelineWriter::new(builder, writer()),
@@ -152,6 +154,7 @@ impl Recording {
             pipeline,
             map,
             python,
+            sample,
             key,
         }
     }
@@ -159,7 +162,7 @@ impl Recording {
     /// Takes a sample of the thread, now.
     fn sample(&mut self, wait: WaitFacts) {
         let origin = Origin::from_wire(wait.origin).expect("it is one");
-        let mut sample = self.python.sample.clone();
+        let mut sample = self.sample.clone();
         sample.header.process = self.key;
         sample.header.time = monotonic_now().0;
         sample.header.wait = wait;
