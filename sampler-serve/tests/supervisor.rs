@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sampler_serve::address::ListenAddress;
 use sampler_serve::protocol::channel::Channel;
-use sampler_serve::supervisor::address::ListenAddress;
 use sampler_serve::supervisor::child::Program;
 use sampler_serve::supervisor::launch::{LaunchSocket, Word};
 use sampler_serve::supervisor::run::{SupervisorConfig, SupervisorError, supervise};

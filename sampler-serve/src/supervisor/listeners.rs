@@ -14,7 +14,7 @@ use listenfd::ListenFd;
 use nix::unistd::{Gid, Group, chown};
 use tracing::info;
 
-use crate::supervisor::address::ListenAddress;
+use crate::address::ListenAddress;
 
 /// Read and write for the owner and the group: who may connect.
 const MODE: u32 = 0o660;

@@ -4,7 +4,6 @@
 //! binds the sockets and locks the state directory, hands descriptors down, and takes
 //! nothing from the network.
 
-pub mod address;
 mod backoff;
 pub mod child;
 pub mod launch;

@@ -13,8 +13,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
+use crate::address::ListenAddress;
 use crate::state::directory::{StateDirectory, StateError, StateLock};
-use crate::supervisor::address::ListenAddress;
 use crate::supervisor::child::{Change, Program, Supervised};
 use crate::supervisor::listeners::{ListenError, listen};
 use crate::supervisor::notify::{News, alive_every, notify};

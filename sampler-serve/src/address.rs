@@ -10,13 +10,13 @@ use std::str::FromStr;
 /// An address of `--listen`.
 ///
 /// ```
-/// use sampler_serve::supervisor::address::ListenAddress;
+/// use sampler_serve::address::ListenAddress;
 ///
 /// let address: ListenAddress = "unix:/run/pyebpf/pyebpf.sock".parse()?;
 /// assert!(matches!(address, ListenAddress::Unix(_)));
 /// let address: ListenAddress = "127.0.0.1:6161".parse()?;
 /// assert!(address.is_loopback());
-/// # Ok::<(), sampler_serve::supervisor::address::AddressError>(())
+/// # Ok::<(), sampler_serve::address::AddressError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
