@@ -12,6 +12,7 @@
 //! The recorder is the only one that writes, the front only reads. Files are ordered by
 //! their numbers and never by a clock, which can be set back.
 
+pub mod book;
 pub mod directory;
 pub mod entry;
 pub mod files;
