@@ -107,6 +107,19 @@ impl CounterValues {
         *value = value.saturating_add(number);
     }
 
+    /// Returns what was counted since the counters were `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut since = Self::default();
+        for counter in Counter::ALL {
+            since.set(
+                counter,
+                self.get(counter).saturating_sub(before.get(counter)),
+            );
+        }
+        since
+    }
+
     /// Adds every counter of `other`.
     pub fn add_all(&mut self, other: &Self) {
         for counter in Counter::ALL {

@@ -174,6 +174,38 @@ impl Command {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = RECORD_EXAMPLES)]
 pub struct RecordArguments {
+    /// What is sampled, and how often
+    #[command(flatten)]
+    pub sampling: SamplingArguments,
+    /// Stop after this time, such as 30, 30s, 500ms or 2h
+    #[arg(
+        long,
+        short,
+        value_name = "TIME",
+        value_parser = time::duration,
+        allow_hyphen_values = true
+    )]
+    pub duration: Option<Duration>,
+    /// What is written and where
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// What sampling may cost, and what it may keep
+    #[command(flatten)]
+    pub bounds: BoundArguments,
+    /// Print only errors and losses
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// What is logged, and how
+    #[command(flatten)]
+    pub log: LogArguments,
+    /// Program to start and record, run as the user who called sudo
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
+}
+
+/// What is sampled, and how often.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SamplingArguments {
     /// Samples per second on every CPU, 1 to 10000
     #[arg(
         long,
@@ -206,18 +238,11 @@ pub struct RecordArguments {
     /// What to sample
     #[arg(long, value_name = "MODE", default_value = "cpu")]
     pub mode: RecordMode,
-    /// Stop after this time, such as 30, 30s, 500ms or 2h
-    #[arg(
-        long,
-        short,
-        value_name = "TIME",
-        value_parser = time::duration,
-        allow_hyphen_values = true
-    )]
-    pub duration: Option<Duration>,
-    /// What is written and where
-    #[command(flatten)]
-    pub output: OutputArguments,
+}
+
+/// What sampling may cost, and what of processes it may keep.
+#[derive(Args, Clone, Debug, Default)]
+pub struct BoundArguments {
     /// Limit on the cost of sampling, as a share of one CPU, or `off`; above it, the rate is lowered
     #[arg(
         long,
@@ -245,15 +270,6 @@ pub struct RecordArguments {
     /// Keep all privileges and allow all system calls while recording
     #[arg(long)]
     pub no_sandbox: bool,
-    /// Print only errors and losses
-    #[arg(long, short, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// What is logged, and how
-    #[command(flatten)]
-    pub log: LogArguments,
-    /// Program to start and record, run as the user who called sudo
-    #[arg(last = true, value_name = "PROGRAM")]
-    pub command: Vec<OsString>,
 }
 
 /// What is logged on standard error, and the form of what is printed there.

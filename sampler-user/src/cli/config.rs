@@ -19,8 +19,8 @@ use sampler_trace::convert::privacy::Privacy;
 use sampler_trace::convert::selection::Selection;
 
 use crate::cli::arguments::{
-    ConvertArguments, ModeArgument, PsArguments, RecordArguments, RecordMode, ReportArguments,
-    SelectionArguments, ViewArguments,
+    BoundArguments, ConvertArguments, ModeArgument, PsArguments, RecordArguments, RecordMode,
+    ReportArguments, SamplingArguments, SelectionArguments, ViewArguments,
 };
 use crate::cli::config::error::UsageError;
 use crate::cli::config::filter::FilterSpec;
@@ -49,9 +49,9 @@ pub struct Environment<'a> {
     pub now: SystemTime,
 }
 
-/// The checked arguments of `record`.
+/// What is sampled, and how.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RecordConfig {
+pub struct SamplingConfig {
     /// Whether only running threads are sampled, or waiting ones as well.
     pub mode: Mode,
     /// The processes to record.
@@ -65,10 +65,6 @@ pub struct RecordConfig {
     pub max_cpu: Option<f64>,
     /// The size of the ring buffer in bytes, a power of two.
     pub buffer: u32,
-    /// The longest time to record; `None` to record until the targets end or Ctrl-C.
-    pub duration: Option<Duration>,
-    /// What is written and where, with at least one output.
-    pub output: OutputConfig,
     /// Whether the text of source lines goes into the trace.
     pub source: bool,
     /// Whether command lines of processes go into the trace.
@@ -76,6 +72,45 @@ pub struct RecordConfig {
     /// Whether privileges are dropped and system calls restricted once the recording
     /// runs.
     pub sandbox: bool,
+}
+
+impl SamplingConfig {
+    /// Checks the arguments; `command` is a program to start and record.
+    ///
+    /// # Errors
+    /// The first argument that is invalid.
+    pub fn from_arguments(
+        arguments: &SamplingArguments,
+        bounds: &BoundArguments,
+        command: &[OsString],
+    ) -> Result<Self, UsageError> {
+        Ok(Self {
+            mode: match arguments.mode {
+                RecordMode::Cpu => Mode::Cpu,
+                RecordMode::Wall => Mode::Wall,
+                RecordMode::CpuAndWall => Mode::CpuAndWall,
+            },
+            target: target(arguments, command)?,
+            children: !arguments.no_children,
+            hz: arguments.hz,
+            max_cpu: bounds.max_cpu.0,
+            buffer: bounds.buffer,
+            source: !bounds.no_source,
+            command_lines: !bounds.no_cmdline,
+            sandbox: !bounds.no_sandbox,
+        })
+    }
+}
+
+/// The checked arguments of `record`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordConfig {
+    /// What is sampled, and how.
+    pub sampling: SamplingConfig,
+    /// The longest time to record; `None` to record until the targets end or Ctrl-C.
+    pub duration: Option<Duration>,
+    /// What is written and where, with at least one output.
+    pub output: OutputConfig,
 }
 
 impl RecordConfig {
@@ -87,8 +122,12 @@ impl RecordConfig {
         arguments: &RecordArguments,
         environment: Environment<'_>,
     ) -> Result<Self, UsageError> {
-        let target = target(arguments)?;
-        let subject = match &target {
+        let sampling = SamplingConfig::from_arguments(
+            &arguments.sampling,
+            &arguments.bounds,
+            &arguments.command,
+        )?;
+        let subject = match &sampling.target {
             TargetSpec::Command(words) => {
                 words.first().map_or(environment.host.into(), |program| {
                     Path::new(program)
@@ -103,21 +142,9 @@ impl RecordConfig {
         };
         let stem = output::default_stem(&subject, environment.now);
         Ok(Self {
-            mode: match arguments.mode {
-                RecordMode::Cpu => Mode::Cpu,
-                RecordMode::Wall => Mode::Wall,
-                RecordMode::CpuAndWall => Mode::CpuAndWall,
-            },
-            target,
-            children: !arguments.no_children,
-            hz: arguments.hz,
-            max_cpu: arguments.max_cpu.0,
-            buffer: arguments.buffer,
+            sampling,
             duration: arguments.duration,
             output: OutputConfig::from_arguments(&arguments.output, Some(&stem))?,
-            source: !arguments.no_source,
-            command_lines: !arguments.no_cmdline,
-            sandbox: !arguments.no_sandbox,
         })
     }
 }
@@ -249,19 +276,19 @@ impl PsConfig {
     }
 }
 
-fn target(arguments: &RecordArguments) -> Result<TargetSpec, UsageError> {
+fn target(arguments: &SamplingArguments, command: &[OsString]) -> Result<TargetSpec, UsageError> {
     let filter = FilterSpec::from_arguments(&arguments.filter);
     if !filter.is_everything() {
-        return match (arguments.pid.first(), arguments.command.first()) {
+        return match (arguments.pid.first(), command.first()) {
             (None, None) => Ok(TargetSpec::Filtered(filter)),
             (Some(_), _) => Err(UsageError::FilterWith { other: "--pid" }),
             (None, Some(_)) => Err(UsageError::FilterWith { other: "a command" }),
         };
     }
-    match (arguments.pid.as_slice(), arguments.command.first()) {
+    match (arguments.pid.as_slice(), command.first()) {
         ([], None) => Ok(TargetSpec::Host),
         ([], Some(program)) if program.is_empty() => Err(UsageError::EmptyCommand),
-        ([], Some(_)) => Ok(TargetSpec::Command(arguments.command.clone())),
+        ([], Some(_)) => Ok(TargetSpec::Command(command.to_vec())),
         (_, Some(_)) => Err(UsageError::TargetTwice),
         (pids, None) => {
             let mut processes = pids.to_vec();

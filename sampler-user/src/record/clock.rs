@@ -9,7 +9,7 @@ use sampler_cpython::process::time_namespace::kernel_monotonic_now;
 use sampler_trace::container::info::TraceInfo;
 use sampler_trace::model::identifiers::KernelTime;
 
-use crate::cli::config::{RecordConfig, TargetSpec};
+use crate::cli::config::{SamplingConfig, TargetSpec};
 
 /// Reads the kernel's own `CLOCK_MONOTONIC`, by which the eBPF program dates samples; a
 /// time namespace does not shift it.
@@ -42,7 +42,7 @@ fn cpu_time(clock: ClockId) -> Duration {
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
-pub(super) fn trace_info(config: &RecordConfig) -> TraceInfo {
+pub(super) fn trace_info(config: &SamplingConfig) -> TraceInfo {
     let unix = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

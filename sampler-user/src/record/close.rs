@@ -25,52 +25,58 @@ impl EventLoop<'_> {
     /// [`RecordError`], for example when no sample can be shown. If the command has
     /// failed, its exit status is returned instead of that.
     pub(super) async fn close(mut self, end: End) -> Result<ExitStatus, RecordError> {
-        let is_cut_short = !self.samples.stop();
-        self.pipeline.read_all_cpu_times();
-        while self.take_records() {}
+        let is_cut_short = !self.recorder.samples.stop();
+        self.recorder.pipeline.read_all_cpu_times();
+        while self.recorder.take_records() {}
         CONSOLE.clear_progress();
         let now = monotonic_now();
-        let on_processes = self.pipeline.take_time_on_processes();
-        self.rate_policy.costs().add_on_processes(on_processes);
-        let mut counters = self.samples.counts();
+        let on_processes = self.recorder.pipeline.take_time_on_processes();
+        self.recorder
+            .rate_policy
+            .costs()
+            .add_on_processes(on_processes);
+        let mut counters = self.recorder.samples.counts();
         // The eBPF program counts the others: processes that forked or started a program.
-        let left_out = self.pipeline.targets.skipped().left_out();
+        let left_out = self.recorder.pipeline.targets.skipped().left_out();
         counters.add(Counter::ProcessTableFull, left_out as u64);
+        let cpus = self.recorder.samples.cpu_changes();
         let capture = CaptureSummary {
             counters,
-            scans: self.samples.scan_counts(),
+            scans: self.recorder.samples.scan_counts(),
             is_cut_short,
-            without_loop: self.samples.without_loop(),
-            cpus: self.samples.cpu_changes(),
+            without_loop: self.recorder.samples.without_loop(),
+            cpus_not_sampled: cpus.missing(now.since(self.recorder.start)),
+            cpus,
         };
         let rate = RateSummary {
-            hz: self.config.hz,
+            hz: self.config.sampling.hz,
             changes: Vec::new(),
             cost: self
+                .recorder
                 .rate_policy
-                .total_cost(self.samples.clocks(), Instant::now()),
-            max_cpu: self.config.max_cpu,
+                .total_cost(self.recorder.samples.clocks(), Instant::now()),
+            max_cpu: self.config.sampling.max_cpu,
         };
-        let pythons = self.pipeline.targets.sampled().count();
+        let pythons = self.recorder.pipeline.targets.sampled().count();
         let is_chosen = matches!(
-            self.config.target,
+            self.config.sampling.target,
             TargetSpec::Host | TargetSpec::Filtered(_)
         );
-        let knows_used = !is_chosen && self.pipeline.knows_cpu_times();
+        let knows_used = !is_chosen && self.recorder.pipeline.knows_cpu_times();
         let last_scan = if is_cut_short {
             LastScan::CutShort
         } else {
             LastScan::Over
         };
-        let (totals, file) = self.pipeline.close(now, last_scan);
-        let summary = Summary::new(now.since(self.start), totals, capture, rate);
+        let (totals, file) = self.recorder.pipeline.close(now, last_scan);
+        let summary = Summary::new(now.since(self.recorder.start), totals, capture, rate);
         let container = file.finish(&summary.counts())?;
         if summary.total.shown() == 0 {
             let counted = Counted {
                 pythons,
                 used: knows_used.then_some(summary.total.cpu.all),
             };
-            let reason = no_sample(self.config, &summary, &counted);
+            let reason = no_sample(&self.config.sampling, &summary, &counted);
             self.outputs.discard(container)?;
             return match end {
                 End::CommandEnded(status) if status != ExitStatus::DATA => Ok(status),

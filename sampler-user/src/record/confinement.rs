@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use crate::capture::bpf::counters::Counters;
-use crate::cli::config::RecordConfig;
+use crate::cli::config::SamplingConfig;
 use crate::platform::console::CONSOLE;
 use crate::platform::privileges::Owner;
 use crate::platform::privileges::drop_privileges::{Retained, drop_privileges};
@@ -15,7 +15,7 @@ use crate::platform::sandbox;
 /// Drops privileges and installs the filter of system calls. A failure is only a warning:
 /// the recording matters more, and has run with all privileges until now.
 pub(super) fn confine(
-    config: &RecordConfig,
+    config: &SamplingConfig,
     owner: &Owner,
     counters: &Counters,
     directories: &[PathBuf],

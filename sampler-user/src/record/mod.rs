@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A recording from start to end: `start` sets its stages up, `event_loop` runs them, and
-//! `close` ends them and writes the outputs.
+//! A recording from start to end: `start` sets its stages up, `recorder` runs them for
+//! `event_loop`, and `close` ends them and writes the outputs.
 
 mod clock;
 mod close;
 mod confinement;
 mod cost;
 mod cpu_times;
+pub mod destination;
 pub mod error;
 mod event_loop;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod rate_limiter;
 mod rate_log;
 mod rate_policy;
 mod record_queue;
+pub mod recorder;
 pub mod report;
 pub mod run;
 mod sample_source;

@@ -9,7 +9,7 @@ use sampler_trace::account::Account;
 use sampler_trace::container::info::Mode;
 use sampler_trace::escape::escape_for_terminal;
 
-use crate::cli::config::{RecordConfig, TargetSpec};
+use crate::cli::config::{SamplingConfig, TargetSpec};
 use crate::record::report::summary::Summary;
 use crate::record::target_choice::asked_processes;
 
@@ -23,7 +23,7 @@ pub(super) struct Counted {
 }
 
 /// Returns why nothing is shown, and what could help.
-pub(super) fn no_sample(config: &RecordConfig, summary: &Summary, counted: &Counted) -> String {
+pub(super) fn no_sample(config: &SamplingConfig, summary: &Summary, counted: &Counted) -> String {
     let who = who(&config.target);
     let mut reason = if came(&summary.total) > 0 {
         not_shown(&who, &summary.total)
@@ -94,7 +94,7 @@ fn not_shown(who: &str, total: &Account) -> String {
 }
 
 /// Explains that no tick came while one of the processes ran.
-fn no_tick(config: &RecordConfig, who: &str, counted: &Counted) -> String {
+fn no_tick(config: &SamplingConfig, who: &str, counted: &Counted) -> String {
     let is_chosen = matches!(config.target, TargetSpec::Host | TargetSpec::Filtered(_));
     match counted.used {
         Some(used) if used.is_zero() => {
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::cli::arguments::{Command, CommandLine, HostCommand};
-    use crate::cli::config::Environment;
+    use crate::cli::config::{Environment, RecordConfig};
     use sampler_trace::account::drop_reason::DropReason;
 
     fn said(words: &[&str], total: Account, pythons: usize, used: Option<u64>) -> String {
@@ -143,7 +143,7 @@ mod tests {
             ..Summary::default()
         };
         let used = used.map(Duration::from_millis);
-        no_sample(&config, &summary, &Counted { pythons, used })
+        no_sample(&config.sampling, &summary, &Counted { pythons, used })
     }
 
     /// A process id that no process can have.

@@ -29,7 +29,7 @@ pub fn record(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
 
 async fn run(config: &RecordConfig) -> Result<ExitStatus, RecordError> {
     let (mut recording, mut command) = start(config)?;
-    let container = recording.pipeline.container().path().to_owned();
+    let container = recording.recorder.pipeline.container().path().to_owned();
     let outcome = match recording.until_end(command.as_mut()).await {
         Ok(end) => recording.close(end).await,
         Err(error) => Err(error),

@@ -22,7 +22,7 @@ use crate::capture::bpf::ticks::Ticks;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::symbolize::python::Symbolizer;
 use crate::capture::targets::registry::Targets;
-use crate::cli::config::{RecordConfig, TargetSpec};
+use crate::cli::config::{RecordConfig, SamplingConfig, TargetSpec};
 use crate::platform::console::CONSOLE;
 use crate::platform::launch::{CommandEnd, HeldCommand};
 use crate::platform::privileges::Owner;
@@ -30,13 +30,13 @@ use crate::record::clock::trace_info;
 use crate::record::confinement::confine;
 use crate::record::cost::Costs;
 use crate::record::cpu_times::CpuTimes;
+use crate::record::destination::Destination;
 use crate::record::error::RecordError;
-use crate::record::event_loop::{EventLoop, Schedule};
-use crate::record::lost_lifecycle::LostLifecycle;
+use crate::record::event_loop::EventLoop;
 use crate::record::outputs::Outputs;
 use crate::record::pipeline::{FLUSH_EVERY, LONGEST_SCAN, Pipeline, PipelineParts};
-use crate::record::progress::ProgressLine;
 use crate::record::rate_policy::RatePolicy;
+use crate::record::recorder::Recorder;
 use crate::record::sample_source::SampleSource;
 use crate::record::scans::{PreparedScans, RunningScans};
 use crate::record::signals::Signals;
@@ -48,11 +48,31 @@ use crate::record::tick_clock::TickClock;
 use crate::record::timeline_writer::TimelineWriter;
 use crate::record::trace_file::TraceFile;
 
-/// Starts a recording, and the command if one is to be recorded.
+/// Starts what the command `record` needs: the recorder, and the command if one is to be
+/// recorded.
 pub(super) fn start(
     config: &RecordConfig,
 ) -> Result<(EventLoop<'_>, Option<CommandEnd>), RecordError> {
     let owner = Owner::of_this_process()?;
+    let signals = Signals::listen().map_err(|source| RecordError::System {
+        doing: "listen for signals",
+        source,
+    })?;
+    let mut outputs = Outputs::plan(&config.output, owner.clone())?;
+    let (recorder, command) = start_recorder(&config.sampling, &owner, &mut outputs)?;
+    Ok((EventLoop::new(config, recorder, outputs, signals), command))
+}
+
+/// Starts a recorder that writes to `destination`, and the command if one is to be
+/// recorded.
+///
+/// # Errors
+/// [`RecordError`], for example when the kernel does not allow it. Nothing is left of it.
+pub(super) fn start_recorder<D: Destination>(
+    config: &SamplingConfig,
+    owner: &Owner,
+    destination: &mut D,
+) -> Result<(Recorder<D::File>, Option<CommandEnd>), RecordError> {
     let namespace = PidNamespace::ours()?;
     if let Some(note) = namespace.note() {
         CONSOLE.note(note);
@@ -64,9 +84,6 @@ pub(super) fn start(
         );
     }
     let selection = selection(config)?;
-    let system = |doing| move |source| RecordError::System { doing, source };
-    let signals = Signals::listen().map_err(system("listen for signals"))?;
-    let outputs = Outputs::plan(&config.output, owner.clone())?;
     let mut kernel = Kernel::load(kernel_options(config, &namespace))?;
     let scans = match config.mode {
         Mode::Cpu => None,
@@ -86,14 +103,14 @@ pub(super) fn start(
         Box::new(non_python_executables),
     );
     let command = match &config.target {
-        TargetSpec::Command(words) => Some(hold(words, &owner, &mut targets)?),
+        TargetSpec::Command(words) => Some(hold(words, owner, &mut targets)?),
         TargetSpec::Host | TargetSpec::Filtered(_) | TargetSpec::Processes(_) => None,
     };
     let refused = targets.find_running();
     complain(refused, config)?;
     mention_waiting(config, &targets);
 
-    let container = outputs.container()?;
+    let container = destination.create()?;
     let info = trace_info(config);
     let period = Duration::from_secs(1) / config.hz;
     // As late as possible: CPU time used before the first tick is in no sample.
@@ -101,12 +118,12 @@ pub(super) fn start(
     let ((ticks, news), command) = match start_all(&mut kernel, command, period) {
         Ok(started) => started,
         Err(error) => {
-            outputs.discard(container)?;
+            destination.discard(container)?;
             return Err(error);
         }
     };
     let costs = Costs::start();
-    confine(config, &owner, &counters, &outputs.directories());
+    confine(config, owner, &counters, &destination.directories());
     let inspector = targets.inspector().clone();
     inspector.begin_anew();
     let clocks = TickClock::start(ticks, news).map_err(|source| RecordError::System {
@@ -138,30 +155,20 @@ pub(super) fn start(
     });
     info!(hz = config.hz, mode = ?config.mode, "sampling has begun");
     let now = Instant::now();
-    let recording = EventLoop {
-        config,
-        samples: SampleSource {
-            kernel,
-            clocks,
-            records,
-            counters,
-            log,
-            scans,
-        },
-        pipeline,
-        outputs,
-        signals,
-        progress: ProgressLine::on_standard_error(),
-        schedule: Schedule::from(now),
-        rate_policy: RatePolicy::new(period, config.max_cpu, costs, now),
-        lost_lifecycle: LostLifecycle::default(),
-        start: info.start,
-        taken_until: info.start,
+    let samples = SampleSource {
+        kernel,
+        clocks,
+        records,
+        counters,
+        log,
+        scans,
     };
-    Ok((recording, command))
+    let rate_policy = RatePolicy::new(period, config.max_cpu, costs, now);
+    let recorder = Recorder::new(samples, pipeline, rate_policy, (info.start, now));
+    Ok((recorder, command))
 }
 
-fn kernel_options(config: &RecordConfig, namespace: &PidNamespace) -> KernelOptions {
+fn kernel_options(config: &SamplingConfig, namespace: &PidNamespace) -> KernelOptions {
     KernelOptions {
         follow_children: config.children || matches!(config.target, TargetSpec::Host),
         report_all_execs: matches!(config.target, TargetSpec::Host | TargetSpec::Filtered(_)),

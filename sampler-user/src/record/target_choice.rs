@@ -12,14 +12,14 @@ use crate::capture::targets::choice::Choice;
 use crate::capture::targets::followed_set::TargetError;
 use crate::capture::targets::registry::Targets;
 use crate::capture::targets::selection::Selection;
-use crate::cli::config::{RecordConfig, TargetSpec};
+use crate::cli::config::{SamplingConfig, TargetSpec};
 use crate::platform::console::CONSOLE;
 use crate::platform::launch;
 use crate::platform::launch::HeldCommand;
 use crate::platform::privileges::Owner;
 use crate::record::error::RecordError;
 
-pub(super) fn selection(config: &RecordConfig) -> Result<Selection, RecordError> {
+pub(super) fn selection(config: &SamplingConfig) -> Result<Selection, RecordError> {
     Ok(match &config.target {
         TargetSpec::Host => Selection::Host,
         TargetSpec::Filtered(filter) => Selection::Chosen {
@@ -72,7 +72,7 @@ pub(super) fn hold(
 }
 
 /// Prints that no process is chosen yet, since that may be a mistake.
-pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
+pub(super) fn mention_waiting(config: &SamplingConfig, targets: &Targets) {
     if let TargetSpec::Filtered(filter) = &config.target
         && targets.sampled().next().is_none()
     {
@@ -87,7 +87,7 @@ pub(super) fn mention_waiting(config: &RecordConfig, targets: &Targets) {
 /// for.
 pub(super) fn complain(
     refused: Vec<TargetError>,
-    config: &RecordConfig,
+    config: &SamplingConfig,
 ) -> Result<(), RecordError> {
     let TargetSpec::Processes(numbers) = &config.target else {
         return Ok(());

@@ -21,11 +21,14 @@ fn definition_is_consistent() {
 #[test]
 fn no_command_means_record() {
     let arguments = record(&["pyebpf", "--hz", "10", "--pid", "1234"]);
-    assert_eq!((arguments.hz, arguments.pid), (10, vec![1234]));
-    assert_eq!(record(&["pyebpf"]).hz, 10);
-    assert_eq!(record(&["pyebpf", "record", "-F", "99"]).hz, 99);
-    assert_eq!(record(&["pyebpf", "--rate", "7"]).hz, 7);
-    assert_eq!(record(&["pyebpf", "-r", "8"]).hz, 8);
+    assert_eq!(
+        (arguments.sampling.hz, arguments.sampling.pid),
+        (10, vec![1234])
+    );
+    assert_eq!(record(&["pyebpf"]).sampling.hz, 10);
+    assert_eq!(record(&["pyebpf", "record", "-F", "99"]).sampling.hz, 99);
+    assert_eq!(record(&["pyebpf", "--rate", "7"]).sampling.hz, 7);
+    assert_eq!(record(&["pyebpf", "-r", "8"]).sampling.hz, 8);
 }
 
 #[test]
@@ -55,7 +58,7 @@ fn what_is_logged_can_be_said_with_commands_that_look_at_stacks() {
 #[test]
 fn pids_repeat_and_take_commas() {
     let arguments = record(&["pyebpf", "-p", "1,2", "--pid=3"]);
-    assert_eq!(arguments.pid, [1, 2, 3]);
+    assert_eq!(arguments.sampling.pid, [1, 2, 3]);
 }
 
 #[test]
@@ -64,7 +67,7 @@ fn what_follows_the_dashes_is_the_command() {
         "pyebpf", "-d", "5", "--", "python", "-m", "app", "--hz", "3",
     ]);
     assert_eq!(arguments.command, ["python", "-m", "app", "--hz", "3"]);
-    assert_eq!(arguments.hz, 10);
+    assert_eq!(arguments.sampling.hz, 10);
     let arguments = record(&["pyebpf", "--", "ps"]);
     assert_eq!(arguments.command, ["ps"]);
 }

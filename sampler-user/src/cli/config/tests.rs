@@ -53,26 +53,30 @@ fn default_path(words: &[&str]) -> String {
 #[test]
 fn no_argument_is_the_whole_host_at_ten_hertz() {
     let config = record(&[]).expect("is valid");
-    assert_eq!(config.target, TargetSpec::Host);
+    assert_eq!(config.sampling.target, TargetSpec::Host);
     assert_eq!(
-        (config.hz, config.children, config.duration),
+        (
+            config.sampling.hz,
+            config.sampling.children,
+            config.duration
+        ),
         (10, true, None)
     );
-    assert!(config.source && config.command_lines && !config.output.force);
+    assert!(config.sampling.source && config.sampling.command_lines && !config.output.force);
     assert_eq!(default_path(&[]), "web01-2012-11-06T223301Z.json");
 }
 
 #[test]
 fn each_process_is_recorded_once() {
     let config = record(&["-p", "7,3", "-p", "7"]).expect("is valid");
-    assert_eq!(config.target, TargetSpec::Processes(vec![3, 7]));
+    assert_eq!(config.sampling.target, TargetSpec::Processes(vec![3, 7]));
 }
 
 #[test]
 fn a_command_stands_alone_and_names_the_file() {
     let config = record(&["--", "python", "app.py"]).expect("is valid");
     assert_eq!(
-        config.target,
+        config.sampling.target,
         TargetSpec::Command(vec!["python".into(), "app.py".into()])
     );
     assert_eq!(
@@ -99,7 +103,11 @@ fn modes_are_cpu_wall_or_both() {
         ("wall,cpu", Mode::CpuAndWall),
     ] {
         let config = record(&["--mode", arguments]);
-        assert_eq!(config.map(|config| config.mode), Ok(mode), "{arguments}");
+        assert_eq!(
+            config.map(|config| config.sampling.mode),
+            Ok(mode),
+            "{arguments}"
+        );
     }
 }
 

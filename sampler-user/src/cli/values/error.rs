@@ -19,6 +19,9 @@ pub enum ValueError {
     /// `--buffer` is not a size, or out of range.
     #[error("give a size from 64K to 1G, such as 512K, 4M or 64M")]
     Buffer,
+    /// `--max-disk` is not a size, or too small.
+    #[error("give a size of at least 16M, such as 256M or 2G")]
+    Disk,
     /// `--pid` is not a process id.
     #[error("give a process id, a number from 1 to {LARGEST_PROCESS_ID}")]
     ProcessId,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Reads the limits of what a recording may use: `--max-cpu` and `--buffer`.
+//! Reads the limits of what a recording may use: `--max-cpu`, `--buffer` and
+//! `--max-disk`.
 
 use crate::cli::values::error::ValueError;
 
@@ -8,6 +9,8 @@ use crate::cli::values::error::ValueError;
 /// pages.
 const SMALLEST_BUFFER: u64 = 64 << 10;
 const LARGEST_BUFFER: u64 = 1 << 30;
+/// The least room that a server can do with: some chunks of a busy host.
+const LEAST_DISK: u64 = 16 << 20;
 /// The smallest share that can be asked for: about as much as an idle recording uses.
 const LEAST_SHARE: f64 = 0.001;
 /// The largest share: a hundred CPUs.
@@ -39,25 +42,39 @@ pub fn max_cpu(value: &str) -> Result<CpuLimit, ValueError> {
         .ok_or(ValueError::MaxCpu)
 }
 
-/// Reads a size in bytes, or with `K`, `M` or `G`, and rounds it up to a power of two.
+/// Reads the size of the buffer, and rounds it up to a power of two.
 ///
 /// # Errors
 /// [`ValueError::Buffer`].
 pub fn buffer(value: &str) -> Result<u32, ValueError> {
+    size(value)
+        .filter(|bytes| (SMALLEST_BUFFER..=LARGEST_BUFFER).contains(bytes))
+        .and_then(|bytes| u32::try_from(bytes.next_power_of_two()).ok())
+        .ok_or(ValueError::Buffer)
+}
+
+/// Reads how much room a server may take on the disk.
+///
+/// # Errors
+/// [`ValueError::Disk`].
+pub fn disk(value: &str) -> Result<u64, ValueError> {
+    size(value)
+        .filter(|bytes| *bytes >= LEAST_DISK)
+        .ok_or(ValueError::Disk)
+}
+
+/// Reads a size in bytes, or with `K`, `M`, `G` or `T`.
+fn size(value: &str) -> Option<u64> {
     let text = value.trim();
-    let units = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30)];
-    let unit = units.into_iter().find_map(|(letter, bytes)| {
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let unit = units.into_iter().find_map(|(letter, shift)| {
         let number = text.strip_suffix([letter, letter.to_ascii_lowercase()])?;
-        Some((number, bytes))
+        Some((number, 1_u64 << shift))
     });
     let (number, unit) = unit.unwrap_or((text, 1));
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
     let number = is_plain.then(|| number.parse::<u64>().ok()).flatten();
-    let bytes = number.and_then(|number| number.checked_mul(unit));
-    let bytes = bytes.filter(|bytes| (SMALLEST_BUFFER..=LARGEST_BUFFER).contains(bytes));
-    bytes
-        .and_then(|bytes| u32::try_from(bytes.next_power_of_two()).ok())
-        .ok_or(ValueError::Buffer)
+    number.and_then(|number| number.checked_mul(unit))
 }
 
 #[cfg(test)]
@@ -102,6 +119,16 @@ mod tests {
             "99999999999999999999",
         ] {
             assert!(buffer(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn room_on_the_disk() {
+        for (text, bytes) in [("16M", 16 << 20), ("2G", 2 << 30), ("1t", 1 << 40)] {
+            assert_eq!(disk(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "15M", "1", "-1G", "1.5G", "99999999T", "G"] {
+            assert_eq!(disk(text), Err(ValueError::Disk), "{text}");
         }
     }
 }

@@ -16,3 +16,17 @@ pub struct ScanCounts {
     /// Why the scans were made from user space, if they were.
     pub from_user_space: Option<String>,
 }
+
+impl ScanCounts {
+    /// Returns what was counted since the counts were `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            run: self.run.saturating_sub(before.run),
+            skipped: self.skipped.saturating_sub(before.skipped),
+            failed: self.failed.saturating_sub(before.failed),
+            nanoseconds: self.nanoseconds.saturating_sub(before.nanoseconds),
+            from_user_space: self.from_user_space.clone(),
+        }
+    }
+}

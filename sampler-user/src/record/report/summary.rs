@@ -87,6 +87,8 @@ pub struct CaptureSummary {
     pub without_loop: Option<String>,
     /// The CPUs that came online or went offline.
     pub cpus: CpuChanges,
+    /// How long CPUs were online and not sampled, added up.
+    pub cpus_not_sampled: Duration,
 }
 
 /// The rate of a recording.
@@ -133,10 +135,33 @@ impl Summary {
         }
     }
 
+    /// Sums up a trace file that ends while the recording goes on. Samples that were taken
+    /// and have not arrived belong to the next file. What the eBPF program counted of
+    /// processes that user space never heard of is what `counted` does not have yet; it
+    /// is brought up to date. The counters in `capture` are those of this file.
+    pub fn of_file(
+        elapsed: Duration,
+        totals: PipelineTotals,
+        capture: CaptureSummary,
+        rate: RateSummary,
+        (counted, now): (&mut KernelAccount, &KernelAccount),
+    ) -> Self {
+        let mut fates = now.since(counted);
+        fates.by_fate[Fate::Taken as usize] = 0;
+        let mut total = totals.total.clone();
+        total.replace_kernel(&fates);
+        let arrived = total.delivered() + total.lost + total.dropped();
+        fates.add(Fate::Taken, arrived);
+        counted.add_all(&fates);
+        let mut summary = Self::new(elapsed, totals, capture, rate);
+        total.taken = arrived;
+        summary.total = total;
+        summary
+    }
+
     /// Returns for how many microseconds a CPU was online and not sampled.
     fn cpus_not_sampled(&self) -> u64 {
-        let missing = self.capture.cpus.missing(self.elapsed);
-        u64::try_from(missing.as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.capture.cpus_not_sampled.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Returns the counts by the names under which the trace carries them.
