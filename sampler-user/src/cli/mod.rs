@@ -5,4 +5,5 @@
 
 pub mod arguments;
 pub mod config;
+pub mod config_file;
 pub mod values;
