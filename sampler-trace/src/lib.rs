@@ -114,5 +114,6 @@ pub mod container;
 pub mod convert;
 pub mod escape;
 pub mod formats;
+pub mod join;
 pub mod model;
 pub mod query;

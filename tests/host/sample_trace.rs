@@ -29,6 +29,7 @@ pub(crate) fn info(mode: Mode) -> TraceInfo {
         unix_start_us: 1_352_241_181_539_376,
         program: "pyebpf 0.1.0".into(),
         command: vec!["pyebpf".into(), "--hz".into(), "10".into()],
+        ..TraceInfo::default()
     }
 }
 

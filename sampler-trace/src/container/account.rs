@@ -134,13 +134,22 @@ fn put_counts(out: &mut Vec<u8>, counts: &Counts, names: &BTreeMap<&str, u64>) {
 }
 
 /// What the account blocks of a file say. A later block replaces what an earlier one said.
-#[derive(Debug, Default)]
-pub(super) struct Accounts {
-    counts: Counts,
-    processes: BTreeMap<u32, Counts>,
-    rates: Vec<RateChange>,
-    threads: BTreeMap<u32, ThreadCpuTime>,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accounts {
+    pub(crate) counts: Counts,
+    pub(crate) processes: BTreeMap<u32, Counts>,
+    pub(crate) rates: Vec<RateChange>,
+    pub(crate) threads: BTreeMap<u32, ThreadCpuTime>,
     counters: usize,
+}
+
+/// What an account block says something new about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// The processes whose counters it has.
+    pub processes: Vec<ProcessIndex>,
+    /// The threads whose CPU time it has.
+    pub threads: Vec<TrackId>,
 }
 
 impl Accounts {
@@ -178,7 +187,8 @@ pub(super) struct AccountBlock<'a> {
 
 impl AccountBlock<'_> {
     /// Reads the block into `into`.
-    pub(super) fn decode(mut self, into: &mut Accounts) -> Result<(), TraceError> {
+    pub(super) fn decode(mut self, into: &mut Accounts) -> Result<Touched, TraceError> {
+        let mut touched = Touched::default();
         self.number()?;
         let count = self.bounded(MAXIMUM_NAMES)?;
         let mut names = Vec::new();
@@ -193,6 +203,7 @@ impl AccountBlock<'_> {
             }
             let counts = self.counts(&names)?;
             into.counters += counts.len();
+            touched.processes.push(ProcessIndex(process));
             if let Some(before) = into.processes.insert(process, counts) {
                 into.counters -= before.len();
             }
@@ -210,7 +221,7 @@ impl AccountBlock<'_> {
             into.rates.push(RateChange { time, period });
         }
         if self.data.is_empty() {
-            return Ok(());
+            return Ok(touched);
         }
         for _ in 0..self.bounded(MAXIMUM_THREADS as u64)? {
             let track = u32::try_from(self.number()?).unwrap_or(u32::MAX);
@@ -223,8 +234,9 @@ impl AccountBlock<'_> {
                 system_us: self.number()?,
             };
             into.threads.insert(track, of);
+            touched.threads.push(of.track);
         }
-        Ok(())
+        Ok(touched)
     }
 
     fn counts(&mut self, names: &[String]) -> Result<Counts, TraceError> {
@@ -308,7 +320,7 @@ mod tests {
         }
     }
 
-    fn read(data: &[u8], processes: usize, into: &mut Accounts) -> Result<(), TraceError> {
+    fn read(data: &[u8], processes: usize, into: &mut Accounts) -> Result<Touched, TraceError> {
         AccountBlock {
             data,
             at: 0,

@@ -61,12 +61,21 @@ pub(super) struct Block {
     stored: Vec<u8>,
 }
 
-/// Reads a block. Returns `None` when there is no complete and undamaged one.
-pub(super) fn read(input: &mut impl Read) -> Result<Option<Block>, TraceError> {
-    let mut head = Vec::with_capacity(HEAD);
-    take(input, HEAD as u64, &mut head)?;
-    let Ok(
-        &[
+/// What precedes the data of a block.
+struct Head {
+    kind: u8,
+    encoding: u8,
+    stored: u32,
+    raw: u32,
+    checksum: u32,
+    /// The bytes that the checksum covers.
+    bytes: [u8; HEAD - 4],
+}
+
+impl Head {
+    /// Returns `None` for a block that is larger than any writer makes it.
+    fn decode(bytes: &[u8; HEAD]) -> Option<Self> {
+        let &[
             kind,
             encoding,
             _,
@@ -83,30 +92,68 @@ pub(super) fn read(input: &mut impl Read) -> Result<Option<Block>, TraceError> {
             c1,
             c2,
             c3,
-        ],
-    ) = <&[u8; HEAD]>::try_from(head.as_slice())
-    else {
+        ] = bytes;
+        let [covered @ .., _, _, _, _] = *bytes;
+        let head = Self {
+            kind,
+            encoding,
+            stored: u32::from_le_bytes([s0, s1, s2, s3]),
+            raw: u32::from_le_bytes([r0, r1, r2, r3]),
+            checksum: u32::from_le_bytes([c0, c1, c2, c3]),
+            bytes: covered,
+        };
+        (head.stored <= MAXIMUM && head.raw <= MAXIMUM).then_some(head)
+    }
+
+    /// Returns the block with this data; `None` when it is not the data that was written.
+    fn with(self, stored: Vec<u8>) -> Option<Block> {
+        let is_whole = stored.len() == self.stored as usize;
+        (is_whole && checksum(&self.bytes, &stored) == self.checksum).then(|| Block {
+            kind: self.kind,
+            length: HEAD as u64 + u64::from(self.stored),
+            encoding: self.encoding,
+            raw: self.raw,
+            stored,
+        })
+    }
+}
+
+/// Reads a block. Returns `None` when there is no complete and undamaged one.
+pub(super) fn read(input: &mut impl Read) -> Result<Option<Block>, TraceError> {
+    let mut head = Vec::with_capacity(HEAD);
+    take(input, HEAD as u64, &mut head)?;
+    let head = <&[u8; HEAD]>::try_from(head.as_slice()).ok();
+    let Some(head) = head.and_then(Head::decode) else {
         return Ok(None);
     };
-    let length = u32::from_le_bytes([s0, s1, s2, s3]);
-    let raw = u32::from_le_bytes([r0, r1, r2, r3]);
-    if length > MAXIMUM || raw > MAXIMUM {
-        return Ok(None);
-    }
     let mut stored = Vec::new();
-    take(input, u64::from(length), &mut stored)?;
-    let expected = u32::from_le_bytes([c0, c1, c2, c3]);
-    let before_checksum = head.get(..HEAD - 4).unwrap_or_default();
-    if stored.len() != length as usize || checksum(before_checksum, &stored) != expected {
-        return Ok(None);
-    }
-    Ok(Some(Block {
-        kind,
-        length: HEAD as u64 + u64::from(length),
-        encoding,
-        raw,
-        stored,
-    }))
+    take(input, u64::from(head.stored), &mut stored)?;
+    Ok(head.with(stored))
+}
+
+/// What the bytes of a growing file begin with.
+#[derive(Debug)]
+pub(super) enum Front {
+    Block(Block),
+    /// A block that has not arrived completely.
+    Part,
+    /// Bytes that no writer has written.
+    Damaged,
+}
+
+/// Looks for a block at the front of `bytes`.
+pub(super) fn front(bytes: &[u8]) -> Front {
+    let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else {
+        return Front::Part;
+    };
+    let Some(head) = Head::decode(head) else {
+        return Front::Damaged;
+    };
+    let Some(stored) = rest.get(..head.stored as usize) else {
+        return Front::Part;
+    };
+    head.with(stored.to_vec())
+        .map_or(Front::Damaged, Front::Block)
 }
 
 impl Block {
@@ -149,7 +196,7 @@ fn checksum(head: &[u8], stored: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, encode, read};
+    use super::{Block, Front, encode, front, read};
 
     fn read_back(bytes: &[u8]) -> Option<Vec<u8>> {
         read(&mut { bytes }).unwrap().and_then(Block::into_data)
@@ -160,11 +207,16 @@ mod tests {
         for data in [&b""[..], b"x", &[7; 5000]] {
             let block = encode(2, data).unwrap();
             assert_eq!(read_back(&block).as_deref(), Some(data));
+            assert!(matches!(front(&block), Front::Block(_)));
             for cut in 0..block.len() {
                 assert_eq!(read_back(&block[..cut]), None);
+                assert!(matches!(front(&block[..cut]), Front::Part));
                 let mut changed = block.clone();
                 changed[cut] ^= 0x10;
                 assert_eq!(read_back(&changed), None, "byte {cut} of {}", block.len());
+                // A longer length makes it a part of a longer block.
+                let is_length = (4..8).contains(&cut);
+                assert!(matches!(front(&changed), Front::Damaged) || is_length);
             }
         }
     }

@@ -14,10 +14,10 @@ use crate::model::varint::take;
 
 /// The tables of a trace, as far as it was read.
 #[derive(Debug, Default)]
-pub(super) struct Tables {
-    pub(super) symbols: Symbols,
-    pub(super) tracks: Tracks,
-    pub(super) complete_until: KernelTime,
+pub(crate) struct Tables {
+    pub(crate) symbols: Symbols,
+    pub(crate) tracks: Tracks,
+    pub(crate) complete_until: KernelTime,
     text: usize,
 }
 
@@ -31,6 +31,31 @@ impl Tables {
     }
 }
 
+/// What is done with a segment while it is decoded.
+pub(crate) trait Visitor {
+    /// Why the decoding ends early.
+    type Error: From<TraceError>;
+
+    /// Takes the tables, once they have what the segment defines and before its rows.
+    fn defined(&mut self, _tables: &mut Tables) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Takes a row.
+    fn row(&mut self, tables: &Tables, row: &RowChange) -> Result<(), Self::Error>;
+}
+
+/// A visitor that passes on the rows alone.
+pub(super) struct RowsOnly<F>(pub(super) F);
+
+impl<E: From<TraceError>, F: FnMut(RowChange) -> Result<(), E>> Visitor for RowsOnly<F> {
+    type Error = E;
+
+    fn row(&mut self, _tables: &Tables, row: &RowChange) -> Result<(), E> {
+        (self.0)(*row)
+    }
+}
+
 /// A segment that is being decoded.
 pub(super) struct Segment<'a> {
     pub(super) data: &'a [u8],
@@ -40,12 +65,12 @@ pub(super) struct Segment<'a> {
 }
 
 impl Segment<'_> {
-    /// Adds the segment's definitions to the tables, and passes each row to `on_row`.
-    pub(super) fn decode<E: From<TraceError>>(
+    /// Adds the segment's definitions to the tables, and passes each row to the visitor.
+    pub(super) fn decode<V: Visitor>(
         mut self,
         tables: &mut Tables,
-        mut on_row: impl FnMut(RowChange) -> Result<(), E>,
-    ) -> Result<(), E> {
+        visitor: &mut V,
+    ) -> Result<(), V::Error> {
         let complete_until = self.number()?;
         tables.complete_until = self.time(complete_until)?.max(tables.complete_until);
         for _ in 0..self.number()? {
@@ -79,25 +104,31 @@ impl Segment<'_> {
                 self.place(tables)?;
             }
         }
-        let has_weights = !self.data.is_empty() && self.number()? == runs.len() as u64;
+        if !self.data.is_empty() && self.number()? == runs.len() as u64 {
+            for run in &mut runs {
+                let weights = WeightReader::new(&mut self.data)
+                    .ok_or_else(|| self.damaged("the weights of a run are cut off"))?;
+                run.weigh(weights);
+            }
+            if !self.data.is_empty() {
+                for _ in 0..self.number()? {
+                    self.owner(tables)?;
+                }
+            }
+        }
+        visitor.defined(tables)?;
         for run in runs {
-            let weights = if has_weights {
-                WeightReader::new(&mut self.data)
-                    .ok_or_else(|| self.damaged("the weights of a run are cut off"))?
-            } else {
-                WeightReader::default()
-            };
-            self.run(run.with_weights(weights), tables, &mut on_row)?;
+            self.run(run, tables, visitor)?;
         }
         Ok(())
     }
 
-    fn run<E: From<TraceError>>(
+    fn run<V: Visitor>(
         &self,
         mut run: RunReader<'_>,
         tables: &Tables,
-        on_row: &mut impl FnMut(RowChange) -> Result<(), E>,
-    ) -> Result<(), E> {
+        visitor: &mut V,
+    ) -> Result<(), V::Error> {
         let track = run.track;
         if tables.tracks.track(track).is_none() {
             Err(self.damaged("a row belongs to a thread that is not defined"))?;
@@ -108,13 +139,14 @@ impl Segment<'_> {
                 Err(self.damaged("a row has a stack that is not defined"))?;
             }
             let time = self.time(row.time)?;
-            on_row(RowChange {
+            let row = RowChange {
                 track,
                 time,
                 stack: row.stack,
                 state: row.state,
                 weight: row.weight,
-            })?;
+            };
+            visitor.row(tables, &row)?;
         }
         if run.left > 0 {
             Err(self.damaged("a run has fewer rows than it says"))?;
@@ -158,7 +190,7 @@ impl Segment<'_> {
             name,
             cmdline,
             python,
-            place: ProcessPlace::default(),
+            ..ProcessInfo::default()
         };
         let known = tables.tracks.processes().len();
         if (index as usize) < known {
@@ -182,6 +214,17 @@ impl Segment<'_> {
             return Err(self.damaged("a place belongs to a process that is not defined"));
         };
         let process = ProcessInfo { place, ..process };
+        tables.tracks.update_process(index, process);
+        Ok(())
+    }
+
+    fn owner(&mut self, tables: &mut Tables) -> Result<(), TraceError> {
+        let index = ProcessIndex(self.small()?);
+        let uid = Some(self.small()?);
+        let Some(process) = tables.tracks.process(index).cloned() else {
+            return Err(self.damaged("an owner belongs to a process that is not defined"));
+        };
+        let process = ProcessInfo { uid, ..process };
         tables.tracks.update_process(index, process);
         Ok(())
     }

@@ -54,6 +54,7 @@ pub(super) struct SegmentEncoder {
     runs: Section,
     places: Section,
     weights: Section,
+    owners: Section,
     rows: u64,
 }
 
@@ -82,6 +83,9 @@ impl SegmentEncoder {
             self.processes.add(|out| put_process(out, index, process));
             if process.place.is_known() {
                 self.places.add(|out| put_place(out, index, &process.place));
+            }
+            if let Some(uid) = process.uid {
+                self.owners.add(|out| put_owner(out, index, uid));
             }
         }
     }
@@ -123,7 +127,7 @@ impl SegmentEncoder {
         data
     }
 
-    fn sections(&self) -> [&Section; 8] {
+    fn sections(&self) -> [&Section; 9] {
         let Self {
             strings,
             frames,
@@ -133,10 +137,11 @@ impl SegmentEncoder {
             runs,
             places,
             weights,
+            owners,
             ..
         } = self;
         [
-            strings, frames, stacks, processes, tracks, runs, places, weights,
+            strings, frames, stacks, processes, tracks, runs, places, weights, owners,
         ]
     }
 }
@@ -176,6 +181,11 @@ fn put_place(out: &mut Vec<u8>, index: ProcessIndex, place: &ProcessPlace) {
     put(out, u64::from(place.namespace_pid));
     put_text(out, &place.container);
     put_text(out, &place.cgroup);
+}
+
+fn put_owner(out: &mut Vec<u8>, index: ProcessIndex, uid: u32) {
+    put(out, u64::from(index.0));
+    put(out, u64::from(uid));
 }
 
 fn put_track(out: &mut Vec<u8>, id: TrackId, track: &Track) {

@@ -57,6 +57,22 @@ pub struct TraceInfo {
     pub program: String,
     /// The command line that it was started with.
     pub command: Vec<String>,
+    /// Which run of the kernel `start` counts from, as `/proc/sys/kernel/random/boot_id` has
+    /// it; empty when not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub boot: String,
+    /// Whether the file goes on where an earlier one ended: a row at its start went on
+    /// there, and its later samples may account for time before it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub carries_on: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl TraceInfo {

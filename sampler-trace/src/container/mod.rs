@@ -43,6 +43,11 @@
 //! microseconds; it is a string because it can pass 2^53. `unix_start_us` is the same
 //! moment in Unix time. **All times below are microseconds since it.**
 //!
+//! Two fields may be missing, in older files always. `boot` names the run of the kernel whose
+//! clock `start_ns` is on (`/proc/sys/kernel/random/boot_id`). `carries_on` is true in a
+//! *chunk*: a file that goes on where an earlier one of the same recording ended. It begins
+//! with the last row of each thread, and needs no other file to be read.
+//!
 //! ## Segment
 //!
 //! What is new since the previous segment, then rows. Every number below is a varint
@@ -79,6 +84,8 @@
 //!                               no row of it has a sample, and then nothing follows
 //!   bytes, then `rows` varints: how many samples a row has
 //!   bytes, then `rows` varints: how many of them found the thread in the kernel
+//! count, then each owner of a process that this segment defines:
+//!                               process uid
 //! ```
 //!
 //! A process or track that comes again under its number replaces what was known of it:
@@ -86,10 +93,11 @@
 //! segment, in time order. A row lasts until the track's next one. The times of a track
 //! do not decrease; a reader raises a time that does. A row that equals the track's
 //! previous row continues it, and their samples add up. A reader ignores bytes after the
-//! last weight. Places and weights may be missing: they were added after version 1 was in
-//! use, and a reader that does not know them ignores them. A process without a place
+//! last owner. Places, weights and owners may be missing: they were added after version 1
+//! was in use, and a reader that does not know them ignores them. A process without a place
 //! lives on the host itself; `namespace_pid` is its pid in the innermost pid namespace, 0
-//! where that is the same.
+//! where that is the same. The owner of a process is its effective user id; that of a process
+//! without one is not known.
 //!
 //! In a sum, a row counts for its samples times the unit, not for its length: it is drawn
 //! over ticks at which its thread did not run. Each look at a waiting thread is a sample
@@ -130,6 +138,11 @@
 //! The threads may be missing: they were added later. What a block says about a thread
 //! replaces what earlier blocks said about it.
 //!
+//! In a chunk, counters and CPU times count from its start, those of processes and threads
+//! that went on before included. A rate other than that of the header is a change at its
+//! start. The sum over all chunks is thus the account of the whole recording; of `behind_us`,
+//! `passes_from_user_space` and `walked_without_loop` it is the maximum.
+//!
 //! ## Index
 //!
 //! ```text
@@ -137,11 +150,13 @@
 //!                               the segment before (from 0), complete_until, rows
 //! ```
 
-mod account;
+pub mod account;
 mod block;
-mod decode;
+pub(crate) mod contents;
+pub(crate) mod decode;
 mod encode;
 pub mod error;
+pub mod follow;
 #[cfg(test)]
 mod hostile_tests;
 pub mod index;

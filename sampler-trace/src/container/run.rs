@@ -244,9 +244,9 @@ impl<'a> RunReader<'a> {
         })
     }
 
-    /// The same rows with their weights.
-    pub(super) fn with_weights(self, weights: WeightReader<'a>) -> Self {
-        Self { weights, ..self }
+    /// Gives the rows their weights.
+    pub(super) fn weigh(&mut self, weights: WeightReader<'a>) {
+        self.weights = weights;
     }
 
     fn row(&mut self) -> Option<RunRow> {
@@ -354,10 +354,10 @@ mod tests {
             run.encode(&mut bytes);
             run.encode_weights(&mut weights);
             let mut rest = bytes.as_slice();
-            let reader = RunReader::new(&mut rest).unwrap();
+            let mut reader = RunReader::new(&mut rest).unwrap();
             assert_eq!(reader.track, TrackId(4));
             let weights_read = WeightReader::new(&mut weights.as_slice());
-            let reader = reader.with_weights(weights_read.unwrap());
+            reader.weigh(weights_read.unwrap());
             assert_eq!(reader.collect::<Vec<_>>(), rows(states));
             for cut in 0..weights.len() {
                 assert!(WeightReader::new(&mut &weights[..cut]).is_none());
@@ -388,8 +388,8 @@ mod tests {
         let (mut bytes, mut weights) = (Vec::new(), Vec::new());
         run.encode(&mut bytes);
         run.encode_weights(&mut weights);
-        let reader = RunReader::new(&mut bytes.as_slice()).unwrap();
-        let rows = reader.with_weights(WeightReader::new(&mut weights.as_slice()).unwrap());
+        let mut rows = RunReader::new(&mut bytes.as_slice()).unwrap();
+        rows.weigh(WeightReader::new(&mut weights.as_slice()).unwrap());
         let found: Vec<_> = rows.map(|row| row.weight).collect();
         assert_eq!(found, [weight(2, 1), weight(4, 3)]);
         // More samples in the kernel than in all make no valid weight.

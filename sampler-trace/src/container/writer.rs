@@ -132,6 +132,17 @@ impl<W: Write> TraceWriter<W> {
         &self.output
     }
 
+    /// The output, for one that is emptied while it is written.
+    pub fn output_mut(&mut self) -> &mut W {
+        &mut self.output
+    }
+
+    /// Whether any change is held back.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        self.pending_rows > 0
+    }
+
     /// Whether so many changes are held back that they should be flushed now.
     #[must_use]
     pub fn wants_flush(&self) -> bool {

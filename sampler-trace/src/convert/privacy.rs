@@ -2,7 +2,9 @@
 
 //! Removes data from a trace that others should not see.
 
+use crate::container::info::TraceInfo;
 use crate::container::load::Trace;
+use crate::model::track::ProcessInfo;
 
 /// What to remove. The default removes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +23,27 @@ impl Privacy {
         }
         if self.no_command_line {
             trace.tracks.forget_command_lines();
-            trace.info.command.clear();
         }
+        trace.info = self.info(&trace.info);
+    }
+
+    /// Returns a header without it.
+    #[must_use]
+    pub fn info(self, info: &TraceInfo) -> TraceInfo {
+        let mut info = info.clone();
+        if self.no_command_line {
+            info.command.clear();
+        }
+        info
+    }
+
+    /// Returns a process without it.
+    #[must_use]
+    pub fn process(self, process: &ProcessInfo) -> ProcessInfo {
+        let mut process = process.clone();
+        if self.no_command_line {
+            process.cmdline.clear();
+        }
+        process
     }
 }

@@ -11,6 +11,7 @@ use crate::container::load::Trace;
 use crate::convert::error::ConvertError;
 use crate::convert::frames::FrameSelection;
 use crate::model::identifiers::{KernelTime, TrackId};
+use crate::model::track::ProcessInfo;
 use crate::query::filter::RowFilter;
 use crate::query::view::TraceView;
 
@@ -109,14 +110,18 @@ impl Selection {
             .as_ref()
             .is_none_or(|wanted| wanted.is_match(&track.name));
         let process = self.process.as_ref().is_none_or(|wanted| {
-            trace.tracks.process(track.process).is_some_and(|process| {
-                let name = format!("{}[{}]", process.name, process.pid);
-                let place = &process.place;
-                [&name, &process.cmdline, &place.container, &place.cgroup]
-                    .iter()
-                    .any(|text| wanted.is_match(text))
-            })
+            let process = trace.tracks.process(track.process);
+            process.is_some_and(|process| matches_process(wanted, process))
         });
         thread && process
     }
+}
+
+/// Whether a process is selected by [`Selection::process`].
+pub(crate) fn matches_process(wanted: &Regex, process: &ProcessInfo) -> bool {
+    let name = format!("{}[{}]", process.name, process.pid);
+    let place = &process.place;
+    [&name, &process.cmdline, &place.container, &place.cgroup]
+        .iter()
+        .any(|text| wanted.is_match(text))
 }

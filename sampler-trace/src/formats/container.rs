@@ -4,13 +4,13 @@
 
 use std::io::Write;
 
-use crate::container::error::TraceError;
 use crate::container::info::{Mode, ProcessSummary, Summary, ThreadCpuTime, TraceInfo};
 use crate::container::writer::TraceWriter;
 use crate::formats::sink::{RowOrder, SinkError, TraceSink};
-use crate::model::identifiers::{FrameId, ProcessIndex, StackId, StringId, TrackId};
+use crate::model::identifiers::{ProcessIndex, TrackId};
+use crate::model::intern::SymbolInterner;
+use crate::model::renumber::SymbolMap;
 use crate::model::row::{RowChange, TimelineRow, Weight};
-use crate::model::symbols::{Frame, StackNode, Symbols, SymbolsError};
 use crate::model::track::{Track, Tracks};
 use crate::query::view::TraceView;
 
@@ -21,7 +21,8 @@ pub struct ContainerSink<'a, W> {
     tracks: Tracks,
     new_tracks: Vec<Option<TrackId>>,
     new_processes: Vec<Option<ProcessIndex>>,
-    kept: KeptSymbols<'a>,
+    symbols: SymbolInterner,
+    kept: SymbolMap,
 }
 
 impl<'a, W: Write> ContainerSink<'a, W> {
@@ -41,7 +42,8 @@ impl<'a, W: Write> ContainerSink<'a, W> {
             tracks: Tracks::default(),
             new_tracks: vec![None; trace.tracks.tracks().len()],
             new_processes: vec![None; trace.tracks.processes().len()],
-            kept: KeptSymbols::new(&trace.symbols),
+            symbols: SymbolInterner::default(),
+            kept: SymbolMap::default(),
         })
     }
 
@@ -90,7 +92,7 @@ impl<'a, W: Write> ContainerSink<'a, W> {
         };
         Ok(self
             .writer
-            .finish(&summary, &self.kept.symbols, &mut self.tracks)?)
+            .finish(&summary, self.symbols.symbols(), &mut self.tracks)?)
     }
 }
 
@@ -120,8 +122,8 @@ impl<W: Write> TraceSink for ContainerSink<'_, W> {
         let Some(track) = self.new_tracks.get(row.track.index()).copied().flatten() else {
             return Ok(());
         };
-        let full = |source| TraceError::Symbols { at: 0, source };
-        let stack = self.kept.stack(row.stack).map_err(full)?;
+        let old = &self.view.trace().symbols;
+        let stack = self.kept.stack(row.stack, old, &mut self.symbols);
         self.writer.change(&RowChange {
             track,
             time: row.start,
@@ -131,111 +133,12 @@ impl<W: Write> TraceSink for ContainerSink<'_, W> {
         });
         if self.writer.wants_flush() {
             self.writer
-                .flush(row.start, &self.kept.symbols, &mut self.tracks)?;
+                .flush(row.start, self.symbols.symbols(), &mut self.tracks)?;
         }
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
         Ok(self.end()?.flush()?)
-    }
-}
-
-/// The symbols that are used, renumbered in the order of their first use.
-struct KeptSymbols<'a> {
-    old: &'a Symbols,
-    symbols: Symbols,
-    strings: Vec<Option<StringId>>,
-    frames: Vec<Option<FrameId>>,
-    stacks: Vec<Option<StackId>>,
-    path: Vec<StackId>,
-}
-
-impl<'a> KeptSymbols<'a> {
-    fn new(old: &'a Symbols) -> Self {
-        let mut strings = vec![None; old.string_count() as usize];
-        let mut stacks = vec![None; old.stack_count() as usize];
-        // The empty string and the empty stack have the same number in every trace.
-        strings
-            .iter_mut()
-            .take(1)
-            .for_each(|slot| *slot = Some(StringId::EMPTY));
-        stacks
-            .iter_mut()
-            .take(1)
-            .for_each(|slot| *slot = Some(StackId::EMPTY));
-        let frames = vec![None; old.frame_count() as usize];
-        Self {
-            old,
-            symbols: Symbols::default(),
-            strings,
-            frames,
-            stacks,
-            path: Vec::new(),
-        }
-    }
-
-    fn stack(&mut self, id: StackId) -> Result<StackId, SymbolsError> {
-        let known = |stacks: &[Option<StackId>], id: StackId| {
-            stacks
-                .get(id.index())
-                .copied()
-                .unwrap_or(Some(StackId::EMPTY))
-        };
-        let mut at = id;
-        let mut parent = loop {
-            if let Some(new) = known(&self.stacks, at) {
-                break new;
-            }
-            self.path.push(at);
-            at = self
-                .old
-                .stack(at)
-                .map_or(StackId::EMPTY, |node| node.parent);
-        };
-        while let Some(old) = self.path.pop() {
-            let frame = self.old.stack(old).map_or(FrameId(0), |node| node.frame);
-            let frame = self.frame(frame)?;
-            parent = self.symbols.push_stack(StackNode { parent, frame })?;
-            if let Some(slot) = self.stacks.get_mut(old.index()) {
-                *slot = Some(parent);
-            }
-        }
-        Ok(parent)
-    }
-
-    fn frame(&mut self, id: FrameId) -> Result<FrameId, SymbolsError> {
-        if let Some(&Some(new)) = self.frames.get(id.index()) {
-            return Ok(new);
-        }
-        let Frame {
-            file,
-            function,
-            line,
-            source,
-        } = self.old.frame(id).unwrap_or_default();
-        let (file, function) = (self.string(file)?, self.string(function)?);
-        let source = self.string(source)?;
-        let new = self.symbols.push_frame(Frame {
-            file,
-            function,
-            line,
-            source,
-        })?;
-        if let Some(slot) = self.frames.get_mut(id.index()) {
-            *slot = Some(new);
-        }
-        Ok(new)
-    }
-
-    fn string(&mut self, id: StringId) -> Result<StringId, SymbolsError> {
-        if let Some(&Some(new)) = self.strings.get(id.index()) {
-            return Ok(new);
-        }
-        let new = self.symbols.push_string(self.old.string(id))?;
-        if let Some(slot) = self.strings.get_mut(id.index()) {
-            *slot = Some(new);
-        }
-        Ok(new)
     }
 }

@@ -42,6 +42,14 @@ impl SymbolInterner {
         self.symbols
     }
 
+    /// Returns how many bytes of memory the tables use, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let entries = self.strings.capacity() + self.frames.capacity() + self.stacks.capacity();
+        // A slot is a number and a byte of its hash, and an eighth of the slots is free.
+        self.symbols.bytes() + 6 * entries
+    }
+
     /// Returns how many entries the tables had no room for.
     #[must_use]
     pub fn omitted(&self) -> u64 {

@@ -5,6 +5,7 @@
 pub mod builder;
 pub mod identifiers;
 pub mod intern;
+pub mod renumber;
 pub mod row;
 pub mod row_store;
 pub mod symbols;

@@ -238,6 +238,16 @@ impl Symbols {
         frames.reverse();
     }
 
+    /// Returns how many bytes of memory the tables use, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+            + size_of_val(self.string_ends.as_slice())
+            + size_of_val(self.frames.as_slice())
+            + size_of_val(self.stacks.as_slice())
+            + size_of_val(self.depths.as_slice())
+    }
+
     /// Returns the number of strings, including the empty one.
     #[must_use]
     pub fn string_count(&self) -> u32 {

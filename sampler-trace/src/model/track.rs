@@ -24,6 +24,8 @@ pub struct ProcessInfo {
     pub python: String,
     /// Where it lives, unless it is directly on the host.
     pub place: ProcessPlace,
+    /// The user that it runs as: its effective user id in the recorder's user namespace.
+    pub uid: Option<u32>,
 }
 
 /// Where a process lives: its pid namespace, container and cgroup.

@@ -13,7 +13,7 @@ use crate::model::track::{ProcessInfo, Track};
 use crate::query::filter::RowFilter;
 
 /// The counters of CPU time as the kernel counted it.
-const CPU_TIMES: [&str; 3] = ["kernel_cpu_us", "kernel_user_us", "kernel_system_us"];
+pub(crate) const CPU_TIMES: [&str; 3] = ["kernel_cpu_us", "kernel_user_us", "kernel_system_us"];
 
 /// The part of a trace that goes into one file.
 #[derive(Clone, Debug)]

@@ -68,6 +68,7 @@ pub(super) fn trace_info(config: &SamplingConfig) -> TraceInfo {
         unix_start_us: unix.as_micros() as u64,
         program: concat!("pyebpf ", env!("CARGO_PKG_VERSION")).into(),
         command,
+        ..TraceInfo::default()
     }
 }
 

@@ -88,6 +88,7 @@ fn write(wanted: &Wanted) -> u64 {
         unix_start_us: UNIX_START_US,
         program: "pyebpf 0.1.0".into(),
         command: vec!["pyebpf".into(), "--hz".into(), wanted.hz.to_string()],
+        ..TraceInfo::default()
     };
     let output = BufWriter::new(File::create(&wanted.path).unwrap());
     let mut writer = TraceWriter::create(output, &info).unwrap();

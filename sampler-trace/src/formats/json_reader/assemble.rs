@@ -146,6 +146,7 @@ fn split(metadata: Metadata, start: u64) -> (TraceInfo, Counters) {
         unix_start_us: start,
         program,
         command,
+        ..TraceInfo::default()
     };
     (info, metadata.counters)
 }
@@ -205,6 +206,7 @@ impl Owners {
                         container: told.container.clone(),
                         cgroup: told.cgroup.clone(),
                     },
+                    uid: None,
                 })
             });
         let name = told.name.as_deref().unwrap_or(name).to_owned();

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Tells which processes and threads of different chunks are the same, and numbers those of
+//! the joined trace.
+
+use std::hash::{BuildHasher, RandomState};
+
+use rustc_hash::FxHashMap;
+
+use crate::join::error::JoinError;
+use crate::join::options::JoinOptions;
+use crate::model::identifiers::{ProcessIndex, TrackId};
+use crate::model::track::{MAXIMUM_TEXT, MAXIMUM_TRACKS, ProcessInfo, Track, Tracks};
+
+/// The number of a process of some chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ProcessNumber(u32);
+
+/// The number of a thread of some chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LineNumber(u32);
+
+impl ProcessNumber {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl LineNumber {
+    /// The number of the thread at this position.
+    pub(super) fn at(position: usize) -> Self {
+        Self(u32::try_from(position).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    /// As the joined trace has it.
+    info: ProcessInfo,
+    /// The hash of its command line, which `info` may not have.
+    cmdline: u64,
+    is_wanted: bool,
+    joined: Option<ProcessIndex>,
+    /// The last chunk that has it.
+    chunk: u32,
+}
+
+#[derive(Debug)]
+struct Line {
+    process: ProcessNumber,
+    tid: u32,
+    ident: u64,
+    name: String,
+    is_wanted: bool,
+    joined: Option<TrackId>,
+    /// The last chunk that has it.
+    chunk: u32,
+}
+
+/// A run of the kernel, and a pid and a start time in it.
+type ProcessKey = (u32, u32, u64);
+type LineKey = (ProcessNumber, u32, u64);
+
+/// The processes and threads of all chunks so far. Those of which the joined trace has
+/// something are in its tables too.
+#[derive(Debug, Default)]
+pub(super) struct Identities {
+    processes: Vec<Process>,
+    lines: Vec<Line>,
+    by_process: FxHashMap<ProcessKey, Vec<ProcessNumber>>,
+    by_thread: FxHashMap<LineKey, Vec<LineNumber>>,
+    hashes: RandomState,
+    /// Bytes of the names.
+    text: usize,
+    /// The tables of the joined trace.
+    pub(super) tracks: Tracks,
+    /// The number of the current chunk, and of the run of the kernel that recorded it.
+    chunk: u32,
+    boot: u32,
+    /// For each process and thread of the chunk, by its number there.
+    chunk_processes: Vec<Option<ProcessNumber>>,
+    chunk_lines: Vec<Option<LineNumber>>,
+}
+
+impl Identities {
+    /// Begins a chunk.
+    pub(super) fn begin_chunk(&mut self, is_same_boot: bool) {
+        self.chunk += 1;
+        self.boot += u32::from(!is_same_boot);
+        self.chunk_processes.clear();
+        self.chunk_lines.clear();
+    }
+
+    /// The number of the current chunk.
+    pub(super) fn chunk(&self) -> u32 {
+        self.chunk
+    }
+
+    /// Takes over what the chunk says anew about its processes and threads.
+    pub(super) fn update(
+        &mut self,
+        of_chunk: &Tracks,
+        (processes, tracks): (Vec<ProcessIndex>, Vec<TrackId>),
+        options: &JoinOptions,
+    ) {
+        for index in processes {
+            if let Some(number) = self.known_process(index)
+                && let Some(info) = of_chunk.process(index)
+            {
+                self.update_process(number, info, options);
+            }
+        }
+        for id in tracks {
+            if let Some(number) = self.known_line(id)
+                && let Some(track) = of_chunk.track(id)
+            {
+                self.rename(number, &track.name, options);
+            }
+        }
+    }
+
+    fn update_process(&mut self, number: ProcessNumber, info: &ProcessInfo, options: &JoinOptions) {
+        let cmdline = self.hashes.hash_one(&info.cmdline);
+        if let Some(process) = self.processes.get_mut(number.index()) {
+            process.is_wanted = options.processes.wants(info);
+            process.cmdline = cmdline;
+            process.chunk = self.chunk;
+            let info = options.privacy.process(info);
+            if process.info != info {
+                self.text += text_of(&info);
+                process.info = info;
+                if let Some(joined) = process.joined {
+                    self.tracks.update_process(joined, process.info.clone());
+                }
+            }
+        }
+    }
+
+    fn rename(&mut self, number: LineNumber, name: &str, options: &JoinOptions) {
+        if let Some(line) = self.lines.get_mut(number.index())
+            && line.name != name
+        {
+            name.clone_into(&mut line.name);
+            self.text += name.len();
+            line.is_wanted = wants_name(options, name);
+            if let Some(joined) = line.joined {
+                self.tracks.rename_track(joined, name);
+            }
+        }
+    }
+
+    fn known_process(&self, index: ProcessIndex) -> Option<ProcessNumber> {
+        self.chunk_processes.get(index.index()).copied().flatten()
+    }
+
+    /// The number of a thread of the chunk, if it was asked for before.
+    pub(super) fn known_line(&self, id: TrackId) -> Option<LineNumber> {
+        self.chunk_lines.get(id.index()).copied().flatten()
+    }
+
+    /// Returns the number of a process of the chunk.
+    ///
+    /// It is the one that an earlier chunk has with the same pid and start time. A process
+    /// that starts another program keeps both; then its name and its command line differ.
+    pub(super) fn process(
+        &mut self,
+        index: ProcessIndex,
+        of_chunk: &Tracks,
+        options: &JoinOptions,
+    ) -> Result<Option<ProcessNumber>, JoinError> {
+        if let Some(known) = self.known_process(index) {
+            return Ok(Some(known));
+        }
+        let Some(info) = of_chunk.process(index) else {
+            return Ok(None);
+        };
+        let key = (self.boot, info.pid, info.start_time_ticks);
+        let cmdline = self.hashes.hash_one(&info.cmdline);
+        let same = self.by_process.get(&key).and_then(|all| {
+            let mut latest = all.iter().rev().copied();
+            latest.find(|number| self.is_same(*number, info, cmdline))
+        });
+        let number = match same {
+            Some(number) => number,
+            None => self.add_process(key, info, cmdline)?,
+        };
+        self.update_process(number, info, options);
+        set(&mut self.chunk_processes, index.index(), number);
+        Ok(Some(number))
+    }
+
+    fn is_same(&self, number: ProcessNumber, info: &ProcessInfo, cmdline: u64) -> bool {
+        let Some(known) = self.processes.get(number.index()) else {
+            return false;
+        };
+        let has_name = known.info.name == info.name;
+        let has_cmdline = known.cmdline == cmdline;
+        let is_program = match info.start_time_ticks {
+            0 => has_name && has_cmdline,
+            _ => has_name || has_cmdline && !info.cmdline.is_empty(),
+        };
+        let (here, there) = (&known.info.place, &info.place);
+        let is_place = !here.is_known()
+            || !there.is_known()
+            || (here.namespace_pid, &here.container) == (there.namespace_pid, &there.container);
+        // A chunk has each process once, unless it started another program.
+        known.chunk != self.chunk && is_program && is_place
+    }
+
+    fn add_process(
+        &mut self,
+        key: ProcessKey,
+        info: &ProcessInfo,
+        cmdline: u64,
+    ) -> Result<ProcessNumber, JoinError> {
+        let number = ProcessNumber(self.next_number(self.processes.len())?);
+        self.processes.push(Process {
+            info: ProcessInfo::default(),
+            cmdline,
+            is_wanted: false,
+            joined: None,
+            chunk: self.chunk,
+        });
+        self.text += info.name.len();
+        self.by_process.entry(key).or_default().push(number);
+        Ok(number)
+    }
+
+    /// Returns the number of a thread of the chunk.
+    ///
+    /// It is the one that an earlier chunk has with the same process, thread id, address
+    /// and name. `was_open` tells of a thread whether its last row goes on in this chunk; its
+    /// name may have been learnt in between.
+    pub(super) fn line(
+        &mut self,
+        id: TrackId,
+        of_chunk: &Tracks,
+        options: &JoinOptions,
+        was_open: impl Fn(LineNumber) -> bool,
+    ) -> Result<Option<LineNumber>, JoinError> {
+        if let Some(known) = self.known_line(id) {
+            return Ok(Some(known));
+        }
+        let Some(track) = of_chunk.track(id) else {
+            return Ok(None);
+        };
+        let Some(process) = self.process(track.process, of_chunk, options)? else {
+            return Ok(None);
+        };
+        let key = (process, track.tid, track.ident);
+        let candidates = self.by_thread.get(&key).map_or(&[][..], Vec::as_slice);
+        let is_free = |number: &&LineNumber| {
+            let line = self.lines.get(number.index());
+            line.is_some_and(|line| line.chunk != self.chunk)
+        };
+        let has_name = |number: &&LineNumber| {
+            let line = self.lines.get(number.index());
+            line.is_some_and(|line| line.name == track.name)
+        };
+        let mut free = candidates.iter().rev().filter(is_free);
+        let same = free
+            .clone()
+            .filter(has_name)
+            .find(|number| was_open(**number))
+            .or_else(|| free.clone().find(has_name))
+            .or_else(|| free.find(|number| was_open(**number)))
+            .copied();
+        let number = match same {
+            Some(number) => number,
+            None => self.add_line(key, track, options)?,
+        };
+        self.rename(number, &track.name, options);
+        if let Some(line) = self.lines.get_mut(number.index()) {
+            line.chunk = self.chunk;
+        }
+        set(&mut self.chunk_lines, id.index(), number);
+        Ok(Some(number))
+    }
+
+    fn add_line(
+        &mut self,
+        key: LineKey,
+        track: &Track,
+        options: &JoinOptions,
+    ) -> Result<LineNumber, JoinError> {
+        let number = LineNumber(self.next_number(self.lines.len())?);
+        self.lines.push(Line {
+            process: key.0,
+            tid: track.tid,
+            ident: track.ident,
+            name: track.name.clone(),
+            is_wanted: wants_name(options, &track.name),
+            joined: None,
+            chunk: 0,
+        });
+        self.text += track.name.len();
+        self.by_thread.entry(key).or_default().push(number);
+        Ok(number)
+    }
+
+    fn next_number(&self, length: usize) -> Result<u32, JoinError> {
+        if length >= MAXIMUM_TRACKS || self.text > MAXIMUM_TEXT {
+            return Err(JoinError::Full);
+        }
+        u32::try_from(length).map_err(|_| JoinError::Full)
+    }
+
+    /// Whether the rows of a thread are wanted.
+    pub(super) fn wants(&self, number: LineNumber) -> bool {
+        let line = self.lines.get(number.index());
+        line.is_some_and(|line| line.is_wanted && self.wants_process(line.process))
+    }
+
+    /// Whether a process is wanted.
+    pub(super) fn wants_process(&self, number: ProcessNumber) -> bool {
+        let process = self.processes.get(number.index());
+        process.is_some_and(|process| process.is_wanted)
+    }
+
+    /// Returns the number of a process in the joined trace, and gives it one.
+    pub(super) fn joined_process(
+        &mut self,
+        number: ProcessNumber,
+    ) -> Result<Option<ProcessIndex>, JoinError> {
+        let Some(process) = self.processes.get_mut(number.index()) else {
+            return Ok(None);
+        };
+        if process.joined.is_none() {
+            if self.tracks.is_full() {
+                return Err(JoinError::Full);
+            }
+            process.joined = Some(self.tracks.add_process(process.info.clone()));
+        }
+        Ok(process.joined)
+    }
+
+    /// Returns the number of a thread in the joined trace, and gives it one.
+    pub(super) fn joined_track(&mut self, number: LineNumber) -> Result<TrackId, JoinError> {
+        let Some(line) = self.lines.get(number.index()) else {
+            return Err(JoinError::Full);
+        };
+        if let Some(joined) = line.joined {
+            return Ok(joined);
+        }
+        let (tid, ident, name) = (line.tid, line.ident, line.name.clone());
+        let process = self.joined_process(line.process)?.ok_or(JoinError::Full)?;
+        if self.tracks.is_full() {
+            return Err(JoinError::Full);
+        }
+        let joined = self.tracks.add_track(Track {
+            process,
+            tid,
+            ident,
+            name,
+        });
+        if let Some(line) = self.lines.get_mut(number.index()) {
+            line.joined = Some(joined);
+        }
+        Ok(joined)
+    }
+
+    /// Returns the number of a process in the joined trace, if it has one.
+    pub(super) fn known_joined_process(&self, number: ProcessNumber) -> Option<ProcessIndex> {
+        self.processes.get(number.index())?.joined
+    }
+
+    /// Returns the number of a thread in the joined trace, if it has one.
+    pub(super) fn known_joined_track(&self, number: LineNumber) -> Option<TrackId> {
+        self.lines.get(number.index())?.joined
+    }
+
+    /// How many bytes of memory the processes and threads use, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        // The tables of the joined trace have each of them again, the maps their numbers.
+        2 * self.text
+            + self.processes.len() * (2 * size_of::<ProcessInfo>() + 96)
+            + self.lines.len() * (2 * size_of::<Line>() + 96)
+    }
+}
+
+fn text_of(info: &ProcessInfo) -> usize {
+    let place = &info.place;
+    let texts = [
+        &info.name,
+        &info.cmdline,
+        &info.python,
+        &place.container,
+        &place.cgroup,
+    ];
+    texts.iter().map(|text| text.len()).sum()
+}
+
+fn wants_name(options: &JoinOptions, name: &str) -> bool {
+    let wanted = options.thread.as_ref();
+    wanted.is_none_or(|wanted| wanted.is_match(name))
+}
+
+fn set<T: Copy>(numbers: &mut Vec<Option<T>>, at: usize, number: T) {
+    if numbers.len() <= at {
+        numbers.resize(at + 1, None);
+    }
+    if let Some(slot) = numbers.get_mut(at) {
+        *slot = Some(number);
+    }
+}
