@@ -91,6 +91,7 @@ pub(crate) fn container(mode: Mode) -> Vec<u8> {
             container: "docker:4f1c5a0de6b7".into(),
             cgroup: "/docker/4f1c5a0de6b7984f".into(),
         },
+        uid: None,
     });
     let ident = 140_007_464_703_744;
     let mut thread = |process, tid, name: &str| {

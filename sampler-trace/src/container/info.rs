@@ -114,6 +114,14 @@ impl TraceInfo {
     }
 }
 
+/// The counters that are a maximum, or tell whether something was so. All others are sums.
+const MAXIMA: [&str; 3] = ["behind_us", "passes_from_user_space", "walked_without_loop"];
+
+/// Whether a counter of several files together is the largest one, not the sum.
+pub(crate) fn is_maximum(name: &str) -> bool {
+    MAXIMA.contains(&name)
+}
+
 /// Counters by name, such as `taken` or `lost`.
 pub type Counts = BTreeMap<String, u64>;
 

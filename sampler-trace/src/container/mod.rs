@@ -152,6 +152,8 @@
 
 pub mod account;
 mod block;
+mod chunk_account;
+pub mod chunks;
 pub(crate) mod contents;
 pub(crate) mod decode;
 mod encode;

@@ -4,14 +4,18 @@
 
 use std::time::Duration;
 
+use crate::container::account::Touched;
 use crate::container::contents::Contents;
-use crate::container::info::{Counts, RateChange, ThreadCpuTime, TraceInfo};
+use crate::container::info::{
+    Counts, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo, is_maximum,
+};
 use crate::join::clock::Place;
-use crate::join::identities::{LineNumber, ProcessNumber};
-use crate::model::identifiers::{KernelTime, TrackId};
+use crate::join::error::JoinError;
+use crate::join::identities::{Identities, LineNumber, ProcessNumber};
+use crate::join::options::JoinOptions;
+use crate::model::identifiers::{KernelTime, ProcessIndex, TrackId};
+use crate::query::view::CPU_TIMES;
 
-/// The counters that are a maximum, or tell whether something was so. All others are sums.
-const MAXIMA: [&str; 3] = ["behind_us", "passes_from_user_space", "walked_without_loop"];
 /// The number of damaged chunks, in the counters of the joined trace.
 const DAMAGED: &str = "damaged_chunks";
 /// The most changes of the rate that are kept.
@@ -43,8 +47,97 @@ impl JoinedAccount {
         );
     }
 
+    /// Returns the account of all chunks so far, with what the current one says anew.
+    pub(super) fn so_far(
+        &self,
+        contents: &Contents,
+        touched: &Touched,
+        place: &Place,
+        identities: &mut Identities,
+        scope: &AccountScope,
+        options: &JoinOptions,
+    ) -> Result<Summary, JoinError> {
+        let accounts = &contents.accounts;
+        let mut summary = scope.summary(
+            sum(self.counts.clone(), &accounts.counts),
+            &self.with_rates_of(contents, place),
+        );
+        let tracks = &contents.tables.tracks;
+        for index in &touched.processes {
+            let Some(counts) = accounts.processes.get(&index.0) else {
+                continue;
+            };
+            if let Some(number) = identities.process(*index, tracks, options)? {
+                let counts = sum(self.of_process(number), counts);
+                scope.add_process(&mut summary, number, counts, identities)?;
+            }
+        }
+        for track in &touched.threads {
+            let of = accounts
+                .threads
+                .get(&track.0)
+                .zip(identities.known_line(*track));
+            if let Some((of, number)) = of {
+                let times = plus(self.of_thread(number), of);
+                scope.add_thread(&mut summary, number, times, identities);
+            }
+        }
+        Ok(summary)
+    }
+
+    /// Adds the account of a chunk that is over. Returns that of all chunks so far, with what
+    /// this one says about its processes and threads.
+    pub(super) fn close(
+        &mut self,
+        contents: &Contents,
+        place: &Place,
+        identities: &mut Identities,
+        scope: &AccountScope,
+        options: &JoinOptions,
+    ) -> Result<Summary, JoinError> {
+        self.rates = self.with_rates_of(contents, place);
+        let accounts = &contents.accounts;
+        let of_file = contents.summary.as_ref();
+        let counts = of_file.map(|summary| &summary.counts);
+        let counts = counts.filter(|counts| !counts.is_empty());
+        let counts = counts.unwrap_or(&accounts.counts);
+        self.counts = sum(std::mem::take(&mut self.counts), counts);
+        let mut summary = scope.summary(self.counts.clone(), &self.rates);
+
+        let in_accounts = accounts.processes.iter();
+        let in_accounts = in_accounts.map(|(index, counts)| (ProcessIndex(*index), counts));
+        // Older files have the counters of each process in their summary.
+        let in_summary = of_file.map_or(&[][..], |summary| &summary.processes);
+        let in_summary = in_summary.iter().map(|of| (of.process, &of.counts));
+        let processes: Vec<_> = match in_summary.len() {
+            0 => in_accounts.collect(),
+            _ => in_summary.collect(),
+        };
+        let tracks = &contents.tables.tracks;
+        for (index, counts) in processes {
+            if let Some(number) = identities.process(index, tracks, options)? {
+                let counts = sum(self.of_process(number), counts);
+                slot(&mut self.processes, number.index()).clone_from(&counts);
+                scope.add_process(&mut summary, number, counts, identities)?;
+            }
+        }
+        for (track, of) in &accounts.threads {
+            if let Some(number) = identities.known_line(TrackId(*track)) {
+                let times = plus(self.of_thread(number), of);
+                *slot(&mut self.threads, number.index()) = times;
+                scope.add_thread(&mut summary, number, times, identities);
+            }
+        }
+        Ok(summary)
+    }
+
+    /// The account of all chunks, after the last one was closed.
+    pub(super) fn whole(&self, scope: &AccountScope) -> Summary {
+        scope.summary(self.counts.clone(), &self.rates)
+    }
+
     /// The changes of the rate, with those of the current chunk.
-    pub(super) fn rates(&self, contents: &Contents, place: &Place) -> Vec<RateChange> {
+    fn with_rates_of(&self, contents: &Contents, place: &Place) -> Vec<RateChange> {
         let mut rates = self.rates.clone();
         let first = self.first_period.unwrap_or_default();
         for change in &contents.accounts.rates {
@@ -54,59 +147,14 @@ impl JoinedAccount {
         rates
     }
 
-    /// The changes of the rate in all chunks that are over.
-    pub(super) fn closed_rates(&self) -> &[RateChange] {
-        &self.rates
-    }
-
-    /// The counters of the chunks that are over and these of the current one.
-    pub(super) fn counts(&self, current: &Counts) -> Counts {
-        sum(self.counts.clone(), current)
-    }
-
-    /// The counters of a process in the chunks that are over and these of the current one.
-    pub(super) fn of_process(&self, number: ProcessNumber, current: &Counts) -> Counts {
+    fn of_process(&self, number: ProcessNumber) -> Counts {
         let closed = self.processes.get(number.index()).cloned();
-        sum(closed.unwrap_or_default(), current)
+        closed.unwrap_or_default()
     }
 
-    /// The CPU time of a thread in the chunks that are over and this in the current one.
-    pub(super) fn of_thread(
-        &self,
-        number: LineNumber,
-        track: TrackId,
-        current: Option<&ThreadCpuTime>,
-    ) -> ThreadCpuTime {
-        let [user, system] = self
-            .threads
-            .get(number.index())
-            .copied()
-            .unwrap_or_default();
-        let [more_user, more_system] = current.map_or([0; 2], |it| [it.user_us, it.system_us]);
-        ThreadCpuTime {
-            track,
-            user_us: user.saturating_add(more_user),
-            system_us: system.saturating_add(more_system),
-        }
-    }
-
-    /// Adds the counters of a chunk that is over.
-    pub(super) fn close(&mut self, counts: &Counts, rates: Vec<RateChange>) {
-        self.counts = sum(std::mem::take(&mut self.counts), counts);
-        self.rates = rates;
-    }
-
-    /// Adds what a chunk that is over says about a process.
-    pub(super) fn close_process(&mut self, number: ProcessNumber, counts: &Counts) {
-        let closed = slot(&mut self.processes, number.index());
-        *closed = sum(std::mem::take(closed), counts);
-    }
-
-    /// Adds what a chunk that is over says about a thread.
-    pub(super) fn close_thread(&mut self, number: LineNumber, of: &ThreadCpuTime) {
-        let [user, system] = slot(&mut self.threads, number.index());
-        *user = user.saturating_add(of.user_us);
-        *system = system.saturating_add(of.system_us);
+    fn of_thread(&self, number: LineNumber) -> [u64; 2] {
+        let closed = self.threads.get(number.index()).copied();
+        closed.unwrap_or_default()
     }
 
     /// Counts a chunk that could not be read to its end.
@@ -121,6 +169,87 @@ impl JoinedAccount {
     }
 }
 
+/// Of what an account may tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AccountScope {
+    /// When the joined trace begins.
+    pub(super) start: KernelTime,
+    /// Up to when it is complete.
+    pub(super) end: KernelTime,
+    /// Whether rows may be missing because of their time. Then the CPU times of the kernel,
+    /// which are those of whole chunks, are left out, and processes without rows.
+    pub(super) may_be_cut: bool,
+}
+
+impl AccountScope {
+    fn summary(&self, counts: Counts, rates: &[RateChange]) -> Summary {
+        let before = rates.partition_point(|change| change.time <= self.start);
+        let kept = rates.get(before.saturating_sub(1)..).unwrap_or_default();
+        let since = |change: &RateChange| RateChange {
+            time: change.time.max(self.start),
+            ..*change
+        };
+        Summary {
+            end: self.end,
+            counts: self.without_cpu_times(counts),
+            rates: kept.iter().map(since).collect(),
+            ..Summary::default()
+        }
+    }
+
+    fn add_process(
+        &self,
+        summary: &mut Summary,
+        number: ProcessNumber,
+        counts: Counts,
+        identities: &mut Identities,
+    ) -> Result<(), JoinError> {
+        if !identities.wants_process(number) {
+            return Ok(());
+        }
+        let process = match self.may_be_cut {
+            true => identities.known_joined_process(number),
+            false => identities.joined_process(number)?,
+        };
+        if let Some(process) = process {
+            let counts = self.without_cpu_times(counts);
+            summary.processes.push(ProcessSummary { process, counts });
+        }
+        Ok(())
+    }
+
+    fn add_thread(
+        &self,
+        summary: &mut Summary,
+        number: LineNumber,
+        [user_us, system_us]: [u64; 2],
+        identities: &Identities,
+    ) {
+        let track = identities.known_joined_track(number);
+        if let Some(track) = track.filter(|_| !self.may_be_cut) {
+            summary.threads.push(ThreadCpuTime {
+                track,
+                user_us,
+                system_us,
+            });
+        }
+    }
+
+    fn without_cpu_times(&self, mut counts: Counts) -> Counts {
+        if self.may_be_cut {
+            counts.retain(|name, _| !CPU_TIMES.contains(&name.as_str()));
+        }
+        counts
+    }
+}
+
+fn plus([user, system]: [u64; 2], of: &ThreadCpuTime) -> [u64; 2] {
+    [
+        user.saturating_add(of.user_us),
+        system.saturating_add(of.system_us),
+    ]
+}
+
 fn slot<T: Default>(all: &mut Vec<T>, at: usize) -> &mut T {
     if all.len() <= at {
         all.resize_with(at + 1, T::default);
@@ -131,7 +260,7 @@ fn slot<T: Default>(all: &mut Vec<T>, at: usize) -> &mut T {
 fn sum(mut all: Counts, more: &Counts) -> Counts {
     for (name, more) in more {
         match all.get_mut(name) {
-            Some(count) if MAXIMA.contains(&name.as_str()) => *count = (*count).max(*more),
+            Some(count) if is_maximum(name) => *count = (*count).max(*more),
             Some(count) => *count = count.saturating_add(*more),
             None => {
                 all.insert(name.clone(), *more);

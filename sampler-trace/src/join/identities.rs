@@ -407,3 +407,120 @@ fn set<T: Copy>(numbers: &mut Vec<Option<T>>, at: usize, number: T) {
         *slot = Some(number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::track::ProcessPlace;
+
+    fn process(pid: u32, start: u64, name: &str, cmdline: &str) -> ProcessInfo {
+        ProcessInfo {
+            start_time_ticks: start,
+            cmdline: cmdline.into(),
+            ..ProcessInfo::titled(pid, name)
+        }
+    }
+
+    /// The tables of a chunk with a process and its threads, each with its id and name.
+    fn chunk(process: ProcessInfo, threads: &[(u32, &str)]) -> Tracks {
+        let mut tracks = Tracks::default();
+        let process = tracks.add_process(process);
+        for (tid, name) in threads {
+            tracks.add_track(Track {
+                process,
+                tid: *tid,
+                ident: 5,
+                name: (*name).into(),
+            });
+        }
+        tracks
+    }
+
+    /// Takes in a chunk. Returns the numbers of its threads, of which those before had an
+    /// open row.
+    fn take(all: &mut Identities, tracks: &Tracks, is_same_boot: bool, open: &[u32]) -> Vec<u32> {
+        all.begin_chunk(is_same_boot);
+        let options = JoinOptions::default();
+        let was_open = |number: LineNumber| open.contains(&number.0);
+        (0..tracks.tracks().len() as u32)
+            .map(|id| {
+                let line = all.line(TrackId(id), tracks, &options, was_open);
+                line.unwrap().unwrap().0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_process_is_the_same_by_pid_start_and_place() {
+        let mut all = Identities::default();
+        let first = process(7, 100, "python3", "python3 app.py");
+        let mut number_of = |info: &ProcessInfo, is_same_boot| {
+            let tracks = chunk(info.clone(), &[]);
+            all.begin_chunk(is_same_boot);
+            let number = all.process(ProcessIndex(0), &tracks, &JoinOptions::default());
+            number.unwrap().unwrap().0
+        };
+        assert_eq!(number_of(&first, false), 0);
+        assert_eq!(number_of(&first, true), 0);
+        assert_eq!(
+            number_of(&process(7, 100, "app", "python3 app.py"), true),
+            0
+        );
+        assert_eq!(number_of(&process(7, 100, "app", "app: worker"), true), 0);
+        assert_eq!(
+            number_of(&process(7, 100, "other", "other.py"), true),
+            1,
+            "an exec"
+        );
+        assert_eq!(number_of(&process(7, 200, "app", "app: worker"), true), 2);
+        assert_eq!(number_of(&process(8, 100, "app", "app: worker"), true), 3);
+        let inside = ProcessInfo {
+            place: ProcessPlace {
+                namespace_pid: 1,
+                container: "docker:4f".into(),
+                cgroup: String::new(),
+            },
+            ..process(8, 100, "app", "app: worker")
+        };
+        assert_eq!(number_of(&inside, true), 3, "it was not known before");
+        let mut other = inside;
+        other.place.namespace_pid = 9;
+        assert_eq!(number_of(&other, true), 4);
+        assert_eq!(number_of(&process(9, 0, "a", "b"), true), 5);
+        assert_eq!(number_of(&process(9, 0, "a", "b"), true), 5);
+        assert_eq!(
+            number_of(&process(9, 0, "a", "c"), true),
+            6,
+            "its start is not known"
+        );
+        assert_eq!(number_of(&first, false), 7, "another run of the kernel");
+    }
+
+    #[test]
+    fn a_thread_keeps_its_number_and_a_renamed_one_has_two() {
+        let mut all = Identities::default();
+        let app = || process(7, 100, "app", "app.py");
+        let first = chunk(app(), &[(7, "MainThread"), (8, "job-1"), (8, "job-2")]);
+        assert_eq!(take(&mut all, &first, false, &[]), [0, 1, 2]);
+        // job-2 goes on; the thread is renamed once more later on.
+        let second = chunk(app(), &[(8, "job-2"), (8, "job-3"), (7, "MainThread")]);
+        assert_eq!(take(&mut all, &second, true, &[0, 2]), [2, 3, 0]);
+        // The name of the open row was learnt in between.
+        let third = chunk(app(), &[(8, "job-4"), (9, "job-4")]);
+        assert_eq!(take(&mut all, &third, true, &[3]), [3, 4]);
+        assert_eq!(all.lines[3].name, "job-4");
+        // A name that comes again.
+        assert_eq!(take(&mut all, &first, true, &[]), [0, 1, 2]);
+        assert_eq!(take(&mut all, &first, false, &[]), [5, 6, 7]);
+    }
+
+    #[test]
+    fn equal_threads_of_one_chunk_stay_apart() {
+        let mut all = Identities::default();
+        let twice = chunk(process(7, 100, "app", ""), &[(8, "a"), (8, "a")]);
+        assert_eq!(take(&mut all, &twice, false, &[]), [0, 1]);
+        // The open one is the one that goes on.
+        assert_eq!(take(&mut all, &twice, true, &[0]), [0, 1]);
+        assert_eq!(take(&mut all, &twice, true, &[1]), [1, 0]);
+    }
+}

@@ -4,13 +4,20 @@
 //! of time is cut from, and what a live client follows.
 
 mod account;
+mod chunk;
 mod clock;
 pub mod error;
+#[cfg(test)]
+mod hostile_tests;
 mod identities;
+mod joined;
 pub mod joiner;
 mod lines;
 pub mod options;
 mod output;
+#[cfg(test)]
+mod rotation_tests;
+mod rows;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

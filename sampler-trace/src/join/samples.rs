@@ -449,3 +449,21 @@ pub(super) fn account(
         threads.collect(),
     )
 }
+
+pub(super) type Rows = BTreeMap<String, Vec<NamedRow>>;
+
+/// Fails with the first row that is not the expected one.
+pub(super) fn assert_same(found: &Rows, expected: &Rows, what: &str) {
+    assert!(
+        found.keys().eq(expected.keys()),
+        "{what}: {:?}, not {:?}",
+        found.keys(),
+        expected.keys()
+    );
+    for (thread, rows) in expected {
+        let found = &found[thread];
+        let other = found.iter().zip(rows).find(|(found, row)| found != row);
+        assert!(other.is_none(), "{what}: {thread}: {other:#?}");
+        assert_eq!(found.len(), rows.len(), "{what}: {thread}");
+    }
+}

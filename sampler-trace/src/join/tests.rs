@@ -2,8 +2,6 @@
 
 //! Made-up recordings are split into chunks, and joined they are what they were.
 
-use std::collections::BTreeMap;
-
 use regex::Regex;
 
 use crate::container::load::Trace;
@@ -11,7 +9,7 @@ use crate::convert::privacy::Privacy;
 use crate::convert::selection::{Selection, TimePoint};
 use crate::join::joiner::Joiner;
 use crate::join::options::{JoinOptions, ProcessChoice};
-use crate::join::samples::{NamedRow, Numbers, Recording, UNIX_US, account, named, rows};
+use crate::join::samples::{Numbers, Recording, UNIX_US, account, assert_same, named, rows};
 
 fn joined(chunks: &[Vec<u8>], options: JoinOptions) -> Trace {
     let mut joiner = Joiner::new(Vec::new(), options);
@@ -20,23 +18,6 @@ fn joined(chunks: &[Vec<u8>], options: JoinOptions) -> Trace {
         assert!(!end.is_damaged && end.torn.is_none());
     }
     Trace::read(&joiner.finish().unwrap()[..]).unwrap()
-}
-
-type Rows = BTreeMap<String, Vec<NamedRow>>;
-
-fn assert_same(found: &Rows, expected: &Rows, what: &str) {
-    assert!(
-        found.keys().eq(expected.keys()),
-        "{what}: {:?}, not {:?}",
-        found.keys(),
-        expected.keys()
-    );
-    for (thread, rows) in expected {
-        let found = &found[thread];
-        let other = found.iter().zip(rows).find(|(found, row)| found != row);
-        assert!(other.is_none(), "{what}: {thread}: {other:#?}");
-        assert_eq!(found.len(), rows.len(), "{what}: {thread}");
-    }
 }
 
 /// Up to four random times between which chunks are rotated.
@@ -122,4 +103,32 @@ fn what_is_private_is_not_in_the_bytes() {
     let secrets = |trace: &Trace| format!("{trace:?}").matches("secret").count();
     assert!(secrets(&open) > 3);
     assert_eq!(secrets(&closed), 0);
+}
+
+#[test]
+fn a_stream_from_the_middle_on_is_what_convert_selects() {
+    for seed in 0..25 {
+        let mut numbers = Numbers(seed);
+        let recording = Recording::random(seed, 7, 20_000_000);
+        let whole = Trace::read(&recording.whole()[..]).unwrap();
+        let chunks = recording.chunks(&times(&mut numbers, &recording));
+        let from = UNIX_US + numbers.below(recording.end);
+        let selection = Selection {
+            from: Some(TimePoint::Unix(from)),
+            ..Selection::default()
+        };
+        let options = JoinOptions {
+            from_us: Some(from),
+            ..JoinOptions::default()
+        };
+        let found = joined(&chunks, options);
+        let expected = selection.of(&whole).map(|view| named(&view));
+        let expected = expected.unwrap_or_default();
+        assert_same(&rows(&found), &expected, &format!("seed {seed}"));
+        assert_eq!(found.info.unix_start_us, from);
+        // What the kernel counted is known of whole chunks alone.
+        let (counts, _, threads) = account(&found);
+        assert!(threads.is_empty() && !counts.contains_key("kernel_cpu_us"));
+        assert_eq!(counts["taken"], account(&whole).0["taken"]);
+    }
 }

@@ -15,6 +15,15 @@ pub(super) struct Window {
     pub(super) to: KernelTime,
 }
 
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            from: KernelTime(0),
+            to: KernelTime(u64::MAX),
+        }
+    }
+}
+
 /// A row as it is in the chunks, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
