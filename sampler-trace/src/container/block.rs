@@ -16,16 +16,16 @@ const HEAD: usize = 16;
 const LEVEL: Compression = Compression::new(3);
 
 /// The kinds of blocks.
-pub(super) mod kind {
-    pub(in super::super) const HEADER: u8 = 1;
-    pub(in super::super) const SEGMENT: u8 = 2;
-    pub(in super::super) const SUMMARY: u8 = 3;
-    pub(in super::super) const INDEX: u8 = 4;
-    pub(in super::super) const ACCOUNT: u8 = 5;
+pub(crate) mod kind {
+    pub(crate) const HEADER: u8 = 1;
+    pub(crate) const SEGMENT: u8 = 2;
+    pub(crate) const SUMMARY: u8 = 3;
+    pub(crate) const INDEX: u8 = 4;
+    pub(crate) const ACCOUNT: u8 = 5;
 }
 
 /// Encodes a block, and compresses it where that makes it smaller.
-pub(super) fn encode(kind: u8, data: &[u8]) -> Result<Vec<u8>, TraceError> {
+pub(crate) fn encode(kind: u8, data: &[u8]) -> Result<Vec<u8>, TraceError> {
     let write = |source| TraceError::Write { source };
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, "a block has over 64 MiB");
     let raw = u32::try_from(data.len()).ok().filter(|&raw| raw <= MAXIMUM);
@@ -52,10 +52,10 @@ pub(super) fn encode(kind: u8, data: &[u8]) -> Result<Vec<u8>, TraceError> {
 
 /// A block as it is in the file.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub(super) kind: u8,
+pub(crate) struct Block {
+    pub(crate) kind: u8,
     /// Its size in the file, in bytes.
-    pub(super) length: u64,
+    pub(crate) length: u64,
     encoding: u8,
     raw: u32,
     stored: Vec<u8>,
@@ -119,7 +119,7 @@ impl Head {
 }
 
 /// Reads a block. Returns `None` when there is no complete and undamaged one.
-pub(super) fn read(input: &mut impl Read) -> Result<Option<Block>, TraceError> {
+pub(crate) fn read(input: &mut impl Read) -> Result<Option<Block>, TraceError> {
     let mut head = Vec::with_capacity(HEAD);
     take(input, HEAD as u64, &mut head)?;
     let head = <&[u8; HEAD]>::try_from(head.as_slice()).ok();
@@ -133,7 +133,7 @@ pub(super) fn read(input: &mut impl Read) -> Result<Option<Block>, TraceError> {
 
 /// What the bytes of a growing file begin with.
 #[derive(Debug)]
-pub(super) enum Front {
+pub(crate) enum Front {
     Block(Block),
     /// A block that has not arrived completely.
     Part,
@@ -142,7 +142,7 @@ pub(super) enum Front {
 }
 
 /// Looks for a block at the front of `bytes`.
-pub(super) fn front(bytes: &[u8]) -> Front {
+pub(crate) fn front(bytes: &[u8]) -> Front {
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else {
         return Front::Part;
     };
@@ -158,7 +158,7 @@ pub(super) fn front(bytes: &[u8]) -> Front {
 
 impl Block {
     /// Decodes the data of the block. Returns `None` when it does not match the block's head.
-    pub(super) fn into_data(self) -> Option<Vec<u8>> {
+    pub(crate) fn into_data(self) -> Option<Vec<u8>> {
         let data = match self.encoding {
             0 => self.stored,
             1 => {

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use crate::container::chunk_account::ChunkAccount;
 use crate::container::error::TraceError;
-use crate::container::info::{ProcessSummary, Summary, ThreadCpuTime, TraceInfo};
+use crate::container::info::{ProcessSummary, Summary, ThreadCpuTime, TraceInfo, is_maximum};
 use crate::container::writer::TraceWriter;
 use crate::model::identifiers::{KernelTime, ProcessIndex, StackId, TrackId};
 use crate::model::intern::SymbolInterner;
@@ -369,25 +369,40 @@ impl<W: Write> Chunk<W> {
         self.writer.flush(until, symbols, &mut self.tracks)
     }
 
-    /// Returns an account with the numbers that processes and threads have in the chunk.
+    /// Returns an account with the numbers that processes and threads have in the chunk,
+    /// without those of which the chunk has neither rows nor counts.
     fn renumbered(&mut self, summary: &Summary, tracks: &Tracks) -> Summary {
-        let processes = summary.processes.iter().filter_map(|of| {
-            let process = self.process(of.process, tracks)?;
-            let counts = of.counts.clone();
-            Some(ProcessSummary { process, counts })
-        });
-        let processes = processes.collect();
-        let threads = summary.threads.iter().filter_map(|of| {
-            let track = self.track(of.track, tracks)?;
-            Some(ThreadCpuTime { track, ..*of })
-        });
-        Summary {
+        let mut renumbered = Summary {
             end: summary.end,
             counts: summary.counts.clone(),
-            processes,
             rates: summary.rates.clone(),
-            threads: threads.collect(),
+            ..Summary::default()
+        };
+        for of in &summary.processes {
+            let known = self
+                .new_processes
+                .get(of.process.index())
+                .copied()
+                .flatten();
+            let has_counts = of.counts.iter().any(|it| *it.1 > 0 && !is_maximum(it.0));
+            if (known.is_some() || has_counts)
+                && let Some(process) = self.process(of.process, tracks)
+            {
+                let counts = of.counts.clone();
+                renumbered
+                    .processes
+                    .push(ProcessSummary { process, counts });
+            }
         }
+        for of in &summary.threads {
+            let known = self.new_tracks.get(of.track.index()).copied().flatten();
+            if (known.is_some() || of.cpu_us() > 0)
+                && let Some(track) = self.track(of.track, tracks)
+            {
+                renumbered.threads.push(ThreadCpuTime { track, ..*of });
+            }
+        }
+        renumbered
     }
 
     fn finish(mut self, summary: &Summary, tracks: &Tracks) -> Result<W, TraceError> {

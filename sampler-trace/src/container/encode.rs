@@ -120,7 +120,13 @@ impl SegmentEncoder {
     pub(super) fn finish(&self, complete_until: u64) -> Vec<u8> {
         let mut data = Vec::new();
         put(&mut data, complete_until);
-        for section in self.sections() {
+        let all = self.sections();
+        // Without owners, a segment ends after the weights.
+        let sections = match all.as_slice() {
+            [others @ .., owners] if owners.count == 0 => others,
+            all => all,
+        };
+        for section in sections {
             put(&mut data, section.count);
             data.extend(&section.bytes);
         }

@@ -151,7 +151,7 @@
 //! ```
 
 pub mod account;
-mod block;
+pub(crate) mod block;
 mod chunk_account;
 pub mod chunks;
 pub(crate) mod contents;

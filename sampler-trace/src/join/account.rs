@@ -73,13 +73,10 @@ impl JoinedAccount {
             }
         }
         for track in &touched.threads {
-            let of = accounts
-                .threads
-                .get(&track.0)
-                .zip(identities.known_line(*track));
-            if let Some((of, number)) = of {
+            let line = identities.line(*track, tracks, options, |_| false)?;
+            if let Some((of, number)) = accounts.threads.get(&track.0).zip(line) {
                 let times = plus(self.of_thread(number), of);
-                scope.add_thread(&mut summary, number, times, identities);
+                scope.add_thread(&mut summary, number, times, identities)?;
             }
         }
         Ok(summary)
@@ -122,10 +119,10 @@ impl JoinedAccount {
             }
         }
         for (track, of) in &accounts.threads {
-            if let Some(number) = identities.known_line(TrackId(*track)) {
+            if let Some(number) = identities.line(TrackId(*track), tracks, options, |_| false)? {
                 let times = plus(self.of_thread(number), of);
                 *slot(&mut self.threads, number.index()) = times;
-                scope.add_thread(&mut summary, number, times, identities);
+                scope.add_thread(&mut summary, number, times, identities)?;
             }
         }
         Ok(summary)
@@ -223,16 +220,16 @@ impl AccountScope {
         summary: &mut Summary,
         number: LineNumber,
         [user_us, system_us]: [u64; 2],
-        identities: &Identities,
-    ) {
-        let track = identities.known_joined_track(number);
-        if let Some(track) = track.filter(|_| !self.may_be_cut) {
+        identities: &mut Identities,
+    ) -> Result<(), JoinError> {
+        if !self.may_be_cut && identities.wants(number) {
             summary.threads.push(ThreadCpuTime {
-                track,
+                track: identities.joined_track(number)?,
                 user_us,
                 system_us,
             });
         }
+        Ok(())
     }
 
     fn without_cpu_times(&self, mut counts: Counts) -> Counts {

@@ -234,23 +234,25 @@ fn a_missing_chunk_is_a_gap_in_every_row() {
 
 #[test]
 fn a_wait_from_a_chunk_that_is_not_there_is_not_longer_than_the_chunks() {
-    let recording = Recording::random(4, 5, 9_000_000);
-    let chunks = recording.chunks(&[8_500_000]);
-    let mut joiner = Joiner::new(Vec::new(), JoinOptions::default());
-    joiner.add_chunk(&chunks[1][..]).unwrap();
-    let joined = Trace::read(&joiner.finish().unwrap()[..]).unwrap();
-    let alone = Trace::read(&chunks[1][..]).unwrap();
     let mut longer = 0;
-    for (thread, rows) in rows(&joined) {
-        let first = &rows[0];
-        let is_carried = first.start == joined.info.start.0 / 1000;
-        if is_carried && first.state != State::Running {
-            assert!(
-                first.weight.microseconds() <= first.end - first.start,
-                "{thread}"
-            );
-            let before = &self::rows(&alone)[&thread][0];
-            longer += u32::from(before.weight.microseconds() > before.end - before.start);
+    for seed in 0..10 {
+        let recording = Recording::random(seed, 5, 9_000_000);
+        let chunks = recording.chunks(&[8_500_000]);
+        let mut joiner = Joiner::new(Vec::new(), JoinOptions::default());
+        joiner.add_chunk(&chunks[1][..]).unwrap();
+        let joined = Trace::read(&joiner.finish().unwrap()[..]).unwrap();
+        let alone = Trace::read(&chunks[1][..]).unwrap();
+        for (thread, rows) in rows(&joined) {
+            let first = &rows[0];
+            let is_carried = first.start == joined.info.start.0 / 1000;
+            if is_carried && first.state != State::Running {
+                assert!(
+                    first.weight.microseconds() <= first.end - first.start,
+                    "{thread}"
+                );
+                let before = &self::rows(&alone)[&thread][0];
+                longer += u32::from(before.weight.microseconds() > before.end - before.start);
+            }
         }
     }
     assert!(longer > 0);

@@ -110,9 +110,6 @@ impl<W: Write> Rows<W> {
         track: TrackId,
         options: &JoinOptions,
     ) -> Result<Option<LineNumber>, JoinError> {
-        if let Some(known) = self.identities.known_line(track) {
-            return Ok(Some(known));
-        }
         let lines = &self.lines;
         let was_open = |number: LineNumber| {
             let line = lines.get(number.index());

@@ -439,7 +439,8 @@ pub(super) fn account(
         let process = trace.tracks.process(of.process).unwrap();
         (process.name.clone(), of.counts.clone())
     });
-    let threads = trace.summary.threads.iter().map(|of| {
+    let used = trace.summary.threads.iter().filter(|of| of.cpu_us() > 0);
+    let threads = used.map(|of| {
         let track = trace.tracks.track(of.track).unwrap();
         (track.tid, [of.user_us, of.system_us])
     });
