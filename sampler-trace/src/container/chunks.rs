@@ -136,6 +136,12 @@ impl<W: Write> ChunkWriter<W> {
         self.next.get_or_insert(KernelTime(at));
     }
 
+    /// When the chunk ends and the next one begins, once that is set.
+    #[must_use]
+    pub fn rotates_at(&self) -> Option<KernelTime> {
+        self.next
+    }
+
     /// Whether the chunk has everything before the time that [`ChunkWriter::rotate_at`] was
     /// called with: as of the last flush.
     #[must_use]
@@ -195,7 +201,7 @@ impl<W: Write> ChunkWriter<W> {
     }
 
     /// Ends the chunk, once [`ChunkWriter::is_due`], with the account so far, and begins the
-    /// next one with its start in Unix time. Returns the output of the finished one.
+    /// next one, with [`ChunkWriter::rotates_at`] in Unix time. Returns the output of the finished one.
     ///
     /// # Errors
     /// As [`TraceWriter::flush`]. Then the chunk stays as it is, and nothing more can be

@@ -210,7 +210,8 @@ impl Recorder {
             self.chunks.account(&summary, of_chunks).unwrap();
         }
         if self.chunks.is_due() {
-            let unix = UNIX_US + (settled.0 - START) / 1000;
+            let at = self.chunks.rotates_at().unwrap();
+            let unix = UNIX_US + (at.0 - START).div_ceil(1000);
             let chunks = &mut self.chunks;
             let finished = chunks.next_chunk(Vec::new(), unix, &summary, symbols, of_chunks);
             self.finished.push(finished.unwrap());
