@@ -16,17 +16,24 @@ use crate::join::samples::{NamedRow, Numbers, Recording, UNIX_US, rows};
 use crate::model::identifiers::FrameId;
 use crate::model::row::{RowChange, State};
 
+/// All changes in a file, and what they refer to; `None` without a header.
+fn changes(file: &[u8]) -> Option<(TraceReader<&[u8]>, Vec<RowChange>)> {
+    let mut reader = TraceReader::open(file).ok()?;
+    let mut changes = Vec::new();
+    let mut take = |change| {
+        changes.push(change);
+        Ok::<(), TraceError>(())
+    };
+    while reader.next_segment(&mut take).unwrap() {}
+    Some((reader, changes))
+}
+
 /// The samples in a file, whatever a view makes of them: all and those in the kernel, in
 /// nanoseconds, for each thread, stack and state. Waits can be left out.
 fn sums(file: &[u8], only_running: bool) -> BTreeMap<(u32, String, State), [u64; 2]> {
-    let mut changes = Vec::new();
-    let Ok(mut reader) = TraceReader::open(file) else {
+    let Some((reader, changes)) = changes(file) else {
         return BTreeMap::new();
     };
-    while reader
-        .next_segment(|change| Ok::<(), TraceError>(changes.push(change)))
-        .unwrap()
-    {}
     let mut sums = BTreeMap::new();
     for change in changes {
         if change.weight.is_zero() || only_running && change.state != State::Running {
@@ -69,8 +76,8 @@ fn check(trace: &Trace) -> &Trace {
 
 #[test]
 fn a_chunk_that_is_cut_off_counts_up_to_there() {
-    let recording = Recording::random(5, 4, 3_000_000);
-    let chunks = recording.chunks(&[1_800_000]);
+    let recording = Recording::random(5, 4, 2_000_000);
+    let chunks = recording.chunks(&[1_200_000]);
     let [first, second] = [&chunks[0], &chunks[1]];
     let after = sums(second, true);
     let mut torn = 0;
@@ -144,7 +151,7 @@ fn a_forged_chunk_spoils_nothing_but_itself() {
     let chunks = recording.chunks(&[1_000_000, 2_000_000]);
     let mut numbers = Numbers(1);
     let (mut taken, mut refused) = (0, 0);
-    for round in 0..1500 {
+    for round in 0..700 {
         let mut forged = blocks(&chunks[1]);
         for _ in 0..=numbers.below(3) {
             // The header stays what it is: forged clocks have tests of their own.
@@ -170,7 +177,7 @@ fn a_forged_chunk_spoils_nothing_but_itself() {
             false => taken += 1,
         }
     }
-    assert!(taken > 50 && refused > 300, "{taken} {refused}");
+    assert!(taken > 30 && refused > 200, "{taken} {refused}");
 }
 
 #[test]
@@ -235,12 +242,7 @@ fn a_missing_chunk_is_a_gap_in_every_row() {
 /// For each thread of a file whose first row is a wait that goes on from before its start:
 /// how long that lasts, and what its samples stand for, in nanoseconds.
 fn waits_from_before(file: &[u8]) -> BTreeMap<u32, (u64, u64)> {
-    let mut reader = TraceReader::open(file).unwrap();
-    let mut changes = Vec::new();
-    while reader
-        .next_segment(|change| Ok::<(), TraceError>(changes.push(change)))
-        .unwrap()
-    {}
+    let (reader, changes) = changes(file).unwrap();
     let start = reader.info().start;
     let mut waits: BTreeMap<_, (RowChange, Option<u64>, u64)> = BTreeMap::new();
     for change in changes {
@@ -264,7 +266,7 @@ fn waits_from_before(file: &[u8]) -> BTreeMap<u32, (u64, u64)> {
 #[test]
 fn a_wait_from_a_chunk_that_is_not_there_is_not_longer_than_the_chunks() {
     let (mut whole, mut cut) = (0, 0);
-    for seed in 0..10 {
+    for seed in 0..30 {
         let recording = Recording::random(seed, 5, 9_000_000);
         let chunks = recording.chunks(&[6_000_000]);
         let mut joiner = Joiner::new(Vec::new(), JoinOptions::default());

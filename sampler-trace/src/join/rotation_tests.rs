@@ -289,7 +289,7 @@ fn recorded(seed: u64, mode: Mode) -> (Vec<u8>, Vec<Vec<u8>>) {
 #[test]
 fn rotated_chunks_are_the_file_that_was_not_rotated() {
     let mut rotations = 0;
-    for seed in 0..30 {
+    for seed in 0..12 {
         for mode in [Mode::Cpu, Mode::Wall] {
             let (whole, chunks) = recorded(seed, mode);
             rotations += chunks.len() - 1;
@@ -311,7 +311,7 @@ fn rotated_chunks_are_the_file_that_was_not_rotated() {
             assert_eq!(uids(&joined), uids(&whole));
         }
     }
-    assert!(rotations > 100, "{rotations}");
+    assert!(rotations > 60, "{rotations}");
 }
 
 #[test]
