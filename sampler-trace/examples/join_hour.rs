@@ -11,8 +11,8 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use sampler_trace::container::chunks::ChunkWriter;
 use sampler_trace::container::info::{Mode, Summary, TraceInfo};
+use sampler_trace::container::writer::TraceWriter;
 use sampler_trace::join::joiner::Joiner;
 use sampler_trace::join::options::JoinOptions;
 use sampler_trace::model::identifiers::{FrameId, KernelTime, StackId, TrackId};
@@ -78,12 +78,8 @@ fn stacks(symbols: &mut SymbolInterner, numbers: &mut Numbers) -> Vec<StackId> {
     stacks
 }
 
-/// An hour of a host in which a sixth of the threads are found with another stack or state
-/// each tick.
-fn chunks() -> (Vec<Vec<u8>>, u64) {
-    let mut numbers = Numbers(7);
-    let mut symbols = SymbolInterner::default();
-    let stacks = stacks(&mut symbols, &mut numbers);
+/// The threads of a host, twenty in each process.
+fn threads() -> Tracks {
     let mut tracks = Tracks::default();
     let mut process = None;
     for number in 0..THREADS {
@@ -100,57 +96,65 @@ fn chunks() -> (Vec<Vec<u8>>, u64) {
             name: format!("worker-{number}"),
         });
     }
-    let info = TraceInfo {
-        hz: 10,
-        mode: Mode::Wall,
-        start: KernelTime(START),
-        unix_start_us: UNIX_US,
-        boot: "b".into(),
-        ..TraceInfo::default()
-    };
-    let mut writer = ChunkWriter::create(Vec::new(), &info).unwrap();
-    let mut finished = Vec::new();
+    tracks
+}
+
+/// An hour of a host in which a sixth of the threads are found with another stack or state
+/// each tick. Each chunk begins with the last row of each thread.
+fn chunks() -> (Vec<Vec<u8>>, u64) {
+    let mut numbers = Numbers(7);
+    let mut last: Vec<(u64, State)> = vec![(0, State::Running); THREADS as usize];
     let mut rows = 0;
-    let summary = |end| Summary {
-        end,
-        ..Summary::default()
-    };
-    let ticks = MINUTES * 600;
-    for tick in 1..=ticks {
-        let time = KernelTime(START + tick * PERIOD);
-        for track in (0..THREADS).map(TrackId) {
-            if tick > 1 && numbers.below(6) > 0 {
-                writer.weigh(track, time, Weight::of_samples(PERIOD, 1));
-                continue;
+    let chunks = (0..MINUTES).map(|minute| {
+        let mut symbols = SymbolInterner::default();
+        // They are the same in each chunk, and a minute uses nearly all.
+        let stacks = stacks(&mut symbols, &mut Numbers(11));
+        let mut tracks = threads();
+        let info = TraceInfo {
+            hz: 10,
+            mode: Mode::Wall,
+            start: KernelTime(START + minute * 600 * PERIOD),
+            unix_start_us: UNIX_US + minute * 60_000_000,
+            boot: "b".into(),
+            carries_on: minute > 0,
+            ..TraceInfo::default()
+        };
+        let mut writer = TraceWriter::create(Vec::new(), &info).unwrap();
+        let row = |thread: u32, tick: u64, (stack, state): (u64, State), samples| RowChange {
+            track: TrackId(thread),
+            time: KernelTime(info.start.0 + tick * PERIOD),
+            stack: stacks[stack as usize],
+            state,
+            weight: Weight::of_samples(PERIOD, samples),
+        };
+        for (thread, &last) in (0..).zip(&last) {
+            writer.change(&row(thread, 0, last, 0));
+        }
+        for tick in 1..=600 {
+            for (thread, last) in (0..).zip(&mut last) {
+                if numbers.below(6) > 0 {
+                    let again = row(thread, tick, *last, 1);
+                    writer.weigh(again.track, again.time, again.weight);
+                    continue;
+                }
+                rows += 1;
+                let states = [State::Running, State::Io, State::Lock, State::Sleeping];
+                *last = (numbers.below(STACKS), states[numbers.below(4) as usize]);
+                writer.change(&row(thread, tick, *last, 1));
             }
-            rows += 1;
-            let state = [State::Running, State::Io, State::Lock, State::Sleeping];
-            writer.change(&RowChange {
-                track,
-                time,
-                stack: stacks[numbers.below(STACKS) as usize],
-                state: state[numbers.below(4) as usize],
-                weight: Weight::of_samples(PERIOD, 1),
-            });
+            if tick % 20 == 0 {
+                let now = KernelTime(info.start.0 + tick * PERIOD);
+                writer.flush(now, symbols.symbols(), &mut tracks).unwrap();
+            }
         }
-        if tick % 600 == 0 {
-            writer.rotate_at(time);
-        }
-        if tick % 20 == 0 {
-            writer.flush(time, symbols.symbols(), &mut tracks).unwrap();
-        }
-        if writer.is_due() && tick < ticks {
-            let unix = UNIX_US + tick * PERIOD / 1000;
-            let so_far = summary(time);
-            let output = Vec::new();
-            let chunk = writer.next_chunk(output, unix, &so_far, symbols.symbols(), &mut tracks);
-            finished.push(chunk.unwrap());
-        }
-    }
-    let end = summary(KernelTime(START + ticks * PERIOD));
-    let last = writer.finish(&end, symbols.symbols(), &mut tracks);
-    finished.push(last.unwrap());
-    (finished, rows)
+        let summary = Summary {
+            end: KernelTime(info.start.0 + 600 * PERIOD),
+            ..Summary::default()
+        };
+        let chunk = writer.finish(&summary, symbols.symbols(), &mut tracks);
+        chunk.unwrap()
+    });
+    (chunks.collect(), rows)
 }
 
 /// The most memory that this process has used, in MB.

@@ -152,8 +152,6 @@
 
 pub mod account;
 pub(crate) mod block;
-mod chunk_account;
-pub mod chunks;
 pub(crate) mod contents;
 pub(crate) mod decode;
 mod encode;

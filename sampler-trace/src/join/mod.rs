@@ -15,8 +15,6 @@ pub mod joiner;
 mod lines;
 pub mod options;
 mod output;
-#[cfg(test)]
-mod rotation_tests;
 mod rows;
 #[cfg(test)]
 mod samples;

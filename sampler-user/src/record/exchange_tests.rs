@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Another trace file takes over in the middle of a recording, and both are complete.
+//! Another trace file takes over in the middle of a recording. Both are complete, and joined
+//! they are one recording.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -17,8 +18,10 @@ use sampler_trace::account::Account;
 use sampler_trace::container::info::{Mode, TraceInfo};
 use sampler_trace::container::load::Trace;
 use sampler_trace::container::writer::TraceWriter;
+use sampler_trace::join::joiner::Joiner;
+use sampler_trace::join::options::JoinOptions;
 use sampler_trace::model::builder::TimelineBuilder;
-use sampler_trace::model::identifiers::TrackId;
+use sampler_trace::model::identifiers::{KernelTime, TrackId};
 use sampler_trace::model::row::State;
 use sampler_trace::query::view::TraceView;
 
@@ -108,11 +111,12 @@ struct Recording {
     key: ProcessKey,
 }
 
-fn writer() -> TraceWriter<Vec<u8>> {
+fn writer(start: KernelTime, carries_on: bool) -> TraceWriter<Vec<u8>> {
     let info = TraceInfo {
         hz: 100,
         mode: Mode::Wall,
-        start: monotonic_now(),
+        start,
+        carries_on,
         ..TraceInfo::default()
     };
     TraceWriter::create(Vec::new(), &info).expect("memory can be written")
@@ -135,7 +139,7 @@ impl Recording {
         let sample = sample_of(pid, key);
         let cpu_times = CpuTimes::of_running(&targets);
         let file = TraceFile::new(
-            TimelineWriter::new(builder, writer()),
+            TimelineWriter::new(builder, writer(monotonic_now(), false)),
             ThreadTracks::new(true),
             cpu_times,
             None,
@@ -177,22 +181,36 @@ impl Recording {
             .count(self.key, fates.into_iter().collect::<KernelAccount>());
     }
 
-    fn exchange(&mut self) -> (Account, Trace) {
-        read(self.pipeline.exchange_file(monotonic_now(), writer()))
+    fn exchange(&mut self) -> (Account, Vec<u8>) {
+        let now = monotonic_now();
+        finish(self.pipeline.exchange_file(now, writer(now, true)))
     }
 
-    fn close(self) -> (Account, Trace) {
-        read(self.pipeline.close(monotonic_now(), LastScan::Over))
+    fn close(self) -> (Account, Vec<u8>) {
+        finish(self.pipeline.close(monotonic_now(), LastScan::Over))
     }
 }
 
-fn read((totals, file): (PipelineTotals, ClosingFile<Vec<u8>>)) -> (Account, Trace) {
+fn finish((totals, file): (PipelineTotals, ClosingFile<Vec<u8>>)) -> (Account, Vec<u8>) {
     let bytes = file.finish(&totals.total.counts());
-    let bytes = bytes.expect("memory can be written");
-    let trace = Trace::read(&bytes[..]).expect("it is whole");
-    assert!(trace.torn.is_none());
     assert!(totals.total.is_balanced(), "{:?}", totals.total);
-    (totals.total, trace)
+    (totals.total, bytes.expect("memory can be written"))
+}
+
+fn read(bytes: &[u8]) -> Trace {
+    let trace = Trace::read(bytes).expect("it is whole");
+    assert!(trace.torn.is_none());
+    trace
+}
+
+/// Joins both files into one trace.
+fn joined(files: [&[u8]; 2]) -> Trace {
+    let mut joiner = Joiner::new(Vec::new(), JoinOptions::default());
+    for file in files {
+        let end = joiner.add_chunk(file).expect("memory can be written");
+        assert!(!end.is_damaged);
+    }
+    read(&joiner.finish().expect("there is a header"))
 }
 
 /// Returns the stacks, states and weights of the only thread; the weights in samples.
@@ -225,7 +243,8 @@ fn each_file_has_its_own_samples_names_and_account() {
     }
     // One is on its way.
     recording.kernel_has(4, 0);
-    let (account, trace) = recording.exchange();
+    let (account, first) = recording.exchange();
+    let trace = read(&first);
     assert_eq!((account.taken, account.shown()), (3, 3));
     assert_eq!(trace.summary.counts["taken"], 3);
     let samples = |trace: &Trace| {
@@ -241,11 +260,19 @@ fn each_file_has_its_own_samples_names_and_account() {
         recording.sample(WaitFacts::RUNNING);
     }
     recording.kernel_has(6, 1);
-    let (account, trace) = recording.close();
+    let (account, second) = recording.close();
+    let trace = read(&second);
     assert_eq!((account.taken, account.shown(), account.lost), (3, 2, 1));
     assert_eq!(trace.summary.processes.len(), 1);
     assert_eq!(trace.summary.processes[0].counts["taken"], 3);
     assert_eq!(samples(&trace), 2);
+    let both = joined([&first, &second]);
+    assert_eq!(samples(&both), 5);
+    assert_eq!(
+        (both.summary.counts["taken"], both.summary.counts["lost"]),
+        (6, 1)
+    );
+    assert_eq!(both.tracks.processes().len(), 1);
 }
 
 #[test]
@@ -261,15 +288,18 @@ fn a_thread_that_waits_goes_on_waiting_in_the_next_file() {
     };
     recording.sample(sleeping);
     recording.kernel_has(1, 0);
-    let (_, trace) = recording.exchange();
-    assert_eq!(rows(&trace), [(STACK.to_vec(), State::Sleeping, 1)]);
+    let (_, first) = recording.exchange();
+    assert_eq!(rows(&read(&first)), [(STACK.to_vec(), State::Sleeping, 1)]);
     recording.python.end();
     recording.sample(WaitFacts {
         origin: Origin::Unchanged as u32,
         unchanged: 5 * period,
         ..WaitFacts::RUNNING
     });
-    let (account, trace) = recording.close();
+    let (account, second) = recording.close();
     assert_eq!((account.taken, account.threads), (0, 1));
-    assert_eq!(rows(&trace), [(STACK.to_vec(), State::Sleeping, 5)]);
+    assert_eq!(rows(&read(&second)), [(STACK.to_vec(), State::Sleeping, 5)]);
+    // It is one wait.
+    let both = joined([&first, &second]);
+    assert_eq!(rows(&both), [(STACK.to_vec(), State::Sleeping, 6)]);
 }
