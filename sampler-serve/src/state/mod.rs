@@ -16,4 +16,5 @@ pub mod book;
 pub mod directory;
 pub mod entry;
 pub mod files;
+pub mod reader;
 pub mod retention;
