@@ -27,13 +27,14 @@ const TESTS: &str = "tests";
 /// The integration test that needs root and BPF; the others need neither.
 const LIVE: &str = "live";
 
-/// The crate some of whose unit tests need root.
-const ROOT: &str = "pyebpf";
+/// The packages some of whose tests need root, which test program has them, and the
+/// directories of the packages.
+const ROOT: [(&str, &[&str], &str); 2] = [
+    ("pyebpf", &["--lib"], "sampler-user"),
+    ("sampler-serve", &["--test", "server"], "sampler-serve"),
+];
 
-/// Its directory.
-const ROOT_DIRECTORY: &str = "sampler-user";
-
-/// What the names of these unit tests contain.
+/// What the names of these tests contain.
 const AS_ROOT: &str = "::as_root::";
 
 /// How long each fuzz target runs as part of the tests, in seconds.
@@ -63,7 +64,7 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
         viewer::quick_checks(workspace, &mut tally);
         return tally.finish();
     }
-    tally.step("unit tests as root", || unit_tests_as_root(workspace));
+    tally.step("tests as root", || tests_as_root(workspace));
     let mut binary = None;
     tally.step("kernel object and binary", || {
         binary = Some(build::tested(workspace)?);
@@ -197,12 +198,19 @@ fn unit_and_host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Res
     Ok(counts)
 }
 
-/// Runs the unit tests that the others leave ignored, since they act as several users.
-fn unit_tests_as_root(workspace: &Workspace) -> anyhow::Result<Counts> {
-    let program = live::build(workspace, ROOT, &[&PACKAGES[..], &["--lib"]].concat())?;
-    let mut command = sudo::command(program, &[(slowest::VARIABLE, OsStr::new("1"))])?;
-    command.args(slowest::OPTIONS).args(["--ignored", AS_ROOT]);
-    counted(command.current_dir(workspace.root.join(ROOT_DIRECTORY)))
+/// Runs the tests that the others leave ignored, since they act as several users.
+fn tests_as_root(workspace: &Workspace) -> anyhow::Result<Counts> {
+    let mut counts = Counts::default();
+    for (package, which, directory) in ROOT {
+        let program = live::build(workspace, package, &[&PACKAGES[..], which].concat())?;
+        let mut command = sudo::command(program, &[(slowest::VARIABLE, OsStr::new("1"))])?;
+        command.args(slowest::OPTIONS).args(["--ignored", AS_ROOT]);
+        counted_into(
+            command.current_dir(workspace.root.join(directory)),
+            &mut counts,
+        )?;
+    }
+    Ok(counts)
 }
 
 fn cargo_test(workspace: &Workspace) -> Command {

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `GET /api/v1/processes` and `GET /api/v1/dump`: what is sampled, and the stacks of a
+//! process now.
+
+use hyper::StatusCode;
+use serde_json::Value;
+
+use crate::front::context::{Client, Context};
+use crate::front::error::ApiError;
+use crate::front::query::Query;
+use crate::front::recorder::AskError;
+use crate::front::reply::{self, Reply};
+use crate::front::visible;
+use crate::protocol::command::Command;
+use crate::protocol::message::Answer;
+
+/// Answers `GET /api/v1/processes`.
+///
+/// # Errors
+/// 503: the recorder is away.
+pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, ApiError> {
+    let processes = context.recorder.processes().await?;
+    let seen = processes.iter().filter(|it| client.access.sees(it.uid));
+    let seen: Vec<_> = seen.collect();
+    reply::json(StatusCode::OK, &serde_json::json!({ "processes": seen }))
+}
+
+/// Answers `GET /api/v1/dump?pid=`.
+///
+/// # Errors
+/// 400, 404, 429, 503.
+pub(crate) async fn dump(
+    context: &Context,
+    client: &Client,
+    mut query: Query,
+) -> Result<Reply, ApiError> {
+    let pid = query.number("pid")?;
+    query.finish()?;
+    let pid = pid.ok_or_else(|| ApiError::bad_request("which process? add pid=PID"))?;
+    visible::check_pid(context, client, pid).await?;
+    let _turn = context
+        .dumps
+        .try_acquire()
+        .map_err(|_| ApiError::too_many("other dumps are being made; try again in a moment"))?;
+    let Answer::Dump(mut document) = context.recorder.ask(Command::Dump { pid }).await? else {
+        return Err(AskError::Unexpected.into());
+    };
+    // Its pid may have gone to a process of somebody else meanwhile.
+    visible::check_pid(context, client, pid).await?;
+    if !context.sends_source(client) {
+        forget_sources(&mut document);
+    }
+    reply::json(StatusCode::OK, &document)
+}
+
+/// Empties the text of source lines.
+fn forget_sources(document: &mut Value) {
+    match document {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match name.as_str() {
+                    "source" if value.is_string() => *value = Value::String(String::new()),
+                    _ => forget_sources(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(forget_sources),
+        _ => {}
+    }
+}

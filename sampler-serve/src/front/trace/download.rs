@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A joined trace as a download. It is made as fast as the client takes it, and while the
+//! client takes its time, no thread waits.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sampler_trace::join::options::JoinOptions;
+use tokio::task::spawn_blocking;
+
+use crate::front::body::{Body, Pieces, stream as new_stream};
+use crate::front::context::Context;
+use crate::front::gate::Pass;
+use crate::front::trace::joined::{Joined, JoinedError};
+use crate::state::entry::ChunkNumber;
+
+/// How many bytes are made before they are sent, if there are so many.
+const ENOUGH: usize = 32 << 10;
+
+/// Why a stream is not completed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamError {
+    /// The trace cannot be made.
+    #[error(transparent)]
+    Joined(#[from] JoinedError),
+    /// The client is gone.
+    #[error("the client is gone")]
+    Gone,
+    /// The thread that made it has panicked.
+    #[error("a fault of the server: {0}")]
+    Panicked(String),
+}
+
+/// Begins a download.
+pub(crate) fn stream(
+    context: &Arc<Context>,
+    options: JoinOptions,
+    chunks: Vec<ChunkNumber>,
+    pass: Pass,
+) -> Body {
+    let (pieces, body) = new_stream();
+    let context = context.clone();
+    tokio::spawn(async move {
+        let _pass = pass;
+        let most = context.limits.joined_bytes;
+        let joined = Joined::new(context.state.clone(), chunks, options, most);
+        let sent = async {
+            let joined = send_all(&context, joined, &pieces).await?;
+            finish(&context, joined, &pieces).await
+        };
+        end(&context, sent.await, pieces).await;
+    });
+    body
+}
+
+/// Sends what is there, up to the end of the last chunk.
+///
+/// # Errors
+/// [`StreamError`].
+pub(crate) async fn send_all(
+    context: &Context,
+    mut joined: Joined,
+    pieces: &Pieces,
+) -> Result<Joined, StreamError> {
+    loop {
+        let (back, bytes, is_end) = work(context, move || some(joined)).await??;
+        joined = back;
+        if !pieces.send(bytes).await {
+            return Err(StreamError::Gone);
+        }
+        if is_end {
+            return Ok(joined);
+        }
+    }
+}
+
+/// Completes the trace.
+///
+/// # Errors
+/// [`StreamError`].
+pub(crate) async fn finish(
+    context: &Context,
+    joined: Joined,
+    pieces: &Pieces,
+) -> Result<(), StreamError> {
+    let rest = work(context, move || joined.finish()).await??;
+    match pieces.send(rest).await {
+        true => Ok(()),
+        false => Err(StreamError::Gone),
+    }
+}
+
+/// Ends a stream, completely or not.
+pub(crate) async fn end(context: &Context, sent: Result<(), StreamError>, pieces: Pieces) {
+    match sent {
+        Ok(()) => pieces.end().await,
+        Err(error) => {
+            context.counters.aborted.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(%error, "a trace was not sent to its end");
+        }
+    }
+}
+
+/// Makes some of the trace. Returns whether that was the end.
+fn some(mut joined: Joined) -> Result<(Joined, Vec<u8>, bool), JoinedError> {
+    let mut all = Vec::new();
+    while all.len() < ENOUGH {
+        match joined.step()? {
+            Some(bytes) if all.is_empty() => all = bytes,
+            Some(bytes) => all.extend(bytes),
+            None => return Ok((joined, all, true)),
+        }
+    }
+    Ok((joined, all, false))
+}
+
+/// Does a piece of work on another thread, not too many at a time.
+async fn work<T: Send + 'static>(
+    context: &Context,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StreamError> {
+    // It is never closed.
+    let _turn = context.steps.acquire().await;
+    let result = spawn_blocking(work).await;
+    result.map_err(|error| StreamError::Panicked(error.to_string()))
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which part of the trace a request wants, and in which format.
+
+use std::collections::BTreeSet;
+
+use sampler_trace::container::info::Mode;
+use sampler_trace::convert::frames::FrameSelection;
+use sampler_trace::convert::privacy::Privacy;
+use sampler_trace::convert::selection::Selection;
+use sampler_trace::formats::format::{FileFormat, Format};
+use sampler_trace::join::options::{JoinOptions, ProcessChoice};
+
+use crate::front::context::{Client, Context};
+use crate::front::error::ApiError;
+use crate::front::query::Query;
+use crate::front::times::{Range, now_us};
+
+/// The latest time that a request can name, in microseconds: in the year 9999.
+const LATEST: u64 = 253_402_300_799_000_000;
+
+/// What a request wants.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// In which format.
+    pub(crate) format: FileFormat,
+    /// The time, the processes and threads.
+    pub(crate) join: JoinOptions,
+    /// What is selected after that.
+    pub(crate) selection: Selection,
+    /// Whether the answer goes on as the trace does.
+    pub(crate) follow: bool,
+}
+
+impl Wanted {
+    /// Takes what is wanted from a query.
+    ///
+    /// # Errors
+    /// 400: it makes no sense; 403: source text is asked for and not given.
+    pub(crate) fn take(
+        context: &Context,
+        client: &Client,
+        query: &mut Query,
+    ) -> Result<Self, ApiError> {
+        let range = Range::take(query, now_us())?;
+        if range.from_us.max(range.to_us) > Some(LATEST) {
+            return Err(ApiError::bad_request("from or to is after the year 9999"));
+        }
+        let name = query.one("format")?;
+        let format = FileFormat::from_name(name.as_deref().unwrap_or("pyebpf"));
+        let format = format.map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let wanted = Self {
+            format,
+            join: JoinOptions {
+                from_us: range.from_us,
+                to_us: range.to_us,
+                processes: processes(client, query)?,
+                thread: query.regex("thread")?,
+                privacy: Privacy {
+                    no_source: !wants_source(context, client, query)?,
+                    no_command_line: false,
+                },
+            },
+            selection: Selection {
+                frames: FrameSelection {
+                    function: query.regex("function")?,
+                    file: query.regex("file")?,
+                    module: query.regex("module")?,
+                },
+                mode: mode(query)?,
+                ..Selection::default()
+            },
+            follow: query.flag("follow")?,
+        };
+        if wanted.follow && !wanted.is_container_as_joined() {
+            return Err(ApiError::bad_request(
+                "follow=1 goes with format=pyebpf alone, without mode, function, file and module",
+            ));
+        }
+        if wanted.follow && wanted.join.to_us.is_some() {
+            return Err(ApiError::bad_request(
+                "follow=1 has no end; leave out to, or follow",
+            ));
+        }
+        Ok(wanted)
+    }
+
+    /// Whether the joined chunks are the answer as they are.
+    #[must_use]
+    pub(crate) fn is_container_as_joined(&self) -> bool {
+        let frames = &self.selection.frames;
+        let of_frames = [&frames.function, &frames.file, &frames.module];
+        self.format.format == Format::Container
+            && self.selection.mode.is_none()
+            && of_frames.iter().all(|it| it.is_none())
+    }
+
+    /// Leaves of the wanted processes those that are among these.
+    pub(crate) fn only_pids(&mut self, pids: &[u32]) {
+        let these: BTreeSet<u32> = pids.iter().copied().collect();
+        let processes = &mut self.join.processes;
+        processes.pids = Some(match processes.pids.take() {
+            Some(wanted) => wanted.intersection(&these).copied().collect(),
+            None => these,
+        });
+    }
+}
+
+/// Takes which processes are wanted. Of those a client sees only its own, if need be.
+///
+/// # Errors
+/// 400.
+pub(crate) fn processes(client: &Client, query: &mut Query) -> Result<ProcessChoice, ApiError> {
+    let pids: BTreeSet<u32> = query.numbers("pid")?.into_iter().collect();
+    Ok(ProcessChoice {
+        pids: (!pids.is_empty()).then_some(pids),
+        name: query.regex("process")?,
+        uid: client.access.own_uid(),
+    })
+}
+
+fn wants_source(context: &Context, client: &Client, query: &mut Query) -> Result<bool, ApiError> {
+    let given = context.sends_source(client);
+    match query.one("source")?.as_deref() {
+        None => Ok(given),
+        Some("0" | "false") => Ok(false),
+        Some("1" | "true") if given => Ok(true),
+        Some("1" | "true") => Err(ApiError::forbidden(
+            "source text does not leave this host over TCP; the server can allow it with --source-over-tcp",
+        )),
+        Some(other) => Err(ApiError::bad_request(format!(
+            "source={other}: neither 0 nor 1"
+        ))),
+    }
+}
+
+fn mode(query: &mut Query) -> Result<Option<Mode>, ApiError> {
+    match query.one("mode")?.as_deref() {
+        None => Ok(None),
+        Some("cpu") => Ok(Some(Mode::Cpu)),
+        Some("wall") => Ok(Some(Mode::Wall)),
+        Some(other) => Err(ApiError::bad_request(format!(
+            "mode={other}: neither cpu nor wall"
+        ))),
+    }
+}
