@@ -17,6 +17,7 @@ use std::{io, thread};
 use rustix::thread::set_current_timer_slack;
 use sampler_common::scan_order::ScanOrder;
 
+use crate::capture::bpf::task_iter::shorten_slice;
 use crate::platform::privileges::role::Role;
 use crate::record::clock::{monotonic_now, thread_cpu_time};
 use crate::record::report::scan_counts::ScanCounts;
@@ -71,6 +72,7 @@ impl ScanClock {
             P::ROLE.apply().ok();
             // Scans come late enough without timer slack.
             set_current_timer_slack(NonZeroU64::new(1)).ok();
+            shorten_slice().ok();
             of_thread.scans(&mut scan, ending);
         })?;
         Ok(Self {

@@ -269,6 +269,9 @@ pub(super) fn allowed() -> Result<Rules, BackendError> {
         (libc::SYS_tgkill, 0, &[own]),
         // Only its own resource limits.
         (libc::SYS_prlimit64, 0, &[0, own]),
+        // Only how the calling thread is scheduled; its priority stays as it is.
+        (libc::SYS_sched_getattr, 0, &[0]),
+        (libc::SYS_sched_setattr, 0, &[0]),
         // Only events of a whole CPU, which need a capability, and none of a process.
         (libc::SYS_perf_event_open, 1, &[EVERYONE]),
         // Only without an address: to the other end of a socket pair.
