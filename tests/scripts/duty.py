@@ -4,7 +4,8 @@ usage: duty.py KIND WORK REST COUNT
 
 For a line of input, a number of seconds, it does that for so long and then prints
 what the kernel has counted meanwhile, in seconds: CPU time and time without a CPU
-of all threads that took part, and how long these lived in all.
+of all threads that took part, from their start to their end, and how long these lived
+in all.
 
   threads   COUNT threads, of which each works WORK seconds of its own CPU time and
             then sleeps for REST seconds
@@ -43,17 +44,19 @@ def a_round(start, number):
 def counted():
     with open("/proc/thread-self/schedstat") as file:
         run, waited, _ = map(int, file.read().split())
-    return run / 1e9, waited / 1e9, time.monotonic()
+    return run / 1e9, waited / 1e9
 
 
-def rounds(seconds, sums):
-    before = counted()
+def rounds(seconds, sums, done=None, may_end=None):
     start = time.monotonic()
     number = 0
     while time.monotonic() - start < seconds:
         a_round(start, number)
         number += 1
-    sums.append([after - before for after, before in zip(counted(), before)])
+    if done:
+        done.release()
+        may_end.wait()
+    sums.append(counted())
 
 
 def short_threads(seconds, sums):
@@ -92,20 +95,38 @@ def together(seconds):
         for child in children:
             os.waitpid(child, 0)
         return [of_children() - before, 0.0, 0.0]
-    sums = []
-    target = short_threads if kind == "churn" else rounds
-    threads = [
-        threading.Thread(target=target, args=(seconds, sums), name="duty") for _ in range(count)
-    ]
-    before = time.process_time()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    cpu, runnable, life = (sum(column) for column in zip(*sums))
     if kind == "churn":
+        before = time.process_time()
+        sums = []
+        threads = [threading.Thread(target=short_threads, args=(seconds, sums)) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         # To start and to end a thread takes as long as a part of its round.
-        cpu, life = time.process_time() - before, 0.0
+        return [time.process_time() - before, 0.0, 0.0]
+    return of_threads(seconds)
+
+
+def of_threads(seconds):
+    sums = []
+    life = 0.0
+    done = threading.Semaphore(0)
+    threads = []
+    for _ in range(count):
+        may_end = threading.Event()
+        thread = threading.Thread(target=rounds, args=(seconds, sums, done, may_end))
+        life -= time.monotonic()
+        thread.start()
+        threads.append((thread, may_end))
+    for _ in threads:
+        done.acquire()
+    # One after the other, so that none waits for the GIL while it ends.
+    for thread, may_end in threads:
+        may_end.set()
+        thread.join()
+        life += time.monotonic()
+    cpu, runnable = (sum(column) for column in zip(*sums))
     return [cpu, runnable, life]
 
 
