@@ -57,6 +57,7 @@ pub mod layout;
 pub mod life;
 pub mod lifecycle;
 pub mod memory;
+pub mod off_cpu_time;
 pub mod process;
 pub mod sample;
 pub mod scan_order;

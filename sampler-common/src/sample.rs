@@ -118,4 +118,4 @@ pub struct SampleRecord {
 }
 
 const _: () = assert!(size_of::<RawFrame>() == 24);
-const _: () = assert!(size_of::<SampleHeader>() == 144);
+const _: () = assert!(size_of::<SampleHeader>() == 152);

@@ -22,7 +22,7 @@ pub enum Origin {
     /// reason for its wait is new, and no frames come with it.
     OffCpuSameStack = 2,
     /// Without looking at the thread: the record only reports for how long scans found
-    /// it unchanged before.
+    /// it waiting before.
     Unchanged = 3,
 }
 
@@ -65,9 +65,12 @@ pub struct WaitFacts {
     /// The time that this sample of a scan represents, in nanoseconds; 0 for the first
     /// scan, and for a tick, which represents the period of the recording.
     pub weight: u64,
-    /// The time for which scans have found the thread unchanged since its record before
-    /// this one, in nanoseconds. It belongs to what the thread waited for then.
+    /// The time for which scans have found the thread asleep since its record before this
+    /// one, in nanoseconds. It belongs to what the thread waited for then.
     pub unchanged: u64,
+    /// The time for which scans have found it waiting for a CPU since then, in
+    /// nanoseconds.
+    pub queued: u64,
 }
 
 impl WaitFacts {
@@ -81,6 +84,7 @@ impl WaitFacts {
         gil: 0,
         weight: 0,
         unchanged: 0,
+        queued: 0,
     };
 }
 
@@ -164,7 +168,7 @@ impl KnownGil {
     }
 }
 
-const _: () = assert!(size_of::<WaitFacts>() == 48);
+const _: () = assert!(size_of::<WaitFacts>() == 56);
 
 #[cfg(test)]
 mod tests {

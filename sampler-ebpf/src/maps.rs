@@ -17,6 +17,7 @@ use sampler_common::code_cache::CodeCache;
 use sampler_common::describe::Windows;
 use sampler_common::known_code::{BUCKET_COUNT, Bucket};
 use sampler_common::lifecycle::ProgramId;
+use sampler_common::off_cpu_time::OffCpuLedger;
 use sampler_common::process::ProcessConfig;
 use sampler_common::sample::SampleRecord;
 use sampler_common::scan_order::ScanOrder;
@@ -126,9 +127,13 @@ pub(crate) struct SeenThread {
     /// By how much its ticks represent more time than there was between scans, in
     /// nanoseconds; later scans represent that much less.
     pub(crate) ahead: u64,
-    /// The time for which scans have found it unchanged since then, and that no record
-    /// has reported yet, in nanoseconds.
+    /// The time for which scans have found it asleep since then, and that no record has
+    /// reported yet, in nanoseconds.
     pub(crate) unchanged: u64,
+    /// The same for the time for which they have found it waiting for a CPU.
+    pub(crate) queued: u64,
+    /// How that time is shared out. Only scans use it.
+    pub(crate) ledger: OffCpuLedger,
 }
 
 /// Memory of one sample, which is too large for the 512 bytes of a BPF stack.

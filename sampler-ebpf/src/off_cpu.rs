@@ -18,6 +18,7 @@ use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_task_pt_regs};
 use sampler_common::counter::Counter;
 use sampler_common::fate::Fate;
 use sampler_common::layout::ABSENT;
+use sampler_common::off_cpu_time::{OffCpuLedger, OffCpuTime};
 use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::scan_order::ScanOrder;
 use sampler_common::stop::StopReason;
@@ -29,7 +30,7 @@ use crate::maps::{
     PROCESSES, Scratch, SeenThread, THREADS, last_on_cpu, scan_gil, scan_order, scan_scratch,
 };
 use crate::memory::RemoteTask;
-use crate::task::IteratedTask;
+use crate::task::{IteratedTask, has_queueing};
 use crate::unchanged;
 
 /// `struct bpf_iter__task` (`kernel/bpf/task_iter.c`).
@@ -83,6 +84,16 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
     let Some(tid) = task.tid() else {
         return count(Counter::TaskFault);
     };
+    let place = THREADS.get_ptr_mut(tid);
+    // SAFETY: an element of a preallocated map stays readable.
+    let seen = place.filter(|it| unsafe { (**it).start_time } == task.start_time());
+    if order.is_last != 0 {
+        if let Some(seen) = seen {
+            unchanged::tell_rest(task.as_task(), config.key, tgid, tid, seen);
+        }
+        return;
+    }
+    let is_running = task.is_running();
     let mut now = SeenThread {
         start_time: task.start_time(),
         switches: task.switches(),
@@ -91,37 +102,22 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
         ticks: 0,
         ahead: 0,
         unchanged: 0,
+        queued: 0,
+        ledger: OffCpuLedger::default(),
     };
-    let place = THREADS.get_ptr_mut(tid);
     let mut origin = Origin::OffCpu;
-    let mut seen = None;
-    if let Some(place) = place {
+    if let Some(seen) = seen {
         // SAFETY: an element of a preallocated map stays readable.
-        let before = unsafe { &*place };
-        if before.start_time == now.start_time {
-            (now.ticks, now.ahead) = (before.ticks, before.ahead);
-            now.unchanged = before.unchanged;
-            now.thread_state = before.thread_state;
-            seen = Some(place);
-            if before.switches == now.switches {
-                origin = if before.task_state == now.task_state {
-                    Origin::Unchanged
-                } else {
-                    Origin::OffCpuSameStack
-                };
-            }
+        let before = unsafe { &*seen };
+        (now.ticks, now.ahead) = (before.ticks, before.ahead);
+        now.thread_state = before.thread_state;
+        if before.switches == now.switches {
+            origin = if before.task_state == now.task_state {
+                Origin::Unchanged
+            } else {
+                Origin::OffCpuSameStack
+            };
         }
-    }
-    let is_running = task.is_running();
-    if order.is_last != 0 {
-        if let Some(seen) = seen
-            && now.unchanged != 0
-            && unchanged::tell(task.as_task(), config.key, tgid, tid, now.unchanged)
-        {
-            // SAFETY: as below.
-            unsafe { (*seen).unchanged = 0 };
-        }
-        return;
     }
     let weight = match seen {
         Some(seen) => left_by_ticks(seen, &mut now, order),
@@ -129,6 +125,7 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
         None => order.weight,
     };
     let has_sample = weight == 0 && order.weight != 0;
+    let shares = share_out(task, seen, now.task_state, weight);
     if is_running || origin == Origin::Unchanged {
         // A running thread without a sample of this tick has begun to run since the tick.
         // When the tick came it waited, as far as is known with the stack that it was
@@ -139,7 +136,10 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
             // SAFETY: an element of a preallocated map stays writable. If the thread has
             // ended, the element may by now belong to another, which then counts one scan
             // too many.
-            unsafe { add_to(&raw mut (*seen).unchanged, weight) };
+            unsafe {
+                add_to(&raw mut (*seen).unchanged, shares.asleep);
+                add_to(&raw mut (*seen).queued, shares.queued);
+            }
         }
         return count(if is_running {
             Counter::SeenRunning
@@ -169,20 +169,29 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
         thread_state: now.thread_state,
     };
     let memory = RemoteTask(task.0);
-    capture::begin(
-        scratch.sampling,
-        config,
-        &thread,
-        WaitFacts {
-            weight,
-            unchanged: now.unchanged,
-            ..facts(task, now.task_state as u32, origin)
-        },
-    );
-    // The sample reports it. `now` moves to the scratch memory, since the stack has no
-    // room for it during the walk.
-    now.unchanged = 0;
+    let mut wait = facts(task, now.task_state as u32, origin);
+    if let Some(seen) = seen {
+        // SAFETY: an element of a preallocated map stays readable.
+        unsafe { (wait.unchanged, wait.queued) = ((*seen).unchanged, (*seen).queued) };
+    }
+    // What it is not found doing now, it did before.
+    if wait.task_state == RUNNABLE {
+        wait.weight = shares.queued;
+        wait.unchanged = wait.unchanged.wrapping_add(shares.asleep);
+    } else {
+        wait.weight = shares.asleep;
+        wait.queued = wait.queued.wrapping_add(shares.queued);
+    }
+    capture::begin(scratch.sampling, config, &thread, wait);
+    // `now` moves to the scratch memory, since the stack has no room for it during the
+    // walk.
     scratch.sampling.seen = now;
+    scratch.sampling.seen.ledger = match seen {
+        // SAFETY: as above.
+        Some(seen) => unsafe { (*seen).ledger },
+        None if has_queueing() => OffCpuLedger::new(off_cpu_time(task)),
+        None => OffCpuLedger::default(),
+    };
     if origin == Origin::OffCpu {
         capture::walk(&memory, config, &thread, &mut scratch);
         scratch.sampling.seen.thread_state = scratch.sampling.sample.header.thread_state;
@@ -209,7 +218,7 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
         // except for ticks of a running thread. If the thread has ended, the element may
         // by now belong to another, whose start time differs, and which is looked at
         // anew.
-        Some(place) if is_open => unsafe { (*place).unchanged = 0 },
+        Some(place) if is_open => unsafe { ((*place).unchanged, (*place).queued) = (0, 0) },
         // SAFETY: as above.
         Some(place) => unsafe { *place = *now },
         None if is_open => {}
@@ -267,6 +276,43 @@ fn was_sampled_by_tick(task: IteratedTask, tid: u32, since: u64) -> bool {
 /// `__state` of a thread that waits for a CPU, and of one that waits for an event.
 const RUNNABLE: u32 = 0;
 const INTERRUPTIBLE: u32 = 1;
+
+/// Splits the time that a scan represents into sleep and waits for a CPU.
+#[inline(always)]
+fn share_out(
+    task: IteratedTask,
+    seen: Option<*mut SeenThread>,
+    task_state: u64,
+    weight: u64,
+) -> OffCpuTime {
+    if let Some(seen) = seen
+        && has_queueing()
+    {
+        let counted = off_cpu_time(task);
+        // SAFETY: an element of a preallocated map stays readable and writable; only scans
+        // use this. If the thread has ended, the element may by now belong to another,
+        // whose first shares are then larger or smaller than they should be.
+        return unsafe { (*seen).ledger.share_out(counted, weight) };
+    }
+    if task_state == u64::from(RUNNABLE) && !task.is_running() {
+        OffCpuTime {
+            asleep: 0,
+            queued: weight,
+        }
+    } else {
+        OffCpuTime {
+            asleep: weight,
+            queued: 0,
+        }
+    }
+}
+
+/// Returns for how long the thread has been off CPU up to now.
+#[inline(always)]
+fn off_cpu_time(task: IteratedTask) -> OffCpuTime {
+    // SAFETY: the helper has no preconditions.
+    task.off_cpu_time(unsafe { bpf_ktime_get_ns() })
+}
 
 /// Returns the `__state` that the thread had when the tick came. A thread that was woken
 /// since then waits for a CPU only because this scan occupies it, or because the thread

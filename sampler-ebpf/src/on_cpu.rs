@@ -115,7 +115,7 @@ pub(crate) fn begin(
     let header = &mut scratch.sampling.sample.header;
     note(header.time, thread.tid, header.cpu);
     if lifecycle::has_scans() {
-        header.wait.unchanged = unchanged::take(thread.tid);
+        (header.wait.unchanged, header.wait.queued) = unchanged::take(thread.tid);
     }
 }
 

@@ -5,6 +5,7 @@
 use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::bpf_get_current_task;
 use sampler_common::lifecycle::{ProgramId, TaskTimes};
+use sampler_common::off_cpu_time::OffCpuTime;
 use sampler_common::sample::Comm;
 
 use crate::kernel_fields::{field, offset, offsets};
@@ -33,6 +34,9 @@ offsets! {
     TASK_INVOLUNTARY_SWITCHES
     /// `task_struct.start_boottime`.
     TASK_START_TIME
+    /// `task_struct.sched_info.run_delay`: how long it has waited for CPUs that it then got,
+    /// in nanoseconds.
+    TASK_RUN_DELAY
     /// `task_struct.sched_info.last_arrival`: when it last got a CPU, by the clock of the
     /// run queues in nanoseconds. The offset is 0 where the kernel has no
     /// `CONFIG_SCHED_INFO`.
@@ -189,6 +193,12 @@ impl Task {
         field(self.signal()?, of)
     }
 
+    /// Returns when it last got a CPU. Only where [`has_queueing`] says so.
+    #[inline(always)]
+    fn last_arrival(self) -> u64 {
+        self.pointer_at(&TASK_LAST_ARRIVAL).unwrap_or(0)
+    }
+
     /// Returns its CPU time so far.
     #[inline(always)]
     pub(crate) fn times(self) -> TaskTimes {
@@ -216,6 +226,12 @@ impl Task {
     pub(crate) fn live_threads(self) -> Option<u32> {
         field(self.signal()?, &SIGNAL_LIVE)
     }
+}
+
+/// Whether the kernel says how tasks wait for CPUs (`CONFIG_SCHED_INFO`).
+#[inline(always)]
+pub(crate) fn has_queueing() -> bool {
+    offset(&TASK_LAST_QUEUED) != 0
 }
 
 /// The task that an iterator is at. Its fields are read directly: the verifier knows the
@@ -298,12 +314,33 @@ impl IteratedTask {
     /// got its own. False where the kernel does not say.
     #[inline(always)]
     pub(crate) fn is_queued_since_scan(self) -> bool {
-        if offset(&TASK_LAST_QUEUED) == 0 {
-            return false;
+        has_queueing() && self.last_queued() > Task::current().last_arrival()
+    }
+
+    /// Returns for how long it has been off CPU up to now (`CLOCK_MONOTONIC`). Only where
+    /// [`has_queueing`] says so.
+    #[inline(always)]
+    pub(crate) fn off_cpu_time(self, now: u64) -> OffCpuTime {
+        let last_queued = self.last_queued();
+        // A wait that goes on is in no sum. No eBPF program can read the clock of the run
+        // queues, but the scan got its CPU just now.
+        let current = if last_queued != 0 {
+            Task::current().last_arrival().saturating_sub(last_queued)
+        } else {
+            0
+        };
+        let queued = self.field::<u64>(&TASK_RUN_DELAY).wrapping_add(current);
+        let on_cpu = self.field::<u64>(&TASK_RUNTIME);
+        OffCpuTime {
+            asleep: now.wrapping_sub(on_cpu).wrapping_sub(queued),
+            queued,
         }
-        let scan = Task::current().pointer_at(&TASK_LAST_ARRIVAL);
-        let scan = scan.unwrap_or(u64::MAX);
-        self.field::<u64>(&TASK_LAST_QUEUED) > scan
+    }
+
+    /// Returns since when it waits for a CPU; 0 unless it waits for one.
+    #[inline(always)]
+    fn last_queued(self) -> u64 {
+        self.field(&TASK_LAST_QUEUED)
     }
 
     /// Returns how often it has left a CPU.

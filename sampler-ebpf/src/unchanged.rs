@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 
-//! For how long scans have found a thread unchanged. The time is counted with the thread
-//! and reported with its next sample, or in a record of its own where there is no sample.
+//! For how long scans have found a thread waiting without a sample. The time is counted
+//! with the thread and reported with its next sample, or in a record of its own where there
+//! is no sample.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sampler_common::life::InterpreterLife;
@@ -10,25 +11,29 @@ use sampler_common::sample::{RecordKind, SampleHeader};
 use sampler_common::wait::{Origin, WaitFacts};
 
 use crate::counts::add_to;
-use crate::maps::{PROCESSES, THREADS, Urgency, send};
+use crate::maps::{PROCESSES, SeenThread, THREADS, Urgency, send};
 use crate::task::Task;
 
-/// Takes the time to report of a thread that a tick samples, in nanoseconds, and counts
-/// the tick: the next scan represents that much less.
+/// Takes the times to report of a thread that a tick samples, in nanoseconds: for which it
+/// was asleep, and for which it waited for a CPU. Counts the tick: the next scan represents
+/// that much less.
 #[inline(always)]
-pub(crate) fn take(tid: u32) -> u64 {
+pub(crate) fn take(tid: u32) -> (u64, u64) {
     let Some(seen) = THREADS.get_ptr_mut(tid) else {
-        return 0;
+        return (0, 0);
     };
     // SAFETY: an element of a preallocated map stays writable. Its thread runs here, so
     // the element is still its own; a scan may change the numbers at the same time.
     unsafe {
         add_to(&raw mut (*seen).ticks, 1);
-        let unchanged = (*seen).unchanged;
-        if unchanged != 0 {
-            add_to(&raw mut (*seen).unchanged, unchanged.wrapping_neg());
+        let taken = ((*seen).unchanged, (*seen).queued);
+        if taken.0 != 0 {
+            add_to(&raw mut (*seen).unchanged, taken.0.wrapping_neg());
         }
-        unchanged
+        if taken.1 != 0 {
+            add_to(&raw mut (*seen).queued, taken.1.wrapping_neg());
+        }
+        taken
     }
 }
 
@@ -40,22 +45,36 @@ pub(crate) fn forget(task: Task, tgid: u32, tid: u32) {
         return;
     };
     // SAFETY: an element of a preallocated map stays readable.
-    let unchanged = unsafe { (*seen).unchanged };
-    if unchanged != 0
+    let seen = unsafe { &*seen };
+    if seen.unchanged | seen.queued != 0
         && let Some(config) = PROCESSES.get_ptr(tgid)
     {
         // SAFETY: as above; one of the process's threads is running here, so the element
         // is still its own.
         let key = unsafe { (*config).key };
-        tell(task, key, tgid, tid, unchanged);
+        tell(task, key, tgid, tid, seen);
     }
     // An error means that a scan has removed it.
     let _ = THREADS.remove(tid);
 }
 
-/// Reports `unchanged` nanoseconds. Returns whether user space will hear of it.
+/// Reports the times of a thread at the end of a recording.
 #[inline(always)]
-pub(crate) fn tell(task: Task, key: ProcessKey, tgid: u32, tid: u32, unchanged: u64) -> bool {
+pub(crate) fn tell_rest(task: Task, key: ProcessKey, tgid: u32, tid: u32, seen: *mut SeenThread) {
+    // SAFETY: an element of a preallocated map stays readable and writable. If the thread
+    // has ended, the element may by now belong to another, whose times then are reported
+    // as this one's.
+    unsafe {
+        let has_times = (*seen).unchanged | (*seen).queued != 0;
+        if has_times && tell(task, key, tgid, tid, &*seen) {
+            ((*seen).unchanged, (*seen).queued) = (0, 0);
+        }
+    }
+}
+
+/// Reports the times of a thread. Returns whether user space will hear of them.
+#[inline(always)]
+pub(crate) fn tell(task: Task, key: ProcessKey, tgid: u32, tid: u32, seen: &SeenThread) -> bool {
     let Some(thread_id) = task.thread_pointer() else {
         return false;
     };
@@ -77,7 +96,8 @@ pub(crate) fn tell(task: Task, key: ProcessKey, tgid: u32, tid: u32, unchanged: 
         frame_count: 0,
         wait: WaitFacts {
             origin: Origin::Unchanged as u32,
-            unchanged,
+            unchanged: seen.unchanged,
+            queued: seen.queued,
             ..WaitFacts::RUNNING
         },
     };

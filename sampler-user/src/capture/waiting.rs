@@ -34,10 +34,15 @@ const TRACED: u32 = 0x8;
 /// The size of `_gil_runtime_state`, in bytes.
 const GIL_SIZE: u64 = 208;
 
+/// Whether the thread waits for nothing but a CPU.
+pub fn waits_for_cpu(wait: &WaitFacts) -> bool {
+    wait.task_state == 0
+}
+
 /// Returns what the thread waits for.
 pub fn state(wait: &WaitFacts, c_library: CLibrary) -> State {
     let task = wait.task_state;
-    if task == 0 {
+    if waits_for_cpu(wait) {
         return State::Runnable;
     }
     if task & (STOPPED | TRACED) != 0 {

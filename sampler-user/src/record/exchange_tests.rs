@@ -303,3 +303,45 @@ fn a_thread_that_waits_goes_on_waiting_in_the_next_file() {
     let both = joined([&first, &second]);
     assert_eq!(rows(&both), [(STACK.to_vec(), State::Sleeping, 6)]);
 }
+
+#[test]
+fn time_without_a_sample_is_of_the_sleep_or_of_the_wait_for_a_cpu() {
+    let mut recording = Recording::start(TimelineBuilder::without_gaps(PERIOD));
+    let period = PERIOD.as_nanos() as u64;
+    let sleeping = WaitFacts {
+        origin: Origin::OffCpu as u32,
+        task_state: 1,
+        syscall: libc::SYS_clock_nanosleep as i32,
+        weight: period,
+        ..WaitFacts::RUNNING
+    };
+    let woken = WaitFacts {
+        task_state: 0,
+        ..sleeping
+    };
+    let found = WaitFacts {
+        origin: Origin::Unchanged as u32,
+        unchanged: 3 * period,
+        queued: 2 * period,
+        ..WaitFacts::RUNNING
+    };
+    let sums = |bytes: &[u8]| {
+        let trace = read(bytes);
+        [State::Sleeping, State::Runnable].map(|state| {
+            let rows = rows(&trace).into_iter();
+            rows.filter_map(|row| (row.1 == state).then_some(row.2))
+                .sum::<u64>()
+        })
+    };
+    for wait in [sleeping, woken, found] {
+        recording.sample(wait);
+    }
+    recording.kernel_has(2, 0);
+    let (_, trace) = recording.exchange();
+    assert_eq!(sums(&trace), [4, 3]);
+    // The next file knows what the thread slept in, although it waits for a CPU now.
+    recording.python.end();
+    recording.sample(found);
+    let (_, trace) = recording.close();
+    assert_eq!(sums(&trace), [3, 2]);
+}

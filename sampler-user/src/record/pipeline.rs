@@ -175,12 +175,15 @@ impl<W: Write> Pipeline<W> {
         }
     }
 
-    /// Adds the time for which scans found the thread unchanged to what it waited for
-    /// before this sample. Returns the time that the look itself accounts for, in
+    /// Adds the time for which scans found the thread waiting without a sample to what it
+    /// waited for before this sample. Returns the time that the look itself accounts for, in
     /// nanoseconds; 0 for a tick.
     fn wait_of(&mut self, sample: &RawSample) -> u64 {
         let WaitFacts {
-            unchanged, weight, ..
+            unchanged,
+            queued,
+            weight,
+            ..
         } = sample.header.wait;
         let file = &mut self.file;
         let Some(track) = file.threads.known(sample) else {
@@ -190,9 +193,12 @@ impl<W: Write> Pipeline<W> {
             Some(balance) => balance.left(track, (unchanged, weight)),
             None => (unchanged, weight),
         };
+        let time = KernelTime(sample.header.time);
         if unchanged != 0 {
-            let time = KernelTime(sample.header.time);
             file.timeline.weigh_wait(track, time, unchanged);
+        }
+        if queued != 0 {
+            file.timeline.weigh_queued(track, time, queued);
         }
         weight
     }
@@ -310,7 +316,11 @@ impl<W: Write> Pipeline<W> {
                 if reason == StopReason::RanDuringWalk
                     && let Some(track) = file.threads.known(sample)
                 {
-                    file.timeline.weigh_wait(track, time, weight);
+                    if waiting::waits_for_cpu(&sample.header.wait) {
+                        file.timeline.weigh_queued(track, time, weight);
+                    } else {
+                        file.timeline.weigh_wait(track, time, weight);
+                    }
                 }
                 if reason == StopReason::NoThreadState {
                     self.targets.look_for_others(key);

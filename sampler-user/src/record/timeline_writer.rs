@@ -30,8 +30,28 @@ pub(super) struct TimelineWriter<W> {
 struct Wait {
     stack: StackId,
     state: State,
+    /// The last wait that was not for a CPU.
+    asleep: Option<(StackId, State)>,
     /// The stack with which it was last seen running since then, if it was.
     ran: Option<StackId>,
+}
+
+impl Wait {
+    /// Returns the row that the thread is in.
+    fn row(&self) -> (StackId, State) {
+        match self.ran {
+            Some(stack) => (stack, State::Running),
+            None => (self.stack, self.state),
+        }
+    }
+
+    /// Changes what it waits for.
+    fn set(&mut self, stack: StackId, state: State) {
+        (self.stack, self.state) = (stack, state);
+        if state != State::Runnable {
+            self.asleep = Some((stack, state));
+        }
+    }
 }
 
 impl<W: Write> TimelineWriter<W> {
@@ -68,6 +88,7 @@ impl<W: Write> TimelineWriter<W> {
             *self.wait(own) = Wait {
                 stack: import(wait.stack),
                 state: wait.state,
+                asleep: wait.asleep.map(|(stack, state)| (import(stack), state)),
                 ran: wait.ran.map(import),
             };
         }
@@ -99,30 +120,52 @@ impl<W: Write> TimelineWriter<W> {
     ) -> bool {
         let is_in_time = self.observe(track, time, stack, state);
         if is_in_time {
-            let ran = None;
-            *self.wait(track) = Wait { stack, state, ran };
+            let wait = self.wait(track);
+            wait.set(stack, state);
+            wait.ran = None;
             self.trace
                 .weigh(track, time, self.weight(time, nanoseconds));
         }
         is_in_time
     }
 
-    /// Takes in looks that found a thread where it waited last and account for
-    /// `nanoseconds`.
+    /// Takes in looks that found a thread where it waited last, not for a CPU, and account
+    /// for `nanoseconds`.
     pub(super) fn weigh_wait(&mut self, track: TrackId, time: KernelTime, nanoseconds: u64) {
         let wait = *self.wait(track);
         if wait.state == State::None {
             return;
         }
+        let (stack, state) = wait.asleep.unwrap_or((wait.stack, wait.state));
+        self.weigh_part(track, time, (stack, state), nanoseconds);
+    }
+
+    /// Takes in looks that found a thread waiting for a CPU and account for `nanoseconds`.
+    pub(super) fn weigh_queued(&mut self, track: TrackId, time: KernelTime, nanoseconds: u64) {
+        let wait = *self.wait(track);
+        if wait.state != State::None {
+            self.weigh_part(track, time, (wait.stack, State::Runnable), nanoseconds);
+        }
+    }
+
+    /// Adds a weight to a thread's row, if that is what is to be weighed; otherwise the row
+    /// gets a part without a length.
+    fn weigh_part(
+        &mut self,
+        track: TrackId,
+        time: KernelTime,
+        part: (StackId, State),
+        nanoseconds: u64,
+    ) {
         let weight = self.weight(time, nanoseconds);
-        let Some(ran) = wait.ran else {
-            self.trace.weigh(track, time, weight);
-            return;
-        };
-        // The thread ran since then: its row gets a part without a length.
-        self.observe(track, time, wait.stack, wait.state);
+        let row = self.wait(track).row();
+        if part != row {
+            self.observe(track, time, part.0, part.1);
+        }
         self.trace.weigh(track, time, weight);
-        self.observe(track, time, ran, State::Running);
+        if part != row {
+            self.observe(track, time, row.0, row.1);
+        }
     }
 
     /// Converts a time to a number of samples, which is how the trace stores it.
@@ -181,7 +224,7 @@ impl<W: Write> TimelineWriter<W> {
         self.write_changes();
         let wait = self.wait(track);
         if is_in_time && wait.state != State::None {
-            wait.state = state;
+            wait.set(wait.stack, state);
             self.trace
                 .weigh(track, time, self.weight(time, nanoseconds));
         }

@@ -215,7 +215,7 @@ fn judged(
     say(format!("  {said}"));
     // What the main thread does, and what the interpreter does before and after.
     let allowed = by_chance[0] + 0.015 + 0.02 * counted.cpu;
-    // How a thread's waits for a CPU are told apart is right on average of many.
+    // The errors of ticks fall to waits for a CPU if a thread does not sleep.
     let allowed_runnable = by_chance[1] + 0.015 + 0.02 * counted.cpu + 0.03 * counted.runnable;
     // When a thread's first and last scan come is left to chance. In between, nothing is.
     let threads = f64::from(case.count);

@@ -9,7 +9,7 @@ use crate::capture::bpf::kernel_types::{KernelTypes, KernelTypesError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskOffsets {
     /// The name of each global, and its value.
-    pub globals: [(&'static str, u32); 30],
+    pub globals: [(&'static str, u32); 31],
 }
 
 impl TaskOffsets {
@@ -32,8 +32,8 @@ impl TaskOffsets {
                 .or_else(|_| old("__i_ctime"))
                 .or_else(|_| old("i_ctime"))
         };
-        // 0 where the kernel was built without these fields: neither is ever the first
-        // one.
+        // 0 where the kernel was built without these fields: none is ever the first one of
+        // `task_struct`.
         let queueing = |name: &str| field(&format!("sched_info.{name}")).unwrap_or(0);
         let cpu = field("thread_info.cpu").or_else(|_| field("cpu"))?;
         Ok(Self {
@@ -49,6 +49,7 @@ impl TaskOffsets {
                 ("TASK_VOLUNTARY_SWITCHES", field("nvcsw")?),
                 ("TASK_INVOLUNTARY_SWITCHES", field("nivcsw")?),
                 ("TASK_START_TIME", field("start_boottime")?),
+                ("TASK_RUN_DELAY", queueing("run_delay")),
                 ("TASK_LAST_ARRIVAL", queueing("last_arrival")),
                 ("TASK_LAST_QUEUED", queueing("last_queued")),
                 ("TASK_RUNTIME", field("se.sum_exec_runtime")?),
