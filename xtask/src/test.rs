@@ -24,6 +24,9 @@ use crate::{
 /// The workspace member that has the integration tests.
 const TESTS: &str = "tests";
 
+/// All packages that have other tests than unit tests.
+const WITH_TESTS: [&str; 3] = [TESTS, "pyebpf", "sampler-serve"];
+
 /// The integration test that needs root and BPF; the others need neither.
 const LIVE: &str = "live";
 
@@ -176,17 +179,14 @@ fn some_python() -> anyhow::Result<Counts> {
 /// have other features and be built again.
 const PACKAGES: [&str; 3] = ["--workspace", "--exclude", "sampler-ebpf"];
 
-/// Runs the unit tests of all packages, the tests of the package [`TESTS`] that need no
-/// root, and the examples in documentation.
+/// Runs the unit tests of all packages, the other tests that need no root, and the examples
+/// in documentation.
 fn unit_and_host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
     let mut command = cargo_test(workspace);
     command.arg("--no-fail-fast").args(PACKAGES);
     command.args(["--lib", "--bins"]);
-    for target in workspace
-        .test_targets(TESTS)
-        .iter()
-        .filter(|target| *target != LIVE)
-    {
+    let targets = WITH_TESTS.map(|package| workspace.test_targets(package));
+    for target in targets.iter().flatten().filter(|target| *target != LIVE) {
         command.args(["--test", target]);
     }
     command.env(interpreters::VARIABLE, pythons);
