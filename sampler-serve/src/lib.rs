@@ -9,6 +9,8 @@ pub mod address;
 #[cfg(target_os = "linux")]
 pub mod client;
 #[cfg(target_os = "linux")]
+pub mod documents;
+#[cfg(target_os = "linux")]
 pub mod front;
 #[cfg(target_os = "linux")]
 pub mod protocol;

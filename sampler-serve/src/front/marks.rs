@@ -5,6 +5,7 @@
 use hyper::StatusCode;
 use hyper::header::LOCATION;
 
+use crate::documents::Marks;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::recorder::AskError;
@@ -21,7 +22,7 @@ use crate::state::entry::MarkId;
 /// 503.
 pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, ApiError> {
     let (marks, _) = visible::entries(context, client).await?;
-    reply::json(StatusCode::OK, &serde_json::json!({ "marks": marks }))
+    reply::json(StatusCode::OK, &Marks { marks })
 }
 
 /// Answers `GET /api/v1/marks/{id}`.

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 
 use hyper::header::{ACCEPT, HeaderMap};
 
+use crate::documents::RecorderState;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::openmetrics::{Exposition, Family, Kind, Metrics};
-use crate::front::recorder::RecorderState;
 use crate::front::reply::{self, Reply};
 use crate::protocol::message::RecorderStatus;
 use crate::state::reader::Survey;

@@ -6,6 +6,7 @@
 use hyper::StatusCode;
 use serde_json::Value;
 
+use crate::documents::Processes;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::query::Query;
@@ -22,8 +23,8 @@ use crate::protocol::message::Answer;
 pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, ApiError> {
     let processes = context.recorder.processes().await?;
     let seen = processes.iter().filter(|it| client.access.sees(it.uid));
-    let seen: Vec<_> = seen.collect();
-    reply::json(StatusCode::OK, &serde_json::json!({ "processes": seen }))
+    let processes = seen.cloned().collect();
+    reply::json(StatusCode::OK, &Processes { processes })
 }
 
 /// Answers `GET /api/v1/dump?pid=`.

@@ -9,10 +9,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::documents::RecorderState;
 use crate::front::error::ApiError;
 use crate::protocol::channel::Channel;
 use crate::protocol::command::Command;
@@ -29,18 +29,6 @@ const KEPT_EVENTS: usize = 256;
 const FRESH: Duration = Duration::from_millis(500);
 /// A recorder that did not answer is asked again after this time.
 const PROBE_AGAIN: Duration = Duration::from_secs(30);
-
-/// The state of the recorder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RecorderState {
-    /// It answers.
-    Running,
-    /// It does not answer: it is being started, or hangs.
-    Restarting,
-    /// Nobody will start it again.
-    Stopped,
-}
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

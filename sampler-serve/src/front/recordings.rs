@@ -5,6 +5,7 @@
 use hyper::StatusCode;
 use hyper::header::LOCATION;
 
+use crate::documents::Recordings;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::recorder::AskError;
@@ -25,8 +26,7 @@ const MOST_PIDS: usize = 1024;
 /// 503.
 pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, ApiError> {
     let (_, recordings) = visible::entries(context, client).await?;
-    let document = serde_json::json!({ "recordings": recordings });
-    reply::json(StatusCode::OK, &document)
+    reply::json(StatusCode::OK, &Recordings { recordings })
 }
 
 /// Answers `GET /api/v1/recordings/{id}`.

@@ -2,60 +2,17 @@
 
 //! `GET /api/v1/status`: how the server, its recorder and its disk are.
 
-use std::collections::BTreeMap;
-
 use hyper::StatusCode;
-use sampler_trace::container::info::Mode;
-use serde::Serialize;
 
+use crate::documents::{DiskUse, RecorderHealth, RecorderState, Status};
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
-use crate::front::recorder::RecorderState;
 use crate::front::reply::{self, Reply};
 use crate::front::times::now_us;
 use crate::front::visible;
-use crate::state::entry::{MarkEntry, RecordingEntry};
 
 /// The most marks, and the most recordings, in a status: the latest ones.
 const MOST_ENTRIES: usize = 200;
-
-/// The document.
-#[derive(Debug, Serialize)]
-pub(crate) struct Status {
-    program: String,
-    host: String,
-    mode: Option<Mode>,
-    hz: u32,
-    base_hz: u32,
-    now_us: u64,
-    since_us: Option<u64>,
-    kept_from_us: Option<u64>,
-    recorder: RecorderPart,
-    disk: DiskPart,
-    recordings: Vec<RecordingEntry>,
-    marks: Vec<MarkEntry>,
-    problems: Vec<String>,
-    counters: BTreeMap<String, u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct RecorderPart {
-    state: RecorderState,
-    pid: Option<u32>,
-    restarts: u64,
-    behind_us: u64,
-    cpu_percent: f64,
-    rss_bytes: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct DiskPart {
-    bytes: u64,
-    max_bytes: u64,
-    keep_s: u64,
-    chunks: usize,
-    damaged_chunks: usize,
-}
 
 /// Makes the document. Without a recorder it has what was known last.
 ///
@@ -91,7 +48,7 @@ pub(crate) async fn document(context: &Context, client: &Client) -> Result<Statu
         now_us: now_us(),
         since_us: now.map(|now| now.since_us),
         kept_from_us: survey.from_us,
-        recorder: RecorderPart {
+        recorder: RecorderHealth {
             state,
             pid: now.map(|now| now.pid),
             restarts: recorder.restarts(),
@@ -102,7 +59,7 @@ pub(crate) async fn document(context: &Context, client: &Client) -> Result<Statu
                 .map_or(0.0, |it| it.cpu_percent),
             rss_bytes: now.map_or(0, |now| now.rss_bytes),
         },
-        disk: DiskPart {
+        disk: DiskUse {
             bytes: last.map_or(0, |last| last.disk_bytes),
             max_bytes: context.about.max_bytes,
             keep_s: context.about.keep_s,
