@@ -21,7 +21,7 @@ use sampler_trace::container::info::Mode;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::chunks::{OURS, SECRET, THEIRS, USER};
+use super::chunks::{OURS, SECRET, THEIRS, USER};
 
 /// The most recordings that run at a time.
 const MOST: usize = 2;

@@ -19,9 +19,9 @@ use sampler_serve::state::files::{CHUNK_EXTENSION, CHUNKS, MARKS, RECORDINGS, fi
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::chunks::whole;
-use crate::client::{Response, Stream, ask, request, tcp, unix};
-use crate::recorder::{Recorder, now_us};
+use super::chunks::whole;
+use super::client::{Response, Stream, ask, request, tcp, unix};
+use super::recorder::{Recorder, now_us};
 
 /// What opens the server over TCP.
 pub(crate) const TOKEN: &str = "correct-horse-battery-staple";

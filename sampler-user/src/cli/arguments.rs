@@ -4,6 +4,8 @@
 //! [`config`](crate::cli::config) checks what goes together. Doc comments of commands,
 //! arguments and options are the text of `--help`.
 
+pub mod ctl;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 use sampler_trace::convert::selection::TimePoint;
 
+use crate::cli::arguments::ctl::CtlArguments;
 use crate::cli::values::limits::CpuLimit;
 use crate::cli::values::{limits, numbers, text, time};
 
@@ -148,6 +151,9 @@ pub enum HostCommand {
     Ps(PsArguments),
     /// Check what this kernel and your privileges allow, and how to get the rest
     Doctor(ListingArguments),
+    /// Ask or steer a running server
+    #[command(hide = true)]
+    Ctl(CtlArguments),
 }
 
 impl Command {
@@ -163,9 +169,10 @@ impl Command {
             Self::Host(HostCommand::Record(arguments)) => arguments.log,
             Self::Host(HostCommand::Dump(arguments)) => arguments.log,
             Self::Host(HostCommand::Doctor(arguments)) => arguments.log,
-            Self::Host(HostCommand::Ps(_)) | Self::Convert(_) | Self::Report(_) | Self::View(_) => {
-                LogArguments::default()
-            }
+            Self::Host(HostCommand::Ps(_) | HostCommand::Ctl(_))
+            | Self::Convert(_)
+            | Self::Report(_)
+            | Self::View(_) => LogArguments::default(),
         }
     }
 }

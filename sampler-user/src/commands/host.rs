@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Runs the commands about the processes of this host: `record`, `dump`, `ps` and `doctor`.
+//! Runs the commands about the processes of this host: `record`, `dump`, `ps`, `doctor`
+//! and `ctl`.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -19,6 +20,8 @@ use crate::cli::arguments::{
 use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::{Environment, PsConfig, RecordConfig};
+use crate::commands::ctl;
+use crate::commands::ctl::error::CtlError;
 use crate::commands::doctor::Diagnosis;
 use crate::commands::doctor::check::CheckResult;
 use crate::commands::doctor::probe::Probe;
@@ -27,6 +30,7 @@ use crate::commands::dump::error::DumpError;
 use crate::commands::ps::Listing;
 use crate::commands::standard_output::print;
 use crate::platform::console::CONSOLE;
+use crate::platform::privileges::role::drop_file_capabilities;
 use crate::platform::sandbox;
 use crate::record;
 use crate::record::error::RecordError;
@@ -43,6 +47,9 @@ pub enum HostError {
     /// The dump failed.
     #[error(transparent)]
     Dump(#[from] DumpError),
+    /// A server could not be asked.
+    #[error(transparent)]
+    Ctl(#[from] CtlError),
     /// Process ids cannot be relied on.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
@@ -67,6 +74,11 @@ pub fn run(command: HostCommand) -> Result<ExitStatus, HostError> {
         HostCommand::Dump(arguments) => dump(&arguments),
         HostCommand::Ps(arguments) => ps(&arguments),
         HostCommand::Doctor(arguments) => doctor(&arguments),
+        HostCommand::Ctl(arguments) => {
+            drop_file_capabilities().map_err(CtlError::Rights)?;
+            ctl::run(&arguments)?;
+            Ok(ExitStatus::DATA)
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! The commands of the program: which one runs, and those that record nothing.
 
 pub mod convert;
+#[cfg(target_os = "linux")]
+pub mod ctl;
 pub mod dispatch;
 #[cfg(target_os = "linux")]
 pub mod doctor;

@@ -26,6 +26,7 @@ pub fn run(command: HostCommand) -> Result<ExitStatus, HostError> {
         HostCommand::Dump(_) => "dump",
         HostCommand::Ps(_) => "ps",
         HostCommand::Doctor(_) => "doctor",
+        HostCommand::Ctl(_) => "ctl",
     };
     Err(HostError { command })
 }
@@ -49,6 +50,7 @@ mod tests {
             (vec!["pyebpf", "dump", "--pid", "1"], "dump"),
             (vec!["pyebpf", "ps"], "ps"),
             (vec!["pyebpf", "doctor", "--json"], "doctor"),
+            (vec!["pyebpf", "ctl", "status"], "ctl"),
         ] {
             let Command::Host(arguments) = CommandLine::parse_from(&words).into_command() else {
                 panic!("{words:?} is about a trace");

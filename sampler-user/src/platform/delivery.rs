@@ -189,7 +189,12 @@ impl Delivery {
         })
     }
 
-    fn create(&self, path: &Path) -> Result<Box<dyn Destination>, DestinationError> {
+    /// Creates what takes the bytes of the output at `path`, which is one of
+    /// [`outputs`](Self::outputs).
+    ///
+    /// # Errors
+    /// As [`OutputFile::create`].
+    pub fn create(&self, path: &Path) -> Result<Box<dyn Destination>, DestinationError> {
         let cancelled = self.cancelled.clone();
         let target = if path == Path::new(STANDARD_OUTPUT) {
             Target::Standard(BufWriter::new(io::stdout()))

@@ -43,7 +43,9 @@
 //! * `frames` are innermost first. `line` 0 and an empty `file` or `source` mean
 //!   that it is not known.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 /// The version of the JSON schema.
 pub(super) const SCHEMA: u32 = 1;
@@ -52,7 +54,8 @@ pub(super) const SCHEMA: u32 = 1;
 pub(super) const ENDED: &str = "ended";
 
 /// A process and all its threads, as they were found.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Dump {
     pub(super) schema: u32,
     /// The Unix time at which the dump began, in seconds.
@@ -81,7 +84,8 @@ pub struct Dump {
 }
 
 /// One thread.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DumpedThread {
     /// Its thread id, in pyebpf's own pid namespace.
     pub tid: u32,
@@ -92,7 +96,7 @@ pub struct DumpedThread {
     /// Its name in Python, or the kernel's.
     pub name: String,
     /// What it does, as listed in the module's documentation.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// Whether it holds a GIL.
     pub holds_gil: bool,
     /// How far its frames can be trusted.
@@ -104,7 +108,8 @@ pub struct DumpedThread {
 }
 
 /// One frame.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DumpedFrame {
     /// The path, as the code object has it.
     pub file: String,
@@ -117,7 +122,7 @@ pub struct DumpedFrame {
 }
 
 /// How far a stack can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StackQuality {
     /// The stack as it was at one moment.
@@ -127,6 +132,7 @@ pub enum StackQuality {
     /// The thread ran while it was looked at.
     Unproven,
     /// No frames.
+    #[default]
     None,
 }
 

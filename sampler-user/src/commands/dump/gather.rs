@@ -184,7 +184,8 @@ impl<'a> Gathering<'a> {
                 ENDED
             } else {
                 state.name()
-            },
+            }
+            .into(),
             holds_gil: false,
             stack: StackQuality::None,
             problem: None,

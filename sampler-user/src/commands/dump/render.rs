@@ -80,7 +80,7 @@ impl Dump {
         for thread in &self.threads {
             let is_alike = |group: &&mut Vec<&DumpedThread>| {
                 group.first().is_some_and(|first| {
-                    (&first.frames, first.state) == (&thread.frames, thread.state)
+                    (&first.frames, &first.state) == (&thread.frames, &thread.state)
                 })
             };
             match groups.iter_mut().find(is_alike) {
@@ -150,7 +150,7 @@ mod tests {
             namespace_tid: tid,
             ident: Some(1),
             name: name.into(),
-            state: "lock",
+            state: "lock".into(),
             holds_gil: tid == 1,
             stack: StackQuality::Whole,
             problem: None,
@@ -173,7 +173,7 @@ mod tests {
             ..Dump::default()
         };
         dump.threads[0].stack = StackQuality::Unproven;
-        dump.threads[0].state = "running";
+        dump.threads[0].state = "running".into();
         dump.threads[3].ident = None;
         dump
     }

@@ -3,8 +3,10 @@
 //! What the status is when a command about the processes of this host failed.
 
 use sampler_cpython::cpython::inspect_error::InspectError;
+use sampler_serve::client::ClientError;
 
 use crate::cli::config::exit::ExitStatus;
+use crate::commands::ctl::error::CtlError;
 use crate::commands::dump::error::DumpError;
 use crate::commands::exit_status::delivery::of_delivery;
 use crate::commands::host::HostError;
@@ -18,6 +20,7 @@ pub(super) fn of_host(error: &HostError) -> ExitStatus {
         HostError::Cgroup(_) => ExitStatus::NOTHING_SAMPLED,
         HostError::Record(error) => of_record(error),
         HostError::Dump(error) => of_dump(error),
+        HostError::Ctl(error) => of_ctl(error),
         HostError::List(_) | HostError::Print(_) => ExitStatus::ERROR,
     }
 }
@@ -54,5 +57,20 @@ fn of_dump(error: &DumpError) -> ExitStatus {
         }
         DumpError::Inspect(_) | DumpError::Ended { .. } => ExitStatus::NOTHING_SAMPLED,
         DumpError::Thread(_) => ExitStatus::ERROR,
+    }
+}
+
+/// What a server refuses has the status that the same refusal has without one.
+fn of_ctl(error: &CtlError) -> ExitStatus {
+    match error {
+        CtlError::NotAllowed { .. } => ExitStatus::NOT_ALLOWED,
+        CtlError::Delivery(error) => of_delivery(error),
+        CtlError::Client(ClientError::Refused { status, .. }) => match status.as_u16() {
+            400 | 413 => ExitStatus::USAGE,
+            403 => ExitStatus::NOT_ALLOWED,
+            404 => ExitStatus::NOTHING_SAMPLED,
+            _ => ExitStatus::ERROR,
+        },
+        _ => ExitStatus::ERROR,
     }
 }

@@ -10,7 +10,7 @@ fn thread(tid: u32, stack: StackQuality) -> DumpedThread {
         namespace_tid: tid,
         ident: None,
         name: String::new(),
-        state: "sleeping",
+        state: "sleeping".into(),
         holds_gil: false,
         stack,
         problem: None,

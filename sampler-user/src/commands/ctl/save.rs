@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Writes a trace as it comes from the server. A file appears under its name only if all of
+//! the trace has come.
+
+use std::path::Path;
+
+use sampler_serve::client::Client;
+use sampler_trace::convert::ConvertOptions;
+use sampler_trace::convert::error::DestinationError;
+use sampler_trace::formats::format::FileFormat;
+
+use crate::cli::arguments::ctl::TraceArguments;
+use crate::commands::ctl::error::CtlError;
+use crate::commands::ctl::query;
+use crate::platform::delivery::Delivery;
+use crate::platform::delivery::target::{OutputPlace, OutputTarget};
+use crate::platform::privileges::Owner;
+
+/// Asks for a trace and writes it.
+pub(super) async fn save(client: &Client, wanted: &TraceArguments) -> Result<(), CtlError> {
+    let delivery = Delivery::plan(
+        &[target(wanted)],
+        ConvertOptions::default(),
+        Owner::of_this_process()?,
+    )?;
+    let failed = |path: &Path, source: DestinationError| CtlError::Destination {
+        path: path.to_owned(),
+        source,
+    };
+    for output in &delivery.outputs {
+        let format = FileFormat {
+            format: output.format,
+            gzip: output.gzip,
+        };
+        let path = query::path(wanted, &format.extension());
+        let mut answer = client.get(&path).await?;
+        let mut destination = delivery
+            .create(&output.path)
+            .map_err(|source| failed(&output.path, source))?;
+        while let Some(piece) = answer.piece().await.map_err(CtlError::CutOff)? {
+            destination
+                .write_all(&piece)
+                .map_err(|source| failed(&output.path, source.into()))?;
+        }
+        destination
+            .commit()
+            .map_err(|source| failed(&output.path, source))?;
+    }
+    Ok(())
+}
+
+/// Where the trace goes. What is not for a file is a `.pyebpf` unless another format is
+/// named: the server then needs no memory for it.
+fn target(wanted: &TraceArguments) -> OutputTarget {
+    if wanted.output == Path::new("-") {
+        let format = wanted.format.clone();
+        return OutputTarget {
+            place: OutputPlace::StandardOutput,
+            format: format.or_else(|| Some("pyebpf".into())),
+        };
+    }
+    OutputTarget {
+        place: OutputPlace::File(wanted.output.clone()),
+        format: wanted.format.clone(),
+    }
+}
