@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
@@ -46,6 +48,23 @@ impl Channel {
             unsent: 0,
             packet: vec![0; LONGEST_PACKET],
         })
+    }
+
+    /// Drops the packets that were sent to whoever had this end before. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    /// Those of `recv(2)`.
+    pub fn discard_backlog(socket: impl AsFd) -> io::Result<usize> {
+        let mut packet = vec![0; LONGEST_PACKET];
+        for number in 0.. {
+            match rustix::net::recv(&socket, &mut packet, RecvFlags::DONTWAIT) {
+                Ok((0, _)) | Err(Errno::AGAIN) => return Ok(number),
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(0)
     }
 
     /// Sends a message, or queues it if the other end does not read just now; then
@@ -180,6 +199,16 @@ mod tests {
             }
             assert!(channel.dropped() >= 2 && channel.queued <= LONGEST_QUEUE);
         });
+    }
+
+    #[test]
+    fn what_was_meant_for_an_earlier_process_can_be_discarded() {
+        let (one, other) = pair();
+        for _ in 0..3 {
+            rustix::io::write(&one, b"a packet").expect("room");
+        }
+        assert_eq!(Channel::discard_backlog(&other).expect("read"), 3);
+        assert_eq!(Channel::discard_backlog(&other).expect("read"), 0);
     }
 
     #[test]

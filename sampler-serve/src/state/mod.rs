@@ -13,6 +13,7 @@
 //! their numbers and never by a clock, which can be set back.
 
 pub mod book;
+pub mod chunks;
 pub mod directory;
 pub mod entry;
 pub mod files;

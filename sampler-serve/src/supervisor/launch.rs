@@ -116,6 +116,16 @@ impl LaunchSocket {
         rustix::net::send(&self.socket, word.bytes(), flags).ok();
     }
 
+    /// Returns the socket once more, to wait for its end: nothing else arrives on it.
+    ///
+    /// # Errors
+    /// As `dup(2)`.
+    pub fn watch(&self) -> io::Result<UnixDatagram> {
+        let socket = self.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
     /// Returns the socket, on which nothing arrives but its end.
     #[must_use]
     pub fn into_socket(self) -> UnixDatagram {
