@@ -37,6 +37,8 @@ pub struct ProcessIdentity {
     pub command_line: String,
     /// The target of `/proc/PID/exe`; `None` when it cannot be read.
     pub executable: Option<PathBuf>,
+    /// Its effective user id in our user namespace; `None` when that is not known.
+    pub uid: Option<u32>,
 }
 
 impl ProcessIdentity {
@@ -51,6 +53,7 @@ impl ProcessIdentity {
             program: String::new(),
             command_line: String::new(),
             executable: None,
+            uid: None,
         }
     }
 
@@ -85,6 +88,7 @@ impl ProcessIdentity {
             comm,
             command_line: display_command_line(&command_line),
             executable: fs::read_link(proc_path(shown, "exe")).ok(),
+            uid: numbers(&status, "Uid").get(1).copied(),
         })
     }
 }

@@ -3,6 +3,8 @@
 //! Cheap checks on a process: whether it is still the same one, and whether it has loaded
 //! code since.
 
+use std::time::Duration;
+
 use crate::process::living_task::living_task;
 use crate::process::proc_file::{ProcessError, malformed, read_file};
 use crate::process::stat::field;
@@ -24,6 +26,23 @@ pub fn start_time(pid: u32) -> Result<u64, ProcessError> {
         return Err(ProcessError::Gone { pid });
     }
     Ok(vitals.start_time)
+}
+
+/// Returns the CPU time of all threads of the process `pid` so far, those that have ended
+/// included, to ten milliseconds.
+///
+/// # Errors
+/// [`ProcessError`] when the process is gone or cannot be read.
+pub fn cpu_time(pid: u32) -> Result<Duration, ProcessError> {
+    let stat = read_file(pid, "stat", MAX_FILE)?;
+    // `utime` and `stime` of proc_pid_stat(5), in ticks of `USER_HZ`: 100 a second on every
+    // architecture.
+    let ticks = |number| field::<u64>(&stat, number);
+    let sum = ticks(14)
+        .zip(ticks(15))
+        .and_then(|(user, system)| user.checked_add(system));
+    let sum = sum.ok_or_else(|| malformed(pid, "stat"))?;
+    Ok(Duration::from_millis(sum.saturating_mul(10)))
 }
 
 /// Returns how many KiB of code the process `pid` has mapped, which grows with every

@@ -146,6 +146,18 @@ impl ProcessInspector {
         })
     }
 
+    /// Returns the CPU time of each of these processes so far, as [`proc_stat::cpu_time`]
+    /// does; without those that have ended, and empty if there is no answer in time.
+    pub fn cpu_times(&self, tgids: Vec<u32>) -> HashMap<u32, Duration> {
+        let times = self.ask(std::process::id(), move |_| {
+            let times = tgids.into_iter();
+            times
+                .filter_map(|tgid| Some((tgid, proc_stat::cpu_time(tgid).ok()?)))
+                .collect()
+        });
+        times.unwrap_or_default()
+    }
+
     /// Returns when each of these processes started, as [`proc_stat::start_time`] does; an
     /// empty map if there is no answer in time.
     pub fn start_times(&self, tgids: Vec<u32>) -> HashMap<u32, Result<u64, ProcessError>> {

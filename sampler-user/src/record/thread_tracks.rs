@@ -253,7 +253,7 @@ fn info(process: &FollowedProcess, with_command_line: bool) -> ProcessInfo {
             .map(|it| it.instance.runtime.version.to_string())
             .unwrap_or_default(),
         place: place(process),
-        uid: None,
+        uid: identity.and_then(|it| it.uid),
     }
 }
 

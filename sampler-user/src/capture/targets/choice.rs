@@ -69,6 +69,7 @@ mod tests {
             program: "gunicorn".into(),
             command_line: "/usr/bin/python3 /usr/bin/gunicorn --bind :80 app:main".into(),
             executable: None,
+            uid: None,
         };
         is_called(&identity, &Regex::new(name).expect("it is one"))
     }
