@@ -73,8 +73,14 @@ pub(super) fn recording(out: &mut fmt::Formatter<'_>, of: &TraceOverview) -> fmt
     if of.info.hz > 0 {
         write!(out, ", {} Hz", of.info.hz)?;
     }
-    if let Some(slowest) = of.rates.iter().max_by_key(|rate| rate.period) {
+    let asked = Duration::from_nanos(of.info.period_ns());
+    let slowest = of.rates.iter().max_by_key(|rate| rate.period);
+    if let Some(slowest) = slowest.filter(|rate| rate.period > asked) {
         write!(out, ", lowered to {} Hz", slowest.hz_text())?;
+    }
+    let fastest = of.rates.iter().min_by_key(|rate| rate.period);
+    if let Some(fastest) = fastest.filter(|rate| rate.period < asked) {
+        write!(out, ", raised to {} Hz", fastest.hz_text())?;
     }
     writeln!(out, ", {} threads", of.threads)?;
     if of.torn {

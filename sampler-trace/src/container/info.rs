@@ -118,7 +118,8 @@ impl TraceInfo {
 const MAXIMA: [&str; 3] = ["behind_us", "passes_from_user_space", "walked_without_loop"];
 
 /// Whether a counter of several files together is the largest one, not the sum.
-pub(crate) fn is_maximum(name: &str) -> bool {
+#[must_use]
+pub fn is_maximum(name: &str) -> bool {
     MAXIMA.contains(&name)
 }
 
