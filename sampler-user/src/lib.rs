@@ -18,6 +18,10 @@
 pub mod capture;
 pub mod cli;
 pub mod commands;
+#[cfg(target_os = "linux")]
+pub mod dump;
 pub mod platform;
 #[cfg(target_os = "linux")]
 pub mod record;
+#[cfg(target_os = "linux")]
+pub mod serve;

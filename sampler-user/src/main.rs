@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sampler_user::cli::arguments::CommandLine;
+use sampler_user::cli::arguments::serve::words_of_command;
+use sampler_user::cli::config::exit::ExitStatus;
 use sampler_user::commands::dispatch::{CommandError, run};
 use sampler_user::commands::exit_status::exit_status;
 use sampler_user::platform::abandoned_threads::AbandonedThreads;
@@ -17,6 +19,13 @@ fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     sampler_user::platform::outfile::outlive_the_limit_of_size();
     let command = CommandLine::parse().into_command();
+    let command = match command.complete(&words_of_command()) {
+        Ok(command) => command,
+        Err(error) => {
+            CONSOLE.error(&error);
+            return ExitStatus::USAGE.into();
+        }
+    };
     let log = command.log().options();
     if command.is_quiet() {
         CONSOLE.be_quiet();

@@ -33,12 +33,17 @@ const CRATES: [&str; 12] = [
 
 /// The rooms of `sampler-user`, and those that each may import
 /// (docs/internals/modules.md).
-const ROOMS: [(&str, &[&str]); 5] = [
+const ROOMS: [(&str, &[&str]); 7] = [
     ("platform", &[]),
     ("cli", &["platform"]),
     ("capture", &["platform"]),
     ("record", &["capture", "cli", "platform"]),
-    ("commands", &["record", "capture", "cli", "platform"]),
+    ("dump", &["capture", "platform"]),
+    ("serve", &["record", "dump", "capture", "cli", "platform"]),
+    (
+        "commands",
+        &["serve", "record", "dump", "capture", "cli", "platform"],
+    ),
 ];
 
 /// Reads the files below `directory`, which is the module `module`.

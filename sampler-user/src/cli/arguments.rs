@@ -5,6 +5,7 @@
 //! arguments and options are the text of `--help`.
 
 pub mod ctl;
+pub mod serve;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use regex::Regex;
 use sampler_trace::convert::selection::TimePoint;
 
 use crate::cli::arguments::ctl::CtlArguments;
+use crate::cli::arguments::serve::{ServeArguments, ServeFileError};
 use crate::cli::values::limits::CpuLimit;
 use crate::cli::values::{limits, numbers, text, time};
 
@@ -154,12 +156,42 @@ pub enum HostCommand {
     /// Ask or steer a running server
     #[command(hide = true)]
     Ctl(CtlArguments),
+    /// Record all the time, and answer over HTTP what was recorded
+    #[command(hide = true)]
+    Serve(Box<ServeArguments>),
+    /// The part of `serve` that samples
+    #[command(hide = true)]
+    ServeRecorder(Box<ServeArguments>),
+    /// The part of `serve` that owns the network
+    #[command(hide = true)]
+    ServeFront(Box<ServeArguments>),
 }
 
 impl Command {
     /// Whether nothing but errors and what was lost is to be printed on standard error.
     pub fn is_quiet(&self) -> bool {
         matches!(self, Self::Host(HostCommand::Record(arguments)) if arguments.quiet)
+    }
+
+    /// Completes the arguments of a server from its configuration file; `words` are those
+    /// that follow the command. The arguments of other commands stay as they are.
+    ///
+    /// # Errors
+    /// [`ServeFileError`].
+    pub fn complete(self, words: &[OsString]) -> Result<Self, ServeFileError> {
+        let complete = |arguments: &ServeArguments| arguments.complete(words).map(Box::new);
+        Ok(match self {
+            Self::Host(HostCommand::Serve(given)) => {
+                Self::Host(HostCommand::Serve(complete(&given)?))
+            }
+            Self::Host(HostCommand::ServeRecorder(given)) => {
+                Self::Host(HostCommand::ServeRecorder(complete(&given)?))
+            }
+            Self::Host(HostCommand::ServeFront(given)) => {
+                Self::Host(HostCommand::ServeFront(complete(&given)?))
+            }
+            other => other,
+        })
     }
 
     /// What to log, and how. `ps` prints all that it finds out, and other commands only
@@ -169,6 +201,11 @@ impl Command {
             Self::Host(HostCommand::Record(arguments)) => arguments.log,
             Self::Host(HostCommand::Dump(arguments)) => arguments.log,
             Self::Host(HostCommand::Doctor(arguments)) => arguments.log,
+            Self::Host(
+                HostCommand::Serve(arguments)
+                | HostCommand::ServeRecorder(arguments)
+                | HostCommand::ServeFront(arguments),
+            ) => arguments.log,
             Self::Host(HostCommand::Ps(_) | HostCommand::Ctl(_))
             | Self::Convert(_)
             | Self::Report(_)

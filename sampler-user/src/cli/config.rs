@@ -8,6 +8,7 @@ pub mod exit;
 pub mod filter;
 pub mod output;
 mod pattern;
+pub mod serve;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

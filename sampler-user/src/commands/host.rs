@@ -14,26 +14,30 @@ use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::tick_schedule::ClockPeriods;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::targets::choice::Choice;
+use crate::cli::arguments::serve::words_of_command;
 use crate::cli::arguments::{
     DumpArguments, HostCommand, ListingArguments, PsArguments, RecordArguments,
 };
 use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
+use crate::cli::config::serve::ServeConfig;
 use crate::cli::config::{Environment, PsConfig, RecordConfig};
 use crate::commands::ctl;
 use crate::commands::ctl::error::CtlError;
 use crate::commands::doctor::Diagnosis;
 use crate::commands::doctor::check::CheckResult;
 use crate::commands::doctor::probe::Probe;
-use crate::commands::dump::document::Dump;
-use crate::commands::dump::error::DumpError;
 use crate::commands::ps::Listing;
 use crate::commands::standard_output::print;
+use crate::dump::document::Dump;
+use crate::dump::error::DumpError;
 use crate::platform::console::CONSOLE;
 use crate::platform::privileges::role::drop_file_capabilities;
 use crate::platform::sandbox;
 use crate::record;
 use crate::record::error::RecordError;
+use crate::serve;
+use crate::serve::error::ServeError;
 
 /// Why a command about the processes of this host failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +54,9 @@ pub enum HostError {
     /// A server could not be asked.
     #[error(transparent)]
     Ctl(#[from] CtlError),
+    /// The server, or a part of it, has ended.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// Process ids cannot be relied on.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
@@ -77,6 +84,19 @@ pub fn run(command: HostCommand) -> Result<ExitStatus, HostError> {
         HostCommand::Ctl(arguments) => {
             drop_file_capabilities().map_err(CtlError::Rights)?;
             ctl::run(&arguments)?;
+            Ok(ExitStatus::DATA)
+        }
+        HostCommand::Serve(arguments) => {
+            let config = ServeConfig::from_arguments(&arguments)?;
+            serve::run::serve(&config, &arguments, &words_of_command())?;
+            Ok(ExitStatus::DATA)
+        }
+        HostCommand::ServeRecorder(arguments) => {
+            serve::recorder::serve_recorder(&ServeConfig::from_arguments(&arguments)?)?;
+            Ok(ExitStatus::DATA)
+        }
+        HostCommand::ServeFront(arguments) => {
+            serve::front::serve_front(&ServeConfig::from_arguments(&arguments)?)?;
             Ok(ExitStatus::DATA)
         }
     }

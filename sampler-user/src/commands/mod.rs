@@ -8,8 +8,6 @@ pub mod ctl;
 pub mod dispatch;
 #[cfg(target_os = "linux")]
 pub mod doctor;
-#[cfg(target_os = "linux")]
-pub mod dump;
 #[cfg(any(test, not(target_os = "linux")))]
 pub mod needs_linux;
 #[cfg(not(target_os = "linux"))]

@@ -13,7 +13,7 @@ use crate::cli::config::{SamplingConfig, TargetSpec};
 
 /// Reads the kernel's own `CLOCK_MONOTONIC`, by which the eBPF program dates samples; a
 /// time namespace does not shift it.
-pub(super) fn monotonic_now() -> KernelTime {
+pub fn monotonic_now() -> KernelTime {
     KernelTime(kernel_monotonic_now())
 }
 
@@ -42,10 +42,13 @@ fn cpu_time(clock: ClockId) -> Duration {
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
+/// Returns the time now, in microseconds of Unix time.
+pub fn unix_now_us() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(unix.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+}
+
 pub(super) fn trace_info(config: &SamplingConfig) -> TraceInfo {
-    let unix = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     let read = |path| {
         std::fs::read_to_string(path)
             .unwrap_or_default()
@@ -65,10 +68,11 @@ pub(super) fn trace_info(config: &SamplingConfig) -> TraceInfo {
         host: read("/proc/sys/kernel/hostname"),
         kernel: read("/proc/sys/kernel/osrelease"),
         start: monotonic_now(),
-        unix_start_us: unix.as_micros() as u64,
+        unix_start_us: unix_now_us(),
         program: concat!("pyebpf ", env!("CARGO_PKG_VERSION")).into(),
         command,
-        ..TraceInfo::default()
+        boot: read("/proc/sys/kernel/random/boot_id"),
+        carries_on: false,
     }
 }
 

@@ -3,9 +3,9 @@
 //! A recording from start to end: `start` sets its stages up, `recorder` runs them for
 //! `event_loop`, and `close` ends them and writes the outputs.
 
-mod clock;
+pub mod clock;
 mod close;
-mod confinement;
+pub mod confinement;
 mod cost;
 mod cpu_times;
 pub mod destination;
@@ -30,7 +30,7 @@ mod sample_stats;
 mod scan_clock;
 mod scans;
 mod signals;
-mod start;
+pub mod start;
 mod stop_log;
 mod target_choice;
 mod thread_names;

@@ -15,6 +15,7 @@ use sampler_common::stop::StopReason;
 use sampler_common::wait::{Origin, WaitFacts};
 use sampler_cpython::process::cpu_time;
 use sampler_cpython::remote::scan::ScanAccounts;
+use sampler_trace::account::Account;
 use sampler_trace::account::drop_reason::DropReason;
 use sampler_trace::container::error::TraceError;
 use sampler_trace::container::writer::TraceWriter;
@@ -432,6 +433,16 @@ impl<W: Write> Pipeline<W> {
     /// Returns how many samples have arrived since the recording began.
     pub(super) fn samples(&self) -> u64 {
         self.samples
+    }
+
+    /// Returns what user space has counted since the current trace file began.
+    pub(super) fn counted_in_file(&self) -> Account {
+        self.file.stats.so_far()
+    }
+
+    /// Returns how many threads of a process are in the current trace file.
+    pub(super) fn threads_of(&self, process: ProcessKey) -> u32 {
+        self.file.threads.count(process)
     }
 
     /// Returns how many processes and threads are in the trace so far.

@@ -72,6 +72,18 @@ impl RatePolicy {
         Some(self.lowered_message(before, decision, time))
     }
 
+    /// Returns the time between two samples now.
+    pub(super) fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// Takes a sample each `period` from now on, or as often as the limit allows.
+    pub(super) fn ask(&mut self, period: Duration) {
+        self.period = period;
+        self.rate_limiter = self.limit.map(|limit| RateLimiter::new(limit, period));
+        self.is_told = false;
+    }
+
     /// Returns the period if it is longer than the one that was asked for.
     pub(super) fn lowered(&self) -> Option<Duration> {
         self.rate_limiter.as_ref().and_then(RateLimiter::lowered)

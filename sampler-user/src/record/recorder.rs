@@ -8,14 +8,19 @@ use std::time::{Duration, Instant};
 
 use sampler_common::account::KernelAccount;
 use sampler_common::counter::{Counter, CounterValues};
+use sampler_common::fate::Fate;
+use sampler_trace::account::Account;
+use sampler_trace::container::info::TraceInfo;
 use sampler_trace::container::writer::TraceWriter;
 use sampler_trace::model::identifiers::KernelTime;
 
+use crate::capture::process_inspector::ProcessInspector;
+use crate::capture::targets::followed::FollowedProcess;
 use crate::platform::console::CONSOLE;
-use crate::record::clock::monotonic_now;
+use crate::record::clock::{monotonic_now, unix_now_us};
 use crate::record::error::RecordError;
 use crate::record::lost_lifecycle::LostLifecycle;
-use crate::record::pipeline::{FLUSH_EVERY, Pipeline};
+use crate::record::pipeline::{FLUSH_EVERY, LastScan, Pipeline};
 use crate::record::rate_limiter::Decision;
 use crate::record::rate_policy::RatePolicy;
 use crate::record::report::scan_counts::ScanCounts;
@@ -42,6 +47,14 @@ struct CountedBefore {
     cpus_not_sampled: Duration,
 }
 
+/// What was counted from one moment to another.
+struct Counted {
+    /// Everything since the recording began.
+    all: CounterValues,
+    capture: CaptureSummary,
+    rate: RateSummary,
+}
+
 /// Samples on their way from the kernel into a trace.
 pub struct Recorder<W> {
     pub(super) samples: SampleSource,
@@ -55,18 +68,18 @@ pub struct Recorder<W> {
     pub(super) start: KernelTime,
     /// The time up to which every record was taken.
     pub(super) taken_until: KernelTime,
-    /// When the trace file that is being written began.
-    file_start: KernelTime,
+    /// The header of the trace file that is being written.
+    info: TraceInfo,
     counted_before: CountedBefore,
 }
 
 impl<W: Write> Recorder<W> {
-    /// A recorder that begins at `start`, which is `now`.
+    /// A recorder whose first trace file has the header `info`, and begins `now`.
     pub(super) fn new(
         samples: SampleSource,
         pipeline: Pipeline<W>,
         rate_policy: RatePolicy,
-        (start, now): (KernelTime, Instant),
+        (info, now): (TraceInfo, Instant),
     ) -> Self {
         Self {
             samples,
@@ -75,15 +88,15 @@ impl<W: Write> Recorder<W> {
             lost_lifecycle: LostLifecycle::default(),
             next_flush: now + FLUSH_EVERY,
             is_behind: false,
-            start,
-            taken_until: start,
-            file_start: start,
+            start: info.start,
+            taken_until: info.start,
+            info,
             counted_before: CountedBefore::default(),
         }
     }
 
     /// Waits until something is due, but at most until `deadline`. Can be cancelled.
-    pub(super) async fn wait(&mut self, deadline: Option<Instant>) {
+    pub async fn wait(&mut self, deadline: Option<Instant>) {
         let pause = if self.is_behind {
             Duration::ZERO
         } else {
@@ -102,8 +115,11 @@ impl<W: Write> Recorder<W> {
             .fold(PAUSE, Duration::min)
     }
 
-    /// Takes records and does what is due at `now`. Returns whether a segment was written.
-    pub(super) fn step(&mut self) -> Result<bool, RecordError> {
+    /// Takes records and does what is due. Returns whether a segment was written.
+    ///
+    /// # Errors
+    /// The trace cannot be written, or the clocks cannot be set.
+    pub fn step(&mut self) -> Result<bool, RecordError> {
         let read_at = monotonic_now();
         self.take_records();
         let now = Instant::now();
@@ -128,7 +144,7 @@ impl<W: Write> Recorder<W> {
     }
 
     /// Whether every target has ended and every record of them was taken.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         !self.is_behind && self.pipeline.targets.all_ended()
     }
 
@@ -160,15 +176,78 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// Begins another trace file, which `create` makes for the time at which it takes over.
-    /// Returns what was counted in the one before, and that file, which needs only its
-    /// end.
+    /// Takes `hz` samples a second on each CPU from now on, or as many as the limit of the
+    /// cost allows.
     ///
     /// # Errors
-    /// What `create` returns. Then the file before goes on.
+    /// The clocks cannot be set.
+    pub fn ask_rate(&mut self, hz: u32) -> Result<(), RecordError> {
+        let period = Duration::from_secs(1) / hz.max(1);
+        if self.info.hz == hz {
+            return Ok(());
+        }
+        let now = monotonic_now();
+        self.samples.set_period(period)?;
+        self.pipeline.change_rate(now, period);
+        self.rate_policy.ask(period);
+        self.info.hz = hz;
+        Ok(())
+    }
+
+    /// Returns the mean time between two samples of a CPU now.
+    pub fn period(&self) -> Duration {
+        self.rate_policy.period()
+    }
+
+    /// Returns the header of the current trace file, but for a rate that was changed since
+    /// it began.
+    pub fn info(&self) -> &TraceInfo {
+        &self.info
+    }
+
+    /// Returns the current trace file.
+    pub fn file(&self) -> &W {
+        self.pipeline.container()
+    }
+
+    /// Returns the processes that are sampled, each with the number of its threads in the
+    /// current trace file. Among them are some that have just ended.
+    pub fn processes(&self) -> impl Iterator<Item = (&FollowedProcess, u32)> {
+        let processes = self.pipeline.targets.processes();
+        let sampled = processes.filter(|process| process.python.is_some());
+        sampled.map(|process| (process, self.pipeline.threads_of(process.key)))
+    }
+
+    /// Returns the thread that looks at processes.
+    pub fn inspector(&self) -> &ProcessInspector {
+        self.pipeline.targets.inspector()
+    }
+
+    /// Returns what became of the samples since the current trace file began.
+    pub fn account(&self) -> Account {
+        let mut account = self.pipeline.counted_in_file();
+        let counted = KernelAccount::from(&self.samples.counts());
+        let mut fates = counted.since(&self.counted_before.account);
+        fates.by_fate[Fate::Taken as usize] = 0;
+        account.replace_kernel(&fates);
+        account.taken = account.delivered() + account.lost + account.dropped();
+        account
+    }
+
+    /// Returns the CPU time that everything has used since the recording began.
+    pub fn cost(&mut self) -> Duration {
+        let clocks = self.samples.clocks();
+        self.rate_policy.total_cost(clocks, Instant::now())
+    }
+
+    /// Begins another trace file, for which `create` returns the output. Returns what was
+    /// counted in the one before, and that file, which needs only its end.
+    ///
+    /// # Errors
+    /// What `create` returns, or the header cannot be written. Then the file before goes on.
     pub fn exchange_file(
         &mut self,
-        create: impl FnOnce(KernelTime) -> Result<TraceWriter<W>, RecordError>,
+        create: impl FnOnce() -> Result<W, RecordError>,
     ) -> Result<(Summary, ClosingFile<W>), RecordError> {
         let mut read_at = monotonic_now();
         for _ in 0..MOST_ROUNDS {
@@ -177,20 +256,65 @@ impl<W: Write> Recorder<W> {
             }
             read_at = monotonic_now();
         }
-        let next = create(read_at)?;
-        let counters = self.samples.counts();
-        let scans = self.samples.scan_counts();
-        let changes = self.samples.cpu_changes();
+        let since = monotonic_now().since(read_at).as_micros();
+        let info = TraceInfo {
+            start: read_at,
+            unix_start_us: unix_now_us().saturating_sub(u64::try_from(since).unwrap_or(0)),
+            carries_on: true,
+            ..self.info.clone()
+        };
+        let next = TraceWriter::create(create()?, &info)?;
         let now = Instant::now();
-        let cost = self.rate_policy.total_cost(self.samples.clocks(), now);
-        let not_sampled = changes.missing(read_at.since(self.start));
+        let counted = self.count(now, read_at, false);
         let (totals, file) = self.pipeline.exchange_file(read_at, next);
         self.taken_until = read_at;
+        let fates = KernelAccount::from(&counted.all);
+        let account = (&mut self.counted_before.account, &fates);
+        let elapsed = read_at.since(self.info.start);
+        let summary = Summary::of_file(elapsed, totals, counted.capture, counted.rate, account);
+        let period = self.rate_policy.period();
+        if period.as_nanos() != u128::from(info.period_ns()) {
+            self.pipeline.change_rate(read_at, period);
+        }
+        self.info = info;
+        Ok((summary, file))
+    }
+
+    /// Ends the recording. Returns what was counted in the last trace file, and that file,
+    /// which needs only its end.
+    pub fn close(mut self) -> (Summary, ClosingFile<W>) {
+        let is_cut_short = !self.samples.stop();
+        self.pipeline.read_all_cpu_times();
+        while self.take_records() {}
+        let end = monotonic_now();
+        let on_processes = self.pipeline.take_time_on_processes();
+        self.rate_policy.costs().add_on_processes(on_processes);
+        let counted = self.count(Instant::now(), end, is_cut_short);
+        let last_scan = match is_cut_short {
+            true => LastScan::CutShort,
+            false => LastScan::Over,
+        };
+        let fates = KernelAccount::from(&counted.all).since(&self.counted_before.account);
+        let (totals, file) = self.pipeline.close(end, last_scan);
+        let elapsed = end.since(self.info.start);
+        let Counted { capture, rate, .. } = counted;
+        let summary = Summary::of_last_file(elapsed, totals, capture, rate, &fates);
+        (summary, file)
+    }
+
+    /// Returns what was counted since the current trace file began, and lets the next count
+    /// begin here.
+    fn count(&mut self, now: Instant, until: KernelTime, is_cut_short: bool) -> Counted {
+        let all = self.samples.counts();
+        let scans = self.samples.scan_counts();
+        let changes = self.samples.cpu_changes();
+        let cost = self.rate_policy.total_cost(self.samples.clocks(), now);
+        let not_sampled = changes.missing(until.since(self.start));
         let before = &mut self.counted_before;
         let capture = CaptureSummary {
-            counters: counters.since(&before.counters),
+            counters: all.since(&before.counters),
             scans: scans.as_ref().map(|scans| scans.since(&before.scans)),
-            is_cut_short: false,
+            is_cut_short,
             without_loop: self.samples.without_loop(),
             cpus: changes,
             cpus_not_sampled: not_sampled.saturating_sub(before.cpus_not_sampled),
@@ -199,18 +323,17 @@ impl<W: Write> Recorder<W> {
             cost: cost.saturating_sub(before.cost),
             ..RateSummary::default()
         };
-        let account = (&mut before.account, &KernelAccount::from(&counters));
-        let elapsed = read_at.since(self.file_start);
-        let summary = Summary::of_file(elapsed, totals, capture, rate, account);
-        before.counters = counters;
+        before.counters = all;
         before.scans = scans.unwrap_or_default();
         (before.cost, before.cpus_not_sampled) = (cost, not_sampled);
-        self.file_start = read_at;
-        Ok((summary, file))
+        Counted { all, capture, rate }
     }
 
     /// Takes what has arrived and writes a segment now.
-    pub(super) fn write_segment(&mut self) -> Result<(), RecordError> {
+    ///
+    /// # Errors
+    /// The trace cannot be written.
+    pub fn write_segment(&mut self) -> Result<(), RecordError> {
         let now = monotonic_now();
         self.take_records();
         self.flush(now)

@@ -90,6 +90,17 @@ impl SampleStats {
         }
     }
 
+    /// Returns what user space has counted so far; `taken` is what has arrived.
+    pub(super) fn so_far(&self) -> Account {
+        let mut total = self.closed.total.clone();
+        total.add(&self.unattributed);
+        for open in self.open.values() {
+            total.add(&open.account);
+        }
+        total.taken = total.delivered() + total.lost + total.dropped();
+        total
+    }
+
     /// Returns the processes of which a sample has arrived since the last
     /// [`SampleStats::changes`].
     pub(super) fn changed(&self) -> Vec<ProcessKey> {

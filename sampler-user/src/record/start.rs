@@ -68,7 +68,7 @@ pub(super) fn start(
 ///
 /// # Errors
 /// [`RecordError`], for example when the kernel does not allow it. Nothing is left of it.
-pub(super) fn start_recorder<D: Destination>(
+pub fn start_recorder<D: Destination>(
     config: &SamplingConfig,
     owner: &Owner,
     destination: &mut D,
@@ -164,7 +164,7 @@ pub(super) fn start_recorder<D: Destination>(
         scans,
     };
     let rate_policy = RatePolicy::new(period, config.max_cpu, costs, now);
-    let recorder = Recorder::new(samples, pipeline, rate_policy, (info.start, now));
+    let recorder = Recorder::new(samples, pipeline, rate_policy, (info, now));
     Ok((recorder, command))
 }
 

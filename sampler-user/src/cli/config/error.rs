@@ -34,6 +34,12 @@ pub enum UsageError {
     /// Standard input is given for both traces of `report`.
     #[error("only one of the two traces can be standard input: name a file for the other")]
     InputTwice,
+    /// `serve` is to listen on an address without a token.
+    #[error("--listen {address} needs --token-file FILE, a file with a token that clients give")]
+    NoToken {
+        /// The address.
+        address: String,
+    },
     /// `convert` is given without `-o`.
     #[error("convert needs -o FILE, or -o - for standard output")]
     NoOutput,

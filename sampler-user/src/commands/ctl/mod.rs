@@ -21,8 +21,8 @@ use crate::cli::arguments::ctl::{
     CtlArguments, CtlCommand, FormArguments, KeptKind, MarkArguments, StartArguments,
 };
 use crate::commands::ctl::error::CtlError;
-use crate::commands::dump::document::Dump;
 use crate::commands::standard_output::print;
+use crate::dump::document::Dump;
 
 /// Asks a server, and prints its answer or writes it to a file.
 ///

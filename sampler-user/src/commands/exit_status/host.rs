@@ -5,13 +5,16 @@
 use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_serve::client::ClientError;
 
+use sampler_serve::supervisor::run::SupervisorError;
+
 use crate::cli::config::exit::ExitStatus;
 use crate::commands::ctl::error::CtlError;
-use crate::commands::dump::error::DumpError;
 use crate::commands::exit_status::delivery::of_delivery;
 use crate::commands::host::HostError;
+use crate::dump::error::DumpError;
 use crate::platform::launch::error::LaunchError;
 use crate::record::error::RecordError;
+use crate::serve::error::ServeError;
 
 pub(super) fn of_host(error: &HostError) -> ExitStatus {
     match error {
@@ -21,7 +24,18 @@ pub(super) fn of_host(error: &HostError) -> ExitStatus {
         HostError::Record(error) => of_record(error),
         HostError::Dump(error) => of_dump(error),
         HostError::Ctl(error) => of_ctl(error),
+        HostError::Serve(error) => of_serve(error),
         HostError::List(_) | HostError::Print(_) => ExitStatus::ERROR,
+    }
+}
+
+fn of_serve(error: &ServeError) -> ExitStatus {
+    match error {
+        ServeError::Record(error) => of_record(error),
+        ServeError::Supervisor(SupervisorError::NotStarted { status, .. }) => {
+            ExitStatus::of_ended(Some(*status))
+        }
+        _ => ExitStatus::ERROR,
     }
 }
 

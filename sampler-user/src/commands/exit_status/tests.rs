@@ -7,8 +7,8 @@ use std::io;
 use sampler_cpython::cpython::inspect_error::InspectError;
 
 use super::*;
-use crate::commands::dump::error::DumpError;
 use crate::commands::host::HostError;
+use crate::dump::error::DumpError;
 use crate::platform::delivery::DeliveryError;
 use crate::platform::launch::error::LaunchError;
 use crate::record::error::RecordError;

@@ -62,6 +62,19 @@ pub fn drop_privileges(owner: &Owner, kept: &Retained<'_>) -> io::Result<()> {
     keep(in_effect, in_effect | may_have & to_hand_on)
 }
 
+/// Makes this thread, and those that it starts, run without any capability. Executing a
+/// program gives them no new rights.
+///
+/// # Errors
+/// The kernel's error. Some rights may be gone by then, and none has been added.
+pub fn drop_all_privileges() -> io::Result<()> {
+    // Kernels before 4.3 have no ambient set.
+    let _ = clear_ambient_capability_set();
+    shrink_bounding_set(capabilities(None)?.permitted);
+    set_no_new_privs(true)?;
+    keep(CapabilitySet::empty(), CapabilitySet::empty())
+}
+
 /// Returns the capabilities that other threads may still take up.
 fn to_hand_on() -> CapabilitySet {
     let roles = [Role::Looking, Role::Sources, Role::Clocks];

@@ -53,6 +53,22 @@ impl Role {
         }
     }
 
+    /// Puts the capabilities that the role needs into effect in this thread, as far as it
+    /// may have them. It keeps the others, not in effect, to hand them on to threads that it
+    /// starts.
+    ///
+    /// # Errors
+    /// As [`Role::apply`].
+    pub fn take_up(self) -> io::Result<()> {
+        let permitted = capabilities(None)?.permitted;
+        let sets = CapabilitySets {
+            effective: permitted & self.needs(),
+            permitted,
+            inheritable: CapabilitySet::empty(),
+        };
+        Ok(set_capabilities(None, sets)?)
+    }
+
     /// Drops all capabilities of this thread but those that the role needs. Those it
     /// lacks are not gained, and no other role can be taken up later.
     ///

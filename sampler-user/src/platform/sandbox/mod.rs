@@ -17,6 +17,7 @@
 //!   library blocks all signals first, including the `SIGSYS` whose handler counts.)
 
 pub mod blocked_syscalls;
+mod front_calls;
 mod system_calls;
 
 use seccompiler::{
@@ -39,17 +40,27 @@ pub enum SandboxError {
     Signal(#[from] nix::errno::Errno),
 }
 
+/// What the filters are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A recording.
+    Recorder,
+    /// The process of a server that owns the network. It accepts connections, and neither
+    /// looks at processes nor writes files.
+    Front,
+}
+
 /// Installs the filters in all threads; threads started later inherit them. This cannot
 /// be undone.
 ///
 /// # Errors
 /// [`SandboxError`]. Filters that were installed before it stay.
-pub fn install() -> Result<(), SandboxError> {
-    let fatal = filter(
-        system_calls::fatal(),
-        SeccompAction::Allow,
-        SeccompAction::KillProcess,
-    )?;
+pub fn install(kind: Kind) -> Result<(), SandboxError> {
+    let (fatal, allowed) = match kind {
+        Kind::Recorder => (system_calls::fatal(), system_calls::allowed()?),
+        Kind::Front => (front_calls::fatal(), front_calls::allowed()?),
+    };
+    let fatal = filter(fatal, SeccompAction::Allow, SeccompAction::KillProcess)?;
     // `clone3` has its flags in memory, which a filter cannot read, so it could not tell
     // a thread from a process. After `ENOSYS` the C library falls back to `clone`, whose
     // flags are an argument.
@@ -58,11 +69,7 @@ pub fn install() -> Result<(), SandboxError> {
         SeccompAction::Allow,
         SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
     )?;
-    let allowed = filter(
-        system_calls::allowed()?,
-        SeccompAction::Trap,
-        SeccompAction::Allow,
-    )?;
+    let allowed = filter(allowed, SeccompAction::Trap, SeccompAction::Allow)?;
     blocked_syscalls::catch()?;
     // The strictest answer of all filters counts. `allowed` is last, since it does not
     // allow another filter to be installed.
@@ -107,6 +114,11 @@ mod tests {
         let allow = SeccompAction::Allow;
         for (rules, action) in [
             (system_calls::fatal(), SeccompAction::KillProcess),
+            (front_calls::fatal(), SeccompAction::KillProcess),
+            (
+                front_calls::allowed().expect("good rules"),
+                SeccompAction::Trap,
+            ),
             (system_calls::as_if_unknown(), SeccompAction::Errno(38)),
             (
                 system_calls::allowed().expect("good rules"),
@@ -120,13 +132,18 @@ mod tests {
 
     #[test]
     fn nothing_is_both_allowed_and_fatal() {
-        let allowed = system_calls::allowed().expect("good rules");
-        for number in system_calls::fatal().keys() {
-            // A call may be allowed with certain arguments, but not with all.
-            assert!(
-                allowed.get(number).is_none_or(|rules| !rules.is_empty()),
-                "{number}"
-            );
+        for (allowed, fatal) in [
+            (system_calls::allowed(), system_calls::fatal()),
+            (front_calls::allowed(), front_calls::fatal()),
+        ] {
+            let allowed = allowed.expect("good rules");
+            for number in fatal.keys() {
+                // A call may be allowed with certain arguments, but not with all.
+                assert!(
+                    allowed.get(number).is_none_or(|rules| !rules.is_empty()),
+                    "{number}"
+                );
+            }
         }
     }
 
@@ -148,7 +165,7 @@ mod tests {
             let written = std::io::stderr().write_all(text.as_bytes());
             written.expect("what is open stays open");
         };
-        install().expect("tests run where filters are allowed");
+        install(Kind::Recorder).expect("tests run where filters are allowed");
         let thread = std::thread::spawn(|| std::fs::read("/proc/self/status"));
         assert!(thread.join().expect("it does not panic").is_ok());
         assert_eq!(blocked_syscalls::blocked(), []);

@@ -27,7 +27,7 @@ mod newer {
 }
 
 /// Memory, threads, time, waiting: what any program does.
-const GENERAL: &[c_long] = &[
+pub(super) const GENERAL: &[c_long] = &[
     libc::SYS_brk,
     libc::SYS_munmap,
     libc::SYS_mremap,
@@ -168,7 +168,7 @@ const OF_OLD: &[c_long] = &[];
 const TARGETS: &[c_long] = &[libc::SYS_process_vm_readv];
 
 /// Calls that kill the program: pyebpf makes none of them while it records.
-const FATAL: &[c_long] = &[
+pub(super) const FATAL: &[c_long] = &[
     libc::SYS_execve,
     libc::SYS_execveat,
     libc::SYS_ptrace,
@@ -239,7 +239,7 @@ const IOCTLS: &[u64] = &[
 
 /// Options of `prctl`: `PR_SET_NAME` for new threads, `PR_GET_NAME`, `PR_SET_TIMERSLACK`,
 /// and `PR_SET_VMA`, with which C libraries name their memory.
-const PRCTLS: &[u64] = &[15, 16, 29, 0x5356_4d41];
+pub(super) const PRCTLS: &[u64] = &[15, 16, 29, 0x5356_4d41];
 
 /// The pid -1, which to `perf_event_open(2)` means a whole CPU rather than one process.
 const EVERYONE: u64 = u32::MAX as u64;
@@ -277,25 +277,38 @@ pub(super) fn allowed() -> Result<Rules, BackendError> {
         // Only without an address: to the other end of a socket pair.
         (libc::SYS_sendto, 4, &[0]),
     ] {
-        let one = |value: &u64| {
-            SeccompRule::new(vec![SeccompCondition::new(
-                argument,
-                width(number),
-                SeccompCmpOp::Eq,
-                *value,
-            )?])
-        };
-        rules.insert(number, values.iter().map(one).collect::<Result<_, _>>()?);
+        rules.insert(number, any_of(number, argument, values)?);
     }
-    // Threads, but no processes.
+    no_process_and_no_code(&mut rules)?;
+    Ok(rules)
+}
+
+/// Allows threads but no processes, and memory that is not executable.
+pub(super) fn no_process_and_no_code(rules: &mut Rules) -> Result<(), BackendError> {
     let thread = libc::CLONE_THREAD.unsigned_abs().into();
     rules.insert(libc::SYS_clone, vec![masked(0, thread, thread)?]);
-    // No executable memory.
     let executable = libc::PROT_EXEC.unsigned_abs().into();
     for number in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(number, vec![masked(2, executable, 0)?]);
     }
-    Ok(rules)
+    Ok(())
+}
+
+/// Allows a call with any of these values of an argument.
+pub(super) fn any_of(
+    number: c_long,
+    argument: u8,
+    values: &[u64],
+) -> Result<Vec<SeccompRule>, BackendError> {
+    let one = |value: &u64| {
+        SeccompRule::new(vec![SeccompCondition::new(
+            argument,
+            width(number),
+            SeccompCmpOp::Eq,
+            *value,
+        )?])
+    };
+    values.iter().map(one).collect()
 }
 
 /// Returns the width of the argument that is compared: addresses have 64 bits, numbers
@@ -308,7 +321,7 @@ fn width(number: c_long) -> SeccompCmpArgLen {
     }
 }
 
-fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompRule, BackendError> {
+pub(super) fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompRule, BackendError> {
     let operator = SeccompCmpOp::MaskedEq(mask);
     SeccompRule::new(vec![SeccompCondition::new(
         argument,
@@ -318,6 +331,6 @@ fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompRule, BackendErr
     )?])
 }
 
-fn everywhere(numbers: &[c_long]) -> Rules {
+pub(super) fn everywhere(numbers: &[c_long]) -> Rules {
     BTreeMap::from_iter(numbers.iter().map(|number| (*number, Vec::new())))
 }

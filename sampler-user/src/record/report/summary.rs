@@ -159,6 +159,25 @@ impl Summary {
         summary
     }
 
+    /// Sums up the last trace file of a recording. `fates` and the counters in `capture` are
+    /// those that no earlier file has.
+    pub fn of_last_file(
+        elapsed: Duration,
+        totals: PipelineTotals,
+        capture: CaptureSummary,
+        rate: RateSummary,
+        fates: &KernelAccount,
+    ) -> Self {
+        let mut total = totals.total.clone();
+        total.replace_kernel(fates);
+        if capture.is_cut_short {
+            total.leave_unfinished();
+        }
+        let mut summary = Self::new(elapsed, totals, capture, rate);
+        summary.total = total;
+        summary
+    }
+
     /// Returns for how many microseconds a CPU was online and not sampled.
     fn cpus_not_sampled(&self) -> u64 {
         u64::try_from(self.capture.cpus_not_sampled.as_micros()).unwrap_or(u64::MAX)

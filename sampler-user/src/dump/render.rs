@@ -8,7 +8,7 @@ use std::fmt;
 use sampler_trace::escape::escape_for_terminal;
 use sampler_trace::model::track::ProcessPlace;
 
-use crate::commands::dump::document::{Dump, DumpedFrame, DumpedThread, StackQuality};
+use crate::dump::document::{Dump, DumpedFrame, DumpedThread, StackQuality};
 
 /// The greatest width to which functions and places are aligned.
 const WIDEST: usize = 60;

@@ -23,9 +23,11 @@ use sampler_cpython::process::proc_file::{ProcessError, threads};
 use sampler_cpython::process::task::TaskStatus;
 use sampler_trace::model::row::State;
 
-use crate::commands::dump::document::{DumpedThread, ENDED, StackQuality};
-use crate::commands::dump::patience::{Finding, Findings, WorkOrder};
-use crate::commands::dump::stacks::state_outside;
+use crate::dump::document::{DumpedThread, ENDED, StackQuality};
+use crate::dump::means::Means;
+use crate::dump::patience::{Finding, Findings, WorkOrder};
+use crate::dump::stacks::state_outside;
+use crate::platform::privileges::role::Role;
 
 /// How many times, and how far apart, to read who holds the GIL until it is a thread that
 /// was not seen waiting for it. The holder changes every 5 ms if several threads want it.
@@ -33,8 +35,12 @@ const HOLDER_LOOKS: u32 = 100;
 const BETWEEN_HOLDER_LOOKS: Duration = Duration::from_millis(1);
 
 /// Does the work of a worker: sends what it finds out about the process `pid`.
-pub(super) fn gather(pid: u32, order: &WorkOrder, findings: &Findings) {
-    let found = Gathering::begin(pid, findings).and_then(|it| it.go_on(order));
+pub(super) fn gather(pid: u32, means: Means, order: &WorkOrder, findings: &Findings) {
+    if means != Means::All {
+        // Without the capabilities, the problems that follow say so.
+        Role::Looking.take_up().ok();
+    }
+    let found = Gathering::begin(pid, means, findings).and_then(|it| it.go_on(order));
     if let Err(error) = found {
         tell(findings, Finding::Inspect(error));
     }
@@ -55,6 +61,7 @@ pub(super) struct Task {
 /// What is known of the process so far.
 pub(super) struct Gathering<'a> {
     pub(super) pid: u32,
+    pub(super) means: Means,
     findings: &'a Findings,
     pub(super) tasks: BTreeMap<u32, Task>,
     names: BTreeMap<u64, String>,
@@ -66,7 +73,7 @@ pub(super) struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     /// Lists the threads, without anything that is in the process's memory.
-    fn begin(pid: u32, findings: &'a Findings) -> Result<Self, InspectError> {
+    fn begin(pid: u32, means: Means, findings: &'a Findings) -> Result<Self, InspectError> {
         let mut tasks = BTreeMap::new();
         for tid in threads(pid).map_err(InspectError::of_process)? {
             match TaskStatus::read(pid, tid) {
@@ -80,6 +87,7 @@ impl<'a> Gathering<'a> {
         }
         let gathering = Self {
             pid,
+            means,
             findings,
             tasks,
             names: BTreeMap::new(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The command `dump`: shows every thread of one process at this moment: what it does, what
+//! Looks at every thread of one process at this moment, for the command `dump` and for
+//! the server: what it does, what
 //! it waits for, who holds the GIL, and the whole stacks. Never stops the process, never
 //! writes to it, and never waits for it without end.
 
@@ -8,6 +9,7 @@ pub mod document;
 pub mod error;
 mod gather;
 mod looks;
+pub mod means;
 mod patience;
 mod render;
 mod stacks;
@@ -17,8 +19,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sampler_cpython::process::namespace::PidNamespace;
 
-use crate::commands::dump::document::{Dump, SCHEMA};
-use crate::commands::dump::error::DumpError;
+use crate::dump::document::{Dump, SCHEMA};
+use crate::dump::error::DumpError;
+use crate::dump::means::Means;
 
 /// How long to wait for one answer of the process.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,12 +33,20 @@ impl Dump {
     /// [`DumpError`] when nothing can be said about the process. What cannot be read of a
     /// process that is there is a problem in the dump, not an error.
     pub fn take(pid: u32) -> Result<Self, DumpError> {
+        Self::take_with(pid, Means::All)
+    }
+
+    /// As [`Dump::take`], with these means.
+    ///
+    /// # Errors
+    /// As [`Dump::take`].
+    pub fn take_with(pid: u32, means: Means) -> Result<Self, DumpError> {
         let time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         PidNamespace::ours()?;
         let gathering = move |order: patience::WorkOrder, findings: &patience::Findings| {
-            gather::gather(pid, &order, findings);
+            gather::gather(pid, means, &order, findings);
         };
         let dump = patience::collect(pid, PATIENCE, gathering)?;
         Ok(Self {

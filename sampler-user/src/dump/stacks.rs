@@ -27,7 +27,8 @@ use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::symbolize::python::{ProcessContext, Symbolizer};
 use crate::capture::symbolize::static_code::StaticCode;
 use crate::capture::waiting;
-use crate::commands::dump::document::{DumpedFrame, StackQuality};
+use crate::dump::document::{DumpedFrame, StackQuality};
+use crate::dump::means::Means;
 
 /// The key of the only process.
 const KEY: ProcessKey = ProcessKey(1);
@@ -86,7 +87,7 @@ pub(super) struct Seen {
 }
 
 impl Stacks {
-    pub(super) fn new(pid: u32, instance: &Instance) -> Self {
+    pub(super) fn new(pid: u32, instance: &Instance, means: Means) -> Self {
         // An earlier process with the same build may have settled it.
         let memory = ProcessMemory::new(pid);
         if instance.lacks_code_count() {
@@ -97,7 +98,10 @@ impl Stacks {
             c_library: instance.c_library,
             process: DumpedProcess::new(pid, instance),
             probe: ThreadProbe::new(),
-            symbolizer: Symbolizer::new(true, ProcessInspector::default()),
+            symbolizer: Symbolizer::new(
+                !matches!(means, Means::Confined { source: false }),
+                ProcessInspector::default(),
+            ),
         }
     }
 

@@ -17,8 +17,8 @@ use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::process::container::CgroupPlace;
 use sampler_trace::model::row::State;
 
-use crate::commands::dump::document::{Dump, DumpedThread, ENDED, StackQuality};
-use crate::commands::dump::error::DumpError;
+use crate::dump::document::{Dump, DumpedThread, ENDED, StackQuality};
+use crate::dump::error::DumpError;
 use crate::platform::abandoned_threads;
 
 /// How many times another worker goes on.

@@ -13,11 +13,12 @@ use sampler_cpython::remote::thread_probe::RemoteThread;
 use sampler_trace::model::row::State;
 
 use crate::capture::bpf::kernel::KernelError;
-use crate::commands::dump::document::DumpedThread;
-use crate::commands::dump::gather::Gathering;
-use crate::commands::dump::patience::{Finding, WorkOrder};
-use crate::commands::dump::stacks::{Seen, Stacks, state_outside};
-use crate::commands::dump::ticks::Ticks;
+use crate::dump::document::DumpedThread;
+use crate::dump::gather::Gathering;
+use crate::dump::means::Means;
+use crate::dump::patience::{Finding, WorkOrder};
+use crate::dump::stacks::{Seen, Stacks, state_outside};
+use crate::dump::ticks::Ticks;
 
 /// How many times to look at a thread that ran while it was looked at.
 const ROUNDS: usize = 3;
@@ -31,7 +32,7 @@ const TURNS: u32 = 5;
 impl Gathering<'_> {
     /// Looks at the stack of every thread.
     pub(super) fn look(&self, order: &WorkOrder, instance: &Instance) {
-        let mut stacks = Stacks::new(self.pid, instance);
+        let mut stacks = Stacks::new(self.pid, instance, self.means);
         let mut left = BTreeMap::new();
         let wanted = |tid: &u32| !order.without.contains(tid);
         for (tid, task) in self.tasks.iter().filter(|(tid, _)| wanted(tid)) {
@@ -57,9 +58,21 @@ impl Gathering<'_> {
         if left.is_empty() {
             return;
         }
+        if self.means == Means::All {
+            self.look_by_ticks(&mut stacks, &mut left);
+        }
+        left.retain(|_, thread| !self.look_at_waiting(&mut stacks, *thread));
+        for (tid, thread) in left {
+            self.tell(Finding::LookingAt(tid));
+            self.saw(tid, stacks.unproven(thread));
+        }
+    }
+
+    /// Samples the threads that run by ticks, or says why that cannot be done.
+    fn look_by_ticks(&self, stacks: &mut Stacks, left: &mut BTreeMap<u32, RemoteThread>) {
         self.tell(Finding::OwnWork);
         match Ticks::start(self.pid, stacks.config()) {
-            Ok(mut ticks) => self.look_at_running(&mut stacks, &mut ticks, &mut left),
+            Ok(mut ticks) => self.look_at_running(stacks, &mut ticks, left),
             Err(KernelError::NotPermitted { .. }) => self.problem(
                 "threads that run could not be sampled: that needs root, or CAP_BPF and CAP_PERFMON",
             ),
@@ -68,11 +81,6 @@ impl Gathering<'_> {
                 let first = error.lines().next().unwrap_or_default();
                 self.problem(&format!("threads that run could not be sampled: {first}"));
             }
-        }
-        left.retain(|_, thread| !self.look_at_waiting(&mut stacks, *thread));
-        for (tid, thread) in left {
-            self.tell(Finding::LookingAt(tid));
-            self.saw(tid, stacks.unproven(thread));
         }
     }
 

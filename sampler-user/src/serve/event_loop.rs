@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The main loop of a server's recorder: waits for records, requests of the front, timers
+//! and its end, and begins a chunk each minute.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use sampler_serve::protocol::channel::Channel;
+use sampler_serve::protocol::message::{Event, FromRecorder, Reply};
+use sampler_serve::state::book::Book;
+use sampler_serve::state::entry::ChunkNumber;
+use sampler_serve::supervisor::launch::{LaunchSocket, Word};
+use tokio::net::UnixDatagram;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::warn;
+
+use crate::cli::config::serve::ServeConfig;
+use crate::record::clock::unix_now_us;
+use crate::record::error::RecordError;
+use crate::record::recorder::Recorder;
+use crate::serve::chunk_file::ChunkFile;
+use crate::serve::chunks::Chunks;
+use crate::serve::dumps::Dumps;
+use crate::serve::error::ServeError;
+use crate::serve::status::ProcessList;
+use crate::serve::totals::Totals;
+
+/// How long a chunk is.
+const CHUNK: Duration = Duration::from_secs(60);
+/// How soon another chunk is tried to be begun when one cannot be written.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How often the supervisor hears that this process is alive.
+const ALIVE_EVERY: Duration = Duration::from_secs(2);
+
+/// A recorder that serves.
+pub(super) struct ServeLoop<'a> {
+    pub(super) config: &'a ServeConfig,
+    pub(super) recorder: Recorder<ChunkFile>,
+    pub(super) chunks: Chunks,
+    pub(super) book: Book,
+    pub(super) channel: Channel,
+    launch: LaunchSocket,
+    /// Ends when the supervisor does.
+    supervisor: UnixDatagram,
+    terminate: Signal,
+    /// Taken and ignored: the supervisor gets it as well, and then asks for the end.
+    interrupt: Signal,
+    pub(super) dumps: Dumps,
+    pub(super) processes: ProcessList,
+    /// What was counted in chunks that are complete.
+    pub(super) totals: Totals,
+    pub(super) since_us: u64,
+    /// Messages that were no requests.
+    pub(super) malformed: u64,
+    next_rotation: Instant,
+    next_alive: Instant,
+}
+
+/// What the loop works with.
+pub(super) struct Parts {
+    pub(super) recorder: Recorder<ChunkFile>,
+    pub(super) chunks: Chunks,
+    pub(super) book: Book,
+    pub(super) channel: Channel,
+    pub(super) launch: LaunchSocket,
+}
+
+impl<'a> ServeLoop<'a> {
+    /// The loop of a recorder that has just begun.
+    ///
+    /// # Errors
+    /// No signal can be listened to.
+    pub(super) fn new(config: &'a ServeConfig, parts: Parts) -> io::Result<Self> {
+        let now = Instant::now();
+        Ok(Self {
+            config,
+            recorder: parts.recorder,
+            chunks: parts.chunks,
+            book: parts.book,
+            channel: parts.channel,
+            supervisor: UnixDatagram::from_std(parts.launch.watch()?)?,
+            launch: parts.launch,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            dumps: Dumps::new(config.sampling.source),
+            processes: ProcessList::new(),
+            totals: Totals::default(),
+            since_us: unix_now_us(),
+            malformed: 0,
+            next_rotation: now + CHUNK,
+            next_alive: now,
+        })
+    }
+
+    /// Runs until the supervisor asks it to end, or has ended.
+    ///
+    /// # Errors
+    /// The recorder cannot go on.
+    pub(super) async fn run(mut self) -> Result<(), ServeError> {
+        self.chunks.retain(&mut self.book, self.recorder.file());
+        self.tell(Event::Started);
+        self.launch.say(Word::Ready);
+        let mut packet = [0; 16];
+        loop {
+            let deadline = self.next_rotation.min(self.next_alive);
+            tokio::select! {
+                () = self.recorder.wait(Some(deadline)) => {}
+                message = self.channel.receive() => match message {
+                    Ok(message) => self.answer(&message),
+                    // Nobody has the other end any longer, not even the supervisor.
+                    Err(_) => break,
+                },
+                (id, outcome) = self.dumps.next() => self.reply(Reply { id, outcome }),
+                _ = self.supervisor.recv(&mut packet) => break,
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => {}
+            }
+            self.do_what_is_due()?;
+        }
+        self.close();
+        Ok(())
+    }
+
+    fn do_what_is_due(&mut self) -> Result<(), ServeError> {
+        if self.recorder.step()? {
+            self.tell_flushed();
+        }
+        self.stop_recordings()?;
+        let now = Instant::now();
+        let is_due = now >= self.next_rotation || self.chunks.is_long(self.recorder.file());
+        if is_due && let Err(error) = self.rotate() {
+            warn!(%error, "goes on with the chunk that it has");
+        }
+        if self.recorder.file().fault().is_some() {
+            self.next_rotation = self.next_rotation.min(now + AGAIN);
+        }
+        if now >= self.next_alive {
+            self.next_alive = now + ALIVE_EVERY;
+            self.launch.say(Word::Alive);
+        }
+        Ok(())
+    }
+
+    /// Closes the chunk that is being written and begins another. Returns its number.
+    ///
+    /// # Errors
+    /// No other chunk can be begun. Then it goes on.
+    pub(super) fn rotate(&mut self) -> Result<ChunkNumber, RecordError> {
+        let before = self.recorder.info().clone();
+        let chunks = &mut self.chunks;
+        let exchanged = self.recorder.exchange_file(|| chunks.begin());
+        let (summary, file) = match exchanged {
+            Ok(exchanged) => exchanged,
+            Err(error) => {
+                self.next_rotation = Instant::now() + AGAIN;
+                return Err(error);
+            }
+        };
+        self.next_rotation = Instant::now() + CHUNK;
+        let counts = summary.counts();
+        self.totals.add(&counts);
+        let file = file.finish(&counts)?;
+        let end = self.recorder.info().start;
+        self.chunks.complete(&file, &before, end);
+        self.tell(Event::Flushed {
+            chunk: file.number(),
+            bytes: file.written(),
+        });
+        self.chunks.retain(&mut self.book, self.recorder.file());
+        self.tell_flushed();
+        Ok(file.number())
+    }
+
+    /// Ends the recordings whose time is over.
+    fn stop_recordings(&mut self) -> Result<(), ServeError> {
+        match self.book.stop_due(&self.chunks.state, unix_now_us()) {
+            Ok(ended) if ended.is_empty() => return Ok(()),
+            Ok(ended) => {
+                for recording in ended {
+                    self.tell(Event::Recording(recording));
+                }
+            }
+            Err(failure) => warn!(%failure, "a recording goes on"),
+        }
+        Ok(self.adjust_rate()?)
+    }
+
+    /// Takes as many samples as the running recordings ask for.
+    ///
+    /// # Errors
+    /// The clocks cannot be set.
+    pub(super) fn adjust_rate(&mut self) -> Result<(), RecordError> {
+        let wanted = self.book.wanted_hz(self.config.sampling.hz);
+        self.recorder.ask_rate(wanted)
+    }
+
+    /// Tells how much of the current chunk is written.
+    pub(super) fn tell_flushed(&mut self) {
+        let file = self.recorder.file();
+        let (chunk, bytes) = (file.number(), file.written());
+        self.tell(Event::Flushed { chunk, bytes });
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        self.send(&FromRecorder::Event(event));
+    }
+
+    pub(super) fn reply(&mut self, reply: Reply) {
+        self.send(&FromRecorder::Reply(reply));
+    }
+
+    fn send(&mut self, message: &FromRecorder) {
+        let sent = serde_json::to_vec(message)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| self.channel.send(&bytes).map_err(|error| error.to_string()));
+        if let Err(error) = sent {
+            warn!(error, "a message to the front is left out");
+        }
+    }
+
+    /// Closes the last chunk.
+    fn close(self) {
+        let (summary, file) = self.recorder.close();
+        if let Err(error) = file.finish(&summary.counts()) {
+            warn!(%error, "the last chunk has no end");
+        }
+    }
+}

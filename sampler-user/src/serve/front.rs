@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The process that owns the network. It gives up every capability before it answers
+//! anybody. The supervisor starts it as `pyebpf serve-front`.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixListener;
+
+use rustix::net::AddressFamily;
+use rustix::net::sockopt::socket_domain;
+use sampler_serve::front;
+use sampler_serve::front::authorization::Tokens;
+use sampler_serve::front::config::{About, FrontConfig, Limits, Listener};
+use sampler_serve::supervisor::launch::LaunchSocket;
+use sampler_trace::formats::html::write_live_page;
+use tokio::net::UnixDatagram;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::config::serve::ServeConfig;
+use crate::platform::console::CONSOLE;
+use crate::platform::privileges::drop_privileges::drop_all_privileges;
+use crate::platform::sandbox::{self, Kind};
+use crate::record::confinement::tell_blocked;
+use crate::serve::error::ServeError;
+
+/// Answers until the supervisor ends it.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve_front(config: &ServeConfig) -> Result<(), ServeError> {
+    let launch = LaunchSocket::from_standard_input()
+        .map_err(ServeError::system("use the standard input"))?;
+    let taken = || ServeError::system("take what the supervisor hands over");
+    let mut given = launch.receive_descriptors().map_err(taken())?.into_iter();
+    let missing = || taken()(io::ErrorKind::UnexpectedEof.into());
+    let control = given.next().ok_or_else(missing)?;
+    let state_dir = given.next().ok_or_else(missing)?;
+    let listeners: io::Result<Vec<_>> = given.map(listener).collect();
+    let mut page = Vec::new();
+    write_live_page(&mut page).map_err(ServeError::system("prepare the page"))?;
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let front = FrontConfig {
+        listeners: listeners.map_err(taken())?,
+        control,
+        state_dir,
+        tokens: tokens(config)?,
+        allowed_hosts: config.allowed_hosts.clone(),
+        source_over_tcp: config.source_over_tcp,
+        // It is needed to the end.
+        page: page.leak(),
+        about: About {
+            program: concat!("pyebpf ", env!("CARGO_PKG_VERSION")).into(),
+            host: host.trim().to_owned(),
+            command: std::env::args().collect(),
+            keep_s: config.keep.as_secs(),
+            max_bytes: config.max_bytes,
+        },
+        limits: Limits::default(),
+    };
+    confine(config);
+    let supervisor = launch.watch().map_err(taken())?;
+    let stop = async {
+        let mut packet = [0; 16];
+        let stopped = async {
+            let supervisor = UnixDatagram::from_std(supervisor)?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            // Taken and ignored: the supervisor gets it as well, and then asks for the end.
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            loop {
+                tokio::select! {
+                    _ = supervisor.recv(&mut packet) => return Ok(()),
+                    _ = terminate.recv() => return Ok(()),
+                    _ = interrupt.recv() => {}
+                }
+            }
+        };
+        let outcome: io::Result<()> = stopped.await;
+        if let Err(error) = outcome {
+            CONSOLE.error(format_args!("cannot wait for the end: {error}"));
+        }
+    };
+    let outcome = front::run(front, |word| launch.say(word), stop);
+    tell_blocked();
+    outcome.map_err(ServeError::Front)
+}
+
+/// Tells what kind of socket it is.
+fn listener(socket: OwnedFd) -> io::Result<Listener> {
+    if socket_domain(socket.as_fd())? != AddressFamily::UNIX {
+        return Ok(Listener::Tcp(TcpListener::from(socket)));
+    }
+    let listener = UnixListener::from(socket);
+    // The group of the file, which may be another one than that of this process.
+    let address = listener.local_addr()?;
+    let group = match address.as_pathname() {
+        Some(path) => std::fs::metadata(path)?.gid(),
+        None => rustix::process::getgid().as_raw(),
+    };
+    Ok(Listener::Unix { listener, group })
+}
+
+fn tokens(config: &ServeConfig) -> Result<Tokens, ServeError> {
+    let Some(path) = &config.token_file else {
+        return Ok(Tokens::default());
+    };
+    let bad = |reason: String| ServeError::Token {
+        path: path.clone(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+    let tokens = Tokens::from_lines(&text).map_err(|error| bad(error.to_string()))?;
+    if tokens.is_empty() {
+        return Err(bad("there is no token in it".into()));
+    }
+    Ok(tokens)
+}
+
+/// Gives up what the network must not reach. A failure is only a warning, as in a recorder.
+fn confine(config: &ServeConfig) {
+    if !config.sampling.sandbox {
+        return;
+    }
+    if let Err(error) = drop_all_privileges() {
+        CONSOLE.caution(format_args!(
+            "the front keeps privileges that it does not need: {error}"
+        ));
+    }
+    if let Err(error) = sandbox::install(Kind::Front) {
+        CONSOLE.caution(format_args!(
+            "the front goes on without a filter of system calls: {error}"
+        ));
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The command `serve`: `run` starts the supervisor, which starts this program once more as
+//! `recorder`, which samples, and as `front`, which owns the network
+//! (`docs/internals/serve.md`).
+
+mod answers;
+mod chunk_file;
+mod chunks;
+mod dumps;
+pub mod error;
+mod event_loop;
+pub mod front;
+pub mod recorder;
+pub mod run;
+mod status;
+mod totals;
