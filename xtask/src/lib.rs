@@ -27,6 +27,7 @@ mod packages;
 pub mod process;
 mod readers;
 pub mod readme;
+mod real_clients;
 pub mod roots;
 mod slowest;
 mod source_builds;

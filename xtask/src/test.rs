@@ -13,12 +13,13 @@ use anyhow::Context as _;
 use crate::live::Which;
 use crate::process::{probe, say};
 use crate::readers::Readers;
+use crate::real_clients::RealClients;
 use crate::roots::RootPython;
 use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
 use crate::{
     build, cargo, fuzz, interpreters, licence, live, live_packages, other_systems, packages,
-    process, roots, slowest, source_builds, sudo, viewer,
+    process, real_clients, roots, slowest, source_builds, sudo, viewer,
 };
 
 /// The workspace member that has the integration tests.
@@ -30,12 +31,12 @@ const WITH_TESTS: [&str; 3] = [TESTS, "pyebpf", "sampler-serve"];
 /// The integration test that needs root and BPF; the others need neither.
 const LIVE: &str = "live";
 
-/// The packages some of whose tests need root, which test program has them, and the
-/// directories of the packages.
-const ROOT: [(&str, &[&str], &str); 2] = [
-    ("pyebpf", &["--lib"], "sampler-user"),
-    ("sampler-serve", &["--test", "server"], "sampler-serve"),
-];
+/// The package with the tests of the HTTP interface, which of its test programs has them,
+/// and its directory.
+const HTTP: (&str, &[&str], &str) = ("sampler-serve", &["--test", "server"], "sampler-serve");
+
+/// The same of all test programs some of whose tests need root.
+const ROOT: [(&str, &[&str], &str); 2] = [("pyebpf", &["--lib"], "sampler-user"), HTTP];
 
 /// What the names of these tests contain.
 const AS_ROOT: &str = "::as_root::";
@@ -68,6 +69,7 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
         return tally.finish();
     }
     tally.step("tests as root", || tests_as_root(workspace));
+    real_clients_of_the_server(workspace, &mut tally);
     let mut binary = None;
     tally.step("kernel object and binary", || {
         binary = Some(build::tested(workspace)?);
@@ -238,6 +240,33 @@ fn foreign_readers(workspace: &Workspace, binary: &Path, tally: &mut Tally) {
             tally.left_out("foreign readers", &format!("{error:#}"), required);
         }
     }
+}
+
+/// Asks the server with the programs that people use. As with foreign readers, a host may
+/// lack these, unless the run has to be complete.
+fn real_clients_of_the_server(workspace: &Workspace, tally: &mut Tally) {
+    let clients = match RealClients::find_or_fetch() {
+        Ok(clients) => clients,
+        Err(error) => {
+            let required = live::is_required() || in_ci();
+            return tally.left_out(
+                "real clients of the server",
+                &format!("{error:#}"),
+                required,
+            );
+        }
+    };
+    tally.step("real clients of the server", || {
+        let (package, which, directory) = HTTP;
+        let program = live::build(workspace, package, &[&PACKAGES[..], which].concat())?;
+        let mut command = Command::new(program);
+        command
+            .args(["--ignored", real_clients::TESTS])
+            .env(real_clients::GO, &clients.go)
+            .env(real_clients::PROMETHEUS, &clients.prometheus)
+            .current_dir(workspace.root.join(directory));
+        counted(&mut command)
+    });
 }
 
 /// Converts ten million rows to every format, with limits of time and memory.

@@ -8,6 +8,7 @@ mod chunks;
 mod client;
 mod document;
 mod load;
+mod real_clients;
 mod recorder;
 mod safety;
 mod schema;
