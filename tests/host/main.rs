@@ -18,4 +18,5 @@ mod round_trip;
 mod sample_trace;
 mod speed;
 mod synthetic;
+mod top;
 mod weights;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! What several integration tests share: interpreters, scripts that they run,
-//! and frozen processes.
+//! frozen processes, and terminals.
 
 pub mod frozen;
 pub mod interpreters;
 pub mod script;
+pub mod terminal;

@@ -16,12 +16,13 @@ type Module = Vec<String>;
 type Files = BTreeMap<Module, String>;
 
 /// Where the files of each crate are, below the root of the workspace.
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "bench/src",
     "sampler-common/src",
     "sampler-cpython/src",
     "sampler-ebpf/src",
     "sampler-serve/src",
+    "sampler-top/src",
     "sampler-trace/src",
     "sampler-user/src",
     "tests/frozen_process",

@@ -33,6 +33,7 @@ Examples:
   pyebpf convert a.pyebpf -o a.json        convert a trace to another format
   pyebpf report a.pyebpf                   show where the time went
   pyebpf view a.pyebpf                     open it in the browser
+  pyebpf top --from a.pyebpf               watch it while it is recorded
   sudo pyebpf dump --pid 1234              print every thread's stack now
   sudo pyebpf ps                           list the Python processes
   pyebpf doctor                            what this kernel and your privileges allow
@@ -90,6 +91,13 @@ Examples:
   pyebpf report before.pyebpf after.pyebpf
   pyebpf report night.pyebpf --json | jq '.functions[:5]'";
 
+const TOP_EXAMPLES: &str = "\
+Examples:
+  pyebpf top --from night.pyebpf
+  ssh web01 tail --follow --bytes=+1 night.pyebpf | pyebpf top --from -
+
+The keys are listed on the screen: press ?";
+
 const VIEW_EXAMPLES: &str = "\
 Examples:
   pyebpf view night.pyebpf
@@ -140,6 +148,8 @@ pub enum Command {
     Report(ReportArguments),
     /// Open a trace in the browser
     View(ViewArguments),
+    /// Show the busiest functions, processes and threads of a recording that goes on
+    Top(TopArguments),
 }
 
 /// What to do with the processes of this host. The other commands only read a trace.
@@ -209,7 +219,8 @@ impl Command {
             Self::Host(HostCommand::Ps(_) | HostCommand::Ctl(_))
             | Self::Convert(_)
             | Self::Report(_)
-            | Self::View(_) => LogArguments::default(),
+            | Self::View(_)
+            | Self::Top(_) => LogArguments::default(),
         }
     }
 }
@@ -550,6 +561,24 @@ pub struct ViewArguments {
     /// Write the page and print its path, but do not start a browser
     #[arg(long)]
     pub no_open: bool,
+}
+
+/// The arguments of `top`.
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_help = TOP_EXAMPLES)]
+pub struct TopArguments {
+    /// Trace to show: a .pyebpf file that may still grow; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
+    /// How much of the past is added up, such as 10s or 5m
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        value_parser = time::duration,
+        allow_hyphen_values = true
+    )]
+    pub last: Duration,
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use sampler_trace::convert::selection::Selection;
 
 use crate::cli::arguments::{
     BoundArguments, ConvertArguments, ModeArgument, PsArguments, RecordArguments, RecordMode,
-    ReportArguments, SamplingArguments, SelectionArguments, ViewArguments,
+    ReportArguments, SamplingArguments, SelectionArguments, TopArguments, ViewArguments,
 };
 use crate::cli::config::error::UsageError;
 use crate::cli::config::filter::FilterSpec;
@@ -253,6 +253,26 @@ impl ViewConfig {
         Self {
             input: arguments.input.clone(),
             open: !arguments.no_open,
+        }
+    }
+}
+
+/// The checked arguments of `top`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopConfig {
+    /// The trace to show, which may still grow.
+    pub input: PathBuf,
+    /// The time that is added up.
+    pub length: Duration,
+}
+
+impl TopConfig {
+    /// Takes over the arguments of `top`, none of which can be invalid.
+    #[must_use]
+    pub fn from_arguments(arguments: &TopArguments) -> Self {
+        Self {
+            input: arguments.from.clone(),
+            length: arguments.last,
         }
     }
 }

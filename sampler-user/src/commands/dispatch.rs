@@ -14,10 +14,11 @@ use sampler_trace::convert::input::read_trace;
 use crate::cli::arguments::Command;
 use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
-use crate::cli::config::{ConvertConfig, ReportConfig, ViewConfig};
+use crate::cli::config::{ConvertConfig, ReportConfig, TopConfig, ViewConfig};
 use crate::commands::convert::convert;
 use crate::commands::host::{self, HostError};
 use crate::commands::standard_output::print;
+use crate::commands::top::{ShowError, top};
 use crate::commands::view::{ViewError, view};
 use crate::platform::delivery::{DeliveryError, open_input};
 use crate::platform::log::LogError;
@@ -50,6 +51,9 @@ pub enum CommandError {
     /// The page could not be made.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// A trace could not be shown in the terminal.
+    #[error(transparent)]
+    Show(#[from] ShowError),
     /// Capabilities that this command must not use could not be given up.
     #[error("cannot drop privileges that are not needed: {0}")]
     Rights(io::Error),
@@ -75,6 +79,7 @@ pub fn run(command: Command) -> Result<ExitStatus, CommandError> {
         }
         Command::Report(arguments) => report(&ReportConfig::from_arguments(&arguments)?),
         Command::View(arguments) => Ok(view(&ViewConfig::from_arguments(&arguments))?),
+        Command::Top(arguments) => Ok(top(&TopConfig::from_arguments(&arguments))?),
     }
 }
 

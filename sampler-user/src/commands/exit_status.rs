@@ -26,6 +26,7 @@ pub fn exit_status(error: &CommandError) -> ExitStatus {
         CommandError::Convert(error) => of_delivery(error),
         CommandError::Report { .. }
         | CommandError::View(_)
+        | CommandError::Show(_)
         | CommandError::Rights(_)
         | CommandError::Print(_) => ExitStatus::ERROR,
     }

@@ -18,4 +18,5 @@ pub mod host;
 #[cfg(target_os = "linux")]
 pub mod ps;
 mod standard_output;
+pub mod top;
 pub mod view;
