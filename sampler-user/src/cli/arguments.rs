@@ -5,6 +5,8 @@
 //! arguments and options are the text of `--help`.
 
 pub mod ctl;
+pub mod logging;
+pub mod sampling;
 pub mod serve;
 
 use std::ffi::OsString;
@@ -16,11 +18,10 @@ use regex::Regex;
 use sampler_trace::convert::selection::TimePoint;
 
 use crate::cli::arguments::ctl::CtlArguments;
+use crate::cli::arguments::logging::LogArguments;
+use crate::cli::arguments::sampling::{BoundArguments, FilterArguments, SamplingArguments};
 use crate::cli::arguments::serve::{ServeArguments, ServeFileError};
-use crate::cli::values::limits::CpuLimit;
-use crate::cli::values::{limits, numbers, text, time};
-
-use crate::platform::log::LogOptions;
+use crate::cli::values::{numbers, text, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -256,134 +257,6 @@ pub struct RecordArguments {
     /// Program to start and record, run as the user who called sudo
     #[arg(last = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
-}
-
-/// What is sampled, and how often.
-#[derive(Args, Clone, Debug, Default)]
-pub struct SamplingArguments {
-    /// Samples per second on every CPU, 1 to 10000
-    #[arg(
-        long,
-        short = 'r',
-        visible_alias = "rate",
-        visible_alias = "freq",
-        visible_short_alias = 'F',
-        value_name = "N",
-        default_value = "10",
-        value_parser = numbers::rate,
-        allow_hyphen_values = true
-    )]
-    pub hz: u32,
-    /// Process to record; repeat it or use commas [default: every Python process]
-    #[arg(
-        long,
-        short,
-        value_name = "PID",
-        value_delimiter = ',',
-        value_parser = numbers::process_id,
-        allow_hyphen_values = true
-    )]
-    pub pid: Vec<u32>,
-    /// Which processes of the host
-    #[command(flatten)]
-    pub filter: FilterArguments,
-    /// Do not record child processes
-    #[arg(long)]
-    pub no_children: bool,
-    /// What to sample
-    #[arg(long, value_name = "MODE", default_value = "cpu")]
-    pub mode: RecordMode,
-}
-
-/// What sampling may cost, and what of processes it may keep.
-#[derive(Args, Clone, Debug, Default)]
-pub struct BoundArguments {
-    /// Limit on the cost of sampling, as a share of one CPU, or `off`; above it, the rate is lowered
-    #[arg(
-        long,
-        value_name = "SHARE",
-        default_value = "5%",
-        value_parser = limits::max_cpu,
-        allow_hyphen_values = true
-    )]
-    pub max_cpu: CpuLimit,
-    /// Size of the buffer between kernel and user space, such as 512K, 4M or 64M
-    #[arg(
-        long,
-        value_name = "SIZE",
-        default_value = "4M",
-        value_parser = limits::buffer,
-        allow_hyphen_values = true
-    )]
-    pub buffer: u32,
-    /// Do not store source lines in the trace
-    #[arg(long)]
-    pub no_source: bool,
-    /// Do not store command lines in the trace
-    #[arg(long)]
-    pub no_cmdline: bool,
-    /// Keep all privileges and allow all system calls while recording
-    #[arg(long)]
-    pub no_sandbox: bool,
-}
-
-/// What is logged on standard error, and the form of what is printed there.
-#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogArguments {
-    /// Log what happens; -vv: also why stacks are cut or missing, -vvv: everything.
-    /// The variable PYEBPF_LOG selects modules
-    #[arg(long, short, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Format of everything on standard error
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
-}
-
-impl LogArguments {
-    /// Returns what is logged, as the log takes it.
-    pub fn options(self) -> LogOptions {
-        LogOptions {
-            verbosity: self.verbose,
-            is_json: self.log_format == LogFormat::Json,
-        }
-    }
-}
-
-/// `--log-format`: the format of a line on standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people
-    #[default]
-    Text,
-    /// One object per line, for programs
-    Json,
-}
-
-/// `--mode` of a recording.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum RecordMode {
-    /// Threads that run on a CPU
-    #[default]
-    Cpu,
-    /// Every thread, including waiting ones, and what each waits for
-    Wall,
-    /// The same, for a trace that is to be filtered by `convert --mode` later
-    #[value(name = "cpu,wall", alias = "wall,cpu")]
-    CpuAndWall,
-}
-
-/// Which processes of a host are meant.
-#[derive(Args, Clone, Debug, Default)]
-pub struct FilterArguments {
-    /// Only processes in this cgroup or below it: a path (/system.slice/web.service), a
-    /// directory of /sys/fs/cgroup, or the name of a unit or container as `ps` shows
-    /// it; can be repeated
-    #[arg(long, value_name = "PATH", value_parser = text::not_empty)]
-    pub cgroup: Vec<String>,
-    /// Only processes whose name matches: the script, module or program that `ps`
-    /// shows, the kernel's name, or anything in the command line; can be repeated
-    #[arg(long, value_name = "REGEX", value_parser = text::pattern)]
-    pub name: Vec<Regex>,
 }
 
 /// Where a trace goes, and its shape there.

@@ -19,9 +19,10 @@ use sampler_trace::convert::frames::FrameSelection;
 use sampler_trace::convert::privacy::Privacy;
 use sampler_trace::convert::selection::Selection;
 
+use crate::cli::arguments::sampling::{BoundArguments, RecordMode, SamplingArguments};
 use crate::cli::arguments::{
-    BoundArguments, ConvertArguments, ModeArgument, PsArguments, RecordArguments, RecordMode,
-    ReportArguments, SamplingArguments, SelectionArguments, TopArguments, ViewArguments,
+    ConvertArguments, ModeArgument, PsArguments, RecordArguments, ReportArguments,
+    SelectionArguments, TopArguments, ViewArguments,
 };
 use crate::cli::config::error::UsageError;
 use crate::cli::config::filter::FilterSpec;

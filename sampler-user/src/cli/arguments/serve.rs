@@ -10,7 +10,8 @@ use std::{fs, io};
 use clap::{Args, Command, FromArgMatches as _};
 use sampler_serve::address::ListenAddress;
 
-use crate::cli::arguments::{BoundArguments, LogArguments, SamplingArguments};
+use crate::cli::arguments::logging::LogArguments;
+use crate::cli::arguments::sampling::{BoundArguments, SamplingArguments};
 use crate::cli::config_file::{ConfigFileError, options};
 use crate::cli::values::{limits, text, time};
 
@@ -160,7 +161,7 @@ impl ServeArguments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::arguments::RecordMode;
+    use crate::cli::arguments::sampling::RecordMode;
 
     fn read(words: &[&str], text: &str) -> Result<ServeArguments, ServeFileError> {
         let words: Vec<_> = words.iter().map(OsString::from).collect();

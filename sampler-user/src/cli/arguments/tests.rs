@@ -5,6 +5,7 @@
 use clap::CommandFactory;
 
 use super::*;
+use crate::cli::arguments::logging::LogFormat;
 
 fn record(words: &[&str]) -> RecordArguments {
     match CommandLine::try_parse_from(words).map(CommandLine::into_command) {

@@ -4,7 +4,7 @@
 
 use regex::Regex;
 
-use crate::cli::arguments::FilterArguments;
+use crate::cli::arguments::sampling::FilterArguments;
 use crate::cli::config::pattern::any_of;
 
 /// Which processes of a host are wanted; the default is all.
