@@ -20,11 +20,14 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use sampler_serve::protocol::command::{Command as Asked, NewMark, StartRecording};
+use sampler_trace::container::error::TraceError;
+use sampler_trace::container::follow::Follower;
 use sampler_trace::container::load::Trace;
 use sampler_trace::convert::input::read_trace;
+use sampler_trace::model::identifiers::KernelTime;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -248,6 +251,40 @@ fn a_trace_is_written_in_the_format_of_its_file() {
     ok(&server, &["start", "--pid", "812"]);
     let of_recording = read(&save(&["--recording", "1"], "recording.pyebpf"));
     assert!(of_recording.tracks.processes().len() <= 1);
+}
+
+#[test]
+fn a_trace_is_followed_until_nobody_reads_it() {
+    let server = Server::start();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pyebpf"))
+        .args(["ctl", "trace", "--follow", "-o", "-", "--socket"])
+        .arg(&server.socket)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it can be started");
+    let mut output = child.stdout.take().expect("a pipe");
+    let mut follower = Follower::default();
+    let mut piece = [0; 4096];
+    let mut until = |seconds: u64| {
+        let has_come = |it: KernelTime| it.0 >= seconds * 1_000_000_000;
+        while !follower.complete_until().is_some_and(has_come) {
+            let length = output.read(&mut piece).expect("it goes on");
+            assert!(length > 0, "it has ended");
+            follower.feed(&piece[..length]);
+            let ignore = |_| Ok::<(), TraceError>(());
+            while follower.next(ignore).expect("a trace").is_some() {}
+        }
+    };
+    until(1180);
+    let unix_s = server.begin_s + 180;
+    server.write_chunk(4, &chunks::whole(1180, unix_s, 60));
+    until(1240);
+    drop(output);
+    // The next piece is for nobody.
+    server.write_chunk(5, &chunks::whole(1240, unix_s + 60, 60));
+    assert!(child.wait().expect("a child").success());
+    let error = fails(&server, &["trace", "--follow", "-o", "x.pyebpf"], 2);
+    assert!(error.contains("use -o -"), "{error}");
 }
 
 #[test]

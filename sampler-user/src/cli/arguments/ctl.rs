@@ -21,6 +21,7 @@ Examples:
   pyebpf ctl start --hz 100 --seconds 60 --name 'slow login'
   pyebpf ctl trace --recording 3 -o login.pyebpf
   pyebpf ctl mark 'deploy 42'
+  pyebpf ctl trace --last 1m --follow -o - | pyebpf top --from -
 
 Root, the user that the server runs as and members of the group that owns the socket
 see everything. Others see their own processes, and change nothing.";
@@ -178,6 +179,9 @@ pub struct TraceArguments {
     /// Leave source lines out of the result
     #[arg(long)]
     pub no_source: bool,
+    /// Go on as the server samples; to standard output only, as .pyebpf
+    #[arg(long, conflicts_with_all = ["to", "recording", "format"])]
+    pub follow: bool,
     /// Format, whatever the extension of the file [default for `-`: pyebpf]
     #[arg(long, short, value_name = "FORMAT", value_parser = text::not_empty)]
     pub format: Option<String>,

@@ -49,9 +49,12 @@ pub enum CtlError {
     /// The caller of sudo cannot be determined.
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
+    /// `--follow` is given with a file, which would have to be complete some time.
+    #[error("--follow writes to standard output only: use -o -")]
+    FollowFile,
     /// The trace did not come to its end.
     #[error(
-        "the server did not send all of the trace ({0}), so no file was written; its log may say why"
+        "the server did not send all of the trace ({0}), so what was written is incomplete, and no file was made; its log may say why"
     )]
     CutOff(ClientError),
     /// The output cannot be written.

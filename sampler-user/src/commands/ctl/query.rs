@@ -31,6 +31,9 @@ pub(super) fn path(wanted: &TraceArguments, format: &str) -> String {
     if wanted.no_source {
         add("source", "0");
     }
+    if wanted.follow {
+        add("follow", "1");
+    }
     query
 }
 
@@ -72,9 +75,13 @@ mod tests {
         );
         let last = TraceArguments {
             last: Some("1h 30m".into()),
+            follow: true,
             ..TraceArguments::default()
         };
-        assert_eq!(path(&last, "svg"), "/api/v1/trace?format=svg&last=1h%2030m");
+        assert_eq!(
+            path(&last, "pyebpf"),
+            "/api/v1/trace?format=pyebpf&last=1h%2030m&follow=1"
+        );
         let recording = TraceArguments {
             recording: Some(3),
             ..TraceArguments::default()

@@ -3,6 +3,7 @@
 //! Writes a trace as it comes from the server. A file appears under its name only if all of
 //! the trace has come.
 
+use std::io;
 use std::path::Path;
 
 use sampler_serve::client::Client;
@@ -17,8 +18,14 @@ use crate::platform::delivery::Delivery;
 use crate::platform::delivery::target::{OutputPlace, OutputTarget};
 use crate::platform::privileges::Owner;
 
+/// The path that means standard output.
+const STANDARD_OUTPUT: &str = "-";
+
 /// Asks for a trace and writes it.
 pub(super) async fn save(client: &Client, wanted: &TraceArguments) -> Result<(), CtlError> {
+    if wanted.follow && wanted.output != Path::new(STANDARD_OUTPUT) {
+        return Err(CtlError::FollowFile);
+    }
     let delivery = Delivery::plan(
         &[target(wanted)],
         ConvertOptions::default(),
@@ -39,9 +46,15 @@ pub(super) async fn save(client: &Client, wanted: &TraceArguments) -> Result<(),
             .create(&output.path)
             .map_err(|source| failed(&output.path, source))?;
         while let Some(piece) = answer.piece().await.map_err(CtlError::CutOff)? {
-            destination
-                .write_all(&piece)
-                .map_err(|source| failed(&output.path, source.into()))?;
+            let mut written = destination.write_all(&piece);
+            if wanted.follow {
+                written = written.and_then(|()| destination.flush());
+                // Whoever watched has seen enough.
+                if is_closed(&written) {
+                    return Ok(());
+                }
+            }
+            written.map_err(|source| failed(&output.path, source.into()))?;
         }
         destination
             .commit()
@@ -50,10 +63,16 @@ pub(super) async fn save(client: &Client, wanted: &TraceArguments) -> Result<(),
     Ok(())
 }
 
+/// Whether nobody reads any longer.
+fn is_closed(written: &io::Result<()>) -> bool {
+    let error = written.as_ref().err();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 /// Where the trace goes. What is not for a file is a `.pyebpf` unless another format is
 /// named: the server then needs no memory for it.
 fn target(wanted: &TraceArguments) -> OutputTarget {
-    if wanted.output == Path::new("-") {
+    if wanted.output == Path::new(STANDARD_OUTPUT) {
         let format = wanted.format.clone();
         return OutputTarget {
             place: OutputPlace::StandardOutput,

@@ -78,6 +78,7 @@ fn of_dump(error: &DumpError) -> ExitStatus {
 fn of_ctl(error: &CtlError) -> ExitStatus {
     match error {
         CtlError::NotAllowed { .. } => ExitStatus::NOT_ALLOWED,
+        CtlError::FollowFile => ExitStatus::USAGE,
         CtlError::Delivery(error) => of_delivery(error),
         CtlError::Client(ClientError::Refused { status, .. }) => match status.as_u16() {
             400 | 413 => ExitStatus::USAGE,
