@@ -37,32 +37,25 @@ pub struct Book {
 }
 
 impl Book {
-    /// Reads what earlier servers have left. A recording that still ran then has ended
-    /// when its server did: at `now_us` at the latest.
+    /// Reads what earlier servers have left. A recording that ran then goes on, unless its
+    /// time is over.
     ///
     /// # Errors
     /// The state directory cannot be read.
-    pub fn read(state: &StateDirectory, now_us: u64) -> io::Result<Self> {
+    pub fn read(state: &StateDirectory) -> io::Result<Self> {
         let (marks, damaged_marks) = state.read_entries::<MarkEntry>(Folder::Marks)?;
         let (recordings, damaged) = state.read_entries::<RecordingEntry>(Folder::Recordings)?;
         // The files that cannot be read have numbers as well.
         let highest = |folder| -> io::Result<u64> {
             Ok(state.list(folder)?.last().map_or(0, |last| last.number))
         };
-        let mut book = Self {
+        Ok(Self {
             marks,
             recordings,
             next_mark: highest(Folder::Marks)?.saturating_add(1),
             next_recording: highest(Folder::Recordings)?.saturating_add(1),
             damaged: damaged + damaged_marks,
-        };
-        for recording in &mut book.recordings {
-            if recording.state == RecordingState::Running {
-                recording.state = RecordingState::Done;
-                recording.to_us = Some(recording.to_us.map_or(now_us, |to| to.min(now_us)));
-            }
-        }
-        Ok(book)
+        })
     }
 
     /// Returns all marks, oldest first.
@@ -362,7 +355,7 @@ mod tests {
     #[test]
     fn the_highest_rate_counts_until_its_recording_ends() {
         let (_keep, state) = opened();
-        let mut book = Book::read(&state, 0).expect("empty");
+        let mut book = Book::read(&state).expect("empty");
         assert_eq!(book.wanted_hz(10), 10);
         let first = book.start(&state, &at(100), RATES, 5).expect("room");
         let second = book.start(&state, &at(49), RATES, 6).expect("room");
@@ -379,7 +372,7 @@ mod tests {
     #[test]
     fn a_recording_ends_by_itself_and_keeps_all_until_then() {
         let (_keep, state) = opened();
-        let mut book = Book::read(&state, 0).expect("empty");
+        let mut book = Book::read(&state).expect("empty");
         let asked = StartRecording {
             seconds: Some(60),
             ..at(100)
@@ -395,7 +388,7 @@ mod tests {
     #[test]
     fn the_next_server_knows_all_and_gives_no_number_twice() {
         let (keep, state) = opened();
-        let mut book = Book::read(&state, 0).expect("empty");
+        let mut book = Book::read(&state).expect("empty");
         let recording = book.start(&state, &at(100), RATES, 5).expect("room");
         let cause = (MarkCause::Stall, "it stood".to_owned());
         let mark = NewMark {
@@ -409,10 +402,11 @@ mod tests {
         assert_eq!(mark.name.len(), LONGEST_NAME);
         let torn = keep.path().join("s/marks/00000009.json");
         std::fs::write(torn, b"{").expect("a file");
-        let mut next = Book::read(&state, 77).expect("read");
+        let mut next = Book::read(&state).expect("read");
         assert_eq!((next.marks(), next.damaged()), (&[mark][..], 1));
-        let ended = &next.recordings()[0];
-        assert_eq!((ended.state, ended.to_us), (RecordingState::Done, Some(77)));
+        // It goes on, at its rate.
+        assert_eq!(next.recordings()[0].state, RecordingState::Running);
+        assert_eq!(next.wanted_hz(10), 100);
         let cause = (MarkCause::Request, String::new());
         let new = next
             .mark(&state, &NewMark::default(), cause, 0)
@@ -422,13 +416,13 @@ mod tests {
         next.delete_mark(&state, new.id).expect("there");
         let gone = next.delete_mark(&state, new.id).expect_err("gone");
         assert_eq!(gone.code, FailureCode::NotFound);
-        assert_eq!(Book::read(&state, 0).expect("read").recordings(), []);
+        assert_eq!(Book::read(&state).expect("read").recordings(), []);
     }
 
     #[test]
     fn what_is_out_of_range_is_refused_in_words() {
         let (_keep, state) = opened();
-        let mut book = Book::read(&state, 0).expect("empty");
+        let mut book = Book::read(&state).expect("empty");
         for hz in [0, 10_001] {
             let refused = book.start(&state, &at(hz), RATES, 5).expect_err("refused");
             assert_eq!(refused.code, FailureCode::Invalid);

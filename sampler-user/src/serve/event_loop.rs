@@ -99,6 +99,8 @@ impl<'a> ServeLoop<'a> {
     /// The recorder cannot go on.
     pub(super) async fn run(mut self) -> Result<(), ServeError> {
         self.chunks.retain(&mut self.book, self.recorder.file());
+        // Those that ran before go on.
+        self.adjust_rate()?;
         self.tell(Event::Started);
         self.launch.say(Word::Ready);
         let mut packet = [0; 16];

@@ -10,7 +10,6 @@ use sampler_serve::supervisor::launch::LaunchSocket;
 
 use crate::cli::config::serve::ServeConfig;
 use crate::platform::privileges::Owner;
-use crate::record::clock::unix_now_us;
 use crate::record::confinement::tell_blocked;
 use crate::record::start::start_recorder;
 use crate::serve::chunks::Chunks;
@@ -42,8 +41,8 @@ pub fn serve_recorder(config: &ServeConfig) -> Result<(), ServeError> {
             max_bytes: config.max_bytes,
         };
         let mut chunks = Chunks::open(&config.state, retention)?;
-        let book = Book::read(&chunks.state, unix_now_us())
-            .map_err(ServeError::system("read the state directory"))?;
+        let book =
+            Book::read(&chunks.state).map_err(ServeError::system("read the state directory"))?;
         // The files belong to whoever the server runs as, also under sudo.
         let owner = Owner::ourselves();
         let (recorder, _) = start_recorder(&config.sampling, &owner, &mut chunks)?;
