@@ -12,7 +12,7 @@ use sampler_user::commands::dispatch::{CommandError, run};
 use sampler_user::commands::exit_status::exit_status;
 use sampler_user::platform::abandoned_threads::AbandonedThreads;
 use sampler_user::platform::console::CONSOLE;
-use sampler_user::platform::log;
+use sampler_user::platform::log::{self, LogOptions};
 
 fn main() -> ExitCode {
     // Threads inherit the signal mask, so this comes before the first one starts.
@@ -26,7 +26,14 @@ fn main() -> ExitCode {
             return ExitStatus::USAGE.into();
         }
     };
-    let log = command.log().options();
+    let log = LogOptions {
+        is_service: command.is_service(),
+        ..command.log().options()
+    };
+    #[cfg(target_os = "linux")]
+    if sampler_user::platform::journal::reads_standard_error() {
+        CONSOLE.write_for_the_journal();
+    }
     if command.is_quiet() {
         CONSOLE.be_quiet();
     }

@@ -205,6 +205,17 @@ impl Command {
         })
     }
 
+    /// Whether it runs as a service, whose log is all that is seen of it.
+    pub fn is_service(&self) -> bool {
+        let Self::Host(command) = self else {
+            return false;
+        };
+        matches!(
+            command,
+            HostCommand::Serve(_) | HostCommand::ServeRecorder(_) | HostCommand::ServeFront(_)
+        )
+    }
+
     /// What to log, and how. `ps` prints all that it finds out, and other commands only
     /// read files.
     pub fn log(&self) -> LogArguments {

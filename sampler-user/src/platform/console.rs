@@ -18,12 +18,35 @@ use serde::Serialize;
 pub static CONSOLE: LazyLock<Console<Stderr>> = LazyLock::new(|| Console::new(io::stderr()));
 
 /// How much a message matters.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum Level {
+pub(super) enum Level {
     Error,
     Warn,
     Info,
+    Debug,
+}
+
+impl Level {
+    /// Returns the level of an event of the log.
+    pub(super) fn of_event(level: tracing::Level) -> Self {
+        match level {
+            tracing::Level::ERROR => Self::Error,
+            tracing::Level::WARN => Self::Warn,
+            tracing::Level::INFO => Self::Info,
+            tracing::Level::DEBUG | tracing::Level::TRACE => Self::Debug,
+        }
+    }
+
+    /// Returns what a line of this level begins with in the journal (`sd-daemon(3)`).
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Error => "<3>",
+            Self::Warn => "<4>",
+            Self::Info => "<6>",
+            Self::Debug => "<7>",
+        }
+    }
 }
 
 /// A message as JSON, in the form of an event of the log.
@@ -48,6 +71,8 @@ struct Screen<W> {
     quiet: bool,
     /// Whether each line is a JSON object; then there is no progress line.
     json: bool,
+    /// Whether the journal reads it, so that each line begins with its level.
+    journal: bool,
     /// Whether the progress line stands on the terminal.
     has_progress: bool,
 }
@@ -60,6 +85,7 @@ impl<W: Write> Console<W> {
                 out,
                 quiet: false,
                 json: false,
+                journal: false,
                 has_progress: false,
             }),
         }
@@ -80,10 +106,15 @@ impl<W: Write> Console<W> {
         self.screen().json = true;
     }
 
+    /// Begins every line with its level from now on, as the journal likes it.
+    pub fn write_for_the_journal(&self) {
+        self.screen().journal = true;
+    }
+
     /// Whether a progress line would be out of place.
     pub fn is_without_progress(&self) -> bool {
         let screen = self.screen();
-        screen.quiet || screen.json
+        screen.quiet || screen.json || screen.journal
     }
 
     /// Prints something that is good to know, in one line.
@@ -127,7 +158,7 @@ impl<W: Write> Console<W> {
     }
 
     /// Writes an event of the log, which has the form of a line already.
-    pub(super) fn event(&self, line: &str) {
+    pub(super) fn event(&self, level: Level, line: &str) {
         let line = line.trim_end_matches('\n');
         let mut screen = self.screen();
         let line = if screen.json {
@@ -135,7 +166,7 @@ impl<W: Write> Console<W> {
         } else {
             escape_for_terminal(line)
         };
-        screen.write_above(&format!("{line}\n"));
+        screen.write_above(level, &format!("{line}\n"));
     }
 
     /// Rewrites the progress line, which must be shorter than the terminal is wide.
@@ -178,7 +209,7 @@ impl<W: Write> Console<W> {
         } else {
             as_text(message)
         };
-        screen.write_above(&text);
+        screen.write_above(level, &text);
     }
 
     fn screen(&self) -> MutexGuard<'_, Screen<W>> {
@@ -198,9 +229,17 @@ impl Console<Vec<u8>> {
 
 impl<W: Write> Screen<W> {
     /// Writes lines where the progress line is, which the next update brings back.
-    fn write_above(&mut self, lines: &str) {
+    fn write_above(&mut self, level: Level, lines: &str) {
         self.clear_progress();
-        self.write(lines);
+        if !self.journal {
+            return self.write(lines);
+        }
+        // A line without a level would get the usual one.
+        let lines = lines.lines();
+        let marked: String = lines
+            .map(|line| format!("{}{line}\n", level.prefix()))
+            .collect();
+        self.write(&marked);
     }
 
     fn clear_progress(&mut self) {
@@ -242,6 +281,21 @@ mod tests {
             text,
             "pyebpf: in a container\npyebpf: no sandbox\npyebpf: slow\n\
              pyebpf: failed:\nat once\nwritten: a.json\nall\nshown\n"
+        );
+    }
+
+    #[test]
+    fn every_line_for_the_journal_has_its_level() {
+        let text = printed(|console| {
+            console.write_for_the_journal();
+            console.note("begun");
+            console.warn("slow");
+            console.error("failed:\nat once");
+            console.event(Level::Debug, "looked\n");
+        });
+        assert_eq!(
+            text,
+            "<6>pyebpf: begun\n<4>pyebpf: slow\n<3>pyebpf: failed:\n<3>at once\n<7>looked\n"
         );
     }
 

@@ -7,12 +7,13 @@ use std::env;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 
+use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-use crate::platform::console::{CONSOLE, Console};
+use crate::platform::console::{CONSOLE, Console, Level};
 
 /// An environment variable: filters such as `sampler_user::capture=debug`, in the syntax
 /// of tracing-subscriber's `EnvFilter`. They add to `-v`.
@@ -25,6 +26,9 @@ pub struct LogOptions {
     pub verbosity: u8,
     /// Whether each event is a JSON object, rather than a line of text.
     pub is_json: bool,
+    /// Whether it is a service, whose log is all that is seen of it: what goes wrong is
+    /// logged without being asked for.
+    pub is_service: bool,
 }
 
 /// Why there is no log.
@@ -52,12 +56,12 @@ pub enum LogError {
 /// [`LogError`].
 pub fn start(options: LogOptions) -> Result<(), LogError> {
     let filters = env::var_os(VARIABLE);
-    let Some(filter) = filter(options.verbosity, filters.as_deref())? else {
+    let Some(filter) = filter(options, filters.as_deref())? else {
         return Ok(());
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(Lines(&CONSOLE));
+        .with_writer(Lines(&CONSOLE, Level::Info));
     if options.is_json {
         lines.json().flatten_event(true).finish().try_init()?;
     } else {
@@ -73,15 +77,16 @@ const LIBRARIES: &str = "aya=warn";
 
 /// Returns the filter for `-v` given so many times and the value of [`VARIABLE`]; `None`
 /// if nothing is asked for.
-fn filter(verbose: u8, filters: Option<&OsStr>) -> Result<Option<EnvFilter>, LogError> {
-    let level = match verbose {
+fn filter(options: LogOptions, filters: Option<&OsStr>) -> Result<Option<EnvFilter>, LogError> {
+    let level = match options.verbosity {
+        0 if options.is_service => "warn,sampler_serve=info",
         0 => "off",
-        1 => "warn,sampler_user=info,sampler_ebpf=info",
-        2 => "warn,sampler_user=debug,sampler_ebpf=debug",
-        _ => "info,sampler_user=trace,sampler_ebpf=trace",
+        1 => "warn,sampler_user=info,sampler_serve=info,sampler_ebpf=info",
+        2 => "warn,sampler_user=debug,sampler_serve=debug,sampler_ebpf=debug",
+        _ => "info,sampler_user=trace,sampler_serve=trace,sampler_ebpf=trace",
     };
     let added = filters.unwrap_or_default().to_string_lossy();
-    if verbose == 0 && added.is_empty() {
+    if level == "off" && added.is_empty() {
         return Ok(None);
     }
     // Of two filters for one target, the later one holds.
@@ -94,20 +99,24 @@ fn filter(verbose: u8, filters: Option<&OsStr>) -> Result<Option<EnvFilter>, Log
 }
 
 /// Writes each event as a line of a console.
-struct Lines<W: 'static>(&'static Console<W>);
+struct Lines<W: 'static>(&'static Console<W>, Level);
 
 impl<'a, W: Write> MakeWriter<'a> for Lines<W> {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
-        Self(self.0)
+        Self(self.0, self.1)
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Self {
+        Self(self.0, Level::of_event(*event.level()))
     }
 }
 
 impl<W: Write> Write for Lines<W> {
     /// Takes a whole event: that is how tracing-subscriber writes them.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        self.0.event(&String::from_utf8_lossy(event));
+        self.0.event(self.1, &String::from_utf8_lossy(event));
         Ok(event.len())
     }
 
@@ -123,7 +132,7 @@ pub(crate) fn logged(level: tracing::Level, run: impl FnOnce()) -> String {
     let console: &'static Console<Vec<u8>> = Box::leak(Box::new(Console::new(Vec::new())));
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(Lines(console))
+        .with_writer(Lines(console, Level::Info))
         .finish();
     tracing::subscriber::with_default(subscriber, run);
     console.written()
@@ -136,9 +145,14 @@ mod tests {
     use tracing::{Level, debug, enabled, info, trace};
 
     use super::*;
+    use crate::platform::console;
 
     fn with_filter<R>(verbose: u8, filters: Option<&str>, look: impl FnOnce() -> R) -> Option<R> {
-        let filter = filter(verbose, filters.map(OsStr::new)).expect("a valid filter");
+        let options = LogOptions {
+            verbosity: verbose,
+            ..LogOptions::default()
+        };
+        let filter = filter(options, filters.map(OsStr::new)).expect("a valid filter");
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter?)
             .with_writer(io::sink)
@@ -175,6 +189,27 @@ mod tests {
     }
 
     #[test]
+    fn a_service_logs_what_goes_wrong_without_being_asked() {
+        let options = LogOptions {
+            is_service: true,
+            ..LogOptions::default()
+        };
+        let filter = filter(options, None).expect("valid").expect("a log");
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::sink)
+            .finish();
+        let wanted = tracing::subscriber::with_default(subscriber, || {
+            [
+                enabled!(target: "sampler_user::record", Level::WARN),
+                enabled!(target: "sampler_serve::supervisor", Level::INFO),
+                enabled!(target: "sampler_user::record", Level::INFO),
+            ]
+        });
+        assert_eq!(wanted, [true, true, false]);
+    }
+
+    #[test]
     fn the_variable_filters_by_module_and_adds_to_v() {
         let ours = "sampler_user::record=trace";
         assert_eq!(
@@ -202,7 +237,8 @@ mod tests {
     #[test]
     fn what_is_no_filter_is_an_error() {
         for wrong in ["sampler_user=loud", "a=b=c", "[{"] {
-            let error = filter(1, Some(OsStr::new(wrong))).expect_err("not a filter");
+            let options = LogOptions::default();
+            let error = filter(options, Some(OsStr::new(wrong))).expect_err("not a filter");
             let words = error.to_string();
             assert!(
                 words.starts_with(&format!("{VARIABLE} {wrong:?}: ")),
@@ -236,7 +272,7 @@ mod tests {
         JSON.write_json();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::DEBUG)
-            .with_writer(Lines(&JSON))
+            .with_writer(Lines(&JSON, console::Level::Info))
             .json()
             .flatten_event(true)
             .finish();

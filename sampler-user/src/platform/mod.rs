@@ -14,6 +14,8 @@ pub mod delivery;
 #[cfg(target_os = "linux")]
 pub mod desktop;
 #[cfg(target_os = "linux")]
+pub mod journal;
+#[cfg(target_os = "linux")]
 pub mod launch;
 pub mod log;
 #[cfg(target_os = "linux")]

@@ -24,6 +24,7 @@ impl LogArguments {
         LogOptions {
             verbosity: self.verbose,
             is_json: self.log_format == LogFormat::Json,
+            is_service: false,
         }
     }
 }
