@@ -21,6 +21,7 @@ mod kernel;
 mod lifecycle;
 mod outputs;
 mod robustness;
+mod serve;
 mod stacks;
 mod threads;
 mod time;

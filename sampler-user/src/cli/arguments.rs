@@ -37,6 +37,8 @@ Examples:
   pyebpf top --from a.pyebpf               watch it while it is recorded
   sudo pyebpf dump --pid 1234              print every thread's stack now
   sudo pyebpf ps                           list the Python processes
+  sudo pyebpf serve                        record all the time, and answer over HTTP
+  sudo pyebpf ctl trace --last 10m -o a.html   ask that server
   pyebpf doctor                            what this kernel and your privileges allow
 
 Exit status:
@@ -165,10 +167,8 @@ pub enum HostCommand {
     /// Check what this kernel and your privileges allow, and how to get the rest
     Doctor(ListingArguments),
     /// Ask or steer a running server
-    #[command(hide = true)]
     Ctl(CtlArguments),
     /// Record all the time, and answer over HTTP what was recorded
-    #[command(hide = true)]
     Serve(Box<ServeArguments>),
     /// The part of `serve` that samples
     #[command(hide = true)]

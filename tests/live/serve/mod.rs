@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A real server: what it answers, and what becomes of it when something breaks.
+
+mod answers;
+mod faults;
+mod server;
