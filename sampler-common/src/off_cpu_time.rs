@@ -42,14 +42,14 @@ impl OffCpuLedger {
     }
 
     /// Shares out `weight` nanoseconds, which ticks have left of the time since the time
-    /// before, when the kernel has counted `counted`. One of the two gets all of them: a
-    /// trace holds whole samples.
+    /// before, when the kernel has counted `counted`. A trace holds whole samples, so what is
+    /// shared out are multiples of `period` nanoseconds, as far as `weight` is one.
     ///
     /// Over time both sums are those of the kernel, whichever share `weight` has by
     /// chance: what it lacks now is added later. What ticks are wrong by falls to what the
     /// thread did more of, so a thread that never sleeps is not shown asleep.
     #[inline(always)]
-    pub fn share_out(&mut self, counted: OffCpuTime, weight: u64) -> OffCpuTime {
+    pub fn share_out(&mut self, counted: OffCpuTime, (weight, period): (u64, u64)) -> OffCpuTime {
         // Both may go back a little: the CPU time of a running thread is not up to date.
         let asleep = counted.asleep.wrapping_sub(self.counted.asleep) as i64;
         let queued = counted.queued.wrapping_sub(self.counted.queued) as i64;
@@ -57,13 +57,13 @@ impl OffCpuLedger {
         self.asleep_left = self.asleep_left.wrapping_add(asleep);
         self.queued_left = self.queued_left.wrapping_add(queued);
         let shares = if asleep < queued {
-            let asleep = all_or_nothing(self.asleep_left, weight);
+            let asleep = whole_periods(self.asleep_left, weight, period);
             OffCpuTime {
                 asleep,
                 queued: weight - asleep,
             }
         } else {
-            let queued = all_or_nothing(self.queued_left, weight);
+            let queued = whole_periods(self.queued_left, weight, period);
             OffCpuTime {
                 asleep: weight - queued,
                 queued,
@@ -75,13 +75,18 @@ impl OffCpuLedger {
     }
 }
 
-/// Returns all of `weight` if `left` is nearer to that than to nothing.
+/// Returns the part of `weight` that is nearest to `left`, in whole units of `period`.
 #[inline(always)]
-fn all_or_nothing(left: i64, weight: u64) -> u64 {
-    if left > (weight / 2) as i64 {
-        weight
+fn whole_periods(left: i64, weight: u64, period: u64) -> u64 {
+    if left <= 0 || period == 0 {
+        return 0;
+    }
+    let half = period / 2;
+    let part = (left as u64).saturating_add(half) / period * period;
+    if part.saturating_add(half) >= weight {
+        if part == 0 { 0 } else { weight }
     } else {
-        0
+        part
     }
 }
 
@@ -105,7 +110,8 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let is_off_cpu = (random >> 33) % PERIOD < asleep + queued;
-            let shares = ledger.share_out(counted, if is_off_cpu { PERIOD } else { 0 });
+            let weight = if is_off_cpu { PERIOD } else { 0 };
+            let shares = ledger.share_out(counted, (weight, PERIOD));
             sum.asleep += shares.asleep;
             sum.queued += shares.queued;
         }
@@ -159,7 +165,7 @@ mod tests {
         let mut ledger = OffCpuLedger::default();
         for (asleep, queued) in [(5, 9), (u64::MAX, 0), (3, u64::MAX / 2), (0, 0)] {
             for weight in [0, 1, PERIOD, u64::MAX / 4] {
-                let shares = ledger.share_out(OffCpuTime { asleep, queued }, weight);
+                let shares = ledger.share_out(OffCpuTime { asleep, queued }, (weight, PERIOD));
                 assert_eq!(shares.asleep + shares.queued, weight);
             }
         }
@@ -169,9 +175,26 @@ mod tests {
     fn a_figure_that_goes_back_is_made_up_for() {
         let mut ledger = OffCpuLedger::default();
         let counted = |asleep, queued| OffCpuTime { asleep, queued };
-        assert_eq!(ledger.share_out(counted(9, 0), 0), counted(0, 0));
+        let period = 8;
+        assert_eq!(ledger.share_out(counted(9, 0), (0, period)), counted(0, 0));
         // The thread had run for 4 of them, and now waits for a CPU.
-        assert_eq!(ledger.share_out(counted(5, 3), 8), counted(8, 0));
-        assert_eq!(ledger.share_out(counted(5, 8), 5), counted(0, 5));
+        assert_eq!(ledger.share_out(counted(5, 3), (8, period)), counted(8, 0));
+        assert_eq!(ledger.share_out(counted(5, 8), (5, period)), counted(0, 5));
+    }
+
+    #[test]
+    fn a_scan_that_comes_late_is_shared_out_in_whole_periods() {
+        let mut ledger = OffCpuLedger::default();
+        let counted = |asleep, queued| OffCpuTime {
+            asleep: asleep * PERIOD,
+            queued: queued * PERIOD,
+        };
+        let shares = ledger.share_out(counted(70, 30), (100 * PERIOD, PERIOD));
+        assert_eq!(shares, counted(70, 30));
+        let shares = ledger.share_out(counted(90, 110), (100 * PERIOD + 7, PERIOD));
+        assert_eq!(
+            (shares.asleep, shares.queued),
+            (20 * PERIOD, 80 * PERIOD + 7)
+        );
     }
 }

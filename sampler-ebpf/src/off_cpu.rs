@@ -125,7 +125,7 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
         None => order.weight,
     };
     let has_sample = weight == 0 && order.weight != 0;
-    let shares = share_out(task, seen, now.task_state, weight);
+    let shares = share_out(task, seen, now.task_state, (weight, order.period));
     if is_running || origin == Origin::Unchanged {
         // A running thread without a sample of this tick has begun to run since the tick.
         // When the tick came it waited, as far as is known with the stack that it was
@@ -283,7 +283,7 @@ fn share_out(
     task: IteratedTask,
     seen: Option<*mut SeenThread>,
     task_state: u64,
-    weight: u64,
+    (weight, period): (u64, u64),
 ) -> OffCpuTime {
     if let Some(seen) = seen
         && has_queueing()
@@ -292,7 +292,7 @@ fn share_out(
         // SAFETY: an element of a preallocated map stays readable and writable; only scans
         // use this. If the thread has ended, the element may by now belong to another,
         // whose first shares are then larger or smaller than they should be.
-        return unsafe { (*seen).ledger.share_out(counted, weight) };
+        return unsafe { (*seen).ledger.share_out(counted, (weight, period)) };
     }
     if task_state == u64::from(RUNNABLE) && !task.is_running() {
         OffCpuTime {
