@@ -15,10 +15,15 @@ export type Ask = (path: string, options?: RequestInit) => Promise<Response>;
 /** The server said no, or could not be reached; the message can be shown to the user. */
 export class ServerError extends Error {}
 
-const plainAsk: Ask = fetch.bind(globalThis);
+/** The page may have been opened with a token in its address, which `fetch` refuses. */
+function plainAsk(path: string, options?: RequestInit): Promise<Response> {
+  const url = new URL(path, location.href);
+  url.username = url.password = "";
+  return fetch(url, options);
+}
 
 export class Server {
-  constructor(private ask = plainAsk) {}
+  constructor(private ask: Ask = plainAsk) {}
 
   /** Asks for something; rejects unless the answer is a good one. */
   async get(path: string, options: RequestInit = {}): Promise<Response> {

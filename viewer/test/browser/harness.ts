@@ -73,6 +73,7 @@ export class Viewer {
       reducedMotion: "reduce",
     });
     const isServed = file.startsWith("http:");
+    const { origin } = new URL(isServed ? file : `file://${file}`);
     const viewer = new Viewer(await context.newPage());
     const { page } = viewer;
     await page.addInitScript(() => {
@@ -94,7 +95,7 @@ export class Viewer {
     });
     page.on("request", (request) => {
       const url = request.url();
-      if (!/^(file|blob|data):/.test(url) && !(isServed && url.startsWith(file)))
+      if (!/^(file|blob|data):/.test(url) && !(isServed && new URL(url).origin === origin))
         viewer.trouble.push(`request: ${url}`);
     });
     await page.goto(`${isServed ? "" : "file://"}${file}${options.hash ?? ""}`);

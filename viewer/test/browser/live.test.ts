@@ -44,6 +44,17 @@ async function grow(viewer: Viewer, server: LiveServer): Promise<void> {
 const state = (viewer: Viewer) => viewer.text("#server .state");
 const says = (viewer: Viewer, text: string) => viewer.page.waitForSelector(`#server .state:has-text('${text}')`);
 
+test("the page works with a token in its address", async () => {
+  const server = await LiveServer.start({ ...SERVICE, startS: Math.floor(Date.now() / 1000) - 120 });
+  try {
+    const viewer = await Viewer.open(server.url.replace("//", "//x:secret@"), {});
+    await says(viewer, "Live");
+    await viewer.close();
+  } finally {
+    await server.close();
+  }
+});
+
 test("the picture follows what happens, and stands still for whoever looks at something", () =>
   withLive({}, async (viewer, server) => {
     const { page } = viewer;
