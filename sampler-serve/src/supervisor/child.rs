@@ -20,6 +20,9 @@ use crate::supervisor::launch::{Word, send_descriptors};
 
 /// Variables of the service manager that are meant for the supervisor alone
 /// (`sd_notify(3)`, `sd_listen_fds(3)`).
+/// What lists of processes show in place of `/proc/self/exe`.
+const NAME: &str = "pyebpf";
+
 const OF_THE_MANAGER: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
@@ -111,6 +114,7 @@ impl Supervised {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let mut command = Command::new(&self.program.path);
         command
+            .arg0(NAME)
             .args(&self.program.arguments)
             .stdin(Stdio::from(its));
         for variable in OF_THE_MANAGER {

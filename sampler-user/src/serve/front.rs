@@ -25,12 +25,14 @@ use crate::platform::privileges::drop_privileges::drop_all_privileges;
 use crate::platform::sandbox::{self, Kind};
 use crate::record::confinement::tell_blocked;
 use crate::serve::error::ServeError;
+use crate::serve::process_name::name_process;
 
 /// Answers until the supervisor ends it.
 ///
 /// # Errors
 /// [`ServeError`].
 pub fn serve_front(config: &ServeConfig) -> Result<(), ServeError> {
+    name_process(c"pyebpf-front");
     let launch = LaunchSocket::from_standard_input()
         .map_err(ServeError::system("use the standard input"))?;
     let taken = || ServeError::system("take what the supervisor hands over");

@@ -11,6 +11,7 @@ mod dumps;
 pub mod error;
 mod event_loop;
 pub mod front;
+mod process_name;
 pub mod recorder;
 pub mod run;
 mod status;

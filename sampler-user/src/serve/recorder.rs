@@ -15,12 +15,14 @@ use crate::record::start::start_recorder;
 use crate::serve::chunks::Chunks;
 use crate::serve::error::ServeError;
 use crate::serve::event_loop::{Parts, ServeLoop};
+use crate::serve::process_name::name_process;
 
 /// Samples until the supervisor ends it.
 ///
 /// # Errors
 /// [`ServeError`], for example when the kernel does not allow sampling.
 pub fn serve_recorder(config: &ServeConfig) -> Result<(), ServeError> {
+    name_process(c"pyebpf-recorder");
     let launch = LaunchSocket::from_standard_input()
         .map_err(ServeError::system("use the standard input"))?;
     let received = launch

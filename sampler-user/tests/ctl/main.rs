@@ -82,9 +82,9 @@ fn status_and_processes_are_tables_or_json() {
     let server = Server::start();
     let text = ok(&server, &["status"]);
     for line in [
-        "--hz 10 --mode wall, since 20",
+        "10 Hz, wall mode, since 20",
         "recorder    running, pid 4711; ",
-        "at most 1day and 256.0 MiB\n",
+        "at most 24h and 256 MiB\n",
         " in 3 chunks\n",
         "recordings  0, of which 0 running\n",
         "problem: the disk is slow\n",

@@ -30,7 +30,7 @@ pub(super) fn status(status: &Status) -> String {
         RecorderState::Running => format!(
             "; {:.1} % of a CPU, {}, at most {:.1} ms behind",
             recorder.cpu_percent,
-            mebibytes(recorder.rss_bytes),
+            size(recorder.rss_bytes),
             recorder.behind_us as f64 / 1000.0
         ),
         _ => String::new(),
@@ -47,16 +47,17 @@ pub(super) fn status(status: &Status) -> String {
     lines.push(format!(
         "kept        {since}; at most {} and {}",
         length(disk.keep_s),
-        mebibytes(disk.max_bytes)
+        size(disk.max_bytes)
     ));
     let damaged = match disk.damaged_chunks {
         0 => String::new(),
         count => format!(", {count} of them damaged"),
     };
-    let used = mebibytes(disk.bytes);
+    let used = size(disk.bytes);
     lines.push(format!(
-        "disk        {used} in {} chunks{damaged}",
-        disk.chunks
+        "disk        {used} in {} {}{damaged}",
+        disk.chunks,
+        if disk.chunks == 1 { "chunk" } else { "chunks" }
     ));
     let is_running = |entry: &&RecordingEntry| entry.state == RecordingState::Running;
     let running = status.recordings.iter().filter(is_running).count();
@@ -75,7 +76,7 @@ fn head(status: &Status) -> String {
     let mode = status.mode.map_or("", |mode| mode.name());
     let rate = match status.hz {
         0 => "nothing is sampled now".into(),
-        hz => format!("--hz {hz} --mode {mode}"),
+        hz => format!("{hz} Hz, {mode} mode"),
     };
     let since = status
         .since_us
@@ -198,7 +199,7 @@ pub(super) fn started(entry: &RecordingEntry) -> String {
         Some(to) => format!("it ends at {}", time(to)),
         None => format!("`pyebpf ctl stop {id}` ends it"),
     };
-    format!("recording {id} has begun, with --hz {}; {end}\n", entry.hz)
+    format!("recording {id} has begun, at {} Hz; {end}\n", entry.hz)
 }
 
 /// What to do with a recording that ended.
@@ -225,12 +226,21 @@ fn time(microseconds: u64) -> String {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
 }
 
+/// A length, in hours up to two days, as it is given with `serve --keep`.
 fn length(seconds: u64) -> String {
-    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+    match (seconds / 3600, seconds % 3600) {
+        (hours @ 1..=48, 0) => format!("{hours}h"),
+        _ => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
+    }
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+fn size(bytes: u64) -> String {
+    const MEBIBYTE: u64 = 1 << 20;
+    if bytes < MEBIBYTE {
+        return format!("{} KiB", bytes.div_ceil(1024));
+    }
+    let text = format!("{:.1}", bytes as f64 / MEBIBYTE as f64);
+    format!("{} MiB", text.strip_suffix(".0").unwrap_or(&text))
 }
 
 fn pids(pids: &[u32]) -> String {

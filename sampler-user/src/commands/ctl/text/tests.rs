@@ -73,11 +73,11 @@ fn a_status_says_how_all_is() {
         ..Status::default()
     };
     let expected = "\
-pyebpf 0.1.0 on web1: --hz 100 --mode wall, since 2026-11-30T12:00:00Z
-recorder    running, pid 4711; 0.2 % of a CPU, 20.0 MiB, at most 1.5 ms behind
+pyebpf 0.1.0 on web1: 100 Hz, wall mode, since 2026-11-30T12:00:00Z
+recorder    running, pid 4711; 0.2 % of a CPU, 20 MiB, at most 1.5 ms behind
 restarts    2
-kept        since 2026-11-30T11:59:00Z; at most 1day and 256.0 MiB
-disk        3.0 MiB in 3 chunks, 1 of them damaged
+kept        since 2026-11-30T11:59:00Z; at most 24h and 256 MiB
+disk        3 MiB in 3 chunks, 1 of them damaged
 recordings  2, of which 1 running
 marks       1
 problem: the disk is\\nslow
@@ -174,7 +174,7 @@ ID  AT                    CAUSE    PID  NAME
 fn what_was_done_is_said_with_what_to_do_next() {
     assert_eq!(
         started(&recording(3)),
-        "recording 3 has begun, with --hz 100; it ends at 2026-11-30T12:01:30Z\n"
+        "recording 3 has begun, at 100 Hz; it ends at 2026-11-30T12:01:30Z\n"
     );
     let endless = RecordingEntry {
         to_us: None,
@@ -182,7 +182,7 @@ fn what_was_done_is_said_with_what_to_do_next() {
     };
     assert_eq!(
         started(&endless),
-        "recording 3 has begun, with --hz 100; `pyebpf ctl stop 3` ends it\n"
+        "recording 3 has begun, at 100 Hz; `pyebpf ctl stop 3` ends it\n"
     );
     assert!(stopped(&recording(3)).contains("`pyebpf ctl trace --recording 3 -o FILE`"));
     assert_eq!(
