@@ -34,7 +34,7 @@ Examples:
   pyebpf convert a.pyebpf -o a.json        convert a trace to another format
   pyebpf report a.pyebpf                   show where the time went
   pyebpf view a.pyebpf                     open it in the browser
-  pyebpf top --from a.pyebpf               watch it while it is recorded
+  sudo pyebpf top                          watch the busiest functions and threads
   sudo pyebpf dump --pid 1234              print every thread's stack now
   sudo pyebpf ps                           list the Python processes
   sudo pyebpf serve                        record all the time, and answer over HTTP
@@ -96,7 +96,10 @@ Examples:
 
 const TOP_EXAMPLES: &str = "\
 Examples:
-  pyebpf top --from night.pyebpf
+  sudo pyebpf top                          every Python process on this host
+  sudo pyebpf top --pid 1234 --hz 100
+  sudo pyebpf top --name gunicorn --mode cpu
+  pyebpf top --from night.pyebpf           a file that is being recorded
   ssh web01 tail --follow --bytes=+1 night.pyebpf | pyebpf top --from -
 
 The keys are listed on the screen: press ?";
@@ -151,8 +154,9 @@ pub enum Command {
     Report(ReportArguments),
     /// Open a trace in the browser
     View(ViewArguments),
-    /// Show the busiest functions, processes and threads of a recording that goes on
-    Top(TopArguments),
+    /// Watch the busiest functions, processes and threads in the terminal
+    #[command(mut_arg("mode", |mode| mode.default_value("wall")))]
+    Top(Box<TopArguments>),
 }
 
 /// What to do with the processes of this host. The other commands only read a trace.
@@ -176,6 +180,9 @@ pub enum HostCommand {
     /// The part of `serve` that owns the network
     #[command(hide = true)]
     ServeFront(Box<ServeArguments>),
+    /// The part of `top` that samples
+    #[command(hide = true, mut_arg("mode", |mode| mode.default_value("wall")))]
+    TopRecorder(Box<TopArguments>),
 }
 
 impl Command {
@@ -228,7 +235,7 @@ impl Command {
                 | HostCommand::ServeRecorder(arguments)
                 | HostCommand::ServeFront(arguments),
             ) => arguments.log,
-            Self::Host(HostCommand::Ps(_) | HostCommand::Ctl(_))
+            Self::Host(HostCommand::Ps(_) | HostCommand::Ctl(_) | HostCommand::TopRecorder(_))
             | Self::Convert(_)
             | Self::Report(_)
             | Self::View(_)
@@ -451,9 +458,17 @@ pub struct ViewArguments {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = TOP_EXAMPLES)]
 pub struct TopArguments {
-    /// Trace to show: a .pyebpf file that may still grow; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    pub from: PathBuf,
+    /// Trace to show instead of recording: a .pyebpf file that may still grow; `-` is
+    /// standard input
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "hz", "pid", "cgroup", "name", "no_children", "mode",
+            "max_cpu", "buffer", "no_source", "no_cmdline", "no_sandbox",
+        ]
+    )]
+    pub from: Option<PathBuf>,
     /// How much of the past is added up, such as 10s or 5m
     #[arg(
         long,
@@ -463,6 +478,12 @@ pub struct TopArguments {
         allow_hyphen_values = true
     )]
     pub last: Duration,
+    /// What is sampled, and how often
+    #[command(flatten)]
+    pub sampling: SamplingArguments,
+    /// What sampling may cost, and what it may keep
+    #[command(flatten)]
+    pub bounds: BoundArguments,
 }
 
 #[cfg(test)]

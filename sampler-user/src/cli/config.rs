@@ -258,23 +258,39 @@ impl ViewConfig {
     }
 }
 
+/// What `top` shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TopSource {
+    /// A trace, which may still grow.
+    Trace(PathBuf),
+    /// A recording of its own.
+    Recording(SamplingConfig),
+}
+
 /// The checked arguments of `top`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TopConfig {
-    /// The trace to show, which may still grow.
-    pub input: PathBuf,
+    /// What is shown.
+    pub source: TopSource,
     /// The time that is added up.
     pub length: Duration,
 }
 
 impl TopConfig {
-    /// Takes over the arguments of `top`, none of which can be invalid.
-    #[must_use]
-    pub fn from_arguments(arguments: &TopArguments) -> Self {
-        Self {
-            input: arguments.from.clone(),
+    /// Checks the arguments of `top`.
+    ///
+    /// # Errors
+    /// The first argument that is invalid.
+    pub fn from_arguments(arguments: &TopArguments) -> Result<Self, UsageError> {
+        let recording =
+            || SamplingConfig::from_arguments(&arguments.sampling, &arguments.bounds, &[]);
+        Ok(Self {
+            source: match &arguments.from {
+                Some(input) => TopSource::Trace(input.clone()),
+                None => TopSource::Recording(recording()?),
+            },
             length: arguments.last,
-        }
+        })
     }
 }
 

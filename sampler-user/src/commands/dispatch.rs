@@ -79,7 +79,7 @@ pub fn run(command: Command) -> Result<ExitStatus, CommandError> {
         }
         Command::Report(arguments) => report(&ReportConfig::from_arguments(&arguments)?),
         Command::View(arguments) => Ok(view(&ViewConfig::from_arguments(&arguments))?),
-        Command::Top(arguments) => Ok(top(&TopConfig::from_arguments(&arguments))?),
+        Command::Top(arguments) => Ok(top(&TopConfig::from_arguments(&arguments)?)?),
     }
 }
 

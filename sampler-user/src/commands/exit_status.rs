@@ -13,6 +13,7 @@ use crate::commands::dispatch::CommandError;
 use crate::commands::exit_status::delivery::of_delivery;
 #[cfg(target_os = "linux")]
 use crate::commands::exit_status::host::of_host;
+use crate::commands::top::ShowError;
 
 /// Returns the exit status of a command that failed.
 pub fn exit_status(error: &CommandError) -> ExitStatus {
@@ -23,10 +24,11 @@ pub fn exit_status(error: &CommandError) -> ExitStatus {
         // It needs Linux.
         #[cfg(not(target_os = "linux"))]
         CommandError::Host(_) => ExitStatus::NOT_ALLOWED,
+        CommandError::Show(ShowError::NeedsLinux) => ExitStatus::NOT_ALLOWED,
+        CommandError::Show(_) => ExitStatus::ERROR,
         CommandError::Convert(error) => of_delivery(error),
         CommandError::Report { .. }
         | CommandError::View(_)
-        | CommandError::Show(_)
         | CommandError::Rights(_)
         | CommandError::Print(_) => ExitStatus::ERROR,
     }

@@ -16,12 +16,12 @@ use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::targets::choice::Choice;
 use crate::cli::arguments::serve::words_of_command;
 use crate::cli::arguments::{
-    DumpArguments, HostCommand, ListingArguments, PsArguments, RecordArguments,
+    DumpArguments, HostCommand, ListingArguments, PsArguments, RecordArguments, TopArguments,
 };
 use crate::cli::config::error::UsageError;
 use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::serve::ServeConfig;
-use crate::cli::config::{Environment, PsConfig, RecordConfig};
+use crate::cli::config::{Environment, PsConfig, RecordConfig, SamplingConfig};
 use crate::commands::ctl;
 use crate::commands::ctl::error::CtlError;
 use crate::commands::doctor::Diagnosis;
@@ -93,6 +93,14 @@ pub fn run(command: HostCommand) -> Result<ExitStatus, HostError> {
         }
         HostCommand::ServeRecorder(arguments) => {
             serve::recorder::serve_recorder(&ServeConfig::from_arguments(&arguments)?)?;
+            Ok(ExitStatus::DATA)
+        }
+        HostCommand::TopRecorder(arguments) => {
+            let TopArguments {
+                sampling, bounds, ..
+            } = &*arguments;
+            let config = SamplingConfig::from_arguments(sampling, bounds, &[])?;
+            record::stream::stream(&config)?;
             Ok(ExitStatus::DATA)
         }
         HostCommand::ServeFront(arguments) => {

@@ -27,6 +27,7 @@ pub fn run(command: HostCommand) -> Result<ExitStatus, HostError> {
         HostCommand::Ps(_) => "ps",
         HostCommand::Doctor(_) => "doctor",
         HostCommand::Ctl(_) => "ctl",
+        HostCommand::TopRecorder(_) => "top",
         HostCommand::Serve(_) | HostCommand::ServeRecorder(_) | HostCommand::ServeFront(_) => {
             "serve"
         }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! The command `top`: shows in the terminal what a trace says of the last seconds, while it
-//! is written.
+//! is written. Without a trace it records one.
+
+#[cfg(target_os = "linux")]
+mod recording;
 
 use std::fs::File;
 use std::io::{self, Empty, IsTerminal as _, Read};
@@ -10,8 +13,8 @@ use std::path::{Path, PathBuf};
 use sampler_top::growing::GrowingFile;
 use sampler_top::run::{Input, TopError, run};
 
-use crate::cli::config::TopConfig;
 use crate::cli::config::exit::ExitStatus;
+use crate::cli::config::{TopConfig, TopSource};
 use crate::platform::delivery::named;
 
 /// Why nothing was shown.
@@ -20,6 +23,9 @@ pub enum ShowError {
     /// Standard output is no terminal.
     #[error("`top` needs a terminal, and standard output is none; `pyebpf report` prints a text")]
     NoTerminal,
+    /// Only a trace can be shown on this system.
+    #[error("top needs Linux; on this system, `pyebpf top --from FILE` shows a trace")]
+    NeedsLinux,
     /// The trace cannot be opened.
     #[error("cannot open {path}: {source}", path = path.display())]
     Open {
@@ -28,6 +34,9 @@ pub enum ShowError {
         /// The kernel's error.
         source: io::Error,
     },
+    /// The recorder cannot be started, or its status is not known.
+    #[error("cannot start the recorder: {0}")]
+    Start(io::Error),
     /// The trace or the terminal cannot be used.
     #[error("{input}: {source}")]
     Top {
@@ -46,13 +55,20 @@ pub fn top(config: &TopConfig) -> Result<ExitStatus, ShowError> {
     if !io::stdout().is_terminal() {
         return Err(ShowError::NoTerminal);
     }
+    let path = match &config.source {
+        TopSource::Trace(path) => path,
+        #[cfg(target_os = "linux")]
+        TopSource::Recording(_) => return recording::show(config.length),
+        #[cfg(not(target_os = "linux"))]
+        TopSource::Recording(_) => return Err(ShowError::NeedsLinux),
+    };
     let input = Input {
-        trace: open(&config.input)?,
+        trace: open(path)?,
         messages: None::<Empty>,
         length: config.length,
     };
     run(input).map_err(|source| ShowError::Top {
-        input: named(&config.input, "standard input"),
+        input: named(path, "standard input"),
         source,
     })?;
     Ok(ExitStatus::DATA)

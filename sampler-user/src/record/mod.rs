@@ -32,6 +32,7 @@ mod scans;
 mod signals;
 pub mod start;
 mod stop_log;
+pub mod stream;
 mod target_choice;
 mod thread_names;
 mod thread_tracks;

@@ -7,3 +7,4 @@ mod choice;
 mod dump;
 mod log;
 mod signals;
+mod top;

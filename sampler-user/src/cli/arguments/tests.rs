@@ -6,6 +6,7 @@ use clap::CommandFactory;
 
 use super::*;
 use crate::cli::arguments::logging::LogFormat;
+use crate::cli::arguments::sampling::RecordMode;
 
 fn record(words: &[&str]) -> RecordArguments {
     match CommandLine::try_parse_from(words).map(CommandLine::into_command) {
@@ -137,4 +138,26 @@ fn outputs_repeat_and_take_a_dash() {
     assert_eq!(arguments.output.format.as_deref(), Some("json"));
     assert_eq!(arguments.output.split, Some(SplitArgument::Thread));
     assert_eq!(arguments.output.order, OrderArgument::Thread);
+}
+
+#[test]
+fn top_shows_a_trace_or_records_waiting_threads_too() {
+    let parse = |words: &[&str]| {
+        let parsed = CommandLine::try_parse_from([&["pyebpf", "top"], words].concat());
+        parsed.map(CommandLine::into_command)
+    };
+    let Ok(Command::Top(arguments)) = parse(&["--pid", "7", "--last", "1m"]) else {
+        panic!("it is valid");
+    };
+    assert_eq!(arguments.sampling.mode, RecordMode::Wall);
+    assert_eq!(arguments.last, Duration::from_secs(60));
+    let Ok(Command::Top(arguments)) = parse(&["--from", "-"]) else {
+        panic!("it is valid");
+    };
+    assert_eq!(arguments.from.as_deref(), Some(std::path::Path::new("-")));
+    for other in [["--hz", "10"], ["--pid", "7"], ["--buffer", "1M"]] {
+        let words = [&["--from", "a.pyebpf"], &other[..]].concat();
+        assert!(parse(&words).is_err(), "{words:?}");
+    }
+    assert_eq!(record(&["pyebpf"]).sampling.mode, RecordMode::Cpu);
 }
