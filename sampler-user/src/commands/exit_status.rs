@@ -13,7 +13,7 @@ use crate::commands::dispatch::CommandError;
 use crate::commands::exit_status::delivery::of_delivery;
 #[cfg(target_os = "linux")]
 use crate::commands::exit_status::host::of_host;
-use crate::commands::top::ShowError;
+use crate::commands::top::error::ShowError;
 
 /// Returns the exit status of a command that failed.
 pub fn exit_status(error: &CommandError) -> ExitStatus {

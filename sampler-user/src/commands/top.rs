@@ -3,49 +3,21 @@
 //! The command `top`: shows in the terminal what a trace says of the last seconds, while it
 //! is written. Without a trace it records one.
 
+pub mod error;
 #[cfg(target_os = "linux")]
 mod recording;
 
 use std::fs::File;
 use std::io::{self, Empty, IsTerminal as _, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sampler_top::growing::GrowingFile;
-use sampler_top::run::{Input, TopError, run};
+use sampler_top::run::{Input, run};
 
 use crate::cli::config::exit::ExitStatus;
 use crate::cli::config::{TopConfig, TopSource};
+use crate::commands::top::error::ShowError;
 use crate::platform::delivery::named;
-
-/// Why nothing was shown.
-#[derive(Debug, thiserror::Error)]
-pub enum ShowError {
-    /// Standard output is no terminal.
-    #[error("`top` needs a terminal, and standard output is none; `pyebpf report` prints a text")]
-    NoTerminal,
-    /// Only a trace can be shown on this system.
-    #[error("top needs Linux; on this system, `pyebpf top --from FILE` shows a trace")]
-    NeedsLinux,
-    /// The trace cannot be opened.
-    #[error("cannot open {path}: {source}", path = path.display())]
-    Open {
-        /// The trace.
-        path: PathBuf,
-        /// The kernel's error.
-        source: io::Error,
-    },
-    /// The recorder cannot be started, or its status is not known.
-    #[error("cannot start the recorder: {0}")]
-    Start(io::Error),
-    /// The trace or the terminal cannot be used.
-    #[error("{input}: {source}")]
-    Top {
-        /// The trace.
-        input: String,
-        /// What is wrong.
-        source: TopError,
-    },
-}
 
 /// Shows a trace until the user has seen enough.
 ///

@@ -11,7 +11,7 @@ use std::time::Duration;
 use sampler_top::run::{Input, run};
 
 use crate::cli::config::exit::ExitStatus;
-use crate::commands::top::ShowError;
+use crate::commands::top::error::ShowError;
 
 /// This program, even if its file has been replaced since.
 const THIS_PROGRAM: &str = "/proc/self/exe";
