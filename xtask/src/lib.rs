@@ -21,6 +21,8 @@ mod linker;
 mod links;
 mod live;
 mod live_packages;
+#[cfg(test)]
+mod mentions;
 mod not_run;
 mod other_systems;
 mod packages;
