@@ -15,12 +15,14 @@ export type Ask = (path: string, options?: RequestInit) => Promise<Response>;
 /** The server said no, or could not be reached; the message can be shown to the user. */
 export class ServerError extends Error {}
 
-/** The page may have been opened with a token in its address, which `fetch` refuses. */
-function plainAsk(path: string, options?: RequestInit): Promise<Response> {
+const asked = fetch.bind(globalThis);
+
+/** The page may have been opened with a token in its address, which is refused in a request. */
+const plainAsk: Ask = (path, options) => {
   const url = new URL(path, location.href);
   url.username = url.password = "";
-  return fetch(url, options);
-}
+  return asked(url, options);
+};
 
 export class Server {
   constructor(private ask: Ask = plainAsk) {}
