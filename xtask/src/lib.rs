@@ -34,6 +34,7 @@ pub mod roots;
 mod slowest;
 mod source_builds;
 pub mod sudo;
+mod supply_chain;
 mod tally;
 mod test;
 mod time_table;

@@ -9,4 +9,5 @@ pub(crate) const LINKER: Tool = Tool {
     name: "bpf-linker",
     version: "0.10.3",
     takes: "two minutes",
+    options: &[],
 };

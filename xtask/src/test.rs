@@ -19,7 +19,7 @@ use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
 use crate::{
     build, cargo, fuzz, interpreters, licence, live, live_packages, other_systems, packages,
-    process, real_clients, roots, slowest, source_builds, sudo, viewer,
+    process, real_clients, roots, slowest, source_builds, sudo, supply_chain, viewer,
 };
 
 /// The workspace member that has the integration tests.
@@ -75,14 +75,15 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
         binary = Some(build::tested(workspace)?);
         Ok(Counts::check(true))
     });
-    let mut programs = None;
-    let build_fuzz_targets = || {
+    let (mut programs, mut deny) = (None, None);
+    let build_in_spare_time = || {
         let cargo = cargo::command_in_spare_time();
         programs = Some(fuzz::build(workspace, build::TESTED, cargo)?);
+        deny = Some(supply_chain::find_or_build()?);
         Ok(Counts::check(true))
     };
     // These use one CPU most of the time.
-    tally.beside("build of fuzz targets", build_fuzz_targets, |tally| {
+    tally.beside("build of fuzz targets", build_in_spare_time, |tally| {
         if let Some(binary) = &binary {
             foreign_readers(workspace, binary, tally);
             tally.step("large traces", || large_traces(workspace, binary));
@@ -96,6 +97,11 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
                 passed,
                 ..Counts::default()
             })
+        });
+    }
+    if let Some(deny) = &deny {
+        tally.step("licences and sources of dependencies", || {
+            supply_chain::check(workspace, deny).map(|()| Counts::check(true))
         });
     }
     match &binary {

@@ -19,6 +19,8 @@ pub(crate) struct Tool {
     pub(crate) version: &'static str,
     /// How long it takes to build, for people who wait.
     pub(crate) takes: &'static str,
+    /// Further arguments of `cargo install`.
+    pub(crate) options: &'static [&'static str],
 }
 
 impl Tool {
@@ -43,6 +45,7 @@ impl Tool {
         process::run(
             cargo::command()
                 .args(["install", name, "--version", version, "--locked", "--quiet"])
+                .args(self.options)
                 .arg("--root")
                 .arg(&root)
                 .arg("--target-dir")
