@@ -5,6 +5,7 @@
 
 mod bench;
 mod node;
+mod served;
 mod traces;
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use std::process::Command;
 
 pub(crate) use self::bench::run as bench;
 use self::node::{Node, chromium};
+use self::served::Served;
 use crate::live;
 use crate::process::{self, probe, say};
 use crate::tally::{Counts, Tally};
@@ -51,7 +53,12 @@ pub(crate) fn run(workspace: &Workspace, task: Task) -> anyhow::Result<()> {
             let trace = traces::make(workspace, &binary)?.join("wall.html");
             let mut command = node.command(&["screenshots.mjs"]);
             command.arg(trace).arg(workspace.root.join("docs"));
-            process::run(command.env("PYEBPF_CHROMIUM", chromium()?))
+            command.env("PYEBPF_CHROMIUM", chromium()?);
+            let served = Served::start(workspace, &binary)?;
+            served.name_to(&mut command);
+            let taken = process::run(&mut command);
+            served.finish()?;
+            taken
         }
     }
 }
