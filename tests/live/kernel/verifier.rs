@@ -11,9 +11,9 @@ use crate::support::machine::{machine, say};
 
 /// The maximum number of instructions that the verifier may process in one program; its
 /// own limit is a million. Kernels differ, and a program near the limit fails on some.
-const BUDGET: u32 = 50_000;
+const BUDGET: u32 = 60_000;
 /// The same for programs that log, which few people ask for.
-const BUDGET_WITH_LOG: u32 = 60_000;
+const BUDGET_WITH_LOG: u32 = 75_000;
 
 #[test]
 #[ignore = "needs root and BPF"]
