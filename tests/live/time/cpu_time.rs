@@ -76,7 +76,9 @@ fn what_the_kernel_counts_stands_beside_what_is_seen() {
         let result = agrees(&document, &text, &said)?;
         let thread = &document["processes"][0]["threads"][0];
         let of_thread = seconds(&thread["kernel"], "cpu_us");
-        if (of_thread - said["thread"].as_f64().expect("seconds")).abs() > 0.1 {
+        // With the end of the interpreter, as above.
+        let beyond = of_thread - said["thread"].as_f64().expect("seconds");
+        if !(-0.1..0.2).contains(&beyond) {
             return Err(format!("{of_thread} s of the thread: {said}"));
         }
         Ok(result)
