@@ -56,6 +56,18 @@ async function find(page, name) {
   await page.fill("#search", "");
 }
 
+/** How long a server's recording has to be, in units of 10 microseconds. */
+const LONG_ENOUGH = 2.5e6;
+// First, since the server ends by itself.
+await answering(server);
+await picture(
+  "live.png",
+  1280,
+  840,
+  "light",
+  (page) => page.waitForFunction((end) => window.__pyebpf.endAt > end, LONG_ENOUGH, { timeout: 60_000 }),
+  server,
+);
 await picture("viewer.png", 1280, 840, "light", async (page) => {
   await find(page, "sign_answer");
   await page.locator("#stack").evaluate((panel) => panel.scrollTo(0, panel.scrollHeight));
@@ -69,15 +81,4 @@ await picture("viewer-dark.png", 1280, 840, "dark", async (page) => {
   for (let turn = 0; turn < 6; turn++) await page.keyboard.press("s");
   await page.keyboard.press("5");
 });
-/** How long a server's recording has to be, in units of 10 microseconds. */
-const LONG_ENOUGH = 2.5e6;
-await answering(server);
-await picture(
-  "live.png",
-  1280,
-  840,
-  "light",
-  (page) => page.waitForFunction((end) => window.__pyebpf.endAt > end, LONG_ENOUGH, { timeout: 60_000 }),
-  server,
-);
 await browser.close();
