@@ -128,7 +128,7 @@ fn the_server() {
         _ => Ok(()),
     };
     runtime()
-        .block_on(supervise(&config, || (), check))
+        .block_on(supervise(&config, |_| (), check))
         .expect("it runs until it is ended");
 }
 
@@ -225,7 +225,7 @@ fn a_second_server_on_the_same_directory_is_refused() {
     server.ask();
     let mut second = config(server.directory.path(), "recorder");
     second.listen.clear();
-    let refused = runtime().block_on(supervise(&second, || (), || Ok(())));
+    let refused = runtime().block_on(supervise(&second, |_| (), || Ok(())));
     let error = refused.expect_err("the directory is in use").to_string();
     assert!(error.contains(&server.pid().to_string()), "{error}");
 }
@@ -234,7 +234,7 @@ fn a_second_server_on_the_same_directory_is_refused() {
 fn a_recorder_that_cannot_start_ends_the_server_with_its_status() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = config(directory.path(), "broken");
-    let outcome = runtime().block_on(supervise(&config, || (), || Ok(())));
+    let outcome = runtime().block_on(supervise(&config, |_| (), || Ok(())));
     match outcome {
         Err(SupervisorError::NotStarted { name, status }) => {
             assert_eq!((name, status.code()), ("recorder", Some(3)));

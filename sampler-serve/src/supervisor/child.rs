@@ -18,11 +18,10 @@ use tokio::process::{Child, Command};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::launch::{Word, send_descriptors};
 
-/// Variables of the service manager that are meant for the supervisor alone
-/// (`sd_notify(3)`, `sd_listen_fds(3)`).
 /// What lists of processes show in place of `/proc/self/exe`.
 const NAME: &str = "pyebpf";
-
+/// Variables of the service manager that are meant for the supervisor alone
+/// (`sd_notify(3)`, `sd_listen_fds(3)`).
 const OF_THE_MANAGER: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",

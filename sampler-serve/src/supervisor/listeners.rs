@@ -46,22 +46,24 @@ pub enum ListenError {
     Inherited(io::Error),
 }
 
-/// Returns the sockets. The service manager's have precedence over `addresses`, since
-/// whoever wrote its configuration opened them for this.
-pub(super) fn listen(
-    addresses: &[ListenAddress],
+/// Returns the sockets, and which of `addresses` they are. The service manager's have
+/// precedence, since whoever wrote its configuration opened them for this; then these are
+/// none.
+pub(super) fn listen<'a>(
+    addresses: &'a [ListenAddress],
     group: Option<&str>,
-) -> Result<Vec<OwnedFd>, ListenError> {
+) -> Result<(Vec<OwnedFd>, &'a [ListenAddress]), ListenError> {
     let inherited = inherited().map_err(ListenError::Inherited)?;
     if !inherited.is_empty() {
         info!(
             sockets = inherited.len(),
-            "listens on the service manager's sockets"
+            "listens on the service manager's sockets instead of its own"
         );
-        return Ok(inherited);
+        return Ok((inherited, &[]));
     }
     let gid = group_id(group)?;
-    addresses.iter().map(|address| bind(address, gid)).collect()
+    let sockets: Result<_, _> = addresses.iter().map(|address| bind(address, gid)).collect();
+    Ok((sockets?, addresses))
 }
 
 fn inherited() -> io::Result<Vec<OwnedFd>> {

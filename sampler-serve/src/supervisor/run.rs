@@ -67,23 +67,23 @@ pub enum SupervisorError {
     },
 }
 
-/// Runs the server until a signal ends it. `prepared` is called when everything that needs
-/// privileges is done; it gives them up. `check` says whether the configuration can be read
-/// again, after a SIGHUP.
+/// Runs the server until a signal ends it. `prepared` is called once it listens, with the
+/// addresses that it has bound: none if it has the service manager's sockets. `check` says
+/// whether the configuration can be read again, after a SIGHUP.
 ///
 /// # Errors
 /// [`SupervisorError`]. Once both processes have been ready, no end of either is an error.
 pub async fn supervise(
     config: &SupervisorConfig,
-    prepared: impl FnOnce(),
+    prepared: impl FnOnce(&[ListenAddress]),
     mut check: impl FnMut() -> Result<(), String>,
 ) -> Result<(), SupervisorError> {
     let state = StateDirectory::open(&config.state)?;
     let lock = state.lock(&config.state)?;
-    let listeners = listen(&config.listen, config.group.as_deref())?;
+    let (listeners, bound) = listen(&config.listen, config.group.as_deref())?;
     let system = |doing| move |source: io::Error| SupervisorError::System { doing, source };
     let pair = control_pair().map_err(system("make a pair of sockets"))?;
-    prepared();
+    prepared(bound);
     let mut server = Server {
         state,
         _lock: lock,

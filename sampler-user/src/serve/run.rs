@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use sampler_serve::address::ListenAddress;
 use sampler_serve::supervisor::child::Program;
 use sampler_serve::supervisor::run::{SupervisorConfig, supervise};
 
@@ -40,8 +41,8 @@ pub fn serve(
         recorder: program("recorder", "serve-recorder"),
         front: program("front", "serve-front"),
     };
-    let prepared = || {
-        for address in &config.listen {
+    let prepared = |bound: &[ListenAddress]| {
+        for address in bound {
             CONSOLE.note(format_args!("listens on {address}"));
         }
     };
