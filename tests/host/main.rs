@@ -16,6 +16,7 @@ mod original_page;
 mod report;
 mod round_trip;
 mod sample_trace;
+mod service;
 mod speed;
 mod synthetic;
 mod top;

@@ -35,6 +35,7 @@ mod slowest;
 mod source_builds;
 pub mod sudo;
 mod supply_chain;
+mod systemd;
 mod tally;
 mod test;
 mod time_table;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::workspace::Workspace;
 use crate::{
     build as builds, cargo, interpreters, live_packages, process, slowest, source_builds, sudo,
+    systemd,
 };
 
 /// The variable that makes a live test that cannot run a failure, if it is 1.
@@ -86,6 +87,8 @@ pub(crate) struct Given<'a> {
     pub(crate) source_builds: &'a OsStr,
     /// See [`live_packages::VARIABLE`].
     pub(crate) packages: &'a Path,
+    /// See [`systemd::VARIABLE`].
+    pub(crate) systemd: &'a Path,
     /// How often the field tests record each case of time.
     pub(crate) field_runs: u32,
 }
@@ -135,12 +138,13 @@ pub(crate) fn command(
 ) -> anyhow::Result<Command> {
     let required = env::var_os(REQUIRE).unwrap_or_default();
     let inherited = |name: &str| env::var_os(name).unwrap_or_default();
-    let variables: [(&str, OsString); 10] = [
+    let variables: [(&str, OsString); 11] = [
         (REQUIRE, required),
         (interpreters::VARIABLE, given.pythons.to_owned()),
         (source_builds::VARIABLE, given.source_builds.to_owned()),
         ("PYEBPF_BIN", given.binary.into()),
         (live_packages::VARIABLE, given.packages.into()),
+        (systemd::VARIABLE, given.systemd.into()),
         ("PYEBPF_FIELD_RUNS", given.field_runs.to_string().into()),
         ("PATH", process::search_path()),
         (slowest::VARIABLE, "1".into()),

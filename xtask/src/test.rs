@@ -19,7 +19,7 @@ use crate::tally::{Counts, Tally};
 use crate::workspace::Workspace;
 use crate::{
     build, cargo, fuzz, interpreters, licence, live, live_packages, other_systems, packages,
-    process, real_clients, roots, slowest, source_builds, sudo, supply_chain, viewer,
+    process, real_clients, roots, slowest, source_builds, sudo, supply_chain, systemd, viewer,
 };
 
 /// The workspace member that has the integration tests.
@@ -70,6 +70,7 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
     }
     tally.step("tests as root", || tests_as_root(workspace));
     real_clients_of_the_server(workspace, &mut tally);
+    units_of_the_server(workspace, &mut tally);
     let mut binary = None;
     tally.step("kernel object and binary", || {
         binary = Some(build::tested(workspace)?);
@@ -275,6 +276,26 @@ fn real_clients_of_the_server(workspace: &Workspace, tally: &mut Tally) {
     });
 }
 
+/// Checks the units of the server with the tools of systemd, which a host may lack, unless the
+/// run has to be complete.
+fn units_of_the_server(workspace: &Workspace, tally: &mut Tally) {
+    match systemd::find_or_fetch() {
+        Ok(tools) => tally.step("units of the server", || {
+            let which = [&PACKAGES[..], &["--test", "host"]].concat();
+            let mut command = Command::new(live::build(workspace, TESTS, &which)?);
+            command
+                .args(["--ignored", systemd::TESTS])
+                .env(systemd::VARIABLE, tools)
+                .current_dir(workspace.root.join(TESTS));
+            counted(&mut command)
+        }),
+        Err(error) => {
+            let required = live::is_required() || in_ci();
+            tally.left_out("units of the server", &format!("{error:#}"), required);
+        }
+    }
+}
+
 /// Converts ten million rows to every format, with limits of time and memory.
 fn large_traces(workspace: &Workspace, binary: &Path) -> anyhow::Result<Counts> {
     let mut command = cargo_test(workspace);
@@ -320,11 +341,13 @@ fn run_live(
 ) -> anyhow::Result<Counts> {
     let pythons = interpreters::for_live_tests(roots)?;
     let packages = live_packages::find_or_install(&pythons)?;
+    let systemd = systemd::find_or_fetch()?;
     let given = live::Given {
         binary,
         pythons: &pythons,
         source_builds,
         packages: &packages,
+        systemd: &systemd,
         field_runs,
     };
     let program = live::program(workspace, TESTS, LIVE)?;

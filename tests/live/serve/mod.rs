@@ -5,3 +5,4 @@
 mod answers;
 mod faults;
 mod server;
+mod service;

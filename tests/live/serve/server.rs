@@ -14,6 +14,7 @@ use sampler_trace::container::reader::TraceReader;
 use serde_json::Value;
 
 use crate::support::machine::{Machine, slowness};
+use crate::support::ordinary::allow;
 use crate::support::scratch::Scratch;
 use crate::support::target::Target;
 use crate::support::timeline::Timeline;
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) struct Server {
     machine: &'static Machine,
     child: Child,
+    /// Where it tells its service manager how it is.
+    manager: UnixDatagram,
     deadline: Instant,
     pub(super) directory: Scratch,
 }
@@ -42,29 +45,55 @@ impl Server {
         target: &Target,
         options: &[&str],
     ) -> Self {
+        let command = command(machine, &directory, target, options);
+        let server = Self::spawn(machine, directory, command);
+        server.hear("READY=1");
+        server
+    }
+
+    /// Starts a server with this command, which is not ready yet.
+    pub(super) fn spawn(
+        machine: &'static Machine,
+        directory: Scratch,
+        mut command: Command,
+    ) -> Self {
         let notify = directory.path().join("notify");
         let manager = UnixDatagram::bind(&notify).expect("a socket");
+        // The server may run as another user.
+        allow(&notify, 0o777);
         let deadline = Instant::now() + PATIENCE * slowness();
         let patience = deadline.duration_since(Instant::now());
         manager.set_read_timeout(Some(patience)).expect("a socket");
         let errors = fs::File::create(directory.path().join("errors")).expect("a new file");
-        let mut command = command(machine, &directory, target, options);
         command.env("NOTIFY_SOCKET", &notify).stderr(errors);
         let child = command.spawn().expect("pyebpf ran before");
-        let server = Self {
+        Self {
             machine,
             child,
+            manager,
             deadline,
             directory,
-        };
+        }
+    }
+
+    /// Waits until it tells its service manager this.
+    pub(super) fn hear(&self, news: &str) {
         let mut bytes = [0; 256];
         loop {
-            let heard = manager.recv(&mut bytes);
-            let length = heard.unwrap_or_else(|error| panic!("{error}: {}", server.errors()));
-            let news = bytes.get(..length).unwrap_or_default();
-            if String::from_utf8_lossy(news).contains("READY=1") {
-                return server;
+            let heard = self.manager.recv(&mut bytes);
+            let length = heard.unwrap_or_else(|error| panic!("{error}: {}", self.errors()));
+            let heard = String::from_utf8_lossy(bytes.get(..length).unwrap_or_default());
+            if heard.lines().any(|line| line == news) {
+                return;
             }
+        }
+    }
+
+    /// Waits until it has printed this.
+    pub(super) fn wait_for_line(&self, part: &str) {
+        while !self.errors().contains(part) {
+            assert!(Instant::now() < self.deadline, "{}", self.errors());
+            std::thread::yield_now();
         }
     }
 
