@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What becomes of a server when a part of it, its disk or its end is forced.
+//! What becomes of a server when a part of it or its end is forced, and when everybody asks it.
 
 use std::fs;
-use std::process::Command;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::serve::server::{Server, chunks, command, is_closed};
 use crate::support::machine::machine;
@@ -82,52 +84,44 @@ fn a_second_server_on_the_same_directory_is_refused() {
 
 #[test]
 #[ignore = "needs root and BPF"]
-fn a_full_disk_is_named_and_the_trace_goes_on_when_there_is_room() {
+fn a_thousand_clients_at_once_do_not_reach_the_recorder() {
     let target = busy();
-    let directory = Scratch::new();
-    let state = directory.path().join("state");
-    fs::create_dir(&state).expect("a new directory");
-    let mount = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=256k", "none"])
-        .arg(&state)
-        .status();
-    assert!(mount.expect("there is mount").success());
-    let _mounted = Mounted(state.clone());
-    let server = Server::start_in(machine(), directory, &target, &[]);
-    server.timeline(&[]);
-    let filler = state.join("filler");
-    // As much as there is room for.
-    let filled = fs::write(&filler, vec![0; 1 << 20]);
-    assert!(filled.is_err(), "the disk is small");
-    let problem = server.status_when(|status| Some(status["problems"][0].as_str()?.to_owned()));
-    assert!(problem.contains("cannot be written"), "{problem}");
-    let before = server.ask(&["status"]);
-    assert!(
-        before["counters"]["chunk_bytes_dropped"].as_u64() > Some(0),
-        "{before}"
-    );
-    fs::remove_file(&filler).expect("it is there");
-    server.status_when(|status| {
-        let problems = status["problems"].as_array()?;
-        problems.is_empty().then_some(())
-    });
-    assert!(server.chunks().len() > 1);
-    let delivered = server.ask(&["status"])["counters"]["delivered"].as_u64();
-    server.wait_for_samples(delivered.expect("a number") + 10);
+    let server = Server::start(machine(), &target, &[]);
+    server.wait_for_samples(1);
+    let socket = server.directory.path().join("s");
+    let mut clients: Vec<_> = (0..1000)
+        .map(|_| UnixStream::connect(&socket).expect("it listens"))
+        .collect();
+    let request = b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let (mut answered, mut told) = (0, 0);
+    for client in &mut clients {
+        // Whoever is let go need not hear it before.
+        client.write_all(request).ok();
+    }
+    for mut client in clients {
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).ok();
+        answered += u32::from(answer.starts_with(b"HTTP/1.1 200 "));
+        told += u32::from(answer.starts_with(b"HTTP/1.1 503 "));
+    }
+    assert!(answered > 0 && told > 0, "{answered} {told}");
+    let status = server.status_when(|status| Some(status.clone()));
+    assert_eq!(status["recorder"]["restarts"], 0, "{status}");
+    assert_eq!(status["counters"]["lost"], 0, "{status}");
+    let delivered = status["counters"]["delivered"].as_u64().expect("a number");
+    server.wait_for_samples(delivered + 10);
+    let most = peak_kib(server.part("serve-front"));
+    assert!(most < 64 << 10, "{most} KiB");
     server.timeline(&["--last", "2"]);
     let (status, said) = server.end();
     assert!(status.success() && !said.contains("blocked"), "{said}");
+    assert!(!said.contains("started again"), "{said}");
 }
 
-/// A mount that ends with its test.
-struct Mounted(std::path::PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        Command::new("umount")
-            .arg("--lazy")
-            .arg(&self.0)
-            .status()
-            .ok();
-    }
+/// Returns the most memory that a process has had, in KiB.
+fn peak_kib(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    kib.and_then(|kib| kib.parse().ok()).expect("a number")
 }
