@@ -35,6 +35,7 @@ mod recorder;
 mod round;
 mod run_time;
 mod sample_cost;
+mod serve;
 mod session;
 mod setting;
 mod slowdown;
@@ -58,6 +59,7 @@ use serde_json::Value;
 
 use self::fetched::Fetched;
 use self::measure::{MeasureArguments, measure};
+use self::serve::ServeArguments;
 use xtask::process::{self, probe, say};
 use xtask::workspace::Workspace;
 use xtask::{build, interpreters, roots, sudo};
@@ -81,9 +83,14 @@ struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Part {
+    /// What `pyebpf serve` costs.
+    Serve,
     /// What runs as root.
     #[command(hide = true)]
     Measure(MeasureArguments),
+    /// What runs as root for `serve`.
+    #[command(hide = true)]
+    MeasureServe(ServeArguments),
 }
 
 fn main() -> ExitCode {
@@ -91,6 +98,11 @@ fn main() -> ExitCode {
     let result = match &arguments.part {
         // Root may have no cargo to ask where the clone is.
         Some(Part::Measure(arguments)) => measure(arguments),
+        Some(Part::MeasureServe(arguments)) => serve::measure(arguments),
+        Some(Part::Serve) => Workspace::locate().and_then(|workspace| {
+            let pythons = interpreters::of_host();
+            serve::run(&workspace, arguments.quick, pythons)
+        }),
         None => Workspace::locate()
             .and_then(|workspace| run(&workspace, arguments.quick, arguments.readme)),
     };

@@ -125,6 +125,12 @@ pub(super) fn peak_memory(process: Pid) -> Option<u64> {
     number_after(&status, "VmHWM:")
 }
 
+/// Returns the resident memory of a process, in KiB; `None` once it has ended.
+pub(super) fn resident_memory(process: Pid) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    number_after(&status, "VmRSS:")
+}
+
 /// Returns the run time of the perf-event program that a process holds; `None` if it
 /// holds none. The kernel counts only while `bpf_stats_enabled` is 1.
 pub(super) fn perf_event_program(process: Pid) -> anyhow::Result<Option<RunTime>> {

@@ -91,7 +91,7 @@ enum Task {
         task: viewer::Task,
     },
     /// Measure what sampling costs, as root, and print the tables; or, with
-    /// `viewer`, how fast the page is.
+    /// `viewer`, how fast the page is; or, with `serve`, what the server costs.
     Bench {
         /// What is measured.
         #[arg(default_value = "sampling")]
@@ -140,6 +140,8 @@ enum Measured {
     Sampling,
     /// How fast the page is with a long recording.
     Viewer,
+    /// What `pyebpf serve` costs.
+    Serve,
 }
 
 /// Runs the program `xtask`.
@@ -166,7 +168,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             what: Measured::Viewer,
             ..
         } => viewer::bench(&clone()?),
-        Task::Bench { quick, readme, .. } => measure(&clone()?, *quick, *readme),
+        Task::Bench {
+            what: Measured::Serve,
+            quick,
+            ..
+        } => measure(&clone()?, *quick, false, &["serve"]),
+        Task::Bench { quick, readme, .. } => measure(&clone()?, *quick, *readme, &[]),
         Task::Fuzz { seconds } => fuzz::everything(&clone()?, *seconds),
         Task::Readers => {
             let workspace = clone()?;
@@ -184,7 +191,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Runs the package `bench`, through cargo so that no other task has to compile it.
-fn measure(workspace: &Workspace, quick: bool, readme: bool) -> anyhow::Result<()> {
+fn measure(workspace: &Workspace, quick: bool, readme: bool, part: &[&str]) -> anyhow::Result<()> {
     let mut command = cargo::command();
     command.args(["run", "--quiet", "--locked", "--package", "bench", "--"]);
     let flags = [(quick, "--quick"), (readme, "--readme")];
@@ -194,5 +201,5 @@ fn measure(workspace: &Workspace, quick: bool, readme: bool) -> anyhow::Result<(
             .filter(|(is_set, _)| *is_set)
             .map(|(_, flag)| flag),
     );
-    process::run(command.current_dir(&workspace.root))
+    process::run(command.args(part).current_dir(&workspace.root))
 }

@@ -28,6 +28,9 @@ use crate::serve::totals::Totals;
 
 /// How long a chunk is.
 const CHUNK: Duration = Duration::from_secs(60);
+/// The variable that sets another length, in seconds, so that a day's chunks come and go in
+/// minutes.
+const CHUNK_SECONDS: &str = "PYEBPF_CHUNK_SECONDS";
 /// How soon another chunk is tried to be begun when one cannot be written.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How often the supervisor hears that this process is alive.
@@ -53,6 +56,7 @@ pub(super) struct ServeLoop<'a> {
     pub(super) since_us: u64,
     /// Messages that were no requests.
     pub(super) malformed: u64,
+    chunk: Duration,
     next_rotation: Instant,
     next_alive: Instant,
 }
@@ -73,6 +77,7 @@ impl<'a> ServeLoop<'a> {
     /// No signal can be listened to.
     pub(super) fn new(config: &'a ServeConfig, parts: Parts) -> io::Result<Self> {
         let now = Instant::now();
+        let chunk = chunk_length();
         Ok(Self {
             config,
             recorder: parts.recorder,
@@ -88,7 +93,8 @@ impl<'a> ServeLoop<'a> {
             totals: Totals::default(),
             since_us: unix_now_us(),
             malformed: 0,
-            next_rotation: now + CHUNK,
+            chunk,
+            next_rotation: now + chunk,
             next_alive: now,
         })
     }
@@ -159,7 +165,7 @@ impl<'a> ServeLoop<'a> {
                 return Err(error);
             }
         };
-        self.next_rotation = Instant::now() + CHUNK;
+        self.next_rotation = Instant::now() + self.chunk;
         let counts = summary.counts();
         self.totals.add(&counts);
         let file = file.finish(&counts)?;
@@ -226,6 +232,21 @@ impl<'a> ServeLoop<'a> {
         let (summary, file) = self.recorder.close();
         if let Err(error) = file.finish(&summary.counts()) {
             warn!(%error, "the last chunk has no end");
+        }
+    }
+}
+
+/// Returns how long a chunk is.
+fn chunk_length() -> Duration {
+    let Ok(text) = std::env::var(CHUNK_SECONDS) else {
+        return CHUNK;
+    };
+    let seconds = text.parse().ok();
+    match seconds.filter(|seconds| (0.1..=3600.0).contains(seconds)) {
+        Some(seconds) => Duration::from_secs_f64(seconds),
+        None => {
+            warn!(text, "{CHUNK_SECONDS} is no number from 0.1 to 3600");
+            CHUNK
         }
     }
 }

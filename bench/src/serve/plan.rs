@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! How long each part of measuring a server takes, in a full and in a quick run.
+
+use std::time::Duration;
+
+/// How long each part takes.
+pub(super) struct Plan {
+    /// How long the server runs before it is measured, by which time it knows all names.
+    pub(super) warm_up: Duration,
+    /// How many times it is measured in each state, and for how long.
+    pub(super) windows: usize,
+    pub(super) window: Duration,
+    /// How often it is asked how far it is behind.
+    pub(super) looks: usize,
+    /// How long a chunk of the soak is, how many are kept, and how many are written.
+    pub(super) chunk: Duration,
+    pub(super) kept: u32,
+    pub(super) written: u32,
+}
+
+impl Plan {
+    pub(super) fn new(quick: bool) -> Self {
+        let s = Duration::from_secs;
+        if quick {
+            Self {
+                warm_up: s(5),
+                windows: 3,
+                window: s(5),
+                looks: 10,
+                chunk: Duration::from_millis(100),
+                kept: 144,
+                written: 400,
+            }
+        } else {
+            Self {
+                warm_up: s(20),
+                windows: 9,
+                window: s(10),
+                looks: 60,
+                chunk: Duration::from_millis(100),
+                // A day of minutes, twice.
+                kept: 1440,
+                written: 2880,
+            }
+        }
+    }
+}
