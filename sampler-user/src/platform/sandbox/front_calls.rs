@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Lists the system calls that the process of a server makes which owns the network. It
-//! has its sockets when it is confined, reads files, and writes to connections alone.
+//! Lists the system calls of the front, the process of a server that owns the network. It
+//! has its sockets before it is sandboxed, reads files, and writes only to connections.
 
 use libc::c_long;
 use seccompiler::BackendError;
 
-use crate::platform::sandbox::system_calls::{
-    FATAL, GENERAL, PRCTLS, Rules, any_of, everywhere, masked, no_process_and_no_code,
-};
+use crate::platform::sandbox::common_calls::{self, FATAL};
+use crate::platform::sandbox::rules::{Rules, everywhere, masked};
 
 /// Connections: taking them, and talking over them.
 const NETWORK: &[c_long] = &[
@@ -87,24 +86,11 @@ pub(super) fn fatal() -> Rules {
 
 /// Returns the rules for calls that are allowed.
 pub(super) fn allowed() -> Result<Rules, BackendError> {
-    let mut rules = everywhere(GENERAL);
-    for list in [FILES, NETWORK, OF_OLD, &[libc::SYS_clone3]] {
-        rules.extend(everywhere(list));
-    }
-    let own = u64::from(std::process::id());
-    for (number, argument, values) in [
-        (libc::SYS_ioctl, 1, IOCTLS),
-        (libc::SYS_prctl, 0, PRCTLS),
-        (libc::SYS_tgkill, 0, &[own]),
-        (libc::SYS_prlimit64, 0, &[0, own]),
-        (libc::SYS_sendto, 4, &[0]),
-    ] {
-        rules.insert(number, any_of(number, argument, values)?);
-    }
+    let ioctl = (libc::SYS_ioctl, 1, IOCTLS);
+    let mut rules = common_calls::allowed_with(&[FILES, NETWORK, OF_OLD], &[ioctl])?;
     let writing = WRITING.unsigned_abs().into();
     rules.insert(libc::SYS_openat, vec![masked(2, writing, 0)?]);
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_open, vec![masked(1, writing, 0)?]);
-    no_process_and_no_code(&mut rules)?;
     Ok(rules)
 }

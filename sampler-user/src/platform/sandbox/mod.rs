@@ -4,7 +4,7 @@
 //!
 //! System calls fall into three groups:
 //!
-//! * Those that a recording uses are allowed (`system_calls.rs`), some of them only with
+//! * Those that a recording uses are allowed (`recorder_calls.rs`), some of them only with
 //!   certain arguments: no new process, no executable memory, no new BPF program.
 //! * Those that only somebody who has taken over the program would make, such as
 //!   `execve`, `ptrace` or `connect`, kill it at once. Neither pyebpf nor the C library
@@ -17,14 +17,16 @@
 //!   library blocks all signals first, including the `SIGSYS` whose handler counts.)
 
 pub mod blocked_syscalls;
+mod common_calls;
 mod front_calls;
-mod system_calls;
+mod recorder_calls;
+mod rules;
 
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter_all_threads,
 };
 
-use crate::platform::sandbox::system_calls::Rules;
+use crate::platform::sandbox::rules::Rules;
 
 /// Why the filters could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,7 @@ pub enum Kind {
 /// [`SandboxError`]. Filters that were installed before it stay.
 pub fn install(kind: Kind) -> Result<(), SandboxError> {
     let (fatal, allowed) = match kind {
-        Kind::Recorder => (system_calls::fatal(), system_calls::allowed()?),
+        Kind::Recorder => (recorder_calls::fatal(), recorder_calls::allowed()?),
         Kind::Front => (front_calls::fatal(), front_calls::allowed()?),
     };
     let fatal = filter(fatal, SeccompAction::Allow, SeccompAction::KillProcess)?;
@@ -65,7 +67,7 @@ pub fn install(kind: Kind) -> Result<(), SandboxError> {
     // a thread from a process. After `ENOSYS` the C library falls back to `clone`, whose
     // flags are an argument.
     let without = filter(
-        system_calls::as_if_unknown(),
+        common_calls::as_if_unknown(),
         SeccompAction::Allow,
         SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
     )?;
@@ -96,7 +98,7 @@ fn filter(
 pub fn try_out() -> Result<(), SandboxError> {
     let trial = || -> Result<(), SandboxError> {
         let allowed = filter(
-            system_calls::allowed()?,
+            recorder_calls::allowed()?,
             SeccompAction::Log,
             SeccompAction::Allow,
         )?;
@@ -113,15 +115,15 @@ mod tests {
     fn every_filter_can_be_made() {
         let allow = SeccompAction::Allow;
         for (rules, action) in [
-            (system_calls::fatal(), SeccompAction::KillProcess),
+            (recorder_calls::fatal(), SeccompAction::KillProcess),
             (front_calls::fatal(), SeccompAction::KillProcess),
             (
                 front_calls::allowed().expect("good rules"),
                 SeccompAction::Trap,
             ),
-            (system_calls::as_if_unknown(), SeccompAction::Errno(38)),
+            (common_calls::as_if_unknown(), SeccompAction::Errno(38)),
             (
-                system_calls::allowed().expect("good rules"),
+                recorder_calls::allowed().expect("good rules"),
                 SeccompAction::Trap,
             ),
         ] {
@@ -133,7 +135,7 @@ mod tests {
     #[test]
     fn nothing_is_both_allowed_and_fatal() {
         for (allowed, fatal) in [
-            (system_calls::allowed(), system_calls::fatal()),
+            (recorder_calls::allowed(), recorder_calls::fatal()),
             (front_calls::allowed(), front_calls::fatal()),
         ] {
             let allowed = allowed.expect("good rules");
