@@ -3,17 +3,11 @@
 //! A joined trace as a download. It is made as fast as the client takes it, and while the
 //! client takes its time, no thread waits.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use sampler_trace::join::options::JoinOptions;
 use tokio::task::spawn_blocking;
 
-use crate::front::body::{Body, Pieces, stream as new_stream};
+use crate::front::body::Pieces;
 use crate::front::context::Context;
-use crate::front::gate::Pass;
 use crate::front::trace::joined::{Joined, JoinedError};
-use crate::state::entry::ChunkNumber;
 
 /// How many bytes are made before they are sent, if there are so many.
 const ENOUGH: usize = 32 << 10;
@@ -32,26 +26,17 @@ pub(crate) enum StreamError {
     Panicked(String),
 }
 
-/// Begins a download.
-pub(crate) fn stream(
-    context: &Arc<Context>,
-    options: JoinOptions,
-    chunks: Vec<ChunkNumber>,
-    pass: Pass,
-) -> Body {
-    let (pieces, body) = new_stream();
-    let context = context.clone();
-    tokio::spawn(async move {
-        let _pass = pass;
-        let most = context.limits.joined_bytes;
-        let joined = Joined::new(context.state.clone(), chunks, options, most);
-        let sent = async {
-            let joined = send_all(&context, joined, &pieces).await?;
-            finish(&context, joined, &pieces).await
-        };
-        end(&context, sent.await, pieces).await;
-    });
-    body
+/// Sends all of the trace.
+///
+/// # Errors
+/// [`StreamError`].
+pub(super) async fn download(
+    context: &Context,
+    joined: Joined,
+    pieces: &Pieces,
+) -> Result<(), StreamError> {
+    let joined = send_all(context, joined, pieces).await?;
+    finish(context, joined, pieces).await
 }
 
 /// Sends what is there, up to the end of the last chunk.
@@ -88,17 +73,6 @@ pub(crate) async fn finish(
     match pieces.send(rest).await {
         true => Ok(()),
         false => Err(StreamError::Gone),
-    }
-}
-
-/// Ends a stream, completely or not.
-pub(crate) async fn end(context: &Context, sent: Result<(), StreamError>, pieces: Pieces) {
-    match sent {
-        Ok(()) => pieces.end().await,
-        Err(error) => {
-            context.counters.aborted.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(%error, "a trace was not sent to its end");
-        }
     }
 }
 

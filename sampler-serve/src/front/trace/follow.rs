@@ -4,54 +4,45 @@
 //! is in its chunk. A client that is slow gets it later; nothing is collected for it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use sampler_trace::join::options::JoinOptions;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::front::body::{Body, Pieces, stream as new_stream};
+use crate::front::body::Pieces;
 use crate::front::context::Context;
-use crate::front::gate::Pass;
-use crate::front::trace::download::{StreamError, end, finish, send_all};
+use crate::front::trace::download::{StreamError, finish, send_all};
 use crate::front::trace::joined::Joined;
 use crate::state::entry::ChunkNumber;
 
 /// The directory is looked at after this time even if the recorder says nothing.
 const LOOK_ANYWAY: Duration = Duration::from_secs(10);
 
-/// Begins to follow.
-pub(crate) fn stream(
-    context: &Arc<Context>,
-    options: JoinOptions,
-    chunks: Vec<ChunkNumber>,
-    pass: Pass,
-) -> Body {
-    let (pieces, body) = new_stream();
-    let context = context.clone();
-    tokio::spawn(async move {
-        let _pass = pass;
-        let until = Instant::now() + context.limits.stream;
-        let sent = tokio::select! {
-            sent = follow(&context, options, chunks, &pieces, until) => sent,
-            () = pieces.closed() => Err(StreamError::Gone),
-        };
-        end(&context, sent, pieces).await;
-    });
-    body
+/// Sends the trace as it grows, for as long as a stream may take. `last` is the last chunk
+/// in it.
+///
+/// # Errors
+/// [`StreamError`].
+pub(super) async fn follow(
+    context: &Context,
+    joined: Joined,
+    last: Option<ChunkNumber>,
+    pieces: &Pieces,
+) -> Result<(), StreamError> {
+    let until = Instant::now() + context.limits.stream;
+    tokio::select! {
+        sent = follow_until(context, joined, last, pieces, until) => sent,
+        () = pieces.closed() => Err(StreamError::Gone),
+    }
 }
 
-async fn follow(
+async fn follow_until(
     context: &Context,
-    options: JoinOptions,
-    chunks: Vec<ChunkNumber>,
+    mut joined: Joined,
+    mut last: Option<ChunkNumber>,
     pieces: &Pieces,
     until: Instant,
 ) -> Result<(), StreamError> {
-    let most = context.limits.joined_bytes;
     let mut flushed = context.recorder.flushed();
-    let mut last = chunks.last().copied();
-    let mut joined = Joined::new(context.state.clone(), chunks, options, most);
     loop {
         // What is flushed from here on is noticed.
         flushed.mark_unchanged();

@@ -10,6 +10,7 @@ mod joined;
 mod outlet;
 pub(crate) mod pprof;
 mod size;
+mod stream;
 pub(crate) mod wanted;
 
 use std::sync::Arc;
@@ -84,10 +85,8 @@ async fn answer(
     }
     let format = wanted.format;
     let name = file_name(context, &wanted);
-    let body = if wanted.follow {
-        follow::stream(context, wanted.join, chunks, pass)
-    } else if wanted.is_container_as_joined() {
-        download::stream(context, wanted.join, chunks, pass)
+    let body = if wanted.follow || wanted.is_container_as_joined() {
+        stream::begin(context, wanted.join, chunks, wanted.follow, pass)
     } else {
         check_size(context, &chunks).await?;
         convert::stream(context, wanted, chunks, pass).await?
