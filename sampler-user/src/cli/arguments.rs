@@ -460,14 +460,7 @@ pub struct ViewArguments {
 pub struct TopArguments {
     /// Trace to show instead of recording: a .pyebpf file that may still grow; `-` is
     /// standard input
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with_all = [
-            "hz", "pid", "cgroup", "name", "no_children", "mode",
-            "max_cpu", "buffer", "no_source", "no_cmdline", "no_sandbox",
-        ]
-    )]
+    #[arg(long, value_name = "FILE", conflicts_with_all = recording_options())]
     pub from: Option<PathBuf>,
     /// How much of the past is added up, such as 10s or 5m
     #[arg(
@@ -484,6 +477,15 @@ pub struct TopArguments {
     /// What sampling may cost, and what it may keep
     #[command(flatten)]
     pub bounds: BoundArguments,
+}
+
+/// Returns the options that only a recording has. The groups that clap makes of the two
+/// structs would not do: one that flattens another is an empty group.
+fn recording_options() -> Vec<clap::Id> {
+    let sampling = SamplingArguments::augment_args(clap::Command::default());
+    let both = BoundArguments::augment_args(sampling);
+    let options = both.get_arguments();
+    options.map(|option| option.get_id().clone()).collect()
 }
 
 #[cfg(test)]

@@ -155,8 +155,15 @@ fn top_shows_a_trace_or_records_waiting_threads_too() {
         panic!("it is valid");
     };
     assert_eq!(arguments.from.as_deref(), Some(std::path::Path::new("-")));
-    for other in [["--hz", "10"], ["--pid", "7"], ["--buffer", "1M"]] {
-        let words = [&["--from", "a.pyebpf"], &other[..]].concat();
+    for other in [
+        &["--hz", "10"][..],
+        &["--pid", "7"],
+        &["--cgroup", "web"],
+        &["--mode", "cpu"],
+        &["--buffer", "1M"],
+        &["--no-sandbox"],
+    ] {
+        let words = [&["--from", "a.pyebpf"], other].concat();
         assert!(parse(&words).is_err(), "{words:?}");
     }
     assert_eq!(record(&["pyebpf"]).sampling.mode, RecordMode::Cpu);
