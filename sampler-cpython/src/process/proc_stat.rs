@@ -35,14 +35,49 @@ pub fn start_time(pid: u32) -> Result<u64, ProcessError> {
 /// [`ProcessError`] when the process is gone or cannot be read.
 pub fn cpu_time(pid: u32) -> Result<Duration, ProcessError> {
     let stat = read_file(pid, "stat", MAX_FILE)?;
-    // `utime` and `stime` of proc_pid_stat(5), in ticks of `USER_HZ`: 100 a second on every
-    // architecture.
-    let ticks = |number| field::<u64>(&stat, number);
-    let sum = ticks(14)
-        .zip(ticks(15))
-        .and_then(|(user, system)| user.checked_add(system));
-    let sum = sum.ok_or_else(|| malformed(pid, "stat"))?;
-    Ok(Duration::from_millis(sum.saturating_mul(10)))
+    parse_cpu_time(&stat).ok_or_else(|| malformed(pid, "stat"))
+}
+
+/// What a process uses of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The CPU time so far of all its threads, those that have ended included, to ten
+    /// milliseconds.
+    pub cpu: Duration,
+    /// How many threads it has.
+    pub threads: u64,
+    /// Its resident memory in bytes; 0 if that was not asked for.
+    pub resident: u64,
+}
+
+/// Returns what the process `pid` uses. Its resident memory takes another file to read.
+///
+/// # Errors
+/// [`ProcessError`] when the process is gone or cannot be read.
+pub fn usage(pid: u32, with_memory: bool) -> Result<Usage, ProcessError> {
+    let stat = read_file(pid, "stat", MAX_FILE)?;
+    let parsed = parse_cpu_time(&stat).zip(field(&stat, 20));
+    let (cpu, threads) = parsed.ok_or_else(|| malformed(pid, "stat"))?;
+    let resident = if with_memory {
+        let status = read_file(pid, "status", MAX_FILE)?;
+        // Missing in a process that has ended and was not waited for.
+        kib(&status, "VmRSS").unwrap_or(0).saturating_mul(1024)
+    } else {
+        0
+    };
+    Ok(Usage {
+        cpu,
+        threads,
+        resident,
+    })
+}
+
+/// Adds up `utime` and `stime` of proc_pid_stat(5), in ticks of `USER_HZ`: 100 a second on
+/// every architecture.
+fn parse_cpu_time(stat: &[u8]) -> Option<Duration> {
+    let (user, system): (u64, u64) = (field(stat, 14)?, field(stat, 15)?);
+    let ticks = user.checked_add(system)?;
+    Some(Duration::from_millis(ticks.saturating_mul(10)))
 }
 
 /// Returns how many KiB of code the process `pid` has mapped, which grows with every
@@ -122,6 +157,16 @@ mod tests {
             start_time(u32::MAX),
             Err(ProcessError::Gone { .. })
         ));
+    }
+
+    #[test]
+    fn what_we_use_is_what_the_kernel_counts() {
+        let pid = std::process::id();
+        let with = usage(pid, true).expect("we run");
+        assert!(with.threads >= 1 && with.resident > 100_000, "{with:?}");
+        assert!(cpu_time(pid).expect("we run") >= with.cpu);
+        assert_eq!(usage(pid, false).expect("we run").resident, 0);
+        assert!(usage(u32::MAX, true).is_err());
     }
 
     #[test]

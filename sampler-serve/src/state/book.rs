@@ -19,6 +19,9 @@ use crate::state::retention::{Keeper, KeeperId};
 pub const MOST_RUNNING: usize = 16;
 /// The most marks, and the most recordings, that are kept.
 pub const MOST_ENTRIES: usize = 1000;
+/// The most marks that the server has set by itself. For another one, the oldest of them is
+/// given up, so that there is always room for marks that somebody asks for.
+pub const MOST_AUTOMATIC: usize = 200;
 /// The longest name, in characters; the rest is cut off.
 pub const LONGEST_NAME: usize = 200;
 /// The longest time that a mark keeps on either side, and that a recording runs by
@@ -34,6 +37,8 @@ pub struct Book {
     next_recording: u64,
     /// Files that could not be read.
     damaged: usize,
+    /// Marks that were given up for later ones.
+    replaced: u64,
 }
 
 impl Book {
@@ -55,6 +60,7 @@ impl Book {
             next_mark: highest(Folder::Marks)?.saturating_add(1),
             next_recording: highest(Folder::Recordings)?.saturating_add(1),
             damaged: damaged + damaged_marks,
+            replaced: 0,
         })
     }
 
@@ -76,6 +82,12 @@ impl Book {
         self.damaged
     }
 
+    /// Returns how many marks of the server's own were given up for later ones.
+    #[must_use]
+    pub fn replaced(&self) -> u64 {
+        self.replaced
+    }
+
     /// Returns the rate that the running recordings ask for, at least `base`.
     #[must_use]
     pub fn wanted_hz(&self, base: u32) -> u32 {
@@ -88,8 +100,9 @@ impl Book {
         self.recordings.iter().filter(is_running)
     }
 
-    /// Returns what keeps chunks, in the order in which it was made. A recording that
-    /// runs keeps everything from its beginning.
+    /// Returns what keeps chunks, in the order in which it is given up if there is too little
+    /// room: the oldest first, and before all others the marks that nobody asked for. A
+    /// recording that runs keeps everything from its beginning.
     #[must_use]
     pub fn keepers(&self) -> Vec<Keeper> {
         let marks = self.marks.iter().map(|mark| {
@@ -98,7 +111,8 @@ impl Book {
                 from_us: mark.from_us,
                 to_us: mark.to_us,
             };
-            (mark.at_us, keeper)
+            let is_asked_for = mark.cause == MarkCause::Request;
+            ((is_asked_for, mark.at_us), keeper)
         });
         let recordings = self.recordings.iter().map(|recording| {
             let is_running = recording.state == RecordingState::Running;
@@ -107,10 +121,10 @@ impl Book {
                 from_us: recording.from_us,
                 to_us: recording.to_us.filter(|_| !is_running).unwrap_or(u64::MAX),
             };
-            (recording.from_us, keeper)
+            ((true, recording.from_us), keeper)
         });
         let mut keepers: Vec<_> = marks.chain(recordings).collect();
-        keepers.sort_by_key(|(made, keeper)| (*made, keeper.id));
+        keepers.sort_by_key(|(rank, keeper)| (*rank, keeper.id));
         keepers.into_iter().map(|(_, keeper)| keeper).collect()
     }
 
@@ -236,6 +250,9 @@ impl Book {
                 "a mark keeps at most {longest} seconds on either side"
             )));
         }
+        if cause != MarkCause::Request {
+            self.replace_oldest(state)?;
+        }
         if self.marks.len() >= MOST_ENTRIES {
             return Err(limit(format!(
                 "{MOST_ENTRIES} marks are kept already; delete some of them"
@@ -256,6 +273,21 @@ impl Book {
         self.next_mark += 1;
         self.marks.push(entry.clone());
         Ok(entry)
+    }
+
+    /// Gives up the oldest marks of the server's own, until there is room for another one.
+    fn replace_oldest(&mut self, state: &StateDirectory) -> Result<(), Failure> {
+        let own = self
+            .marks
+            .iter()
+            .filter(|it| it.cause != MarkCause::Request);
+        let own: Vec<_> = own.map(|it| it.id).collect();
+        let excess = (own.len() + 1).saturating_sub(MOST_AUTOMATIC);
+        for id in own.into_iter().take(excess) {
+            self.delete_mark(state, id)?;
+            self.replaced += 1;
+        }
+        Ok(())
     }
 
     /// Gives up a recording, which is stopped before if it runs.
@@ -417,6 +449,32 @@ mod tests {
         let gone = next.delete_mark(&state, new.id).expect_err("gone");
         assert_eq!(gone.code, FailureCode::NotFound);
         assert_eq!(Book::read(&state).expect("read").recordings(), []);
+    }
+
+    #[test]
+    fn marks_that_nobody_asked_for_leave_room_for_the_others() {
+        let (_keep, state) = opened();
+        let mut book = Book::read(&state).expect("empty");
+        let mark = |book: &mut Book, cause| {
+            let cause = (cause, String::new());
+            book.mark(&state, &NewMark::default(), cause, 5)
+        };
+        mark(&mut book, MarkCause::Request).expect("room");
+        for _ in 0..MOST_AUTOMATIC + 3 {
+            mark(&mut book, MarkCause::Condition).expect("room");
+        }
+        mark(&mut book, MarkCause::Request).expect("room");
+        assert_eq!(
+            (book.marks().len(), book.replaced()),
+            (MOST_AUTOMATIC + 2, 3)
+        );
+        assert_eq!(book.marks()[0].cause, MarkCause::Request);
+        assert_eq!(book.marks()[1].id.0, 5);
+        // They are given up first if there is too little room on the disk.
+        let order: Vec<_> = book.keepers().iter().map(|keeper| keeper.id).collect();
+        let mark = |id| KeeperId::Mark(MarkId(id));
+        assert_eq!(order[..2], [mark(5), mark(6)]);
+        assert_eq!(order[MOST_AUTOMATIC..], [mark(1), mark(205)]);
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub struct Plan {
 
 impl Retention {
     /// Returns what is to be deleted. `chunks` are in the order of their numbers,
-    /// `keepers` in the order in which they were made; `written` is the size of the chunk
+    /// `keepers` in the order in which they are to be given up; `written` is the size of the chunk
     /// that is being written, which counts as well.
     #[must_use]
     pub fn plan(&self, chunks: &[Chunk], keepers: &[Keeper], written: u64) -> Plan {

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sampler_cpython::cpython::discovery::{Discovery, ProbeResult};
 use sampler_cpython::cpython::inspect_error::InspectError;
@@ -25,6 +25,7 @@ use sampler_cpython::process::identity::{ProcessIdentity, running_pids};
 use sampler_cpython::process::memory::ProcessMemory;
 use sampler_cpython::process::proc_file::ProcessError;
 use sampler_cpython::process::proc_stat;
+use sampler_cpython::process::proc_stat::Usage;
 use tracing::debug;
 
 use crate::platform::blocking_worker::{BlockingWorker, CallError, Timeouts};
@@ -156,6 +157,24 @@ impl ProcessInspector {
                 .collect()
         });
         times.unwrap_or_default()
+    }
+
+    /// Returns what each of these processes uses, as [`proc_stat::usage`] does, and when
+    /// that was read; without those that have ended, and `None` if there is no answer in
+    /// time.
+    pub fn usages(
+        &self,
+        tgids: Vec<u32>,
+        with_memory: bool,
+    ) -> Option<(Instant, HashMap<u32, Usage>)> {
+        let usages = self.ask(std::process::id(), move |_| {
+            let read_at = Instant::now();
+            let usages = tgids.into_iter();
+            let usages =
+                usages.filter_map(|tgid| Some((tgid, proc_stat::usage(tgid, with_memory).ok()?)));
+            (read_at, usages.collect())
+        });
+        usages.ok()
     }
 
     /// Returns when each of these processes started, as [`proc_stat::start_time`] does; an

@@ -135,12 +135,14 @@ impl ServeLoop<'_> {
         totals.add(&[
             ("chunk_bytes_dropped", dropped),
             ("chunks_deleted", losses.deleted),
-            ("marks_given_up", losses.given_up),
+            ("marks_given_up", losses.given_up + self.book.replaced()),
             ("messages_dropped", self.channel.dropped() + self.malformed),
         ]);
+        totals.add(&self.watch.counts());
         let cost = self.recorder.cost();
         let file = self.recorder.file();
         let mut problems = self.chunks.problems(file);
+        problems.extend(self.watch.problems());
         if self.book.damaged() > 0 {
             problems.push(format!(
                 "{} marks or recordings cannot be read; they keep nothing",

@@ -25,6 +25,7 @@ use crate::serve::dumps::Dumps;
 use crate::serve::error::ServeError;
 use crate::serve::status::ProcessList;
 use crate::serve::totals::Totals;
+use crate::serve::watch::Watch;
 
 /// How long a chunk is.
 const CHUNK: Duration = Duration::from_secs(60);
@@ -51,6 +52,7 @@ pub(super) struct ServeLoop<'a> {
     interrupt: Signal,
     pub(super) dumps: Dumps,
     pub(super) processes: ProcessList,
+    pub(super) watch: Watch,
     /// What was counted in chunks that are complete.
     pub(super) totals: Totals,
     pub(super) since_us: u64,
@@ -90,6 +92,7 @@ impl<'a> ServeLoop<'a> {
             interrupt: signal(SignalKind::interrupt())?,
             dumps: Dumps::new(config.sampling.source),
             processes: ProcessList::new(),
+            watch: Watch::new(config, now),
             totals: Totals::default(),
             since_us: unix_now_us(),
             malformed: 0,
@@ -143,6 +146,7 @@ impl<'a> ServeLoop<'a> {
         if self.recorder.file().fault().is_some() {
             self.next_rotation = self.next_rotation.min(now + AGAIN);
         }
+        self.watch(now);
         if now >= self.next_alive {
             self.next_alive = now + ALIVE_EVERY;
             self.launch.say(Word::Alive);

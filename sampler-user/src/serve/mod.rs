@@ -7,12 +7,16 @@
 mod answers;
 mod chunk_file;
 mod chunks;
+mod conditions;
 mod dumps;
 pub mod error;
 mod event_loop;
 pub mod front;
+mod mark_limit;
 mod process_name;
 pub mod recorder;
 pub mod run;
 mod status;
 mod totals;
+mod watch;
+mod watching;

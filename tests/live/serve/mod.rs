@@ -7,3 +7,4 @@ mod disk_faults;
 mod faults;
 mod server;
 mod service;
+mod watched;

@@ -13,7 +13,8 @@ use sampler_serve::address::ListenAddress;
 use crate::cli::arguments::logging::LogArguments;
 use crate::cli::arguments::sampling::{BoundArguments, SamplingArguments};
 use crate::cli::config_file::{ConfigFileError, options};
-use crate::cli::values::{limits, text, time};
+use crate::cli::values::condition::Condition;
+use crate::cli::values::{condition, limits, text, time};
 
 /// The file that is read if none is named and it exists.
 const USUAL_FILE: &str = "/etc/pyebpf.toml";
@@ -75,6 +76,10 @@ pub struct ServeArguments {
     /// How much room it may take, such as 256M or 2G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = limits::disk)]
     pub max_disk: u64,
+    /// Keep the time around the moment at which a process exceeds a limit, such as
+    /// 'cpu>80% for 10s', 'threads>200' or 'rss>2G for 1m'; can be repeated
+    #[arg(long, value_name = "CONDITION", value_parser = condition::condition)]
+    pub mark: Vec<Condition>,
     /// What sampling may cost, and what it may keep
     #[command(flatten)]
     pub bounds: BoundArguments,
@@ -190,8 +195,20 @@ mod tests {
     }
 
     #[test]
+    fn conditions_can_be_repeated_and_be_in_the_file() {
+        let given = read(&["--mark", "cpu>80%", "--mark", "rss>1G for 5s"], "").expect("valid");
+        assert_eq!(given.mark.len(), 2);
+        let of_file = read(&[], "mark = ['threads>200 for 1m']").expect("valid");
+        assert_eq!(of_file.mark[0].text, "threads>200 for 1m");
+    }
+
+    #[test]
     fn a_value_that_is_wrong_is_named_with_its_file() {
-        for (text, expected) in [("hz = 0", "--hz"), ("speed = 1", "no option `--speed`")] {
+        for (text, expected) in [
+            ("hz = 0", "--hz"),
+            ("mark = ['cpu']", "there is no `>`"),
+            ("speed = 1", "no option `--speed`"),
+        ] {
             let error = read(&[], text).expect_err(text).to_string();
             assert!(
                 error.starts_with("/etc/x.toml: ") && error.contains(expected),

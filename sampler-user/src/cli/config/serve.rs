@@ -10,6 +10,7 @@ use sampler_serve::address::ListenAddress;
 use crate::cli::arguments::serve::ServeArguments;
 use crate::cli::config::SamplingConfig;
 use crate::cli::config::error::UsageError;
+use crate::cli::values::condition::Condition;
 
 /// The checked arguments of `serve`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,8 @@ pub struct ServeConfig {
     pub keep: Duration,
     /// How many bytes that may have.
     pub max_bytes: u64,
+    /// What sets a mark.
+    pub conditions: Vec<Condition>,
 }
 
 impl ServeConfig {
@@ -59,6 +62,7 @@ impl ServeConfig {
             state: arguments.state_dir.clone(),
             keep: arguments.keep,
             max_bytes: arguments.max_disk,
+            conditions: arguments.mark.clone(),
         })
     }
 }

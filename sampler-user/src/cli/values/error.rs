@@ -40,6 +40,12 @@ pub enum ValueError {
         /// What is wrong with it.
         reason: String,
     },
+    /// `--mark` is not a condition.
+    #[error("{reason}; write it as 'cpu>80% for 10s', 'threads>200 for 1m' or 'rss>2G for 30s'")]
+    Condition {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// It is empty and must not be.
     #[error("leave the option out or give a value")]
     Empty,

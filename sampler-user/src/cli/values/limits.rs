@@ -64,7 +64,7 @@ pub fn disk(value: &str) -> Result<u64, ValueError> {
 }
 
 /// Reads a size in bytes, or with `K`, `M`, `G` or `T`.
-fn size(value: &str) -> Option<u64> {
+pub(super) fn size(value: &str) -> Option<u64> {
     let text = value.trim();
     let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
     let unit = units.into_iter().find_map(|(letter, shift)| {

@@ -2,6 +2,7 @@
 
 //! The values of options: what clap reads each of them with.
 
+pub mod condition;
 pub mod error;
 pub mod limits;
 pub mod numbers;

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Looks about once a second whether there is a reason to set a mark.
+
+use std::time::{Duration, Instant};
+
+use sampler_common::process::ProcessKey;
+use sampler_serve::protocol::command::NewMark;
+use sampler_serve::protocol::message::Event;
+use sampler_serve::state::entry::MarkCause;
+use tracing::warn;
+
+use crate::capture::targets::followed::FollowedProcess;
+use crate::record::clock::unix_now_us;
+use crate::serve::event_loop::ServeLoop;
+
+/// How often there is a look.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How much of the time since a reason began is kept at most, in seconds.
+const MOST_BEFORE: u32 = 3600;
+
+/// A mark that there is a reason for.
+struct Reason {
+    process: ProcessKey,
+    pid: u32,
+    cause: MarkCause,
+    name: String,
+    details: String,
+    /// How long ago it began.
+    began: Duration,
+}
+
+impl ServeLoop<'_> {
+    /// Sets the marks that there is a reason for, if it is time to look. The loop wakes up
+    /// twice a second anyway.
+    pub(super) fn watch(&mut self, now: Instant) {
+        if now < self.watch.next {
+            return;
+        }
+        self.watch.next = now + EVERY;
+        for reason in self.met_conditions() {
+            self.set_mark(now, reason);
+        }
+    }
+
+    /// Returns the conditions that began to hold. Reads one or two small files of each
+    /// process.
+    fn met_conditions(&mut self) -> Vec<Reason> {
+        let conditions = &mut self.watch.conditions;
+        if conditions.is_empty() {
+            return Vec::new();
+        }
+        let alive = || {
+            let processes = self.recorder.processes().map(|(process, _)| process);
+            processes.filter(|process| !process.has_ended)
+        };
+        let tgids: Vec<_> = alive().map(|process| process.tgid).collect();
+        let used = self
+            .recorder
+            .inspector()
+            .usages(tgids, conditions.need_memory());
+        // Without an answer nothing is known, and nothing forgotten.
+        let Some((read_at, used)) = used else {
+            self.watch.unanswered += 1;
+            return Vec::new();
+        };
+        let usages: Vec<_> = alive()
+            .filter_map(|process| Some((process.key, *used.get(&process.tgid)?)))
+            .collect();
+        let met = conditions.look(read_at, &usages).into_iter();
+        met.filter_map(|met| {
+            let process = alive().find(|process| process.key == met.process)?;
+            Some(Reason {
+                process: met.process,
+                pid: process.tgid,
+                cause: MarkCause::Condition,
+                details: met.details(&program(process)),
+                name: met.condition.text,
+                began: met.condition.time,
+            })
+        })
+        .collect()
+    }
+
+    fn set_mark(&mut self, now: Instant, reason: Reason) {
+        if !self.watch.limit.allow(now, reason.process) {
+            return;
+        }
+        let usual = NewMark::default();
+        let began = u32::try_from(reason.began.as_secs()).unwrap_or(u32::MAX);
+        let asked = NewMark {
+            name: reason.name,
+            before_s: usual.before_s + began.min(MOST_BEFORE),
+            pid: Some(reason.pid),
+            ..usual
+        };
+        let cause = (reason.cause, reason.details);
+        match self
+            .book
+            .mark(&self.chunks.state, &asked, cause, unix_now_us())
+        {
+            Ok(mark) => self.tell(Event::Mark(mark)),
+            Err(error) => {
+                self.watch.failed += 1;
+                warn!(%error, pid = reason.pid, "a mark is left out");
+            }
+        }
+    }
+}
+
+/// Returns what to call a process.
+fn program(process: &FollowedProcess) -> String {
+    let identity = process.identity.as_ref();
+    let name = identity.map_or("a process", |identity| &identity.program);
+    name.replace(char::is_control, " ")
+}
