@@ -148,11 +148,14 @@ impl Server {
     }
 
     /// Returns the process ids of recorder and front, as soon as there are any.
-    fn ask(&self) -> (i32, i32) {
+    fn ask(&mut self) -> (i32, i32) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(pids) = self.ask_once() {
                 return pids;
+            }
+            if let Some(status) = self.process.try_wait().expect("ours") {
+                panic!("the server has ended: {status}");
             }
             assert!(Instant::now() < deadline, "nobody answers");
             std::thread::yield_now();
@@ -195,7 +198,7 @@ fn is_gone(pid: i32) -> bool {
 
 #[test]
 fn either_process_is_started_again_and_the_other_goes_on() {
-    let server = Server::start(&[]);
+    let mut server = Server::start(&[]);
     let (recorder, front) = server.ask();
     kill(Pid::from_raw(recorder), Signal::SIGKILL).expect("ours");
     assert!(is_gone(recorder));
@@ -221,7 +224,7 @@ fn both_processes_end_with_the_supervisor_however_it_ends() {
 
 #[test]
 fn a_second_server_on_the_same_directory_is_refused() {
-    let server = Server::start(&[]);
+    let mut server = Server::start(&[]);
     server.ask();
     let mut second = config(server.directory.path(), "recorder");
     second.listen.clear();
@@ -245,7 +248,7 @@ fn a_recorder_that_cannot_start_ends_the_server_with_its_status() {
 
 #[test]
 fn a_reload_starts_both_again_unless_the_configuration_is_bad() {
-    let server = Server::start(&[]);
+    let mut server = Server::start(&[]);
     let before = server.ask();
     std::fs::write(server.directory.path().join("reloads"), "bad").expect("a file");
     kill(server.pid(), Signal::SIGHUP).expect("ours");

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socketpair};
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
@@ -20,6 +21,7 @@ use crate::supervisor::launch::{Word, send_descriptors};
 
 /// What lists of processes show in place of `/proc/self/exe`.
 const NAME: &str = "pyebpf";
+
 /// Variables of the service manager that are meant for the supervisor alone
 /// (`sd_notify(3)`, `sd_listen_fds(3)`).
 const OF_THE_MANAGER: [&str; 6] = [
@@ -119,10 +121,11 @@ impl Supervised {
         for variable in OF_THE_MANAGER {
             command.env_remove(variable);
         }
+        // They wait in the socket: a process may end before it has read anything.
+        send_descriptors(ours.as_fd(), descriptors)?;
         let child = command.spawn()?;
         // Drops the supervisor's copy of the other end.
         drop(command);
-        send_descriptors(ours.as_fd(), descriptors)?;
         let socket = std::os::unix::net::UnixDatagram::from(ours);
         socket.set_nonblocking(true)?;
         let now = Instant::now();
@@ -167,7 +170,8 @@ impl Supervised {
             return Ok(Change::Alive);
         };
         let lived = running.started.elapsed();
-        let was_ready = running.is_ready;
+        // Its end may be seen before its last words, however long ago they were said.
+        let was_ready = running.is_ready || said_ready(running.socket.as_fd());
         self.running = None;
         self.restarts += 1;
         self.due = Instant::now() + self.backoff.after(lived);
@@ -202,5 +206,63 @@ impl Supervised {
         self.running = None;
         self.due = Instant::now();
         status
+    }
+}
+
+/// Returns whether what waits in the socket says that the process is ready.
+fn said_ready(socket: BorrowedFd<'_>) -> bool {
+    let mut bytes = [0; 16];
+    loop {
+        match rustix::net::recv(socket, &mut bytes[..], RecvFlags::DONTWAIT) {
+            Ok((length @ 1.., _)) => {
+                if bytes.get(..length).and_then(Word::from_bytes) == Some(Word::Ready) {
+                    return true;
+                }
+            }
+            // Said once, before what waits, if the process did not read all it was sent.
+            Err(Errno::CONNRESET) => {}
+            Ok(_) | Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says that it is ready, as [`Word::Ready`] does, and ends.
+    fn short_lived() -> Supervised {
+        let program = Program {
+            name: "recorder",
+            path: "/bin/sh".into(),
+            arguments: vec!["-c".into(), "printf ready >&0".into()],
+        };
+        Supervised::new(program, Instant::now())
+    }
+
+    #[tokio::test]
+    async fn a_process_that_was_ready_is_known_to_have_been_when_its_end_is_seen_first() {
+        // Which of the two is looked at first is left to chance.
+        for _ in 0..20 {
+            let mut process = short_lived();
+            process.start(&[]).expect("it starts");
+            let child = process.running.as_ref().and_then(|it| it.child.id());
+            wait_for_end(child.expect("it runs"));
+            let was_ready = loop {
+                match process.change().await.expect("it can be waited for") {
+                    Change::Ready | Change::Alive => {}
+                    Change::Ended { was_ready, .. } => break was_ready,
+                }
+            };
+            assert!(was_ready);
+        }
+    }
+
+    /// Waits until a child has ended, and leaves it to be reaped by others.
+    fn wait_for_end(child: u32) {
+        use nix::sys::wait::{Id, WaitPidFlag, waitid};
+        let child = Pid::from_raw(i32::try_from(child).expect("a pid"));
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(child), flags).expect("ours");
     }
 }
