@@ -5,7 +5,7 @@
 //! begins late, names that need escapes, states that change within one stack.
 
 use sampler_trace::container::info::{
-    Counts, Mode, ProcessSummary, Summary, ThreadCpuTime, TraceInfo,
+    Counts, Mode, ProcessCounts, Summary, ThreadCpuTime, TraceInfo,
 };
 use sampler_trace::container::load::Trace;
 use sampler_trace::container::writer::TraceWriter;
@@ -166,7 +166,7 @@ pub(crate) fn container(mode: Mode) -> Vec<u8> {
     let summary = Summary {
         end: at(3250),
         counts: counts(30),
-        processes: vec![ProcessSummary {
+        processes: vec![ProcessCounts {
             process: web,
             counts: of_web,
         }],

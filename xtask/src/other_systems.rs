@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::bail;
 
 use crate::process::{self, probe, say};
-use crate::tally::{Counts, Tally};
+use crate::tally::{Tally, TestCounts};
 use crate::workspace::Workspace;
 use crate::{cargo, live};
 
@@ -45,7 +45,7 @@ pub(crate) fn check(workspace: &Workspace, in_ci: bool, tally: &mut Tally) {
             // Cargo allows warnings of dependencies all the same.
             .env("RUSTFLAGS", "-D warnings")
             .current_dir(&workspace.root);
-        process::run(&mut command).map(|()| Counts::check(true))
+        process::run(&mut command).map(|()| TestCounts::check(true))
     });
 }
 

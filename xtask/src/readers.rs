@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::process::{self, probe, say};
-use crate::tally::Counts;
+use crate::tally::TestCounts;
 use crate::workspace::Workspace;
 
 /// The traces that are converted: the name of each, and its file in the clone.
@@ -104,7 +104,7 @@ impl Readers {
     }
 
     /// Converts the traces to every format and has the readers read them.
-    pub(crate) fn check(&self, workspace: &Workspace, binary: &Path) -> anyhow::Result<Counts> {
+    pub(crate) fn check(&self, workspace: &Workspace, binary: &Path) -> anyhow::Result<TestCounts> {
         let directory = workspace.target.join("readers");
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
@@ -121,7 +121,7 @@ impl Readers {
                 )?;
             }
         }
-        let mut counts = Counts::default();
+        let mut counts = TestCounts::default();
         let mut node = Command::new("node");
         node.arg("--test-reporter=tap")
             .arg(workspace.root.join("tests/readers/check.mjs"))

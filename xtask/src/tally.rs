@@ -14,7 +14,7 @@ use crate::slowest::{Slowest, Times};
 /// Passed, failed and ignored tests of one step. A step that has no tests of its own,
 /// such as a formatting check, counts as one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub(crate) struct TestCounts {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) ignored: u64,
@@ -25,7 +25,7 @@ pub(crate) struct Counts {
     pub(crate) not_run: NotRun,
 }
 
-impl Counts {
+impl TestCounts {
     /// Returns the counts of a step that is a single check.
     pub(crate) fn check(succeeded: bool) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Counts {
     }
 }
 
-impl Counts {
+impl TestCounts {
     /// Replaces the results of the tests that failed by those of `again`, which ran them
     /// once more, if it ran them all.
     pub(crate) fn settle(&mut self, again: &Self) {
@@ -93,11 +93,11 @@ impl Counts {
 struct Step {
     name: String,
     took: Duration,
-    result: Result<Counts, String>,
+    result: Result<TestCounts, String>,
 }
 
 impl Step {
-    fn run(name: &str, run: impl FnOnce() -> anyhow::Result<Counts>) -> Self {
+    fn run(name: &str, run: impl FnOnce() -> anyhow::Result<TestCounts>) -> Self {
         let start = Instant::now();
         let result = run().map_err(|error| format!("FAILED: {error:#}"));
         Self {
@@ -140,7 +140,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Runs a step and keeps its result. An error counts as one failure, and later
     /// steps still run.
-    pub(crate) fn step(&mut self, name: &str, run: impl FnOnce() -> anyhow::Result<Counts>) {
+    pub(crate) fn step(&mut self, name: &str, run: impl FnOnce() -> anyhow::Result<TestCounts>) {
         say(format!("test step: {name}"));
         self.add(Step::run(name, run));
     }
@@ -150,7 +150,7 @@ impl Tally {
     pub(crate) fn beside(
         &mut self,
         name: &str,
-        run: impl FnOnce() -> anyhow::Result<Counts> + Send,
+        run: impl FnOnce() -> anyhow::Result<TestCounts> + Send,
         others: impl FnOnce(&mut Self),
     ) {
         say(format!("test step beside the next ones: {name}"));
@@ -226,11 +226,11 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, Tally};
+    use super::{Tally, TestCounts};
 
     #[test]
     fn results_of_several_test_programs_add_up() {
-        let mut counts = Counts::default();
+        let mut counts = TestCounts::default();
         counts.read("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
         counts.read("test something ... ok");
         counts.read("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured");
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn what_passes_when_run_again_is_flaky_and_no_failure() {
         let run = |lines: &[&str]| {
-            let mut counts = Counts::default();
+            let mut counts = TestCounts::default();
             lines.iter().for_each(|line| counts.read(line));
             counts
         };
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn results_of_node_are_read() {
-        let mut counts = Counts::default();
+        let mut counts = TestCounts::default();
         for line in [
             "TAP version 13",
             "ok 1 - a # pass",
@@ -292,12 +292,12 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let waits = move || {
             receiver.recv()?;
-            Ok(Counts::check(true))
+            Ok(TestCounts::check(true))
         };
         tally.beside("waits", waits, |tally| {
             tally.step("says", || {
                 sender.send(())?;
-                Ok(Counts::check(true))
+                Ok(TestCounts::check(true))
             });
         });
         tally.beside("breaks", || anyhow::bail!("no such program"), |_| {});

@@ -15,7 +15,7 @@ use crate::process::{probe, say};
 use crate::readers::Readers;
 use crate::real_clients::RealClients;
 use crate::roots::RootPython;
-use crate::tally::{Counts, Tally};
+use crate::tally::{Tally, TestCounts};
 use crate::workspace::Workspace;
 use crate::{
     build, cargo, fuzz, interpreters, licence, live, live_packages, other_systems, packages,
@@ -74,14 +74,14 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
     let mut binary = None;
     tally.step("kernel object and binary", || {
         binary = Some(build::tested(workspace)?);
-        Ok(Counts::check(true))
+        Ok(TestCounts::check(true))
     });
     let (mut programs, mut deny) = (None, None);
     let build_in_spare_time = || {
         let cargo = cargo::command_in_spare_time();
         programs = Some(fuzz::build(workspace, build::TESTED, cargo)?);
         deny = Some(supply_chain::find_or_build()?);
-        Ok(Counts::check(true))
+        Ok(TestCounts::check(true))
     };
     // These use one CPU most of the time.
     tally.beside("build of fuzz targets", build_in_spare_time, |tally| {
@@ -94,15 +94,15 @@ pub(crate) fn everything(workspace: &Workspace, quick: bool) -> anyhow::Result<(
     if let Some(programs) = &programs {
         tally.step("fuzz targets", || {
             let passed = fuzz::run(workspace, programs, FUZZ_SECONDS)?;
-            Ok(Counts {
+            Ok(TestCounts {
                 passed,
-                ..Counts::default()
+                ..TestCounts::default()
             })
         });
     }
     if let Some(deny) = &deny {
         tally.step("licences and sources of dependencies", || {
-            supply_chain::check(workspace, deny).map(|()| Counts::check(true))
+            supply_chain::check(workspace, deny).map(|()| TestCounts::check(true))
         });
     }
     match &binary {
@@ -129,10 +129,10 @@ fn checks(workspace: &Workspace, tally: &mut Tally) {
     component(tally, "clippy", "clippy", &clippy);
     other_systems::check(workspace, in_ci, tally);
     tally.step("licence lines", || {
-        licence::check(workspace).map(|()| Counts::check(true))
+        licence::check(workspace).map(|()| TestCounts::check(true))
     });
     tally.step("lock file of the fuzz targets", || {
-        fuzz::check_lock_file(workspace).map(|()| Counts::check(true))
+        fuzz::check_lock_file(workspace).map(|()| TestCounts::check(true))
     });
     tally.step("documentation", || {
         let mut command = cargo::command();
@@ -145,8 +145,8 @@ fn in_ci() -> bool {
     env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
-fn check(workspace: &Workspace, command: &mut Command) -> anyhow::Result<Counts> {
-    process::run(command.current_dir(&workspace.root)).map(|()| Counts::check(true))
+fn check(workspace: &Workspace, command: &mut Command) -> anyhow::Result<TestCounts> {
+    process::run(command.current_dir(&workspace.root)).map(|()| TestCounts::check(true))
 }
 
 /// Returns the Pythons of other suites. If they cannot be had, that is a failure only
@@ -176,11 +176,11 @@ fn source_builds(tally: &mut Tally) -> OsString {
 }
 
 /// Installs Debian's Python if this host has none, since tests look at interpreters.
-fn some_python() -> anyhow::Result<Counts> {
+fn some_python() -> anyhow::Result<TestCounts> {
     if interpreters::of_host().is_empty() {
         packages::install(&["python3"]).context("there is no Python to look at")?;
     }
-    Ok(Counts::check(!interpreters::of_host().is_empty()))
+    Ok(TestCounts::check(!interpreters::of_host().is_empty()))
 }
 
 /// What `cargo test` builds everything with that does not need root. Whatever builds only
@@ -190,7 +190,7 @@ const PACKAGES: [&str; 3] = ["--workspace", "--exclude", "sampler-ebpf"];
 
 /// Runs the unit tests of all packages, the other tests that need no root, and the examples
 /// in documentation.
-fn unit_and_host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<Counts> {
+fn unit_and_host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Result<TestCounts> {
     let mut command = cargo_test(workspace);
     command.arg("--no-fail-fast").args(PACKAGES);
     command.args(["--lib", "--bins"]);
@@ -208,8 +208,8 @@ fn unit_and_host_tests(workspace: &Workspace, pythons: &OsString) -> anyhow::Res
 }
 
 /// Runs the tests that the others leave ignored, since they act as several users.
-fn tests_as_root(workspace: &Workspace) -> anyhow::Result<Counts> {
-    let mut counts = Counts::default();
+fn tests_as_root(workspace: &Workspace) -> anyhow::Result<TestCounts> {
+    let mut counts = TestCounts::default();
     for (package, which, directory) in ROOT {
         let program = live::build(workspace, package, &[&PACKAGES[..], which].concat())?;
         let mut command = sudo::command(program, &[(slowest::VARIABLE, OsStr::new("1"))])?;
@@ -297,7 +297,7 @@ fn units_of_the_server(workspace: &Workspace, tally: &mut Tally) {
 }
 
 /// Converts ten million rows to every format, with limits of time and memory.
-fn large_traces(workspace: &Workspace, binary: &Path) -> anyhow::Result<Counts> {
+fn large_traces(workspace: &Workspace, binary: &Path) -> anyhow::Result<TestCounts> {
     let mut command = cargo_test(workspace);
     command.args(["--profile", build::TESTED, "--package", TESTS]);
     command.args(["--test", "host", "ten_million_rows"]);
@@ -338,7 +338,7 @@ fn run_live(
     source_builds: &OsStr,
     choices: &[Which],
     field_runs: u32,
-) -> anyhow::Result<Counts> {
+) -> anyhow::Result<TestCounts> {
     let pythons = interpreters::for_live_tests(roots)?;
     let packages = live_packages::find_or_install(&pythons)?;
     let systemd = systemd::find_or_fetch()?;
@@ -351,7 +351,7 @@ fn run_live(
         field_runs,
     };
     let program = live::program(workspace, TESTS, LIVE)?;
-    let mut counts = Counts::default();
+    let mut counts = TestCounts::default();
     for which in choices {
         let mut command = live::command(workspace, TESTS, &program, which, &given)?;
         counted_into(&mut command, &mut counts)?;
@@ -379,7 +379,7 @@ pub(crate) fn field(workspace: &Workspace, runs: u32) -> anyhow::Result<()> {
     let mut binary = None;
     tally.step("kernel object and binary", || {
         binary = Some(build::tested(workspace)?);
-        Ok(Counts::check(true))
+        Ok(TestCounts::check(true))
     });
     if let Some(binary) = &binary {
         tally.step("situations from the field", || {
@@ -392,14 +392,14 @@ pub(crate) fn field(workspace: &Workspace, runs: u32) -> anyhow::Result<()> {
 
 /// Runs test programs. Failures among their tests are counted; anything else that goes
 /// wrong is an error.
-fn counted(command: &mut Command) -> anyhow::Result<Counts> {
-    let mut counts = Counts::default();
+fn counted(command: &mut Command) -> anyhow::Result<TestCounts> {
+    let mut counts = TestCounts::default();
     counted_into(command, &mut counts)?;
     Ok(counts)
 }
 
 /// Does the same, and adds to `counts`.
-fn counted_into(command: &mut Command, counts: &mut Counts) -> anyhow::Result<()> {
+fn counted_into(command: &mut Command, counts: &mut TestCounts) -> anyhow::Result<()> {
     let before = counts.failed;
     let succeeded = process::run_reading(command, |line| counts.read(line))?;
     if !succeeded && counts.failed == before {

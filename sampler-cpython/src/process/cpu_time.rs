@@ -10,10 +10,10 @@ use crate::process::stat::field;
 /// The most bytes read of a file about a thread.
 const MAX_FILE: u64 = 4096;
 
-/// How long a thread ran, and how many of the kernel's clock ticks it spent in which
-/// mode.
+/// What the CPU-time clock of a thread shows: how long it has run since it began, and how
+/// many of the kernel's clock ticks it spent in which mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ThreadCpuTime {
+pub struct ThreadCpuClock {
     /// The CPU time in both modes together.
     pub all: Duration,
     /// The time in user mode, in clock ticks.
@@ -22,13 +22,13 @@ pub struct ThreadCpuTime {
     pub system: u64,
 }
 
-/// The CPU time of a process.
+/// What the CPU-time clocks of a process and of its threads show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessCpuTime {
+pub struct ProcessCpuClock {
     /// Of all its threads, including those that have ended, to 10 ms.
-    pub all: ThreadCpuTime,
+    pub all: ThreadCpuClock,
     /// Of each thread that lives, with its id.
-    pub threads: Vec<(u32, ThreadCpuTime)>,
+    pub threads: Vec<(u32, ThreadCpuClock)>,
 }
 
 /// Reads the CPU time of the process `pid` and of each of its threads. A thread that ends
@@ -36,12 +36,12 @@ pub struct ProcessCpuTime {
 ///
 /// # Errors
 /// [`ProcessError`] when the process is gone or cannot be read.
-pub fn of_process(pid: u32) -> Result<ProcessCpuTime, ProcessError> {
+pub fn of_process(pid: u32) -> Result<ProcessCpuClock, ProcessError> {
     let stat = read_file(pid, "stat", MAX_FILE)?;
     let (user, system) = parse_stat(&stat).ok_or_else(|| malformed(pid, "stat"))?;
     let times = threads(pid)?.into_iter();
-    Ok(ProcessCpuTime {
-        all: ThreadCpuTime {
+    Ok(ProcessCpuClock {
+        all: ThreadCpuClock {
             all: ticks(user.saturating_add(system)),
             user,
             system,
@@ -56,7 +56,7 @@ pub fn of_process(pid: u32) -> Result<ProcessCpuTime, ProcessError> {
 ///
 /// # Errors
 /// [`ProcessError`] when the thread is gone or cannot be read.
-pub fn of_thread(pid: u32, tid: u32) -> Result<ThreadCpuTime, ProcessError> {
+pub fn of_thread(pid: u32, tid: u32) -> Result<ThreadCpuClock, ProcessError> {
     let name = format!("task/{tid}/stat");
     let stat = read_file(pid, &name, MAX_FILE)?;
     let (user, system) = parse_stat(&stat).ok_or_else(|| malformed(pid, &name))?;
@@ -64,7 +64,7 @@ pub fn of_thread(pid: u32, tid: u32) -> Result<ThreadCpuTime, ProcessError> {
     let exact = read_file(pid, &format!("task/{tid}/schedstat"), MAX_FILE);
     let exact = exact.ok().and_then(|text| parse_schedstat(&text));
     let all = exact.unwrap_or_else(|| ticks(user.saturating_add(system)));
-    Ok(ThreadCpuTime { all, user, system })
+    Ok(ThreadCpuClock { all, user, system })
 }
 
 /// Parses fields 14 and 15 of proc_pid_stat(5), in clock ticks.

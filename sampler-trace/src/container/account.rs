@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::account::drop_reason::current_name;
 use crate::container::error::TraceError;
 use crate::container::info::{
-    Counts, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo, put_count,
+    Counts, ProcessCounts, RateChange, Summary, ThreadCpuTime, TraceInfo, put_count,
 };
 use crate::model::identifiers::{ProcessIndex, TrackId};
 use crate::model::symbols::MAXIMUM_STRING;
@@ -37,7 +37,7 @@ pub(super) struct WrittenCounters {
 
 impl WrittenCounters {
     /// Whether the counters of a process still fit; if so, they are counted.
-    fn take(&mut self, of: &ProcessSummary) -> bool {
+    fn take(&mut self, of: &ProcessCounts) -> bool {
         if self.by_process.len() <= of.process.index() {
             self.by_process.resize(of.process.index() + 1, 0);
         }
@@ -78,7 +78,7 @@ pub(super) fn encode(
 
 fn block(
     summary: &Summary,
-    (processes, threads): (&[ProcessSummary], &[ThreadCpuTime]),
+    (processes, threads): (&[ProcessCounts], &[ThreadCpuTime]),
     info: &TraceInfo,
     written: &mut WrittenCounters,
 ) -> Vec<u8> {
@@ -161,7 +161,7 @@ impl Accounts {
         if summary.processes.is_empty() {
             let processes = self.processes.into_iter();
             summary.processes = processes
-                .map(|(process, counts)| ProcessSummary {
+                .map(|(process, counts)| ProcessCounts {
                     process: ProcessIndex(process),
                     counts,
                 })
@@ -303,11 +303,11 @@ mod tests {
             end: KernelTime(9000),
             counts: counts(&[("taken", 20), ("lost", 3)]),
             processes: vec![
-                ProcessSummary {
+                ProcessCounts {
                     process: ProcessIndex(1),
                     counts: counts(&[("taken", 12), ("moved", 1)]),
                 },
-                ProcessSummary {
+                ProcessCounts {
                     process: ProcessIndex(0),
                     counts: counts(&[("taken", 8)]),
                 },
@@ -343,7 +343,7 @@ mod tests {
         read(&first[0], 2, &mut accounts).unwrap();
         let later = Summary {
             counts: counts(&[("taken", 30)]),
-            processes: vec![ProcessSummary {
+            processes: vec![ProcessCounts {
                 process: ProcessIndex(1),
                 counts: counts(&[("taken", 22)]),
             }],
@@ -440,7 +440,7 @@ mod tests {
     fn a_writer_stays_below_what_a_reader_takes() {
         let many = Summary {
             processes: (0..100_000)
-                .map(|number| ProcessSummary {
+                .map(|number| ProcessCounts {
                     process: ProcessIndex(number),
                     counts: counts(&[("taken", 1), ("lost", 2)]),
                 })

@@ -150,7 +150,7 @@ pub struct Summary {
     /// Counters of the whole recording.
     pub counts: Counts,
     /// Counters of each process.
-    pub processes: Vec<ProcessSummary>,
+    pub processes: Vec<ProcessCounts>,
     /// When samples were taken at a rate other than that of the header.
     pub rates: Vec<RateChange>,
     /// The CPU time of threads as the kernel counted it, for those of which it is known.
@@ -207,7 +207,7 @@ impl RateChange {
 
 /// The counters of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessSummary {
+pub struct ProcessCounts {
     /// The process.
     pub process: ProcessIndex,
     /// Its counters.
@@ -243,7 +243,7 @@ impl StoredSummary {
         let processes = self
             .processes
             .into_iter()
-            .map(|of| ProcessSummary {
+            .map(|of| ProcessCounts {
                 process: ProcessIndex(of.process),
                 counts: with_current_names(of.counts),
             })

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use crate::container::info::{Mode, ProcessSummary, Summary, ThreadCpuTime, TraceInfo};
+use crate::container::info::{Mode, ProcessCounts, Summary, ThreadCpuTime, TraceInfo};
 use crate::container::writer::TraceWriter;
 use crate::formats::sink::{RowOrder, SinkError, TraceSink};
 use crate::model::identifiers::{ProcessIndex, TrackId};
@@ -65,13 +65,13 @@ impl<'a, W: Write> ContainerSink<'a, W> {
     /// [`SinkError`].
     pub(super) fn end(mut self) -> Result<W, SinkError> {
         let whole = &self.view.trace().summary;
-        let renumbered = |of: &ProcessSummary| {
+        let renumbered = |of: &ProcessCounts| {
             let process = self
                 .new_processes
                 .get(of.process.index())
                 .copied()
                 .flatten()?;
-            Some(ProcessSummary {
+            Some(ProcessCounts {
                 process,
                 counts: self.view.counts(&of.counts).into_owned(),
             })

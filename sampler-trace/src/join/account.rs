@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::container::account::Touched;
 use crate::container::contents::Contents;
 use crate::container::info::{
-    Counts, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo, is_maximum,
+    Counts, ProcessCounts, RateChange, Summary, ThreadCpuTime, TraceInfo, is_maximum,
 };
 use crate::join::clock::Place;
 use crate::join::error::JoinError;
@@ -210,7 +210,7 @@ impl AccountScope {
         };
         if let Some(process) = process {
             let counts = self.without_cpu_times(counts);
-            summary.processes.push(ProcessSummary { process, counts });
+            summary.processes.push(ProcessCounts { process, counts });
         }
         Ok(())
     }

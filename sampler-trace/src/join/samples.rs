@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::container::info::{
-    Counts, Mode, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo,
+    Counts, Mode, ProcessCounts, RateChange, Summary, ThreadCpuTime, TraceInfo,
 };
 use crate::container::load::Trace;
 use crate::container::writer::TraceWriter;
@@ -333,7 +333,7 @@ impl<'a> Part<'a> {
         let processes = self
             .by_process
             .iter()
-            .map(|(number, counts)| ProcessSummary {
+            .map(|(number, counts)| ProcessCounts {
                 process: self.processes[number],
                 counts: counts.clone(),
             });

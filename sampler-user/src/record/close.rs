@@ -15,7 +15,7 @@ use crate::record::error::RecordError;
 use crate::record::event_loop::{End, EventLoop};
 use crate::record::no_sample::{Counted, no_sample};
 use crate::record::pipeline::LastScan;
-use crate::record::report::summary::{CaptureSummary, RateSummary, Summary};
+use crate::record::report::summary::{CaptureSummary, RateSummary, RecordingSummary};
 
 impl EventLoop<'_> {
     /// Takes the remaining records, closes the container and converts it to the outputs.
@@ -69,7 +69,7 @@ impl EventLoop<'_> {
             LastScan::Over
         };
         let (totals, file) = self.recorder.pipeline.close(now, last_scan);
-        let summary = Summary::new(now.since(self.recorder.start), totals, capture, rate);
+        let summary = RecordingSummary::new(now.since(self.recorder.start), totals, capture, rate);
         let container = file.finish(&summary.counts())?;
         if summary.total.shown() == 0 {
             let counted = Counted {

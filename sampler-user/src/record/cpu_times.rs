@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord, TaskTimes};
 use sampler_common::process::ProcessKey;
 use sampler_cpython::process::cpu_time;
-use sampler_cpython::process::cpu_time::{ProcessCpuTime, ThreadCpuTime};
+use sampler_cpython::process::cpu_time::{ProcessCpuClock, ThreadCpuClock};
 use sampler_trace::account::cpu_time::CpuTime;
 
 use crate::capture::targets::registry::Targets;
@@ -104,7 +104,7 @@ impl CpuTimes {
     }
 
     /// Begins to count a process that had used `before` when following began.
-    pub(super) fn begin(&mut self, process: ProcessKey, before: &ProcessCpuTime) {
+    pub(super) fn begin(&mut self, process: ProcessKey, before: &ProcessCpuClock) {
         let threads = before.threads.iter();
         self.processes.insert(
             process,
@@ -162,7 +162,7 @@ impl CpuTimes {
     }
 
     /// Takes in the CPU time that a process has used by now.
-    pub(super) fn update(&mut self, process: ProcessKey, now: &ProcessCpuTime) {
+    pub(super) fn update(&mut self, process: ProcessKey, now: &ProcessCpuClock) {
         if let Some(Some(process)) = self.processes.get_mut(&process) {
             process.now = divided(&now.all);
             let before = |tid| process.threads_before.get(tid).copied().unwrap_or_default();
@@ -192,7 +192,7 @@ impl CpuTimes {
     }
 }
 
-fn divided(time: &ThreadCpuTime) -> CpuTime {
+fn divided(time: &ThreadCpuClock) -> CpuTime {
     CpuTime::divided(time.all, time.user, time.system)
 }
 
@@ -238,17 +238,17 @@ mod tests {
         }
     }
 
-    fn time(milliseconds: u64) -> ThreadCpuTime {
-        ThreadCpuTime {
+    fn time(milliseconds: u64) -> ThreadCpuClock {
+        ThreadCpuClock {
             all: Duration::from_millis(milliseconds),
             user: 3,
             system: 1,
         }
     }
 
-    fn process(all: u64, threads: &[(u32, u64)]) -> ProcessCpuTime {
+    fn process(all: u64, threads: &[(u32, u64)]) -> ProcessCpuClock {
         let threads = threads.iter();
-        ProcessCpuTime {
+        ProcessCpuClock {
             all: time(all),
             threads: threads.map(|(tid, all)| (*tid, time(*all))).collect(),
         }

@@ -10,7 +10,7 @@ use sampler_trace::container::info::Mode;
 use sampler_trace::escape::escape_for_terminal;
 
 use crate::cli::config::{SamplingConfig, TargetSpec};
-use crate::record::report::summary::Summary;
+use crate::record::report::summary::RecordingSummary;
 use crate::record::target_choice::asked_processes;
 
 /// What was counted besides samples.
@@ -23,7 +23,11 @@ pub(super) struct Counted {
 }
 
 /// Returns why nothing is shown, and what could help.
-pub(super) fn no_sample(config: &SamplingConfig, summary: &Summary, counted: &Counted) -> String {
+pub(super) fn no_sample(
+    config: &SamplingConfig,
+    summary: &RecordingSummary,
+    counted: &Counted,
+) -> String {
     let who = who(&config.target);
     let mut reason = if came(&summary.total) > 0 {
         not_shown(&who, &summary.total)
@@ -138,9 +142,9 @@ mod tests {
             now: std::time::SystemTime::UNIX_EPOCH,
         };
         let config = RecordConfig::from_arguments(&arguments, environment).expect("is meant");
-        let summary = Summary {
+        let summary = RecordingSummary {
             total,
-            ..Summary::default()
+            ..RecordingSummary::default()
         };
         let used = used.map(Duration::from_millis);
         no_sample(&config.sampling, &summary, &Counted { pythons, used })

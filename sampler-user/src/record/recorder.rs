@@ -24,7 +24,7 @@ use crate::record::pipeline::{FLUSH_EVERY, LastScan, Pipeline};
 use crate::record::rate_limiter::Decision;
 use crate::record::rate_policy::RatePolicy;
 use crate::record::report::scan_counts::ScanCounts;
-use crate::record::report::summary::{CaptureSummary, RateSummary, Summary};
+use crate::record::report::summary::{CaptureSummary, RateSummary, RecordingSummary};
 use crate::record::sample_source::SampleSource;
 use crate::record::trace_file::ClosingFile;
 
@@ -248,7 +248,7 @@ impl<W: Write> Recorder<W> {
     pub fn exchange_file(
         &mut self,
         create: impl FnOnce() -> Result<W, RecordError>,
-    ) -> Result<(Summary, ClosingFile<W>), RecordError> {
+    ) -> Result<(RecordingSummary, ClosingFile<W>), RecordError> {
         let mut read_at = monotonic_now();
         for _ in 0..MOST_ROUNDS {
             if !self.take_records() {
@@ -271,7 +271,8 @@ impl<W: Write> Recorder<W> {
         let fates = KernelAccount::from(&counted.all);
         let account = (&mut self.counted_before.account, &fates);
         let elapsed = read_at.since(self.info.start);
-        let summary = Summary::of_file(elapsed, totals, counted.capture, counted.rate, account);
+        let summary =
+            RecordingSummary::of_file(elapsed, totals, counted.capture, counted.rate, account);
         let period = self.rate_policy.period();
         if period.as_nanos() != u128::from(info.period_ns()) {
             self.pipeline.change_rate(read_at, period);
@@ -282,7 +283,7 @@ impl<W: Write> Recorder<W> {
 
     /// Ends the recording. Returns what was counted in the last trace file, and that file,
     /// which needs only its end.
-    pub fn close(mut self) -> (Summary, ClosingFile<W>) {
+    pub fn close(mut self) -> (RecordingSummary, ClosingFile<W>) {
         let is_cut_short = !self.samples.stop();
         self.pipeline.read_all_cpu_times();
         while self.take_records() {}
@@ -298,7 +299,7 @@ impl<W: Write> Recorder<W> {
         let (totals, file) = self.pipeline.close(end, last_scan);
         let elapsed = end.since(self.info.start);
         let Counted { capture, rate, .. } = counted;
-        let summary = Summary::of_last_file(elapsed, totals, capture, rate, &fates);
+        let summary = RecordingSummary::of_last_file(elapsed, totals, capture, rate, &fates);
         (summary, file)
     }
 

@@ -49,7 +49,7 @@ pub(super) struct ClosedAccounts {
     sampled: usize,
     listed: Vec<ProcessSummary>,
     /// Accounts that are not in the trace yet.
-    unwritten: Vec<info::ProcessSummary>,
+    unwritten: Vec<info::ProcessCounts>,
 }
 
 /// The result over all processes.
@@ -61,7 +61,7 @@ pub(super) struct ClosedStats {
     /// The processes to print: the worst first, then the busiest.
     pub(super) listed: Vec<ProcessSummary>,
     /// Accounts that are not in the trace yet.
-    pub(super) unwritten: Vec<info::ProcessSummary>,
+    pub(super) unwritten: Vec<info::ProcessCounts>,
     /// Records that could not be decoded and were no samples.
     pub(super) undecodable: u64,
 }
@@ -205,8 +205,8 @@ impl ClosedAccounts {
     }
 }
 
-fn of_process(process: ProcessIndex, account: &Account) -> info::ProcessSummary {
-    info::ProcessSummary {
+fn of_process(process: ProcessIndex, account: &Account) -> info::ProcessCounts {
+    info::ProcessCounts {
         process,
         counts: named(&account.counts()),
     }

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use sampler_common::account::KernelAccount;
 use sampler_common::fate::Fate;
 use sampler_common::process::ProcessKey;
-use sampler_cpython::process::cpu_time::ProcessCpuTime;
+use sampler_cpython::process::cpu_time::ProcessCpuClock;
 use sampler_trace::account::Account;
 use sampler_trace::account::cpu_time::CpuTime;
 use sampler_trace::container::error::TraceError;
@@ -60,7 +60,7 @@ pub struct ClosingFile<W> {
     tracks: Tracks,
     symbols: SymbolInterner,
     end: KernelTime,
-    processes: Vec<info::ProcessSummary>,
+    processes: Vec<info::ProcessCounts>,
     rates: Vec<RateChange>,
     threads: Vec<info::ThreadCpuTime>,
 }
@@ -150,7 +150,7 @@ impl<W: Write> TraceFile<W> {
     }
 
     /// Takes in how long the threads of a process ran.
-    pub(super) fn learn_cpu_times(&mut self, process: ProcessKey, now: &ProcessCpuTime) {
+    pub(super) fn learn_cpu_times(&mut self, process: ProcessKey, now: &ProcessCpuClock) {
         self.cpu_times.update(process, now);
         let of_process = self.cpu_times.of(process);
         self.stats.set_cpu_time(process, of_process);

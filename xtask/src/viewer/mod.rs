@@ -16,7 +16,7 @@ use self::node::{Node, chromium};
 use self::served::Served;
 use crate::live;
 use crate::process::{self, probe, say};
-use crate::tally::{Counts, Tally};
+use crate::tally::{Tally, TestCounts};
 use crate::workspace::Workspace;
 
 /// What is done with the page.
@@ -72,7 +72,7 @@ pub(crate) fn quick_checks(workspace: &Workspace, tally: &mut Tally) {
     }
     tally.step("viewer page", || {
         Node::find_or_install(workspace)?.check()?;
-        Ok(Counts::check(true))
+        Ok(TestCounts::check(true))
     });
 }
 
@@ -85,7 +85,9 @@ pub(crate) fn all_tests(workspace: &Workspace, binary: &Path, tally: &mut Tally)
             return;
         }
     };
-    tally.step("viewer page", || node.check().map(|()| Counts::check(true)));
+    tally.step("viewer page", || {
+        node.check().map(|()| TestCounts::check(true))
+    });
     test_pages(workspace, &node, binary, tally);
 }
 
@@ -93,7 +95,7 @@ fn test_pages(workspace: &Workspace, node: &Node, binary: &Path, tally: &mut Tal
     let mut made = None;
     tally.step("viewer traces", || {
         made = Some(traces::make(workspace, binary)?);
-        Ok(Counts::check(true))
+        Ok(TestCounts::check(true))
     });
     let Some(directory) = made else { return };
     let none = Path::new("");

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 use crate::packages;
 use crate::process::{self, say};
-use crate::tally::Counts;
+use crate::tally::TestCounts;
 use crate::workspace::Workspace;
 
 /// The oldest Node whose test runner prints what is read here.
@@ -107,7 +107,7 @@ impl Node {
         kind: &str,
         traces: &Path,
         chromium: &Path,
-    ) -> anyhow::Result<Counts> {
+    ) -> anyhow::Result<TestCounts> {
         let mut command = self.command(&["test/run.mjs", kind]);
         command
             .env("PYEBPF_VIEWER_TRACES", traces)
@@ -116,7 +116,7 @@ impl Node {
                 "PYEBPF_CLONE",
                 self.directory.parent().unwrap_or(Path::new("..")),
             );
-        let mut counts = Counts::default();
+        let mut counts = TestCounts::default();
         let succeeded = process::run_reading(&mut command, |line| counts.read_tap(line))?;
         if !succeeded && counts.failed == 0 {
             bail!("the viewer's {kind} tests failed outside of their tests");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::container::error::Torn;
 use crate::container::info::{
-    Mode, ProcessSummary, RateChange, Summary, ThreadCpuTime, TraceInfo, with_current_names,
+    Mode, ProcessCounts, RateChange, Summary, ThreadCpuTime, TraceInfo, with_current_names,
 };
 use crate::container::load::Trace;
 use crate::formats::json_reader::error::JsonError;
@@ -228,7 +228,7 @@ impl Owners {
     fn summary(&self, counters: Counters, end: KernelTime) -> Summary {
         let processes = counters.processes.into_iter().filter_map(|of| {
             let process = *self.processes.get(&(of.pid, of.start_time_ticks))?;
-            Some(ProcessSummary {
+            Some(ProcessCounts {
                 process,
                 counts: with_current_names(of.counts),
             })

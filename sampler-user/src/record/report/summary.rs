@@ -52,7 +52,7 @@ pub struct ProcessSummary {
 
 /// A whole recording.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Summary {
+pub struct RecordingSummary {
     /// How long the recording took.
     pub elapsed: Duration,
     /// What became of all samples.
@@ -104,7 +104,7 @@ pub struct RateSummary {
     pub max_cpu: Option<f64>,
 }
 
-impl Summary {
+impl RecordingSummary {
     /// Sums a recording up. Completes the account of all processes with the totals of the
     /// eBPF program, which has counted samples of processes that user space never heard
     /// of.
@@ -254,7 +254,8 @@ mod tests {
             counters,
             ..CaptureSummary::default()
         };
-        let summary = Summary::new(Duration::ZERO, totals, capture, RateSummary::default());
+        let summary =
+            RecordingSummary::new(Duration::ZERO, totals, capture, RateSummary::default());
         let total = summary.total;
         assert!(total.is_balanced(), "{total:?}");
     }

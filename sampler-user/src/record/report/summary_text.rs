@@ -11,12 +11,12 @@ use sampler_trace::account::cpu_time::CpuCheck;
 use sampler_trace::account::drop_reason::{DropReason, PartialReason};
 use sampler_trace::escape::escape_for_terminal;
 
-use crate::record::report::summary::{ProcessSummary, Summary};
+use crate::record::report::summary::{ProcessSummary, RecordingSummary};
 
 /// The most processes that are listed one by one.
 const LISTED: usize = 20;
 
-impl fmt::Display for Summary {
+impl fmt::Display for RecordingSummary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = &self.total;
         writeln!(
@@ -68,7 +68,7 @@ const IDLE: f64 = 0.1;
 /// that is cheap.
 const PUNCTUAL: Duration = Duration::from_secs(2);
 
-impl Summary {
+impl RecordingSummary {
     /// Writes what became of the samples of a process, without counts that are 0.
     fn of_process(&self, out: &mut fmt::Formatter<'_>, process: &ProcessSummary) -> fmt::Result {
         let account = &process.account;
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_walk_without_bpf_loop_is_named_with_its_reason() {
-        let mut summary = Summary::default();
+        let mut summary = RecordingSummary::default();
         assert!(!summary.to_string().contains("without bpf_loop"));
         assert!(summary.counts().contains(&("walked_without_loop", 0)));
         summary.capture.without_loop = Some("this kernel\nis old".into());
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn lines_that_are_not_known_are_said() {
-        let mut summary = Summary::default();
+        let mut summary = RecordingSummary::default();
         assert!(!summary.to_string().contains("line 0"));
         summary.names.without_lines = 2;
         let text = summary.to_string();
@@ -270,13 +270,13 @@ mod tests {
 
     #[test]
     fn where_little_ran_there_is_another_mode() {
-        let mut summary = Summary {
+        let mut summary = RecordingSummary {
             elapsed: Duration::from_secs(10),
             rate: RateSummary {
                 hz: 10,
                 ..RateSummary::default()
             },
-            ..Summary::default()
+            ..RecordingSummary::default()
         };
         summary.total.whole = 2;
         let text = summary.to_string();
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn scans_from_user_space_are_named_with_their_reason() {
-        let mut summary = Summary::default();
+        let mut summary = RecordingSummary::default();
         summary.capture.scans = Some(ScanCounts::default());
         assert!(!summary.to_string().contains("user space"));
         summary.capture.scans = Some(ScanCounts {
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn every_reason_is_in_the_last_lines() {
         for reason in DropReason::all().filter(|it| *it != DropReason::Lost) {
-            let mut summary = Summary::default();
+            let mut summary = RecordingSummary::default();
             summary.total.whole = 100;
             summary.total.add_dropped_n(reason, 900);
             let text = summary.to_string();
@@ -329,7 +329,7 @@ mod tests {
             assert_eq!(text.contains(verdict), is_ours, "{text}");
         }
         for reason in PartialReason::ALL {
-            let mut summary = Summary::default();
+            let mut summary = RecordingSummary::default();
             for (is, count) in [
                 (PartialReason::TooDeep, &mut summary.total.truncated),
                 (PartialReason::OuterFault, &mut summary.total.cut_by_fault),
@@ -356,7 +356,8 @@ mod tests {
                 ..CaptureSummary::default()
             };
             let rate = RateSummary::default();
-            let summary = Summary::new(Duration::ZERO, PipelineTotals::default(), capture, rate);
+            let summary =
+                RecordingSummary::new(Duration::ZERO, PipelineTotals::default(), capture, rate);
             let counts = summary.counts();
             let of_it: Vec<_> = counts.iter().filter(|it| it.0 == counter.name()).collect();
             assert_eq!(of_it, [&(counter.name(), 900)], "{counts:?}");
@@ -368,7 +369,7 @@ mod tests {
             let mut account = Account::default();
             account.add_kernel(&kernel.map(|fate| (fate, 900)).collect());
             assert!(account.is_balanced(), "{account:?}");
-            let summary = Summary {
+            let summary = RecordingSummary {
                 sampled: 1,
                 total: account.clone(),
                 processes: vec![ProcessSummary {
@@ -378,7 +379,7 @@ mod tests {
                     inside: String::new(),
                     account,
                 }],
-                ..Summary::default()
+                ..RecordingSummary::default()
             };
             let text = summary.to_string();
             let line = match reason {
@@ -395,9 +396,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_and_nothing_else() {
-        let mut summary = Summary {
+        let mut summary = RecordingSummary {
             sampled: 1,
-            ..Summary::default()
+            ..RecordingSummary::default()
         };
         assert!(!summary.to_string().contains("not:"));
         let account = Account {
