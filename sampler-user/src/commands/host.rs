@@ -13,7 +13,7 @@ use crate::capture::bpf::kernel::{Kernel, KernelError, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::tick_schedule::ClockPeriods;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
-use crate::capture::targets::choice::Choice;
+use crate::capture::targets::process_filter::ProcessFilter;
 use crate::cli::arguments::serve::words_of_command;
 use crate::cli::arguments::{
     DumpArguments, HostCommand, ListingArguments, PsArguments, RecordArguments, TopArguments,
@@ -136,8 +136,8 @@ fn dump(arguments: &DumpArguments) -> Result<ExitStatus, HostError> {
 fn ps(arguments: &PsArguments) -> Result<ExitStatus, HostError> {
     let PsConfig { filter, json } = PsConfig::from_arguments(arguments);
     let namespace = PidNamespace::ours()?;
-    let choice = Choice::find(&filter.cgroups, filter.name)?;
-    let listing = Listing::of_this_host(&choice).map_err(HostError::List)?;
+    let filter = ProcessFilter::find(&filter.cgroups, filter.name)?;
+    let listing = Listing::of_this_host(&filter).map_err(HostError::List)?;
     if let Some(note) = namespace.note() {
         CONSOLE.note(note);
     }

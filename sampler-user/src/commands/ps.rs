@@ -30,7 +30,7 @@ use sampler_trace::escape::escape_for_terminal;
 use serde::Serialize;
 
 use crate::capture::process_inspector::ProcessInspector;
-use crate::capture::targets::choice::Choice;
+use crate::capture::targets::process_filter::ProcessFilter;
 
 /// A process that runs Python, or that could not be looked into.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -72,14 +72,14 @@ impl Listing {
     ///
     /// # Errors
     /// When `/proc` cannot be listed.
-    pub fn of_this_host(choice: &Choice) -> io::Result<Self> {
+    pub fn of_this_host(filter: &ProcessFilter) -> io::Result<Self> {
         let inspector = ProcessInspector::default();
         let mut pids = running_pids()?;
         pids.sort_unstable();
         let own = std::process::id();
         let found = pids
             .into_iter()
-            .filter(|pid| *pid != own && choice.wants(*pid, &inspector));
+            .filter(|pid| *pid != own && filter.wants(*pid, &inspector));
         let processes = found.filter_map(|pid| look(&inspector, pid)).collect();
         Ok(Self {
             schema: 1,

@@ -30,7 +30,7 @@ use crate::capture::bpf::processes::ProcessMap as _;
 use crate::capture::symbolize::python::Symbolizer;
 use crate::capture::targets::fake_tables::{FakeProcessMap, NoPlainPrograms};
 use crate::capture::targets::registry::Targets;
-use crate::capture::targets::selection::Selection;
+use crate::capture::targets::target_scope::TargetScope;
 use crate::record::clock::monotonic_now;
 use crate::record::cpu_times::CpuTimes;
 use crate::record::pipeline::{LastScan, Pipeline, PipelineParts};
@@ -126,13 +126,13 @@ impl Recording {
     fn start(builder: TimelineBuilder) -> Self {
         let python = Python::start();
         let pid = python.child.id();
-        let selection = Selection::Processes {
+        let scope = TargetScope::Processes {
             tgids: vec![pid],
             with_children: false,
         };
         let map = FakeProcessMap::default();
         let programs = Box::new(NoPlainPrograms);
-        let mut targets = Targets::new(selection, Box::new(map.clone()), programs);
+        let mut targets = Targets::new(scope, Box::new(map.clone()), programs);
         assert!(targets.find_running().is_empty());
         let key = map.get(pid).expect("it is followed").key;
         let inspector = targets.inspector().clone();

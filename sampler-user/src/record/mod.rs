@@ -33,7 +33,7 @@ mod signals;
 pub mod start;
 mod stop_log;
 pub mod stream;
-mod target_choice;
+mod target_scope;
 mod thread_names;
 mod thread_tracks;
 mod threads;

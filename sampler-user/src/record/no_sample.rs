@@ -11,7 +11,7 @@ use sampler_trace::escape::escape_for_terminal;
 
 use crate::cli::config::{SamplingConfig, TargetSpec};
 use crate::record::report::summary::RecordingSummary;
-use crate::record::target_choice::asked_processes;
+use crate::record::target_scope::asked_processes;
 
 /// What was counted besides samples.
 pub(super) struct Counted {

@@ -40,7 +40,7 @@ use crate::record::recorder::Recorder;
 use crate::record::sample_source::SampleSource;
 use crate::record::scans::{PreparedScans, RunningScans};
 use crate::record::signals::Signals;
-use crate::record::target_choice::{complain, hold, mention_waiting, selection};
+use crate::record::target_scope::{complain, hold, mention_waiting, scope};
 use crate::record::thread_tracks::ThreadTracks;
 use crate::record::threads::{Naming, Threads};
 use crate::record::tick_balance::TickBalance;
@@ -83,7 +83,7 @@ pub fn start_recorder<D: Destination>(
              shown, run pyebpf outside of it",
         );
     }
-    let selection = selection(config)?;
+    let scope = scope(config)?;
     let mut kernel = Kernel::load(kernel_options(config, &namespace))?;
     let scans = match config.mode {
         Mode::Cpu => None,
@@ -97,11 +97,7 @@ pub fn start_recorder<D: Destination>(
         counters,
         log,
     } = kernel.take_maps()?;
-    let mut targets = Targets::new(
-        selection,
-        Box::new(processes),
-        Box::new(non_python_executables),
-    );
+    let mut targets = Targets::new(scope, Box::new(processes), Box::new(non_python_executables));
     let command = match &config.target {
         TargetSpec::Command(words) => Some(hold(words, owner, &mut targets)?),
         TargetSpec::Host | TargetSpec::Filtered(_) | TargetSpec::Processes(_) => None,

@@ -19,8 +19,8 @@ use crate::capture::targets::followed::FollowedProcess;
 use crate::capture::targets::followed_set::{FollowedSet, TargetError};
 use crate::capture::targets::pending::{Pending, PendingProbe};
 use crate::capture::targets::programs::{PlainTable, Programs};
-use crate::capture::targets::selection::Selection;
 use crate::capture::targets::sweep::Sweep;
+use crate::capture::targets::target_scope::TargetScope;
 
 /// How often processes are searched for one that has loaded Python since its start: those
 /// of the whole host, or those that were asked for, while some of these have none.
@@ -36,20 +36,20 @@ const ROUNDS: usize = 8;
 
 /// Which processes are wanted, and which of them are to be probed when.
 pub(super) struct ProcessDiscovery {
-    selection: Selection,
+    scope: TargetScope,
     pending: Pending,
     programs: Programs,
     sweep: Sweep,
 }
 
 impl ProcessDiscovery {
-    pub(super) fn new(selection: Selection, programs: Box<dyn PlainTable>, now: Instant) -> Self {
-        let every = match selection {
-            Selection::Host | Selection::Chosen { .. } => SWEEP_HOST,
-            Selection::Processes { .. } => SWEEP_FEW,
+    pub(super) fn new(scope: TargetScope, programs: Box<dyn PlainTable>, now: Instant) -> Self {
+        let every = match scope {
+            TargetScope::Host | TargetScope::Filtered { .. } => SWEEP_HOST,
+            TargetScope::Processes { .. } => SWEEP_FEW,
         };
         Self {
-            selection,
+            scope,
             pending: Pending::default(),
             programs: Programs::new(programs),
             sweep: Sweep::new(now + every),
@@ -58,12 +58,12 @@ impl ProcessDiscovery {
 
     /// Whether processes were asked for by their ids.
     pub(super) fn is_by_process_id(&self) -> bool {
-        matches!(self.selection, Selection::Processes { .. })
+        matches!(self.scope, TargetScope::Processes { .. })
     }
 
     /// Whether to follow a process that was not followed so far, if it has Python in it.
     pub(super) fn wants(&self, tgid: u32, inspector: &ProcessInspector) -> bool {
-        self.selection.wants(tgid, inspector)
+        self.scope.wants(tgid, inspector)
     }
 
     /// Whether no process that ran `program` had Python in it.
@@ -80,12 +80,12 @@ impl ProcessDiscovery {
     /// asked for by process id cannot be sampled. A process without Python is not among
     /// these yet, because it may be about to start its program.
     pub(super) fn find_running(&mut self, followed: &mut FollowedSet) -> Vec<TargetError> {
-        match self.selection.clone() {
-            Selection::Host => {
+        match self.scope.clone() {
+            TargetScope::Host => {
                 self.find_all(followed);
                 Vec::new()
             }
-            Selection::Chosen { with_children, .. } => {
+            TargetScope::Filtered { with_children, .. } => {
                 self.find_all(followed);
                 if with_children {
                     let chosen = followed.generations.tgids();
@@ -93,7 +93,7 @@ impl ProcessDiscovery {
                 }
                 Vec::new()
             }
-            Selection::Processes {
+            TargetScope::Processes {
                 tgids,
                 with_children,
             } => {
@@ -252,15 +252,15 @@ impl ProcessDiscovery {
             followed.table.mark_plain(process);
         }
         let is_inherited = process.is_some_and(|process| process.followed_by_inheritance);
-        match &self.selection {
-            Selection::Processes { tgids, .. } => {
+        match &self.scope {
+            TargetScope::Processes { tgids, .. } => {
                 let tgid = process.map(|process| process.tgid);
                 if let Some(pid) = tgid.filter(|tgid| tgids.contains(tgid)) {
                     followed.skipped.add(pid, InspectError::NotPython { pid });
                 }
             }
-            Selection::Chosen { .. } if is_inherited => {}
-            Selection::Chosen { .. } | Selection::Host => followed.forget(key),
+            TargetScope::Filtered { .. } if is_inherited => {}
+            TargetScope::Filtered { .. } | TargetScope::Host => followed.forget(key),
         }
     }
 
@@ -273,9 +273,9 @@ impl ProcessDiscovery {
     /// where processes of the whole host are followed, in those whose start went
     /// unnoticed.
     pub(super) fn find_late(&mut self, followed: &mut FollowedSet) {
-        let wanted = match self.selection {
-            Selection::Host | Selection::Chosen { .. } => None,
-            Selection::Processes { .. } => {
+        let wanted = match self.scope {
+            TargetScope::Host | TargetScope::Filtered { .. } => None,
+            TargetScope::Processes { .. } => {
                 let alive = followed.generations.going_on();
                 let without = alive.filter(|it| it.python.is_none());
                 Some(without.map(|it| it.tgid).collect::<Vec<_>>())
@@ -305,9 +305,9 @@ impl ProcessDiscovery {
     /// Ends a sweep that began at `now`, and plans the next one.
     pub(super) fn end_sweep(&mut self, followed: &FollowedSet, now: Instant) {
         self.programs.expire(now);
-        let every = match self.selection {
-            Selection::Host | Selection::Chosen { .. } => SWEEP_HOST,
-            Selection::Processes { .. } => {
+        let every = match self.scope {
+            TargetScope::Host | TargetScope::Filtered { .. } => SWEEP_HOST,
+            TargetScope::Processes { .. } => {
                 let mut alive = followed.generations.going_on();
                 if alive.any(|it| it.python.is_none()) {
                     SWEEP_FEW

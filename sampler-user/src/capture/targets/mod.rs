@@ -3,7 +3,6 @@
 //! The processes that are followed, and the configuration that the eBPF program has of
 //! each.
 
-pub mod choice;
 mod discovery;
 #[cfg(test)]
 pub(crate) mod fake_tables;
@@ -14,9 +13,10 @@ mod kernel_table;
 mod learning;
 mod lifecycle;
 mod pending;
+pub mod process_filter;
 pub mod programs;
 mod reconciler;
 pub mod registry;
-pub mod selection;
 pub mod skipped;
 mod sweep;
+pub mod target_scope;

@@ -220,18 +220,18 @@ mod tests {
     use super::*;
     use crate::capture::bpf::processes::ProcessMap as _;
     use crate::capture::targets::fake_tables::{FakeProcessMap, NoPlainPrograms};
-    use crate::capture::targets::selection::Selection;
+    use crate::capture::targets::target_scope::TargetScope;
 
     /// A process id that no process has.
     const NOBODY: u32 = u32::MAX;
 
     fn begin(map: &FakeProcessMap) -> (FollowedSet, ProcessDiscovery) {
-        let selection = Selection::Processes {
+        let scope = TargetScope::Processes {
             tgids: Vec::new(),
             with_children: false,
         };
         let programs = Box::new(NoPlainPrograms);
-        let discovery = ProcessDiscovery::new(selection, programs, Instant::now());
+        let discovery = ProcessDiscovery::new(scope, programs, Instant::now());
         (FollowedSet::new(Box::new(map.clone())), discovery)
     }
 

@@ -18,8 +18,8 @@ use crate::capture::targets::learning::Learning;
 use crate::capture::targets::lifecycle::LifecycleEvents;
 use crate::capture::targets::programs::PlainTable;
 use crate::capture::targets::reconciler::Reconciler;
-use crate::capture::targets::selection::Selection;
 use crate::capture::targets::skipped::SkippedProcesses;
+use crate::capture::targets::target_scope::TargetScope;
 
 /// The processes that are followed, and what is needed to follow them.
 pub struct Targets {
@@ -33,13 +33,13 @@ impl Targets {
     /// Creates the targets; nothing is followed yet. `map` and `programs` are tables of
     /// the eBPF program.
     pub fn new(
-        selection: Selection,
+        scope: TargetScope,
         map: Box<dyn ProcessMap>,
         programs: Box<dyn PlainTable>,
     ) -> Self {
         Self {
             followed: FollowedSet::new(map),
-            discovery: ProcessDiscovery::new(selection, programs, Instant::now()),
+            discovery: ProcessDiscovery::new(scope, programs, Instant::now()),
             reconciler: Reconciler::default(),
             learning: Learning::default(),
         }

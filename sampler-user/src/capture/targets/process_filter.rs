@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Which processes of a host are chosen by their cgroup and their name, whether or not
+//! Filters the processes of a host by their cgroup and their name, whether or not
 //! they run Python.
 
 use regex::Regex;
@@ -12,14 +12,14 @@ use crate::capture::process_inspector::ProcessInspector;
 
 /// The conditions that a process must meet; the default has none.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct ProcessFilter {
     /// It is in one of these or below; empty for any.
     cgroups: Vec<CgroupSelector>,
     /// Matches somewhere in one of its names; `None` for any.
     name: Option<Regex>,
 }
 
-impl Choice {
+impl ProcessFilter {
     /// Chooses processes that are in one of `cgroups`, if there are any, and have a name
     /// that `name` matches, if it is given.
     ///
@@ -33,7 +33,7 @@ impl Choice {
         })
     }
 
-    /// Whether the process `pid` is chosen, as it is now. Reads one of its files for the
+    /// Whether the process `pid` matches, as it is now. Reads one of its files for the
     /// cgroup, and three for the name. A process that is gone meets no condition.
     #[must_use]
     pub fn wants(&self, pid: u32, inspector: &ProcessInspector) -> bool {
@@ -60,7 +60,7 @@ fn is_called(identity: &ProcessIdentity, name: &Regex) -> bool {
 mod tests {
     use super::*;
 
-    fn is_chosen(name: &str) -> bool {
+    fn matches(name: &str) -> bool {
         let identity = ProcessIdentity {
             pid: 7,
             namespace_pid: 7,
@@ -77,10 +77,10 @@ mod tests {
     #[test]
     fn a_name_is_any_that_a_user_would_give() {
         for name in ["^gunicorn$", "^python3$", "unic", "app:main", "bind :80"] {
-            assert!(is_chosen(name), "{name}");
+            assert!(matches(name), "{name}");
         }
         for name in ["^unic", "celery", "^app"] {
-            assert!(!is_chosen(name), "{name}");
+            assert!(!matches(name), "{name}");
         }
     }
 
@@ -88,14 +88,14 @@ mod tests {
     fn both_conditions_must_hold() {
         let own = std::process::id();
         let name = |text| Some(Regex::new(text).expect("it is one"));
-        let anything = Choice::default();
+        let anything = ProcessFilter::default();
         let inspector = ProcessInspector::default();
         assert!(anything.wants(own, &inspector));
         let everywhere = ["/".to_owned()];
-        let with = |text| Choice::find(&everywhere, name(text)).expect("the root is there");
+        let with = |text| ProcessFilter::find(&everywhere, name(text)).expect("the root is there");
         assert!(with(".").wants(own, &inspector));
         assert!(!with("^no such process$").wants(own, &inspector));
         assert!(!with(".").wants(u32::MAX, &inspector));
-        assert!(Choice::find(&["/no/such/cgroup".to_owned()], None).is_err());
+        assert!(ProcessFilter::find(&["/no/such/cgroup".to_owned()], None).is_err());
     }
 }

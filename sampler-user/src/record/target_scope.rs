@@ -8,10 +8,10 @@ use std::ffi::OsString;
 
 use sampler_cpython::process::task::process_of;
 
-use crate::capture::targets::choice::Choice;
 use crate::capture::targets::followed_set::TargetError;
+use crate::capture::targets::process_filter::ProcessFilter;
 use crate::capture::targets::registry::Targets;
-use crate::capture::targets::selection::Selection;
+use crate::capture::targets::target_scope::TargetScope;
 use crate::cli::config::{SamplingConfig, TargetSpec};
 use crate::platform::console::CONSOLE;
 use crate::platform::launch;
@@ -19,21 +19,21 @@ use crate::platform::launch::HeldCommand;
 use crate::platform::privileges::Owner;
 use crate::record::error::RecordError;
 
-pub(super) fn selection(config: &SamplingConfig) -> Result<Selection, RecordError> {
+pub(super) fn scope(config: &SamplingConfig) -> Result<TargetScope, RecordError> {
     Ok(match &config.target {
-        TargetSpec::Host => Selection::Host,
-        TargetSpec::Filtered(filter) => Selection::Chosen {
-            choice: Choice::find(&filter.cgroups, filter.name.clone())?,
+        TargetSpec::Host => TargetScope::Host,
+        TargetSpec::Filtered(filter) => TargetScope::Filtered {
+            filter: ProcessFilter::find(&filter.cgroups, filter.name.clone())?,
             with_children: config.children,
         },
         TargetSpec::Processes(numbers) => {
             mention_threads(numbers);
-            Selection::Processes {
+            TargetScope::Processes {
                 tgids: asked_processes(numbers),
                 with_children: config.children,
             }
         }
-        TargetSpec::Command(_) => Selection::Processes {
+        TargetSpec::Command(_) => TargetScope::Processes {
             tgids: Vec::new(),
             with_children: false,
         },

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Which processes to follow: all, chosen ones, or those given by process id.
+//! Which processes to follow: all, those that match a filter, or those given by process id.
 
 use crate::capture::process_inspector::ProcessInspector;
-use crate::capture::targets::choice::Choice;
+use crate::capture::targets::process_filter::ProcessFilter;
 
 /// Which processes to follow.
 #[derive(Clone, Debug)]
-pub enum Selection {
+pub enum TargetScope {
     /// Every process with Python in it.
     Host,
-    /// Every chosen process with Python in it, and what these start, as far as the eBPF
+    /// Every process with Python in it that matches, and what these start, as far as the eBPF
     /// program follows that.
-    Chosen {
+    Filtered {
         /// The conditions; they are checked before a process is followed, and not again.
-        choice: Choice,
+        filter: ProcessFilter,
         /// Whether descendants that were started before the recording are followed as
         /// well.
         with_children: bool,
@@ -29,11 +29,11 @@ pub enum Selection {
     },
 }
 
-impl Selection {
+impl TargetScope {
     /// Whether to follow a process that was not followed so far, if it has Python in it.
     pub(super) fn wants(&self, tgid: u32, inspector: &ProcessInspector) -> bool {
         match self {
-            Self::Chosen { choice, .. } => choice.wants(tgid, inspector),
+            Self::Filtered { filter, .. } => filter.wants(tgid, inspector),
             Self::Host | Self::Processes { .. } => true,
         }
     }
