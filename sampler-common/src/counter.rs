@@ -71,7 +71,7 @@ counters! {
     /// Off-CPU threads that a scan skipped because this tick had already sampled them.
     AlreadySampled = "already_sampled"
     /// Started programs that are known to have no Python in them.
-    PlainPrograms = "plain_programs"
+    NonPythonPrograms = "plain_programs"
     /// Ticks that hit a followed process without a known interpreter: it is just
     /// starting, or its program is not a Python that can be sampled.
     Unsupported = "unsupported"

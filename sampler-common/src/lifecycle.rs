@@ -101,7 +101,7 @@ pub struct LifecycleRecord {
     /// The id of the thread that ended, which may be the last one of a process; else 0.
     pub tid: u32,
     /// 1 for an exec of a program that is known to have no Python in it.
-    pub is_plain: u32,
+    pub is_non_python: u32,
     /// For an exec, the program; else zeros.
     pub program: ProgramId,
     /// For an exec and for an end, the CPU time of the thread; else zeros.

@@ -145,5 +145,5 @@ pub enum ProcessState {
     /// Sample it.
     Sampled = 1,
     /// Follow its forks and execs; user space has looked at it and found no interpreter.
-    Plain = 2,
+    NonPython = 2,
 }

@@ -17,7 +17,7 @@ use sampler_common::process::{ProcessKey, ProcessState};
 use sampler_common::sample::RecordKind;
 
 use crate::counts::{count, open_account};
-use crate::maps::{PLAIN_PROGRAMS, PROCESSES, Urgency, send};
+use crate::maps::{NON_PYTHON, PROCESSES, Urgency, send};
 use crate::task::{Task, program_id};
 use crate::unchanged;
 
@@ -33,7 +33,7 @@ static REPORT_ALL_EXECS: u32 = 1;
 /// 1 when a followed process that starts a program without Python is followed no longer.
 /// Set before loading.
 #[unsafe(no_mangle)]
-static LEAVE_PLAIN_PROGRAMS: u32 = 0;
+static SKIP_NON_PYTHON: u32 = 0;
 
 /// 1 when waiting threads are scanned. Set before loading.
 #[unsafe(no_mangle)]
@@ -99,19 +99,19 @@ fn process_exec(context: RawTracePointContext) -> i32 {
         return 0;
     }
     let program = program_id(argument(&context, 2));
-    let is_plain = PLAIN_PROGRAMS.get_ptr(program).is_some();
-    if is_plain {
-        count(Counter::PlainPrograms);
-        if is_set(&LEAVE_PLAIN_PROGRAMS) {
+    let is_non_python = NON_PYTHON.get_ptr(program).is_some();
+    if is_non_python {
+        count(Counter::NonPythonPrograms);
+        if is_set(&SKIP_NON_PYTHON) {
             return leave(tgid, 0, None);
         }
     }
     let mut record = event(LifecycleKind::Exec, ProcessKey(0), tgid);
     record.program = program;
     set_times(&mut record, task(&context, 0));
-    record.is_plain = u32::from(is_plain);
+    record.is_non_python = u32::from(is_non_python);
     let Some(config) = PROCESSES.get_ptr(tgid) else {
-        return if is_set(&REPORT_ALL_EXECS) && !is_plain {
+        return if is_set(&REPORT_ALL_EXECS) && !is_non_python {
             report(record)
         } else {
             0
@@ -123,8 +123,8 @@ fn process_exec(context: RawTracePointContext) -> i32 {
     record.parent_key = config.key;
     record.key = child_key(config.key, tgid, record.time);
     config.key = record.key;
-    config.state = if is_plain {
-        ProcessState::Plain as u32
+    config.state = if is_non_python {
+        ProcessState::NonPython as u32
     } else {
         ProcessState::Followed as u32
     };
@@ -133,7 +133,7 @@ fn process_exec(context: RawTracePointContext) -> i32 {
         count(Counter::ProcessTableFull);
         return 0;
     }
-    let urgency = if is_plain {
+    let urgency = if is_non_python {
         Urgency::Whenever
     } else {
         Urgency::Now
@@ -234,7 +234,7 @@ fn event(event: LifecycleKind, key: ProcessKey, tgid: u32) -> LifecycleRecord {
         tgid,
         parent_tgid: 0,
         tid: 0,
-        is_plain: 0,
+        is_non_python: 0,
         program: ProgramId::UNKNOWN,
         times: TaskTimes::default(),
         ended: TaskTimes::default(),

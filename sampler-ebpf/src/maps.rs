@@ -42,8 +42,8 @@ static RECORDS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 pub(crate) static PROCESSES: HashMap<u32, ProcessConfig> = HashMap::with_max_entries(16384, 0);
 
 /// Programs that were found to have no Python in them. Only user space writes.
-#[map(name = "PLAIN_PROGRAMS")]
-pub(crate) static PLAIN_PROGRAMS: HashMap<ProgramId, u8> = HashMap::with_max_entries(8192, 0);
+#[map(name = "NON_PYTHON")]
+pub(crate) static NON_PYTHON: HashMap<ProgramId, u8> = HashMap::with_max_entries(8192, 0);
 
 /// The code objects that user space has the names of. Only user space writes.
 #[map(name = "KNOWN")]

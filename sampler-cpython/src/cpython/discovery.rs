@@ -77,7 +77,7 @@ pub struct ProbeResult {
     pub found: Result<Instance, InspectError>,
     /// Whether its program has no interpreter and loads none before it begins; it may
     /// still do so later.
-    pub is_plain_program: bool,
+    pub is_non_python: bool,
 }
 
 impl Discovery {
@@ -99,15 +99,15 @@ impl Discovery {
 
     /// Like [`Self::inspect`], and says what to expect of the program itself.
     pub fn probe(&mut self, pid: u32) -> ProbeResult {
-        let mut is_plain_program = false;
-        let found = self.search(pid, &mut is_plain_program);
+        let mut is_non_python = false;
+        let found = self.search(pid, &mut is_non_python);
         ProbeResult {
             found,
-            is_plain_program,
+            is_non_python,
         }
     }
 
-    fn search(&mut self, pid: u32, is_plain_program: &mut bool) -> Result<Instance, InspectError> {
+    fn search(&mut self, pid: u32, is_non_python: &mut bool) -> Result<Instance, InspectError> {
         let memory = ProcessMemory::new(pid);
         let start = Start::read(pid);
         if let Some(start) = &start
@@ -115,7 +115,7 @@ impl Discovery {
         {
             return Ok(instance);
         }
-        let instance = self.search_files(pid, &memory, is_plain_program)?;
+        let instance = self.search_files(pid, &memory, is_non_python)?;
         // If it ran another program during the search, what was found belongs to neither.
         if let Some(start) = start.filter(|start| Start::read(pid) == Some(*start)) {
             self.starts.note(start, &memory, &instance);
@@ -127,7 +127,7 @@ impl Discovery {
         &mut self,
         pid: u32,
         memory: &ProcessMemory,
-        is_plain_program: &mut bool,
+        is_non_python: &mut bool,
     ) -> Result<Instance, InspectError> {
         let mut maps = read_maps(pid).map_err(InspectError::of_process)?;
         let mut shown = pid;
@@ -173,7 +173,7 @@ impl Discovery {
                     loads_python,
                     key_counts: counts,
                 }) => {
-                    *is_plain_program |= is_program && !loads_python;
+                    *is_non_python |= is_program && !loads_python;
                     key_counts = key_counts.or(counts);
                 }
                 Err(reason) => error = error.or(Some(reason)),
@@ -478,7 +478,7 @@ mod tests {
         ));
         let files = discovery.files.len();
         assert!(files > 1, "the test program and its libraries");
-        assert!(discovery.probe(pid).is_plain_program);
+        assert!(discovery.probe(pid).is_non_python);
         assert!(matches!(
             discovery.inspect(pid),
             Err(InspectError::NotPython { .. })

@@ -143,7 +143,7 @@ impl ProcessInspector {
                 path: "its memory and programs".into(),
                 reason: silence.to_string(),
             }),
-            is_plain_program: false,
+            is_non_python: false,
         })
     }
 

@@ -158,7 +158,7 @@ fn doctor(arguments: &ListingArguments) -> Result<ExitStatus, HostError> {
         log: KernelLogLevel::Off,
         follow_children: true,
         report_all_execs: true,
-        leave_plain_programs: true,
+        skip_non_python: true,
         ring_bytes: 1 << 16,
         scans: true,
         walk_backend: WalkBackendChoice::from_environment(),

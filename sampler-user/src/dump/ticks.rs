@@ -67,7 +67,7 @@ impl Ticks {
             log: KernelLogLevel::Off,
             follow_children: false,
             report_all_execs: false,
-            leave_plain_programs: false,
+            skip_non_python: false,
             ring_bytes: RING_BYTES,
             scans: false,
             walk_backend: WalkBackendChoice::from_environment(),

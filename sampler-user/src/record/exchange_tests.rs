@@ -28,7 +28,7 @@ use sampler_trace::query::view::TraceView;
 use crate::capture::bpf::events::{RawRecord, RawSample};
 use crate::capture::bpf::processes::ProcessMap as _;
 use crate::capture::symbolize::python::Symbolizer;
-use crate::capture::targets::fake_tables::{FakeProcessMap, NoPlainPrograms};
+use crate::capture::targets::fake_tables::{FakeProcessMap, FullNonPythonTable};
 use crate::capture::targets::registry::Targets;
 use crate::capture::targets::target_scope::TargetScope;
 use crate::record::clock::monotonic_now;
@@ -131,7 +131,7 @@ impl Recording {
             with_children: false,
         };
         let map = FakeProcessMap::default();
-        let programs = Box::new(NoPlainPrograms);
+        let programs = Box::new(FullNonPythonTable);
         let mut targets = Targets::new(scope, Box::new(map.clone()), programs);
         assert!(targets.find_running().is_empty());
         let key = map.get(pid).expect("it is followed").key;

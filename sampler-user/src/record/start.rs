@@ -168,7 +168,7 @@ fn kernel_options(config: &SamplingConfig, namespace: &PidNamespace) -> KernelOp
     KernelOptions {
         follow_children: config.children || matches!(config.target, TargetSpec::Host),
         report_all_execs: matches!(config.target, TargetSpec::Host | TargetSpec::Filtered(_)),
-        leave_plain_programs: matches!(config.target, TargetSpec::Host),
+        skip_non_python: matches!(config.target, TargetSpec::Host),
         ring_bytes: config.buffer,
         scans: config.mode != Mode::Cpu,
         walk_backend: WalkBackendChoice::from_environment(),

@@ -61,7 +61,7 @@ fn counts(
     let mut kernel = Kernel::load(KernelOptions {
         follow_children: true,
         report_all_execs: true,
-        leave_plain_programs: true,
+        skip_non_python: true,
         ring_bytes: 1 << 16,
         scans: true,
         walk_backend,

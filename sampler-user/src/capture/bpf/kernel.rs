@@ -17,7 +17,7 @@ use crate::capture::bpf::kernel_types::{KernelTypes, KernelTypesError};
 use crate::capture::bpf::known_code::KnownCode;
 use crate::capture::bpf::locked_memory::LockedMemory;
 use crate::capture::bpf::namespace_offsets;
-use crate::capture::bpf::non_python_executables::PlainProgramTable;
+use crate::capture::bpf::non_python_executables::NonPythonExecutables;
 use crate::capture::bpf::processes::ProcessTable;
 use crate::capture::bpf::ring::RecordRing;
 use crate::capture::bpf::task_iter::TaskIter;
@@ -109,7 +109,7 @@ pub struct KernelOptions {
     pub report_all_execs: bool,
     /// Stop following a process when it starts a program without Python, and follow none
     /// of its children.
-    pub leave_plain_programs: bool,
+    pub skip_non_python: bool,
     /// Size of the ring buffer: a power of two, at least a page.
     pub ring_bytes: u32,
     /// Prepare scans of threads that are off CPU.
@@ -137,7 +137,7 @@ pub struct KernelMaps {
     /// The processes that are followed.
     pub processes: ProcessTable,
     /// The programs whose starts are not reported.
-    pub non_python_executables: PlainProgramTable,
+    pub non_python_executables: NonPythonExecutables,
     /// The code objects that need not be described any more.
     pub known: KnownCode,
     /// The counters.
@@ -168,7 +168,7 @@ impl Kernel {
         drop(types);
         let follow_children = u32::from(options.follow_children);
         let report_all_execs = u32::from(options.report_all_execs);
-        let leave_plain_programs = u32::from(options.leave_plain_programs);
+        let skip_non_python = u32::from(options.skip_non_python);
         let has_scans = u32::from(options.scans);
         let ring_wake_at = options.ring_bytes / 4;
         let log_level = options.log.in_kernel();
@@ -179,7 +179,7 @@ impl Kernel {
             .btf(None)
             .override_global("FOLLOW_CHILDREN", &follow_children, true)
             .override_global("REPORT_ALL_EXECS", &report_all_execs, true)
-            .override_global("LEAVE_PLAIN_PROGRAMS", &leave_plain_programs, true)
+            .override_global("SKIP_NON_PYTHON", &skip_non_python, true)
             .override_global("HAS_SCANS", &has_scans, true)
             .override_global("RING_WAKE_AT", &ring_wake_at, true)
             .override_global(kernel_log::LEVEL, &log_level, true)
@@ -250,8 +250,8 @@ impl Kernel {
                 HashMap::try_from(take("PROCESSES")?).map_err(bad)?,
                 HashMap::try_from(take("ACCOUNTS")?).map_err(bad)?,
             ),
-            non_python_executables: PlainProgramTable::new(
-                HashMap::try_from(take("PLAIN_PROGRAMS")?).map_err(bad)?,
+            non_python_executables: NonPythonExecutables::new(
+                HashMap::try_from(take("NON_PYTHON")?).map_err(bad)?,
             ),
             known: KnownCode::new(Array::try_from(take("KNOWN")?).map_err(bad)?),
             counters: Counters::new(PerCpuArray::try_from(take("COUNTERS")?).map_err(bad)?),

@@ -8,11 +8,11 @@ use sampler_common::lifecycle::ProgramId;
 const SIZE: usize = size_of::<ProgramId>();
 
 /// Writes the table.
-pub struct PlainProgramTable {
+pub struct NonPythonExecutables {
     map: HashMap<MapData, [u8; SIZE], u8>,
 }
 
-impl PlainProgramTable {
+impl NonPythonExecutables {
     pub(super) fn new(map: HashMap<MapData, [u8; SIZE], u8>) -> Self {
         Self { map }
     }

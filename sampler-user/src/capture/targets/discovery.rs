@@ -18,7 +18,7 @@ use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::targets::followed::FollowedProcess;
 use crate::capture::targets::followed_set::{FollowedSet, TargetError};
 use crate::capture::targets::pending::{Pending, PendingProbe};
-use crate::capture::targets::programs::{PlainTable, Programs};
+use crate::capture::targets::programs::{NonPythonTable, Programs};
 use crate::capture::targets::sweep::Sweep;
 use crate::capture::targets::target_scope::TargetScope;
 
@@ -43,7 +43,7 @@ pub(super) struct ProcessDiscovery {
 }
 
 impl ProcessDiscovery {
-    pub(super) fn new(scope: TargetScope, programs: Box<dyn PlainTable>, now: Instant) -> Self {
+    pub(super) fn new(scope: TargetScope, programs: Box<dyn NonPythonTable>, now: Instant) -> Self {
         let every = match scope {
             TargetScope::Host | TargetScope::Filtered { .. } => SWEEP_HOST,
             TargetScope::Processes { .. } => SWEEP_FEW,
@@ -67,8 +67,8 @@ impl ProcessDiscovery {
     }
 
     /// Whether no process that ran `program` had Python in it.
-    pub(super) fn is_plain(&self, program: ProgramId) -> bool {
-        self.programs.is_plain(program)
+    pub(super) fn is_non_python(&self, program: ProgramId) -> bool {
+        self.programs.is_non_python(program)
     }
 
     /// Schedules probes of a process that began to run `program` at `started`.
@@ -202,9 +202,9 @@ impl ProcessDiscovery {
         };
         let ProbeResult {
             found,
-            is_plain_program,
+            is_non_python,
         } = followed.inspector.probe(tgid);
-        probe.is_plain_program = is_plain_program;
+        probe.is_non_python = is_non_python;
         match found {
             Ok(instance) => {
                 self.programs.had_python(probe.program);
@@ -213,7 +213,7 @@ impl ProcessDiscovery {
             Err(InspectError::NotPython { .. }) => {
                 // On a busy machine the loader may not have mapped the library with
                 // Python yet.
-                if probe.is_settled() && probe.is_plain_program || probe.is_last() {
+                if probe.is_settled() && probe.is_non_python || probe.is_last() {
                     self.programs.had_none(probe.program, Instant::now());
                 }
                 if probe.is_last() {
@@ -235,7 +235,7 @@ impl ProcessDiscovery {
 
     /// Notes that a process has ended without Python, as far as it was probed.
     fn had_no_python(&mut self, probe: &PendingProbe) {
-        if probe.is_plain_program {
+        if probe.is_non_python {
             self.programs.had_none(probe.program, Instant::now());
         }
     }
@@ -249,7 +249,7 @@ impl ProcessDiscovery {
                 pid = process.tgid,
                 "no Python found; not looked at any more"
             );
-            followed.table.mark_plain(process);
+            followed.table.mark_non_python(process);
         }
         let is_inherited = process.is_some_and(|process| process.followed_by_inheritance);
         match &self.scope {

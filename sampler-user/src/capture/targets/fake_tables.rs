@@ -12,7 +12,7 @@ use sampler_common::lifecycle::ProgramId;
 use sampler_common::process::{ProcessConfig, ProcessKey};
 
 use crate::capture::bpf::processes::{ProcessMap, ProcessTableError};
-use crate::capture::targets::programs::PlainTable;
+use crate::capture::targets::programs::NonPythonTable;
 
 /// The processes and accounts of a kernel; clones share them.
 #[derive(Clone, Default)]
@@ -76,9 +76,9 @@ impl ProcessMap for FakeProcessMap {
 }
 
 /// A table of programs without Python that is always full.
-pub(crate) struct NoPlainPrograms;
+pub(crate) struct FullNonPythonTable;
 
-impl PlainTable for NoPlainPrograms {
+impl NonPythonTable for FullNonPythonTable {
     fn add(&mut self, _: ProgramId) -> bool {
         false
     }

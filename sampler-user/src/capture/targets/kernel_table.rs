@@ -91,16 +91,16 @@ impl KernelTable {
 
     /// Marks the entry of a process without an interpreter: what it forks has none
     /// either, so records of that are not urgent.
-    pub(super) fn mark_plain(&mut self, process: &FollowedProcess) {
+    pub(super) fn mark_non_python(&mut self, process: &FollowedProcess) {
         let is_followed = ProcessState::Followed as u32;
         let entry = self.get(process.tgid);
         if let Some(entry) = entry.filter(|it| it.key == process.key && it.state == is_followed) {
-            let plain = ProcessConfig {
-                state: ProcessState::Plain as u32,
+            let non_python = ProcessConfig {
+                state: ProcessState::NonPython as u32,
                 ..entry
             };
             // This fails if the process has ended.
-            self.update(process.tgid, &plain);
+            self.update(process.tgid, &non_python);
         }
     }
 

@@ -52,7 +52,7 @@ impl LifecycleEvents<'_> {
                 ..FollowedProcess::new(record.key, record.tgid)
             },
         };
-        if child.python.is_none() && !self.discovery.is_plain(child.program) {
+        if child.python.is_none() && !self.discovery.is_non_python(child.program) {
             self.discovery.expect(record.key, child.program, now);
         }
         generations.begin(child);
@@ -97,7 +97,7 @@ impl LifecycleEvents<'_> {
             program: record.program,
             ..FollowedProcess::new(key, record.tgid)
         });
-        if record.is_plain == 0 {
+        if record.is_non_python == 0 {
             self.discovery.expect(key, record.program, now);
         }
     }

@@ -30,7 +30,7 @@ pub(super) struct PendingProbe {
     /// The program that the process runs.
     pub(super) program: ProgramId,
     /// Whether the program was found to have no Python, and to load none at its start.
-    pub(super) is_plain_program: bool,
+    pub(super) is_non_python: bool,
     started: Instant,
     number: usize,
 }
@@ -53,7 +53,7 @@ impl Pending {
         self.insert(PendingProbe {
             key,
             program,
-            is_plain_program: false,
+            is_non_python: false,
             started,
             number: 0,
         });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sampler_common::lifecycle::ProgramId;
 
-use crate::capture::bpf::non_python_executables::PlainProgramTable;
+use crate::capture::bpf::non_python_executables::NonPythonExecutables;
 
 /// Most programs that are remembered, and the size of the eBPF program's table. If there
 /// are more, all are forgotten.
@@ -17,33 +17,33 @@ const MAX_PROGRAMS: usize = 8192;
 /// How long a program counts as one without Python. A file system may not record that a
 /// file was changed, and a program may find another library. Looking at a process of each
 /// program now and then costs little.
-const PLAIN_FOR: Duration = Duration::from_secs(60);
+const NON_PYTHON_FOR: Duration = Duration::from_secs(60);
 
 /// What was found in processes that run a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// No Python in any process so far; found at this time.
-    Plain(Instant),
+    NonPython(Instant),
     /// Python in at least one process: its processes are looked at for as long as this is
     /// remembered.
     Python,
 }
 
 /// The programs that were looked at.
-pub(super) struct Programs<T = Box<dyn PlainTable>> {
+pub(super) struct Programs<T = Box<dyn NonPythonTable>> {
     table: T,
     known: HashMap<ProgramId, Kind>,
 }
 
 /// A table of programs without Python.
-pub trait PlainTable {
+pub trait NonPythonTable {
     /// Adds a program. Returns whether there was room.
     fn add(&mut self, program: ProgramId) -> bool;
     /// Removes a program.
     fn remove(&mut self, program: ProgramId);
 }
 
-impl PlainTable for PlainProgramTable {
+impl NonPythonTable for NonPythonExecutables {
     fn add(&mut self, program: ProgramId) -> bool {
         Self::add(self, program)
     }
@@ -53,7 +53,7 @@ impl PlainTable for PlainProgramTable {
     }
 }
 
-impl PlainTable for Box<dyn PlainTable> {
+impl NonPythonTable for Box<dyn NonPythonTable> {
     fn add(&mut self, program: ProgramId) -> bool {
         (**self).add(program)
     }
@@ -63,7 +63,7 @@ impl PlainTable for Box<dyn PlainTable> {
     }
 }
 
-impl<T: PlainTable> Programs<T> {
+impl<T: NonPythonTable> Programs<T> {
     pub(super) fn new(table: T) -> Self {
         Self {
             table,
@@ -79,25 +79,25 @@ impl<T: PlainTable> Programs<T> {
         }
         if self.known.len() >= MAX_PROGRAMS {
             for (program, kind) in self.known.drain() {
-                if matches!(kind, Kind::Plain(_)) {
+                if matches!(kind, Kind::NonPython(_)) {
                     self.table.remove(program);
                 }
             }
         }
         if self.table.add(program) {
-            self.known.insert(program, Kind::Plain(now));
+            self.known.insert(program, Kind::NonPython(now));
         }
     }
 
     /// Whether no process that ran `program` had Python in it.
-    pub(super) fn is_plain(&self, program: ProgramId) -> bool {
-        matches!(self.known.get(&program), Some(Kind::Plain(_)))
+    pub(super) fn is_non_python(&self, program: ProgramId) -> bool {
+        matches!(self.known.get(&program), Some(Kind::NonPython(_)))
     }
 
     /// Notes that a process which runs `program` has Python.
     pub(super) fn had_python(&mut self, program: ProgramId) {
         if program != ProgramId::UNKNOWN
-            && let Some(Kind::Plain(_)) = self.known.insert(program, Kind::Python)
+            && let Some(Kind::NonPython(_)) = self.known.insert(program, Kind::Python)
         {
             self.table.remove(program);
         }
@@ -106,7 +106,7 @@ impl<T: PlainTable> Programs<T> {
     /// Forgets programs without Python where that was found out too long ago.
     pub(super) fn expire(&mut self, now: Instant) {
         let is_old = |_: &ProgramId, kind: &mut Kind| match kind {
-            Kind::Plain(since) => now.saturating_duration_since(*since) >= PLAIN_FOR,
+            Kind::NonPython(since) => now.saturating_duration_since(*since) >= NON_PYTHON_FOR,
             Kind::Python => false,
         };
         for (program, _) in self.known.extract_if(is_old) {
@@ -124,7 +124,7 @@ mod tests {
     #[derive(Default)]
     struct Table(HashSet<ProgramId>);
 
-    impl PlainTable for Table {
+    impl NonPythonTable for Table {
         fn add(&mut self, program: ProgramId) -> bool {
             self.0.insert(program);
             true
@@ -169,7 +169,7 @@ mod tests {
                 ..program(1)
             },
         ] {
-            assert!(programs.is_plain(program(1)) && !programs.is_plain(other));
+            assert!(programs.is_non_python(program(1)) && !programs.is_non_python(other));
         }
     }
 
@@ -178,11 +178,11 @@ mod tests {
         let start = Instant::now();
         let mut programs = Programs::new(Table::default());
         programs.had_none(program(1), start);
-        programs.had_none(program(2), start + PLAIN_FOR / 2);
+        programs.had_none(program(2), start + NON_PYTHON_FOR / 2);
         programs.had_python(program(3));
-        programs.expire(start + PLAIN_FOR - Duration::from_nanos(1));
-        assert!(programs.is_plain(program(1)));
-        programs.expire(start + PLAIN_FOR);
+        programs.expire(start + NON_PYTHON_FOR - Duration::from_nanos(1));
+        assert!(programs.is_non_python(program(1)));
+        programs.expire(start + NON_PYTHON_FOR);
         assert_eq!(programs.table.0, HashSet::from([program(2)]));
         assert_eq!(programs.known.len(), 2);
     }

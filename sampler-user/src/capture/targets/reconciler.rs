@@ -219,7 +219,7 @@ fn is_there(inspector: &ProcessInspector, process: &FollowedProcess) -> bool {
 mod tests {
     use super::*;
     use crate::capture::bpf::processes::ProcessMap as _;
-    use crate::capture::targets::fake_tables::{FakeProcessMap, NoPlainPrograms};
+    use crate::capture::targets::fake_tables::{FakeProcessMap, FullNonPythonTable};
     use crate::capture::targets::target_scope::TargetScope;
 
     /// A process id that no process has.
@@ -230,7 +230,7 @@ mod tests {
             tgids: Vec::new(),
             with_children: false,
         };
-        let programs = Box::new(NoPlainPrograms);
+        let programs = Box::new(FullNonPythonTable);
         let discovery = ProcessDiscovery::new(scope, programs, Instant::now());
         (FollowedSet::new(Box::new(map.clone())), discovery)
     }

@@ -16,7 +16,7 @@ use crate::capture::targets::followed::FollowedProcess;
 use crate::capture::targets::followed_set::{FollowedSet, TargetError};
 use crate::capture::targets::learning::Learning;
 use crate::capture::targets::lifecycle::LifecycleEvents;
-use crate::capture::targets::programs::PlainTable;
+use crate::capture::targets::programs::NonPythonTable;
 use crate::capture::targets::reconciler::Reconciler;
 use crate::capture::targets::skipped::SkippedProcesses;
 use crate::capture::targets::target_scope::TargetScope;
@@ -35,7 +35,7 @@ impl Targets {
     pub fn new(
         scope: TargetScope,
         map: Box<dyn ProcessMap>,
-        programs: Box<dyn PlainTable>,
+        programs: Box<dyn NonPythonTable>,
     ) -> Self {
         Self {
             followed: FollowedSet::new(map),
