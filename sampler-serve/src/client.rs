@@ -53,19 +53,19 @@ pub enum ClientError {
     },
 }
 
-/// A client. Each request has its own connection.
+/// A client of the HTTP interface. Each request has its own connection.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct ApiClient {
     path: PathBuf,
 }
 
 /// An answer whose status says that it worked.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ApiResponse {
     response: Response<Incoming>,
 }
 
-impl Client {
+impl ApiClient {
     /// A client of the server that listens on this socket.
     #[must_use]
     pub fn new(path: &Path) -> Self {
@@ -78,7 +78,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
+    pub async fn get(&self, path: &str) -> Result<ApiResponse, ClientError> {
         self.send(Method::GET, path, Bytes::new()).await
     }
 
@@ -86,7 +86,11 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
+    pub async fn post(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<ApiResponse, ClientError> {
         let body = serde_json::to_vec(body);
         let body = body.map_err(|error| ClientError::Document(error.to_string()))?;
         self.send(Method::POST, path, body.into()).await
@@ -96,11 +100,16 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
+    pub async fn delete(&self, path: &str) -> Result<ApiResponse, ClientError> {
         self.send(Method::DELETE, path, Bytes::new()).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, ClientError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<ApiResponse, ClientError> {
         let connected = timeout(CONNECT, UnixStream::connect(&self.path)).await;
         let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let stream = connected.map_err(|source| ClientError::Connect {
@@ -118,7 +127,7 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))?;
         let response = sender.send_request(request).await?;
-        let answer = Answer { response };
+        let answer = ApiResponse { response };
         match answer.response.status() {
             status if status.is_success() => Ok(answer),
             status => Err(answer.refusal(status).await),
@@ -126,7 +135,7 @@ impl Client {
     }
 }
 
-impl Answer {
+impl ApiResponse {
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {

@@ -16,7 +16,7 @@ use crate::front::error::ApiError;
 use crate::front::gate::{Gate, Pass};
 use crate::front::origin::AllowedHosts;
 use crate::front::peer::{Access, PeerId};
-use crate::front::recorder::Recorder;
+use crate::front::recorder::RecorderHandle;
 use crate::state::reader::StateReader;
 
 /// What all requests share.
@@ -35,7 +35,7 @@ pub(crate) struct Context {
     /// How much may come in, and for how long.
     pub(crate) limits: Limits,
     /// The way to the recorder.
-    pub(crate) recorder: Recorder,
+    pub(crate) recorder: RecorderHandle,
     /// The state directory.
     pub(crate) state: Arc<StateReader>,
     /// Connections.
@@ -49,14 +49,14 @@ pub(crate) struct Context {
     /// Dumps.
     pub(crate) dumps: Semaphore,
     /// What happened so far.
-    pub(crate) counters: Counters,
+    pub(crate) counters: HttpCounters,
     /// Tells this run of the front from others, in the numbers of events.
     pub(crate) epoch: u64,
 }
 
 /// What happened so far.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(crate) struct HttpCounters {
     /// Answers by the first digit of their status.
     pub(crate) answers: [AtomicU64; 6],
     /// Connections that found no room.
@@ -67,7 +67,7 @@ pub(crate) struct Counters {
     pub(crate) aborted: AtomicU64,
 }
 
-impl Counters {
+impl HttpCounters {
     /// Counts an answer.
     pub(crate) fn answered(&self, status: StatusCode) {
         if let Some(counter) = self.answers.get(usize::from(status.as_u16() / 100)) {

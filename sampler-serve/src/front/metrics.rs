@@ -11,7 +11,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 use crate::documents::RecorderState;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
-use crate::front::openmetrics::{Exposition, Family, Kind, Metrics};
+use crate::front::openmetrics::{Exposition, Family, MetricType, Metrics};
 use crate::front::reply::{self, Reply};
 use crate::protocol::message::RecorderStatus;
 use crate::state::reader::Survey;
@@ -51,9 +51,9 @@ pub(crate) async fn get(
 }
 
 fn gauge<'a>(name: &'a str, unit: &'a str, help: &'a str) -> Family<'a> {
-    let kind = Kind::Gauge;
+    let metric_type = MetricType::Gauge;
     Family {
-        kind,
+        metric_type,
         name,
         unit,
         help,
@@ -61,9 +61,9 @@ fn gauge<'a>(name: &'a str, unit: &'a str, help: &'a str) -> Family<'a> {
 }
 
 fn counter<'a>(name: &'a str, unit: &'a str, help: &'a str) -> Family<'a> {
-    let kind = Kind::Counter;
+    let metric_type = MetricType::Counter;
     Family {
-        kind,
+        metric_type,
         name,
         unit,
         help,
@@ -72,7 +72,7 @@ fn counter<'a>(name: &'a str, unit: &'a str, help: &'a str) -> Family<'a> {
 
 fn about(metrics: &mut Metrics, context: &Context) {
     let family = Family {
-        kind: Kind::Info,
+        metric_type: MetricType::Info,
         name: "pyebpf_build",
         unit: "",
         help: "The program and its version.",

@@ -47,11 +47,11 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use crate::front::config::FrontConfig;
-use crate::front::context::{Context, Counters};
+use crate::front::context::{Context, HttpCounters};
 use crate::front::gate::Gate;
 use crate::front::listen::Door;
 use crate::front::origin::AllowedHosts;
-use crate::front::recorder::{Times, connect};
+use crate::front::recorder::{RecorderTimeouts, connect};
 use crate::protocol::channel::Channel;
 use crate::state::reader::StateReader;
 use crate::supervisor::launch::Word;
@@ -107,7 +107,7 @@ async fn serve(
 ) -> Result<(), FrontError> {
     let start = |source| FrontError::Start { source };
     let limits = config.limits;
-    let times = Times {
+    let times = RecorderTimeouts {
         answer: limits.answer,
         dump: limits.dump,
     };
@@ -129,7 +129,7 @@ async fn serve(
         conversions: Arc::new(Semaphore::new(limits.conversions)),
         steps: Semaphore::new(STEPS),
         dumps: Semaphore::new(limits.dumps),
-        counters: Counters::default(),
+        counters: HttpCounters::default(),
         epoch: times::now_us(),
         limits,
     });

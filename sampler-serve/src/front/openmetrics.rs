@@ -16,9 +16,9 @@ pub(crate) enum Exposition {
     Text,
 }
 
-/// What kind of metric a family has.
+/// What type of metric a family has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MetricType {
     /// It only grows. Its name ends in `_total`.
     Counter,
     /// It goes up and down.
@@ -37,8 +37,8 @@ pub(crate) struct Metrics {
 /// A family of metrics: its name without `_total` or `_info`, its unit, its help text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Family<'a> {
-    /// Its kind.
-    pub(crate) kind: Kind,
+    /// Its type.
+    pub(crate) metric_type: MetricType,
     /// Its name, which ends in its unit if it has one.
     pub(crate) name: &'a str,
     /// `seconds`, `bytes`, `ratio`; empty for a number of things.
@@ -104,23 +104,23 @@ impl Metrics {
         metrics: impl IntoIterator<Item = (&'a [(&'a str, &'a str)], f64)>,
     ) {
         let Family {
-            kind,
+            metric_type,
             name,
             unit,
             help,
         } = family;
-        let suffix = match kind {
-            Kind::Counter => "_total",
-            Kind::Gauge => "",
-            Kind::Info => "_info",
+        let suffix = match metric_type {
+            MetricType::Counter => "_total",
+            MetricType::Gauge => "",
+            MetricType::Info => "_info",
         };
         let is_open = self.exposition == Exposition::OpenMetrics;
         let of_family = if is_open { "" } else { suffix };
-        let word = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Info if is_open => "info",
-            Kind::Info => "gauge",
+        let word = match metric_type {
+            MetricType::Counter => "counter",
+            MetricType::Gauge => "gauge",
+            MetricType::Info if is_open => "info",
+            MetricType::Info => "gauge",
         };
         self.line(format_args!("# TYPE {name}{of_family} {word}"));
         if is_open && !unit.is_empty() {
@@ -174,7 +174,7 @@ mod tests {
     fn written(exposition: Exposition) -> String {
         let mut metrics = Metrics::new(exposition);
         let samples = Family {
-            kind: Kind::Counter,
+            metric_type: MetricType::Counter,
             name: "pyebpf_samples",
             unit: "",
             help: "Samples.",
@@ -182,7 +182,7 @@ mod tests {
         let labels = [("fate", "a\"b\\c\nd")];
         metrics.family(samples, [(&labels[..], 3.0)]);
         let memory = Family {
-            kind: Kind::Gauge,
+            metric_type: MetricType::Gauge,
             name: "pyebpf_memory_bytes",
             unit: "bytes",
             help: "Memory.",

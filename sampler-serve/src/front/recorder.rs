@@ -97,7 +97,7 @@ pub(crate) enum ClientEvent {
 
 /// What is known of the recorder at a moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct LastStatus {
     /// What it said last.
     pub(crate) status: Arc<RecorderStatus>,
     /// Its share of one CPU lately, in percent.
@@ -108,15 +108,15 @@ pub(crate) struct Seen {
 
 /// Asks the recorder.
 #[derive(Clone, Debug)]
-pub(crate) struct Recorder {
+pub(crate) struct RecorderHandle {
     questions: mpsc::Sender<Question>,
     shared: Arc<Shared>,
-    limits: Times,
+    timeouts: RecorderTimeouts,
 }
 
 /// How long answers may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
+pub(crate) struct RecorderTimeouts {
     /// Of any command.
     pub(crate) answer: Duration,
     /// Of `dump`.
@@ -130,7 +130,7 @@ struct Shared {
     events: broadcast::Sender<Arc<NumberedEvent>>,
     /// Held while the recorder is asked.
     status: tokio::sync::Mutex<()>,
-    last_status: Mutex<Option<Seen>>,
+    last_status: Mutex<Option<LastStatus>>,
     processes: tokio::sync::Mutex<Option<(Instant, Arc<Vec<ProcessEntry>>)>>,
 }
 
@@ -167,7 +167,7 @@ pub(crate) struct Link {
 
 /// Makes the way to the recorder. The link has to be run for it to work.
 #[must_use]
-pub(crate) fn connect(channel: Channel, limits: Times) -> (Recorder, Link) {
+pub(crate) fn connect(channel: Channel, timeouts: RecorderTimeouts) -> (RecorderHandle, Link) {
     let (questions, receiver) = mpsc::channel(MOST_PENDING);
     let shared = Arc::new(Shared {
         state: Mutex::new(Knowledge {
@@ -193,10 +193,10 @@ pub(crate) fn connect(channel: Channel, limits: Times) -> (Recorder, Link) {
         // A front that was started again gets answers to questions of the one before.
         next_id: crate::front::times::now_us(),
     };
-    let recorder = Recorder {
+    let recorder = RecorderHandle {
         questions,
         shared,
-        limits,
+        timeouts,
     };
     (recorder, link)
 }
@@ -207,14 +207,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn last_status(&self) -> MutexGuard<'_, Option<Seen>> {
+    fn last_status(&self) -> MutexGuard<'_, Option<LastStatus>> {
         // It is replaced as a whole.
         let last = self.last_status.lock();
         last.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Recorder {
+impl RecorderHandle {
     /// Asks the recorder to do something.
     ///
     /// # Errors
@@ -222,8 +222,8 @@ impl Recorder {
     pub(crate) async fn ask(&self, command: Command) -> Result<Answer, AskError> {
         let before = self.admit(&command)?;
         let limit = match command {
-            Command::Dump { .. } => self.limits.dump,
-            _ => self.limits.answer,
+            Command::Dump { .. } => self.timeouts.dump,
+            _ => self.timeouts.answer,
         };
         let (answer, answered) = oneshot::channel();
         let question = Question { command, answer };
@@ -272,7 +272,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`AskError`].
-    pub(crate) async fn status(&self) -> Result<Seen, AskError> {
+    pub(crate) async fn status(&self) -> Result<LastStatus, AskError> {
         let _turn = self.shared.status.lock().await;
         let last = self.last_status();
         if let Some(seen) = &last
@@ -292,7 +292,7 @@ impl Recorder {
                 let cpu = status.cpu_us.saturating_sub(before.status.cpu_us);
                 100.0 * cpu as f64 / microseconds
             });
-        let seen = Seen {
+        let seen = LastStatus {
             status: status.into(),
             cpu_percent,
             at,
@@ -303,7 +303,7 @@ impl Recorder {
 
     /// What the recorder said last, however long ago.
     #[must_use]
-    pub(crate) fn last_status(&self) -> Option<Seen> {
+    pub(crate) fn last_status(&self) -> Option<LastStatus> {
         self.shared.last_status().clone()
     }
 

@@ -15,7 +15,7 @@ use sampler_trace::model::identifiers::KernelTime;
 
 use crate::state::directory::{Folder, StateDirectory};
 use crate::state::entry::ChunkNumber;
-use crate::state::retention::{Chunk, Keeper, Plan, Retention};
+use crate::state::retention::{Keeper, Plan, Retention, StoredChunk};
 
 /// The time, by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl ChunkStore {
     #[must_use]
     pub fn plan(&self, retention: &Retention, keepers: &[Keeper], written: u64, now: Now) -> Plan {
         let trusts_clock = self.trusts_clock(now);
-        let chunk = |known: &Known| Chunk {
+        let chunk = |known: &Known| StoredChunk {
             number: known.number,
             bytes: known.bytes,
             from_us: known.from_us,

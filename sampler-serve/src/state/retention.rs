@@ -18,7 +18,7 @@ pub struct Retention {
 
 /// A chunk that may be deleted. The one that is being written is none of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk {
+pub struct StoredChunk {
     /// Its number.
     pub number: ChunkNumber,
     /// Its size in bytes.
@@ -67,7 +67,7 @@ impl Retention {
     /// `keepers` in the order in which they are to be given up; `written` is the size of the chunk
     /// that is being written, which counts as well.
     #[must_use]
-    pub fn plan(&self, chunks: &[Chunk], keepers: &[Keeper], written: u64) -> Plan {
+    pub fn plan(&self, chunks: &[StoredChunk], keepers: &[Keeper], written: u64) -> Plan {
         let kept_bytes = |keepers: &[Keeper]| -> u64 {
             let kept = chunks.iter().filter(|chunk| is_kept(chunk, keepers));
             kept.map(|chunk| chunk.bytes).sum()
@@ -94,7 +94,7 @@ impl Retention {
     }
 }
 
-fn is_kept(chunk: &Chunk, keepers: &[Keeper]) -> bool {
+fn is_kept(chunk: &StoredChunk, keepers: &[Keeper]) -> bool {
     let keeps = |keeper: &Keeper| keeper.from_us <= chunk.to_us && chunk.from_us <= keeper.to_us;
     keepers.iter().any(keeps)
 }
@@ -106,8 +106,8 @@ mod tests {
     const MINUTE: u64 = 60_000_000;
 
     /// Ten chunks of a minute and 100 bytes each; the last ended just now.
-    fn chunks() -> Vec<Chunk> {
-        let chunk = |number: u64| Chunk {
+    fn chunks() -> Vec<StoredChunk> {
+        let chunk = |number: u64| StoredChunk {
             number: ChunkNumber(number),
             bytes: 100,
             from_us: number * MINUTE,

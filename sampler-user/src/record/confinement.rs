@@ -10,7 +10,7 @@ use crate::cli::config::SamplingConfig;
 use crate::platform::console::CONSOLE;
 use crate::platform::privileges::Owner;
 use crate::platform::privileges::drop_privileges::{Retained, drop_privileges};
-use crate::platform::sandbox::{self, Kind};
+use crate::platform::sandbox::{self, SandboxKind};
 
 /// Drops privileges and installs the filter of system calls. A failure is only a warning:
 /// the recording matters more, and has run with all privileges until now.
@@ -32,7 +32,7 @@ pub(super) fn confine(
             "keeps privileges that it does not need: {error}"
         ));
     }
-    if let Err(error) = sandbox::install(Kind::Recorder) {
+    if let Err(error) = sandbox::install(SandboxKind::Recorder) {
         CONSOLE.caution(format_args!(
             "goes on without a filter of system calls: {error}"
         ));

@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::config::serve::ServeConfig;
 use crate::platform::console::CONSOLE;
 use crate::platform::privileges::drop_privileges::drop_all_privileges;
-use crate::platform::sandbox::{self, Kind};
+use crate::platform::sandbox::{self, SandboxKind};
 use crate::record::confinement::tell_blocked;
 use crate::serve::error::ServeError;
 use crate::serve::process_name::name_process;
@@ -130,7 +130,7 @@ fn confine(config: &ServeConfig) {
             "the front keeps privileges that it does not need: {error}"
         ));
     }
-    if let Err(error) = sandbox::install(Kind::Front) {
+    if let Err(error) = sandbox::install(SandboxKind::Front) {
         CONSOLE.caution(format_args!(
             "the front goes on without a filter of system calls: {error}"
         ));

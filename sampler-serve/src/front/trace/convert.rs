@@ -28,7 +28,7 @@ use crate::front::error::ApiError;
 use crate::front::gate::Pass;
 use crate::front::trace::joined::{Joined, JoinedRead};
 use crate::front::trace::outlet::Outlet;
-use crate::front::trace::wanted::Wanted;
+use crate::front::trace::trace_request::TraceRequest;
 use crate::state::entry::ChunkNumber;
 
 /// Waits for a turn to convert.
@@ -53,7 +53,7 @@ pub(crate) async fn turn(context: &Context) -> Result<OwnedSemaphorePermit, ApiE
 /// 400, 404, 429, 503.
 pub(crate) async fn stream(
     context: &Arc<Context>,
-    wanted: Wanted,
+    wanted: TraceRequest,
     chunks: Vec<ChunkNumber>,
     pass: Pass,
 ) -> Result<Body, ApiError> {
@@ -64,7 +64,7 @@ pub(crate) async fn stream(
     let context = context.clone();
     spawn_blocking(move || {
         let _kept = (permit, pass);
-        let Wanted {
+        let TraceRequest {
             format,
             join,
             selection,

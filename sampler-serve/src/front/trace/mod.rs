@@ -11,7 +11,7 @@ mod outlet;
 pub(crate) mod pprof;
 mod size;
 mod stream;
-pub(crate) mod wanted;
+pub(crate) mod trace_request;
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::front::query::Query;
 use crate::front::reply::{self, Reply};
 use crate::front::times::now_us;
 use crate::front::trace::size::check_size;
-use crate::front::trace::wanted::Wanted;
+use crate::front::trace::trace_request::TraceRequest;
 use crate::front::visible;
 use crate::state::entry::RecordingId;
 
@@ -39,7 +39,7 @@ pub(crate) async fn get(
     client: &Client,
     mut query: Query,
 ) -> Result<Reply, ApiError> {
-    let wanted = Wanted::take(context, client, &mut query)?;
+    let wanted = TraceRequest::take(context, client, &mut query)?;
     query.finish()?;
     answer(context, client, wanted).await
 }
@@ -54,7 +54,7 @@ pub(crate) async fn of_recording(
     id: RecordingId,
     mut query: Query,
 ) -> Result<Reply, ApiError> {
-    let mut wanted = Wanted::take(context, client, &mut query)?;
+    let mut wanted = TraceRequest::take(context, client, &mut query)?;
     query.finish()?;
     if wanted.follow || wanted.join.from_us.is_some() || wanted.join.to_us.is_some() {
         return Err(ApiError::bad_request(
@@ -73,7 +73,7 @@ pub(crate) async fn of_recording(
 async fn answer(
     context: &Arc<Context>,
     client: &Client,
-    wanted: Wanted,
+    wanted: TraceRequest,
 ) -> Result<Reply, ApiError> {
     let pass = context.enter_stream(client)?;
     let (from, to) = (wanted.join.from_us, wanted.join.to_us);
@@ -123,7 +123,7 @@ fn content_type(format: FileFormat) -> &'static str {
 }
 
 /// A name for the file: `pyebpf-web1-20261130T124500Z.svg`, in plain ASCII.
-fn file_name(context: &Context, wanted: &Wanted) -> String {
+fn file_name(context: &Context, wanted: &TraceRequest) -> String {
     let plain = |sign: char| match sign {
         sign if sign.is_ascii_alphanumeric() || sign == '-' => sign,
         _ => '_',

@@ -28,7 +28,7 @@ use crate::front::reply::{self, Reply};
 use crate::front::times::now_us;
 use crate::front::trace::convert::{read, turn};
 use crate::front::trace::size::check_size;
-use crate::front::trace::wanted::processes;
+use crate::front::trace::trace_request::processes;
 use crate::protocol::command::{Command, StartRecording};
 use crate::protocol::message::Answer;
 use crate::state::entry::{ChunkNumber, RecordingId};

@@ -9,7 +9,7 @@ mod save;
 mod table;
 mod text;
 
-use sampler_serve::client::{Answer, Client, ClientError};
+use sampler_serve::client::{ApiClient, ApiResponse, ClientError};
 use sampler_serve::documents::{Marks, Processes, Recordings, Status};
 use sampler_serve::protocol::command::{NewMark, StartRecording};
 use sampler_serve::state::entry::{MarkEntry, RecordingEntry};
@@ -33,7 +33,7 @@ pub fn run(arguments: &CtlArguments) -> Result<(), CtlError> {
         .enable_all()
         .build()
         .map_err(CtlError::Start)?;
-    let client = Client::new(&arguments.socket);
+    let client = ApiClient::new(&arguments.socket);
     let asked = async {
         match &arguments.command {
             CtlCommand::Trace(wanted) => save::save(&client, wanted).await,
@@ -47,7 +47,7 @@ pub fn run(arguments: &CtlArguments) -> Result<(), CtlError> {
 }
 
 /// Asks what needs no file, and returns what is to be printed.
-async fn ask(client: &Client, command: &CtlCommand) -> Result<String, CtlError> {
+async fn ask(client: &ApiClient, command: &CtlCommand) -> Result<String, CtlError> {
     match command {
         CtlCommand::Status(form) => {
             let answer = client.get("/api/v1/status").await?;
@@ -97,7 +97,7 @@ async fn ask(client: &Client, command: &CtlCommand) -> Result<String, CtlError> 
     }
 }
 
-async fn start(client: &Client, arguments: &StartArguments) -> Result<String, CtlError> {
+async fn start(client: &ApiClient, arguments: &StartArguments) -> Result<String, CtlError> {
     let wanted = StartRecording {
         hz: arguments.hz,
         pids: arguments.pid.clone(),
@@ -109,7 +109,7 @@ async fn start(client: &Client, arguments: &StartArguments) -> Result<String, Ct
     show(answer, arguments.form, text).await
 }
 
-async fn mark(client: &Client, arguments: &MarkArguments) -> Result<String, CtlError> {
+async fn mark(client: &ApiClient, arguments: &MarkArguments) -> Result<String, CtlError> {
     let wanted = NewMark {
         name: arguments.name.clone(),
         before_s: arguments.before,
@@ -125,7 +125,7 @@ async fn mark(client: &Client, arguments: &MarkArguments) -> Result<String, CtlE
 
 /// Returns an answer in the form that is asked for.
 async fn show<T: DeserializeOwned>(
-    answer: Answer,
+    answer: ApiResponse,
     form: FormArguments,
     text: impl FnOnce(T) -> String,
 ) -> Result<String, CtlError> {

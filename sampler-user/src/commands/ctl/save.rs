@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use sampler_serve::client::Client;
+use sampler_serve::client::ApiClient;
 use sampler_trace::convert::ConvertOptions;
 use sampler_trace::convert::error::DestinationError;
 use sampler_trace::formats::format::FileFormat;
@@ -22,7 +22,7 @@ use crate::platform::privileges::Owner;
 const STANDARD_OUTPUT: &str = "-";
 
 /// Asks for a trace and writes it.
-pub(super) async fn save(client: &Client, wanted: &TraceArguments) -> Result<(), CtlError> {
+pub(super) async fn save(client: &ApiClient, wanted: &TraceArguments) -> Result<(), CtlError> {
     if wanted.follow && wanted.output != Path::new(STANDARD_OUTPUT) {
         return Err(CtlError::FollowFile);
     }

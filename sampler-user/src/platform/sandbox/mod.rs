@@ -44,7 +44,7 @@ pub enum SandboxError {
 
 /// What the filters are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SandboxKind {
     /// A recording.
     Recorder,
     /// The process of a server that owns the network. It accepts connections, and neither
@@ -57,10 +57,10 @@ pub enum Kind {
 ///
 /// # Errors
 /// [`SandboxError`]. Filters that were installed before it stay.
-pub fn install(kind: Kind) -> Result<(), SandboxError> {
+pub fn install(kind: SandboxKind) -> Result<(), SandboxError> {
     let (fatal, allowed) = match kind {
-        Kind::Recorder => (recorder_calls::fatal(), recorder_calls::allowed()?),
-        Kind::Front => (front_calls::fatal(), front_calls::allowed()?),
+        SandboxKind::Recorder => (recorder_calls::fatal(), recorder_calls::allowed()?),
+        SandboxKind::Front => (front_calls::fatal(), front_calls::allowed()?),
     };
     let fatal = filter(fatal, SeccompAction::Allow, SeccompAction::KillProcess)?;
     // `clone3` has its flags in memory, which a filter cannot read, so it could not tell
@@ -167,7 +167,7 @@ mod tests {
             let written = std::io::stderr().write_all(text.as_bytes());
             written.expect("what is open stays open");
         };
-        install(Kind::Recorder).expect("tests run where filters are allowed");
+        install(SandboxKind::Recorder).expect("tests run where filters are allowed");
         let thread = std::thread::spawn(|| std::fs::read("/proc/self/status"));
         assert!(thread.join().expect("it does not panic").is_ok());
         assert_eq!(blocked_syscalls::blocked(), []);

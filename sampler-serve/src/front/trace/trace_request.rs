@@ -21,7 +21,7 @@ const LATEST: u64 = 253_402_300_799_000_000;
 
 /// What a request wants.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct TraceRequest {
     /// In which format.
     pub(crate) format: FileFormat,
     /// The time, the processes and threads.
@@ -32,7 +32,7 @@ pub(crate) struct Wanted {
     pub(crate) follow: bool,
 }
 
-impl Wanted {
+impl TraceRequest {
     /// Takes what is wanted from a query.
     ///
     /// # Errors
