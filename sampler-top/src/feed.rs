@@ -19,7 +19,7 @@ const LONGEST_LINE: u64 = 4096;
 
 /// What happened.
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) enum FeedEvent {
     /// More of the trace.
     Bytes(Vec<u8>),
     /// The trace has ended, or cannot be read.
@@ -44,19 +44,19 @@ fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// Waits for the bytes of a trace.
 pub(crate) fn read_trace(
     mut trace: impl Read + Send + 'static,
-    sender: SyncSender<News>,
+    sender: SyncSender<FeedEvent>,
 ) -> io::Result<()> {
     start("trace", move || {
         let mut bytes = vec![0; CHUNK];
         loop {
-            let news = match trace.read(&mut bytes) {
-                Ok(0) => News::End(None),
-                Ok(length) => News::Bytes(bytes.iter().take(length).copied().collect()),
+            let event = match trace.read(&mut bytes) {
+                Ok(0) => FeedEvent::End(None),
+                Ok(length) => FeedEvent::Bytes(bytes.iter().take(length).copied().collect()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => News::End(Some(error)),
+                Err(error) => FeedEvent::End(Some(error)),
             };
-            let is_over = matches!(news, News::End(_));
-            if sender.send(news).is_err() || is_over {
+            let is_over = matches!(event, FeedEvent::End(_));
+            if sender.send(event).is_err() || is_over {
                 return;
             }
         }
@@ -66,7 +66,7 @@ pub(crate) fn read_trace(
 /// Waits for lines of the recorder.
 pub(crate) fn read_messages(
     messages: impl Read + Send + 'static,
-    sender: SyncSender<News>,
+    sender: SyncSender<FeedEvent>,
 ) -> io::Result<()> {
     start("messages", move || {
         let mut messages = BufReader::new(messages);
@@ -83,7 +83,7 @@ pub(crate) fn read_messages(
             }
             let text = String::from_utf8_lossy(&line);
             let text = escape_for_terminal(text.trim_end()).into_owned();
-            if sender.send(News::Message(text)).is_err() {
+            if sender.send(FeedEvent::Message(text)).is_err() {
                 return;
             }
         }
@@ -91,14 +91,14 @@ pub(crate) fn read_messages(
 }
 
 /// Waits for keys and for another size of the terminal.
-pub(crate) fn read_keys(sender: SyncSender<News>) -> io::Result<()> {
+pub(crate) fn read_keys(sender: SyncSender<FeedEvent>) -> io::Result<()> {
     start("keys", move || {
         loop {
-            let (news, is_over) = match event::read() {
-                Ok(event) => (News::Terminal(event), false),
-                Err(error) => (News::NoTerminal(error), true),
+            let (event, is_over) = match event::read() {
+                Ok(event) => (FeedEvent::Terminal(event), false),
+                Err(error) => (FeedEvent::NoTerminal(error), true),
             };
-            if sender.send(news).is_err() || is_over {
+            if sender.send(event).is_err() || is_over {
                 return;
             }
         }
@@ -107,14 +107,14 @@ pub(crate) fn read_keys(sender: SyncSender<News>) -> io::Result<()> {
 
 /// Waits for the signals that end the program: the terminal is restored first.
 #[cfg(unix)]
-pub(crate) fn catch_signals(sender: SyncSender<News>) -> io::Result<()> {
+pub(crate) fn catch_signals(sender: SyncSender<FeedEvent>) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     start("signals", move || {
         for _ in signals.forever() {
-            if sender.send(News::Stop).is_err() {
+            if sender.send(FeedEvent::Stop).is_err() {
                 return;
             }
         }
@@ -123,6 +123,6 @@ pub(crate) fn catch_signals(sender: SyncSender<News>) -> io::Result<()> {
 
 /// This system has no signals.
 #[cfg(not(unix))]
-pub(crate) fn catch_signals(_: SyncSender<News>) -> io::Result<()> {
+pub(crate) fn catch_signals(_: SyncSender<FeedEvent>) -> io::Result<()> {
     Ok(())
 }

@@ -12,7 +12,7 @@ use ratatui::crossterm::event::Event;
 use sampler_trace::container::error::TraceError;
 
 use crate::draw::draw;
-use crate::feed::{self, News, QUEUE};
+use crate::feed::{self, FeedEvent, QUEUE};
 use crate::keys;
 use crate::live::Live;
 use crate::view::{Action, Snapshot, View};
@@ -58,13 +58,13 @@ where
     T: Read + Send + 'static,
     M: Read + Send + 'static,
 {
-    let (sender, news) = sync_channel(QUEUE);
+    let (sender, events) = sync_channel(QUEUE);
     feed::read_trace(input.trace, sender.clone())?;
     let mut screen = Screen::new(input.length);
     while !screen.live.has_begun() {
-        match news.recv() {
-            Ok(News::Bytes(bytes)) => screen.take_bytes(&bytes)?,
-            Ok(News::End(Some(error))) => return Err(error.into()),
+        match events.recv() {
+            Ok(FeedEvent::Bytes(bytes)) => screen.take_bytes(&bytes)?,
+            Ok(FeedEvent::End(Some(error))) => return Err(error.into()),
             _ => return Err(TopError::Empty),
         }
     }
@@ -74,7 +74,7 @@ where
     feed::catch_signals(sender.clone()).map_err(TopError::Terminal)?;
     let shown = ratatui::try_init().and_then(|mut terminal| {
         feed::read_keys(sender)?;
-        screen.show(&mut terminal, &news)
+        screen.show(&mut terminal, &events)
     });
     ratatui::restore();
     shown.map_err(TopError::Terminal)?;
@@ -104,17 +104,21 @@ impl Screen {
         }
     }
 
-    fn show(&mut self, terminal: &mut DefaultTerminal, news: &Receiver<News>) -> io::Result<()> {
+    fn show(
+        &mut self,
+        terminal: &mut DefaultTerminal,
+        events: &Receiver<FeedEvent>,
+    ) -> io::Result<()> {
         self.refresh();
         loop {
             terminal.draw(|frame| draw(frame, &self.view, &self.shown, &self.status))?;
             // The threads that send live as long as this one.
-            let Ok(first) = news.recv() else {
+            let Ok(first) = events.recv() else {
                 return Ok(());
             };
             // What has come meanwhile is drawn at once.
-            for news in iter::once(first).chain(news.try_iter().take(QUEUE)) {
-                if !self.take(news)? {
+            for event in iter::once(first).chain(events.try_iter().take(QUEUE)) {
+                if !self.take(event)? {
                     return Ok(());
                 }
             }
@@ -122,15 +126,15 @@ impl Screen {
         }
     }
 
-    /// Takes news. Returns whether to go on.
-    fn take(&mut self, news: News) -> io::Result<bool> {
-        match news {
-            News::Bytes(bytes) => self.take_bytes(&bytes).map_err(io::Error::other)?,
-            News::End(None) => "the recording has ended".clone_into(&mut self.status),
-            News::End(Some(error)) => {
+    /// Takes an event. Returns whether to go on.
+    fn take(&mut self, event: FeedEvent) -> io::Result<bool> {
+        match event {
+            FeedEvent::Bytes(bytes) => self.take_bytes(&bytes).map_err(io::Error::other)?,
+            FeedEvent::End(None) => "the recording has ended".clone_into(&mut self.status),
+            FeedEvent::End(Some(error)) => {
                 self.status = format!("the rest of the trace cannot be read: {error}");
             }
-            News::Message(message) => {
+            FeedEvent::Message(message) => {
                 let text = message.strip_prefix("pyebpf: ").unwrap_or(&message);
                 text.clone_into(&mut self.status);
                 if self.messages.len() == MOST_MESSAGES {
@@ -138,14 +142,14 @@ impl Screen {
                 }
                 self.messages.push(message);
             }
-            News::NoTerminal(error) => return Err(error),
-            News::Stop => return Ok(false),
-            News::Terminal(Event::Key(key)) => {
+            FeedEvent::NoTerminal(error) => return Err(error),
+            FeedEvent::Stop => return Ok(false),
+            FeedEvent::Terminal(Event::Key(key)) => {
                 if let Some(action) = keys::action(key, self.view.is_typing) {
                     return Ok(self.act(action));
                 }
             }
-            News::Terminal(_) => {}
+            FeedEvent::Terminal(_) => {}
         }
         Ok(true)
     }
@@ -255,7 +259,7 @@ mod tests {
         for bytes in of.chunks(100) {
             assert!(
                 screen
-                    .take(News::Bytes(bytes.to_vec()))
+                    .take(FeedEvent::Bytes(bytes.to_vec()))
                     .expect("no terminal")
             );
         }
@@ -287,7 +291,7 @@ mod tests {
         screen.act(Action::Freeze);
         for bytes in rest.chunks(100) {
             screen
-                .take(News::Bytes(bytes.to_vec()))
+                .take(FeedEvent::Bytes(bytes.to_vec()))
                 .expect("no terminal");
         }
         screen.act(Action::Open);
@@ -331,7 +335,7 @@ mod tests {
         let selected = |screen: &Screen| screen.shown.threads[screen.view.selected].pid;
         assert_eq!(selected(&screen), 8);
         screen
-            .take(News::Bytes(rest.to_vec()))
+            .take(FeedEvent::Bytes(rest.to_vec()))
             .expect("no terminal");
         screen.refresh();
         assert_eq!((selected(&screen), screen.view.selected), (8, 0));
@@ -342,11 +346,11 @@ mod tests {
         let mut screen = screen(&trace());
         let said = "pyebpf: sampling less often".to_owned();
         screen
-            .take(News::Message(said.clone()))
+            .take(FeedEvent::Message(said.clone()))
             .expect("no terminal");
         assert_eq!(screen.status, "sampling less often");
         assert_eq!(screen.messages, [said]);
-        assert!(!screen.take(News::Stop).expect("no terminal"));
+        assert!(!screen.take(FeedEvent::Stop).expect("no terminal"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ struct LastSeen {
 /// still is dropped and counted.
 #[derive(Debug)]
 pub struct TimelineBuilder {
-    pace: RatePolicy,
+    sampling: SamplingPeriod,
     /// Periods that start later, with the time from which each holds.
     to_come: VecDeque<(KernelTime, Duration)>,
     seen: Vec<LastSeen>,
@@ -40,7 +40,7 @@ pub struct TimelineBuilder {
 
 /// How often a running thread is seen.
 #[derive(Clone, Copy, Debug)]
-struct RatePolicy {
+struct SamplingPeriod {
     period: Duration,
     /// When the period began to hold; the first sample comes one period later.
     since: KernelTime,
@@ -51,11 +51,11 @@ struct RatePolicy {
 }
 
 /// How long a thread may go unseen without a gap.
-fn patience(period: Duration) -> Duration {
+fn longest_unseen(period: Duration) -> Duration {
     period.saturating_mul(GAP_HALF_PERIODS) / 2
 }
 
-impl RatePolicy {
+impl SamplingPeriod {
     /// Returns when the row of a thread ended that was last seen at `last`, if it has
     /// ended by `now`.
     fn end_of_row(&self, last: KernelTime, now: KernelTime) -> Option<KernelTime> {
@@ -63,15 +63,15 @@ impl RatePolicy {
             return None;
         }
         if last >= self.since {
-            let is_over = now.since(last) > patience(self.period);
+            let is_over = now.since(last) > longest_unseen(self.period);
             return is_over.then(|| last.saturating_add(self.period));
         }
         let end = last.saturating_add(self.before);
-        if self.since.since(last) > patience(self.before) {
-            return (now.since(last) > patience(self.before)).then_some(end);
+        if self.since.since(last) > longest_unseen(self.before) {
+            return (now.since(last) > longest_unseen(self.before)).then_some(end);
         }
         let next = self.since.saturating_add(self.period);
-        (now.since(self.since) > patience(self.period)).then(|| end.min(next))
+        (now.since(self.since) > longest_unseen(self.period)).then(|| end.min(next))
     }
 
     /// The longest time that a row may last beyond its thread's last sample.
@@ -90,7 +90,7 @@ impl TimelineBuilder {
     #[must_use]
     pub fn new(period: Duration) -> Self {
         let mut builder = Self::without_gaps(period);
-        builder.pace.has_gaps = true;
+        builder.sampling.has_gaps = true;
         builder
     }
 
@@ -99,7 +99,7 @@ impl TimelineBuilder {
     #[must_use]
     pub fn without_gaps(period: Duration) -> Self {
         Self {
-            pace: RatePolicy {
+            sampling: SamplingPeriod {
                 period,
                 since: KernelTime(0),
                 before: period,
@@ -116,7 +116,7 @@ impl TimelineBuilder {
     #[must_use]
     pub fn successor(&self) -> Self {
         Self {
-            pace: self.pace,
+            sampling: self.sampling,
             to_come: self.to_come.clone(),
             seen: Vec::new(),
             late: 0,
@@ -128,7 +128,7 @@ impl TimelineBuilder {
     #[must_use]
     pub fn lasting(&self, track: TrackId) -> Option<(KernelTime, StackId, State)> {
         let last = self.seen.get(track.index())?;
-        let lasts = !self.pace.has_gaps && last.state != State::None;
+        let lasts = !self.sampling.has_gaps && last.state != State::None;
         lasts.then_some((last.time, last.stack, last.state))
     }
 
@@ -141,11 +141,11 @@ impl TimelineBuilder {
     /// Starts the periods that hold at `now`, the time of the samples.
     fn advance(&mut self, now: KernelTime) {
         while let Some((from, period)) = self.to_come.pop_front_if(|(from, _)| *from <= now) {
-            self.pace = RatePolicy {
+            self.sampling = SamplingPeriod {
                 period,
                 since: from,
-                before: self.pace.period,
-                ..self.pace
+                before: self.sampling.period,
+                ..self.sampling
             };
         }
     }
@@ -164,16 +164,16 @@ impl TimelineBuilder {
         if self.seen.len() <= track.index() {
             self.seen.resize(track.index() + 1, LastSeen::default());
         }
-        let pace = self.pace;
+        let sampling = self.sampling;
         let Some(last) = self.seen.get_mut(track.index()) else {
             return false;
         };
-        if last.time.since(time) > pace.period {
+        if last.time.since(time) > sampling.period {
             self.late += 1;
             return false;
         }
         let time = time.max(last.time);
-        gap(track, last, time, pace, out);
+        gap(track, last, time, sampling, out);
         last.time = time;
         if (last.stack, last.state) != (stack, state) {
             (last.stack, last.state) = (stack, state);
@@ -210,9 +210,9 @@ impl TimelineBuilder {
     /// about once a period, when the samples up to `now` have been observed.
     pub fn expire(&mut self, now: KernelTime, out: &mut Vec<RowChange>) {
         self.advance(now);
-        let pace = self.pace;
+        let sampling = self.sampling;
         for (number, last) in (0..).zip(&mut self.seen) {
-            gap(TrackId(number), last, now, pace, out);
+            gap(TrackId(number), last, now, sampling, out);
         }
     }
 
@@ -223,8 +223,8 @@ impl TimelineBuilder {
             return;
         };
         let mut end = time.max(last.time);
-        if self.pace.has_gaps {
-            end = end.min(last.time.saturating_add(self.pace.longest(last.time)));
+        if self.sampling.has_gaps {
+            end = end.min(last.time.saturating_add(self.sampling.longest(last.time)));
         }
         empty(track, last, end, out);
     }
@@ -233,11 +233,11 @@ impl TimelineBuilder {
     /// `now` have been observed: what a container may call complete.
     #[must_use]
     pub fn settled(&self, now: KernelTime) -> KernelTime {
-        let pace = &self.pace;
+        let sampling = &self.sampling;
         let to_come = self.to_come.iter().map(|(_, period)| *period);
-        let longest = to_come.fold(pace.period.max(pace.before), Duration::max);
-        now.saturating_sub(if pace.has_gaps {
-            patience(longest)
+        let longest = to_come.fold(sampling.period.max(sampling.before), Duration::max);
+        now.saturating_sub(if sampling.has_gaps {
+            longest_unseen(longest)
         } else {
             longest
         })
@@ -246,10 +246,10 @@ impl TimelineBuilder {
     /// Returns the time that a sample taken at `time` represents, in nanoseconds.
     #[must_use]
     pub fn period_at(&self, time: KernelTime) -> u64 {
-        let period = if time < self.pace.since {
-            self.pace.before
+        let period = if time < self.sampling.since {
+            self.sampling.before
         } else {
-            self.pace.period
+            self.sampling.period
         };
         u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)
     }
@@ -265,10 +265,10 @@ fn gap(
     track: TrackId,
     last: &mut LastSeen,
     now: KernelTime,
-    pace: RatePolicy,
+    sampling: SamplingPeriod,
     out: &mut Vec<RowChange>,
 ) {
-    if let Some(end) = pace.end_of_row(last.time, now) {
+    if let Some(end) = sampling.end_of_row(last.time, now) {
         empty(track, last, end, out);
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Reading the memory of a process, or a file that it has mapped, can hang: the page may
 //! lie on a file system that does not answer, because it is broken or was made for that.
-//! That thread has the capabilities that this needs ([`Role::Looking`]); the
+//! That thread has the capabilities that this needs ([`Role::Inspector`]); the
 //! thread that asks can then do without them.
 
 use std::cell::RefCell;
@@ -33,7 +33,7 @@ use crate::platform::privileges::role::Role;
 
 /// The first probe of a process reads every program file that it has mapped, which takes
 /// tens of milliseconds on a machine that is not too busy.
-const PATIENCE: Timeouts = Timeouts {
+const TIMEOUTS: Timeouts = Timeouts {
     first: Duration::from_secs(3),
     least: Duration::from_millis(500),
 };
@@ -70,7 +70,7 @@ impl Default for ProcessInspector {
     fn default() -> Self {
         Self {
             shared: Rc::new(RefCell::new(Shared {
-                worker: BlockingWorker::new("inspector", Role::Looking, PATIENCE),
+                worker: BlockingWorker::new("inspector", Role::Inspector, TIMEOUTS),
                 silent: HashMap::new(),
             })),
         }
@@ -253,7 +253,7 @@ mod tests {
         let inspector = ProcessInspector::default();
         inspector.shared.borrow_mut().worker = BlockingWorker::new(
             "test",
-            Role::Looking,
+            Role::Inspector,
             Timeouts {
                 first: Duration::from_millis(20),
                 least: Duration::from_millis(10),
@@ -263,7 +263,8 @@ mod tests {
         let late = inspector.ask(7, move |_| wait.recv().is_ok());
         assert!(matches!(late, Err(CallError::Late(_))));
         assert_eq!(inspector.ask(7, |_| ()), Err(CallError::Before));
-        inspector.shared.borrow_mut().worker = BlockingWorker::new("test", Role::Looking, PATIENCE);
+        inspector.shared.borrow_mut().worker =
+            BlockingWorker::new("test", Role::Inspector, TIMEOUTS);
         assert_eq!(inspector.ask(8, |_| ()), Ok(()));
         let error = inspector.inspect(7).expect_err("it is known to be silent");
         assert!(error.to_string().contains("before"), "{error}");

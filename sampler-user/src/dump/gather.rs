@@ -25,20 +25,20 @@ use sampler_trace::model::row::State;
 
 use crate::dump::document::{DumpedThread, ENDED, StackQuality};
 use crate::dump::means::Means;
-use crate::dump::patience::{Finding, Findings, WorkOrder};
 use crate::dump::stacks::state_outside;
+use crate::dump::timeout::{Finding, Findings, WorkOrder};
 use crate::platform::privileges::role::Role;
 
 /// How many times, and how far apart, to read who holds the GIL until it is a thread that
 /// was not seen waiting for it. The holder changes every 5 ms if several threads want it.
-const HOLDER_LOOKS: u32 = 100;
-const BETWEEN_HOLDER_LOOKS: Duration = Duration::from_millis(1);
+const HOLDER_READS: u32 = 100;
+const BETWEEN_HOLDER_READS: Duration = Duration::from_millis(1);
 
 /// Does the work of a worker: sends what it finds out about the process `pid`.
 pub(super) fn gather(pid: u32, means: Means, order: &WorkOrder, findings: &Findings) {
     if means != Means::All {
         // Without the capabilities, the problems that follow say so.
-        Role::Looking.take_up().ok();
+        Role::Inspector.make_effective().ok();
     }
     let found = Gathering::begin(pid, means, findings).and_then(|it| it.go_on(order));
     if let Err(error) = found {
@@ -47,7 +47,7 @@ pub(super) fn gather(pid: u32, means: Means, order: &WorkOrder, findings: &Findi
     tell(findings, Finding::Done);
 }
 
-/// Sends a finding; once the patience is over, nobody receives it any more.
+/// Sends a finding; once the timeout is over, nobody receives it any more.
 fn tell(findings: &Findings, finding: Finding) {
     let _ = findings.send(finding);
 }
@@ -130,7 +130,7 @@ impl<'a> Gathering<'a> {
         let holders = self.gil_holders(&instance, &memory);
         self.holders = holders.iter().flatten().copied().collect();
         self.tell(Finding::Gil(holders));
-        self.look(order, &instance);
+        self.probe_threads(order, &instance);
         if !self.waiting.borrow().is_empty() {
             self.tell_holders_again(&instance, &memory);
         }
@@ -140,7 +140,7 @@ impl<'a> Gathering<'a> {
     /// Reports who holds the GIL at a moment that agrees with what was seen of the
     /// threads: while they were looked at, it passed from one to the next.
     fn tell_holders_again(&self, instance: &Instance, memory: &ProcessMemory) {
-        for _ in 0..HOLDER_LOOKS {
+        for _ in 0..HOLDER_READS {
             let Some(holders) = self.gil_holders(instance, memory) else {
                 return;
             };
@@ -148,7 +148,7 @@ impl<'a> Gathering<'a> {
             if !holders.is_empty() && holders.iter().all(|tid| !waiting.contains(tid)) {
                 return self.tell(Finding::Gil(Some(holders)));
             }
-            thread::sleep(BETWEEN_HOLDER_LOOKS);
+            thread::sleep(BETWEEN_HOLDER_READS);
         }
     }
 

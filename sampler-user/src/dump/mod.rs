@@ -8,12 +8,12 @@
 pub mod document;
 pub mod error;
 mod gather;
-mod looks;
 pub mod means;
-mod patience;
+mod probes;
 mod render;
 mod stacks;
 mod ticks;
+mod timeout;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ use crate::dump::error::DumpError;
 use crate::dump::means::Means;
 
 /// How long to wait for one answer of the process.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Dump {
     /// Dumps the threads of the process `pid`, a thread group id.
@@ -45,10 +45,10 @@ impl Dump {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         PidNamespace::ours()?;
-        let gathering = move |order: patience::WorkOrder, findings: &patience::Findings| {
+        let gathering = move |order: timeout::WorkOrder, findings: &timeout::Findings| {
             gather::gather(pid, means, &order, findings);
         };
-        let dump = patience::collect(pid, PATIENCE, gathering)?;
+        let dump = timeout::collect(pid, TIMEOUT, gathering)?;
         Ok(Self {
             schema: SCHEMA,
             time: time.as_micros() as f64 / 1e6,

@@ -18,7 +18,7 @@ use crate::capture::bpf::kernel::{Kernel, KernelError, KernelMaps, KernelOptions
 use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::processes::ProcessMap as _;
 use crate::capture::bpf::tick_schedule::ClockPeriods;
-use crate::capture::bpf::ticks::Ticks as Clocks;
+use crate::capture::bpf::ticks::Ticks;
 use crate::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::capture::symbolize::paged_out::read_frames;
 
@@ -32,10 +32,10 @@ const BATCH: usize = 1024;
 const PAUSE: Duration = Duration::from_millis(4);
 
 /// The eBPF program, loaded and ticking.
-pub(super) struct Ticks {
+pub(super) struct TickSampler {
     runtime: Runtime,
     _kernel: Kernel,
-    clocks: Option<Clocks>,
+    clocks: Option<Ticks>,
     maps: KernelMaps,
     memory: ProcessMemory,
     frame: FrameLayout,
@@ -48,7 +48,7 @@ pub(super) struct Ticks {
     pub(super) codes: Vec<RawCode>,
 }
 
-impl Ticks {
+impl TickSampler {
     /// Starts to sample the process `pid`.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Ticks {
             {
                 maps.records.wait(PAUSE).await;
                 // A clock that cannot be set goes on ticking as it is.
-                let _ = clocks.as_mut().map(Clocks::settle);
+                let _ = clocks.as_mut().map(Ticks::settle);
                 maps.records.drain(BATCH, |record| match record {
                     Ok(RawRecord::Sample(sample)) => {
                         let tid = sample.header.tid;

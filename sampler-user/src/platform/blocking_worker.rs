@@ -84,7 +84,7 @@ impl<S: Default + 'static> BlockingWorker<S> {
         }
     }
 
-    /// Asks a question, and waits for the answer as long as the patience lasts.
+    /// Asks a question, and waits for the answer until the timeout.
     ///
     /// # Errors
     /// [`CallError`]. The question may still be worked on; its answer is dropped.
@@ -178,9 +178,9 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::platform::blocking_worker::wait::MOST_PATIENCES;
+    use crate::platform::blocking_worker::wait::MOST_TIMEOUTS;
 
-    const PATIENCE: Timeouts = Timeouts {
+    const TIMEOUTS: Timeouts = Timeouts {
         first: Duration::from_millis(40),
         least: Duration::from_millis(10),
     };
@@ -189,7 +189,7 @@ mod tests {
     fn what_was_learnt_is_remembered() {
         let long = Timeouts {
             first: Duration::from_secs(60),
-            ..PATIENCE
+            ..TIMEOUTS
         };
         let mut worker = BlockingWorker::<Vec<u32>>::new("test", Role::Writing, long);
         for number in 0..3 {
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn who_does_not_answer_is_left_behind_and_not_without_end() {
-        let mut worker = BlockingWorker::<()>::new("test", Role::Writing, PATIENCE);
+        let mut worker = BlockingWorker::<()>::new("test", Role::Writing, TIMEOUTS);
         let mut hanging = Vec::new();
         for _ in 0..MOST_STUCK {
             let (go_on, wait) = mpsc::channel::<()>();
@@ -213,7 +213,7 @@ mod tests {
             let asked = worker.ask(move |()| wait.recv().is_ok());
             assert!(matches!(asked, Err(CallError::Late(_))), "{asked:?}");
         }
-        assert_eq!(worker.timeouts.first, PATIENCE.least);
+        assert_eq!(worker.timeouts.first, TIMEOUTS.least);
         assert_eq!(worker.ask(|()| ()), Err(CallError::NobodyLeft));
         drop(hanging);
         while worker.stuck.load(Ordering::Relaxed) > 0 {
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(asked, Ok(()));
         let (go_on, wait) = mpsc::channel::<()>();
         let asked = worker.ask(move |()| while wait.try_recv() == Err(TryRecvError::Empty) {});
-        assert_eq!(asked, Err(CallError::Late(timeouts * MOST_PATIENCES)));
+        assert_eq!(asked, Err(CallError::Late(timeouts * MOST_TIMEOUTS)));
         drop(go_on);
     }
 
@@ -250,7 +250,7 @@ mod tests {
             Role::Writing,
             Timeouts {
                 first: Duration::from_secs(60),
-                ..PATIENCE
+                ..TIMEOUTS
             },
         );
         let asked: Result<(), _> = worker.ask(|()| panic!("on purpose"));

@@ -8,7 +8,6 @@ mod close;
 pub mod confinement;
 mod cost;
 mod cpu_times;
-pub mod destination;
 pub mod error;
 mod event_loop;
 #[cfg(test)]
@@ -42,3 +41,4 @@ mod tick_clock;
 mod timeline_writer;
 mod timers;
 pub mod trace_file;
+pub mod trace_output;

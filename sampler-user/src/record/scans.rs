@@ -230,7 +230,7 @@ where
     Clock: FnMut() -> u64 + Send + 'static,
     Sink: FnMut(&SampleHeader, &[RawFrame]) -> bool + Send + 'static,
 {
-    const ROLE: Role = Role::Looking;
+    const ROLE: Role = Role::Inspector;
 
     fn run(&mut self, order: ScanOrder, tgids: &[u32]) -> io::Result<()> {
         RemoteScan::run(self, order, tgids);

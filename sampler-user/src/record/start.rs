@@ -14,7 +14,7 @@ use sampler_trace::container::writer::TraceWriter;
 use sampler_trace::model::builder::TimelineBuilder;
 use tracing::info;
 
-use crate::capture::bpf::cpu_news::CpuNews;
+use crate::capture::bpf::cpu_events::CpuEvents;
 use crate::capture::bpf::kernel::{Kernel, KernelMaps, KernelOptions};
 use crate::capture::bpf::kernel_log::KernelLogLevel;
 use crate::capture::bpf::tick_schedule::ClockPeriods;
@@ -30,7 +30,6 @@ use crate::record::clock::trace_info;
 use crate::record::confinement::confine;
 use crate::record::cost::Costs;
 use crate::record::cpu_times::CpuTimes;
-use crate::record::destination::Destination;
 use crate::record::error::RecordError;
 use crate::record::event_loop::EventLoop;
 use crate::record::outputs::Outputs;
@@ -47,6 +46,7 @@ use crate::record::tick_balance::TickBalance;
 use crate::record::tick_clock::TickClock;
 use crate::record::timeline_writer::TimelineWriter;
 use crate::record::trace_file::TraceFile;
+use crate::record::trace_output::TraceOutput;
 
 /// Starts what the command `record` needs: the recorder, and the command if one is to be
 /// recorded.
@@ -68,7 +68,7 @@ pub(super) fn start(
 ///
 /// # Errors
 /// [`RecordError`], for example when the kernel does not allow it. Nothing is left of it.
-pub fn start_recorder<D: Destination>(
+pub fn start_recorder<D: TraceOutput>(
     config: &SamplingConfig,
     owner: &Owner,
     destination: &mut D,
@@ -111,7 +111,7 @@ pub fn start_recorder<D: Destination>(
     let period = Duration::from_secs(1) / config.hz;
     // As late as possible: CPU time used before the first tick is in no sample.
     let cpu_times = CpuTimes::of_running(&targets);
-    let ((ticks, news), command) = match start_all(&mut kernel, command, period) {
+    let ((ticks, cpu_events), command) = match start_all(&mut kernel, command, period) {
         Ok(started) => started,
         Err(error) => {
             destination.discard(container)?;
@@ -122,7 +122,7 @@ pub fn start_recorder<D: Destination>(
     confine(config, owner, &counters, &destination.directories());
     let inspector = targets.inspector().clone();
     inspector.begin_anew();
-    let clocks = TickClock::start(ticks, news).map_err(|source| RecordError::System {
+    let clocks = TickClock::start(ticks, cpu_events).map_err(|source| RecordError::System {
         doing: "look after the clocks of the CPUs",
         source,
     })?;
@@ -203,7 +203,7 @@ impl OfMode {
 }
 
 /// The running ticks, and the events of CPUs that come and go, or why there are none.
-type Started = (Ticks, io::Result<CpuNews>);
+type Started = (Ticks, io::Result<CpuEvents>);
 
 /// Starts the ticks and then the command. Returns the receiver of the command's exit
 /// status as well.
@@ -213,11 +213,11 @@ fn start_all(
     period: Duration,
 ) -> Result<(Started, Option<CommandEnd>), RecordError> {
     // Before the clocks are opened, so that no CPU comes unnoticed in between.
-    let news = CpuNews::listen();
+    let cpu_events = CpuEvents::listen();
     let ticks = kernel.start_ticks(ClockPeriods::random(period))?;
     let command = match command {
         Some(command) => Some(command.release()?.ended),
         None => None,
     };
-    Ok(((ticks, news), command))
+    Ok(((ticks, cpu_events), command))
 }

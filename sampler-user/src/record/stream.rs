@@ -15,15 +15,15 @@ use tokio::net::unix::pipe::Receiver;
 use crate::cli::config::SamplingConfig;
 use crate::platform::privileges::Owner;
 use crate::record::confinement::tell_blocked;
-use crate::record::destination::Destination;
 use crate::record::error::RecordError;
 use crate::record::signals::{Request, Signals};
 use crate::record::start::start_recorder;
+use crate::record::trace_output::TraceOutput;
 
 /// Standard output, to which the trace goes.
 struct StandardOutput;
 
-impl Destination for StandardOutput {
+impl TraceOutput for StandardOutput {
     type File = File;
 
     fn directories(&self) -> Vec<PathBuf> {

@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use sampler_trace::model::identifiers::KernelTime;
 
-use crate::capture::bpf::cpu_news::{CpuEvent, CpuNews};
+use crate::capture::bpf::cpu_events::{CpuEvent, CpuEvents};
 use crate::capture::bpf::tick_schedule::{ClockPeriods, TickSchedule};
 use crate::capture::bpf::ticks::Ticks;
 use crate::platform::privileges::role::Role;
@@ -85,18 +85,18 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TickClock {
-    /// Takes over `ticks`, which run already. `news` reports CPUs that come and go, or
+    /// Takes over `ticks`, which run already. `cpu_events` reports CPUs that come and go, or
     /// says why nothing does.
     ///
     /// # Errors
     /// No thread or pipe can be created.
-    pub(super) fn start(ticks: Ticks, news: io::Result<CpuNews>) -> io::Result<Self> {
+    pub(super) fn start(ticks: Ticks, cpu_events: io::Result<CpuEvents>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         shared.schedule.set(ticks.schedule());
         let (requests, receiver) = mpsc::channel();
         let (woken, wake) = io::pipe()?;
-        let news = match news {
-            Ok(news) => Some(news),
+        let cpu_events = match cpu_events {
+            Ok(cpu_events) => Some(cpu_events),
             Err(error) => {
                 lock(&shared.changes).unheard = Some(error.to_string());
                 None
@@ -105,7 +105,7 @@ impl TickClock {
         let mut care = Care {
             shared: Arc::clone(&shared),
             ticks,
-            news,
+            cpu_events,
             woken,
             requests: receiver,
             start: monotonic_now(),
@@ -185,7 +185,7 @@ impl ScheduleSource {
 struct Care {
     shared: Arc<Shared>,
     ticks: Ticks,
-    news: Option<CpuNews>,
+    cpu_events: Option<CpuEvents>,
     woken: PipeReader,
     requests: Receiver<Request>,
     start: KernelTime,
@@ -208,7 +208,7 @@ impl Care {
                 Err(mpsc::TryRecvError::Disconnected) => return false,
             }
         }
-        while let Some(event) = self.news.as_mut().and_then(CpuNews::take) {
+        while let Some(event) = self.cpu_events.as_mut().and_then(CpuEvents::take) {
             self.take(event);
         }
         // A clock that cannot be set keeps the period that led to its first tick: its CPU
@@ -226,8 +226,8 @@ impl Care {
             TimeSpec::from_duration(Duration::from_nanos(left))
         });
         let mut descriptors = vec![PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
-        if let Some(news) = &self.news {
-            descriptors.push(PollFd::new(news.as_fd(), PollFlags::POLLIN));
+        if let Some(cpu_events) = &self.cpu_events {
+            descriptors.push(PollFd::new(cpu_events.as_fd(), PollFlags::POLLIN));
         }
         let polled = ppoll(&mut descriptors, left, None);
         polled.is_ok() && descriptors.first().and_then(PollFd::any) == Some(true)
@@ -245,7 +245,7 @@ impl Care {
                 for cpu in self.ticks.cpus().collect::<Vec<_>>() {
                     self.come(cpu);
                 }
-                lock(&self.shared.changes).unheard = Some("news of CPUs were lost".into());
+                lock(&self.shared.changes).unheard = Some("events of CPUs were lost".into());
             }
         }
     }

@@ -15,8 +15,8 @@ use sampler_trace::container::info::TraceInfo;
 use sampler_trace::model::identifiers::KernelTime;
 
 use crate::record::clock::{monotonic_now, unix_now_us};
-use crate::record::destination::Destination;
 use crate::record::error::RecordError;
+use crate::record::trace_output::TraceOutput;
 use crate::serve::chunk_file::ChunkFile;
 use crate::serve::error::ServeError;
 
@@ -161,7 +161,7 @@ impl Chunks {
     }
 }
 
-impl Destination for Chunks {
+impl TraceOutput for Chunks {
     type File = ChunkFile;
 
     fn directories(&self) -> Vec<PathBuf> {

@@ -4,7 +4,7 @@
 //! other module uses aya.
 
 pub mod counters;
-pub mod cpu_news;
+pub mod cpu_events;
 pub mod events;
 pub mod kernel;
 pub mod kernel_log;

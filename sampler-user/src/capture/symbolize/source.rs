@@ -41,7 +41,7 @@ const MAX_KEPT: usize = 8 << 20;
 /// and to a hundredth of a second.
 const CLOCKS: Duration = Duration::from_millis(30);
 /// How long to wait for a file: 4 MiB take some milliseconds from a disk.
-const PATIENCE: Timeouts = Timeouts {
+const TIMEOUTS: Timeouts = Timeouts {
     first: Duration::from_millis(400),
     least: Duration::from_millis(25),
 };
@@ -66,7 +66,7 @@ pub(super) struct Sources {
 impl Default for Sources {
     fn default() -> Self {
         Self {
-            reader: BlockingWorker::new("sources", Role::Sources, PATIENCE),
+            reader: BlockingWorker::new("sources", Role::Sources, TIMEOUTS),
             files: HashMap::new(),
             kept: 0,
             late: HashMap::new(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Waits for an answer until the patience is over and the thread that should give it
+//! Waits for an answer until the timeout is over and the thread that should give it
 //! makes no progress.
 //!
 //! On an overloaded machine every answer is late, because the thread that gives it waits
@@ -13,20 +13,20 @@ use std::time::Duration;
 
 use sampler_cpython::process::task::TaskStatus;
 
-/// The longest wait for a thread that makes progress, as a multiple of the patience.
-pub(super) const MOST_PATIENCES: u32 = 4;
-/// How often a thread's progress is checked within the patience.
-const LOOKS: u32 = 8;
+/// The longest wait for a thread that makes progress, as a multiple of the timeout.
+pub(super) const MOST_TIMEOUTS: u32 = 4;
+/// How often a thread's progress is checked within the timeout.
+const CHECKS: u32 = 8;
 
 /// Waits for an answer. The error is the time that was waited in vain; `None` when no
 /// thread is left that could answer.
 pub(super) fn wait<R>(
     answer: &Receiver<R>,
-    timeouts: Duration,
+    timeout: Duration,
     mut progress: Progress,
 ) -> Result<R, Option<Duration>> {
-    let look = timeouts / LOOKS;
-    let mut wait = timeouts.saturating_sub(look);
+    let check = timeout / CHECKS;
+    let mut wait = timeout.saturating_sub(check);
     let mut waited = Duration::ZERO;
     loop {
         match answer.recv_timeout(wait) {
@@ -35,9 +35,9 @@ pub(super) fn wait<R>(
             Err(RecvTimeoutError::Timeout) => {}
         }
         waited += wait;
-        wait = look;
+        wait = check;
         let goes_on = progress.goes_on();
-        if waited >= timeouts && !goes_on || waited >= timeouts * MOST_PATIENCES {
+        if waited >= timeout && !goes_on || waited >= timeout * MOST_TIMEOUTS {
             return Err(Some(waited));
         }
     }

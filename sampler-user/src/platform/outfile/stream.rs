@@ -20,7 +20,7 @@ use crate::platform::outfile_error::OutfileError;
 use crate::platform::privileges::Owner;
 
 /// How long to wait for somebody to open a named pipe for reading.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// How often that is checked.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -123,7 +123,7 @@ fn copy(number: i32) -> io::Result<File> {
 
 fn named_pipe(path: &Path) -> Result<File, OutfileError> {
     let failed = |source| OutfileError::write(path, source);
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     let file = loop {
         // Without `O_NONBLOCK` this would wait for a reader forever.
         let opening = File::options()

@@ -77,7 +77,7 @@ pub fn drop_all_privileges() -> io::Result<()> {
 
 /// Returns the capabilities that other threads may still take up.
 fn to_hand_on() -> CapabilitySet {
-    let roles = [Role::Looking, Role::Sources, Role::Clocks];
+    let roles = [Role::Inspector, Role::Sources, Role::Clocks];
     roles.map(Role::needs).into_iter().collect()
 }
 
@@ -190,7 +190,7 @@ mod tests {
                 assert!(set_thread_res_uid(own, own, own).is_err(), "the way back");
                 // What other threads are to be given is still there.
                 std::thread::spawn(|| {
-                    Role::Looking.apply().expect("less is always allowed");
+                    Role::Inspector.apply().expect("less is always allowed");
                     let before = capabilities(None).expect("ours").effective;
                     assert!(before.contains(CapabilitySet::SYS_PTRACE));
                 })

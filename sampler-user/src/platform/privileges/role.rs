@@ -14,7 +14,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 pub enum Role {
     /// Looks at processes: `/proc`, their memory, the programs they have mapped. Nothing
     /// can turn reading into writing there.
-    Looking,
+    Inspector,
     /// Opens files that a process names, as the user that the process runs as.
     /// None of its capabilities overrides a file's permissions.
     Sources,
@@ -37,7 +37,7 @@ impl Role {
             // In this order: memory, maps, root and program of other users' processes;
             // files of mode 0400, and directories that only their owner may enter;
             // map_files.
-            Self::Looking => {
+            Self::Inspector => {
                 CapabilitySet::SYS_PTRACE
                     | CapabilitySet::DAC_READ_SEARCH
                     | CapabilitySet::CHECKPOINT_RESTORE
@@ -59,7 +59,7 @@ impl Role {
     ///
     /// # Errors
     /// As [`Role::apply`].
-    pub fn take_up(self) -> io::Result<()> {
+    pub fn make_effective(self) -> io::Result<()> {
         let permitted = capabilities(None)?.permitted;
         let sets = CapabilitySets {
             effective: permitted & self.needs(),
@@ -70,7 +70,7 @@ impl Role {
     }
 
     /// Drops all capabilities of this thread but those that the role needs. Those it
-    /// lacks are not gained, and no other role can be taken up later.
+    /// lacks are not gained, and no other role can be applied later.
     ///
     /// # Errors
     /// When something outside, such as a seccomp filter, forbids even that.
@@ -114,7 +114,7 @@ mod tests {
             let now = capabilities(None).expect("ours");
             assert_eq!(now.effective, now.permitted);
             assert_eq!(now.permitted, before.permitted & Role::Sources.needs());
-            Role::Looking.apply().expect("less is always allowed");
+            Role::Inspector.apply().expect("less is always allowed");
             let now = capabilities(None).expect("ours");
             assert!(now.permitted.is_empty() && now.effective.is_empty());
         })

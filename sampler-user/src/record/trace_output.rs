@@ -10,7 +10,7 @@ use crate::record::error::RecordError;
 use crate::record::outputs::Outputs;
 
 /// Where the first trace file of a recording comes from.
-pub trait Destination {
+pub trait TraceOutput {
     /// A trace file while it is written.
     type File: Write;
 
@@ -31,7 +31,7 @@ pub trait Destination {
     fn discard(&self, file: Self::File) -> Result<(), RecordError>;
 }
 
-impl Destination for Outputs {
+impl TraceOutput for Outputs {
     type File = VisibleFile;
 
     fn directories(&self) -> Vec<PathBuf> {

@@ -16,9 +16,9 @@ use crate::capture::bpf::kernel::KernelError;
 use crate::dump::document::DumpedThread;
 use crate::dump::gather::Gathering;
 use crate::dump::means::Means;
-use crate::dump::patience::{Finding, WorkOrder};
 use crate::dump::stacks::{Seen, Stacks, state_outside};
-use crate::dump::ticks::Ticks;
+use crate::dump::ticks::TickSampler;
+use crate::dump::timeout::{Finding, WorkOrder};
 
 /// How many times to look at a thread that ran while it was looked at.
 const ROUNDS: usize = 3;
@@ -31,7 +31,7 @@ const TURNS: u32 = 5;
 
 impl Gathering<'_> {
     /// Looks at the stack of every thread.
-    pub(super) fn look(&self, order: &WorkOrder, instance: &Instance) {
+    pub(super) fn probe_threads(&self, order: &WorkOrder, instance: &Instance) {
         let mut stacks = Stacks::new(self.pid, instance, self.means);
         let mut left = BTreeMap::new();
         let wanted = |tid: &u32| !order.without.contains(tid);
@@ -53,26 +53,26 @@ impl Gathering<'_> {
             }
         }
         for _ in 0..ROUNDS {
-            left.retain(|_, thread| !self.look_at_waiting(&mut stacks, *thread));
+            left.retain(|_, thread| !self.probe_waiting(&mut stacks, *thread));
         }
         if left.is_empty() {
             return;
         }
         if self.means == Means::All {
-            self.look_by_ticks(&mut stacks, &mut left);
+            self.sample_by_ticks(&mut stacks, &mut left);
         }
-        left.retain(|_, thread| !self.look_at_waiting(&mut stacks, *thread));
+        left.retain(|_, thread| !self.probe_waiting(&mut stacks, *thread));
         for (tid, thread) in left {
-            self.tell(Finding::LookingAt(tid));
+            self.tell(Finding::Probing(tid));
             self.saw(tid, stacks.unproven(thread));
         }
     }
 
     /// Samples the threads that run by ticks, or says why that cannot be done.
-    fn look_by_ticks(&self, stacks: &mut Stacks, left: &mut BTreeMap<u32, RemoteThread>) {
+    fn sample_by_ticks(&self, stacks: &mut Stacks, left: &mut BTreeMap<u32, RemoteThread>) {
         self.tell(Finding::OwnWork);
-        match Ticks::start(self.pid, stacks.config()) {
-            Ok(mut ticks) => self.look_at_running(stacks, &mut ticks, left),
+        match TickSampler::start(self.pid, stacks.config()) {
+            Ok(mut ticks) => self.sample_running(stacks, &mut ticks, left),
             Err(KernelError::NotPermitted { .. }) => self.problem(
                 "threads that run could not be sampled: that needs root, or CAP_BPF and CAP_PERFMON",
             ),
@@ -85,10 +85,10 @@ impl Gathering<'_> {
     }
 
     /// Samples the threads that run by ticks, and looks at those that have begun to wait.
-    fn look_at_running(
+    fn sample_running(
         &self,
         stacks: &mut Stacks,
-        ticks: &mut Ticks,
+        ticks: &mut TickSampler,
         left: &mut BTreeMap<u32, RemoteThread>,
     ) {
         let switches = |tid: u32| TaskStatus::read(self.pid, tid).ok().map(|it| it.switches);
@@ -105,10 +105,10 @@ impl Gathering<'_> {
                     self.saw(tid, stacks.of_tick(&sample));
                 }
             }
-            left.retain(|_, thread| !self.look_at_waiting(stacks, *thread));
+            left.retain(|_, thread| !self.probe_waiting(stacks, *thread));
             if turn == 0 {
                 for (tid, thread) in left.iter().filter(|(tid, _)| !ticks.hit.contains(tid)) {
-                    self.tell(Finding::LookingAt(*tid));
+                    self.tell(Finding::Probing(*tid));
                     without_tick.insert(*tid, stacks.unproven(*thread));
                 }
             }
@@ -128,7 +128,7 @@ impl Gathering<'_> {
     }
 
     /// Looks at a thread if it is off CPU. Returns whether the thread is settled.
-    fn look_at_waiting(&self, stacks: &mut Stacks, thread: RemoteThread) -> bool {
+    fn probe_waiting(&self, stacks: &mut Stacks, thread: RemoteThread) -> bool {
         let tid = thread.tid;
         let seen = TaskStatus::read(self.pid, tid).and_then(|status| {
             if status.has_ended() {
@@ -137,7 +137,7 @@ impl Gathering<'_> {
             if !status.is_waiting() {
                 return Ok(None);
             }
-            self.tell(Finding::LookingAt(tid));
+            self.tell(Finding::Probing(tid));
             stacks.off_cpu(thread, &status)
         });
         match seen {

@@ -31,7 +31,7 @@ fn worker(hanging: &'static [u32]) -> impl Fn(WorkOrder, &Findings) + Send + Syn
             if order.without.contains(&tid) {
                 continue;
             }
-            send(Finding::LookingAt(tid));
+            send(Finding::Probing(tid));
             if hanging.contains(&tid) {
                 loop {
                     thread::park();

@@ -23,7 +23,7 @@ use crate::platform::abandoned_threads;
 
 /// How many times another worker goes on.
 const RESTARTS: usize = 3;
-/// How many times the patience to wait for pyebpf's own work: the kernel verifies the
+/// How many times the timeout to wait for pyebpf's own work: the kernel verifies the
 /// sampling program, perhaps on a very busy machine.
 const OWN_WORK: u32 = 12;
 
@@ -55,7 +55,7 @@ pub(super) enum Finding {
     /// Work that takes long, and in which the process has no part, is about to begin.
     OwnWork,
     /// The memory that belongs to this thread is about to be read.
-    LookingAt(u32),
+    Probing(u32),
     /// A thread and its stack.
     Thread(DumpedThread),
     /// Why the stack of a thread could not be looked at.
@@ -72,7 +72,7 @@ pub(super) enum Finding {
 pub(super) type Findings = Sender<Finding>;
 
 /// Lets workers find out about the process, and puts together what they report.
-pub(super) fn collect<Work>(pid: u32, patience: Duration, work: Work) -> Result<Dump, DumpError>
+pub(super) fn collect<Work>(pid: u32, timeout: Duration, work: Work) -> Result<Dump, DumpError>
 where
     Work: Fn(WorkOrder, &Findings) + Send + Sync + 'static,
 {
@@ -87,12 +87,12 @@ where
             .name("dump".into())
             .spawn(move || work(of_thread, &sender))
             .map_err(DumpError::Thread)?;
-        assembly.looking_at = None;
+        assembly.probing = None;
         assembly.is_own_work = false;
         let hangs = loop {
             let wait = match assembly.is_own_work {
-                true => patience * OWN_WORK,
-                false => patience,
+                true => timeout * OWN_WORK,
+                false => timeout,
             };
             match findings.recv_timeout(wait) {
                 Ok(Finding::Done) => break false,
@@ -108,11 +108,11 @@ where
         if hangs {
             abandoned_threads::leave(thread);
         }
-        match assembly.looking_at.filter(|_| hangs) {
+        match assembly.probing.filter(|_| hangs) {
             Some(tid) => {
                 order.without.insert(tid);
                 order.without.extend(assembly.done.iter());
-                assembly.give_up(tid, patience);
+                assembly.give_up(tid, timeout);
             }
             None => {
                 if hangs && assembly.is_own_work {
@@ -121,7 +121,7 @@ where
                     assembly.problem(format!(
                         "the memory of the process could not be read: \
                          no answer within {} s, it may be waiting for a page or a disk itself",
-                        patience.as_secs()
+                        timeout.as_secs()
                     ));
                 }
                 return assembly.finish(pid);
@@ -135,7 +135,7 @@ where
 #[derive(Default)]
 struct Assembly {
     dump: Dump,
-    looking_at: Option<u32>,
+    probing: Option<u32>,
     is_own_work: bool,
     done: BTreeSet<u32>,
 }
@@ -164,23 +164,23 @@ impl Assembly {
             }
             Finding::Python(version) => self.dump.python = Some(version),
             Finding::Gil(holders) => self.dump.gil_holders = holders,
-            Finding::LookingAt(tid) => self.looking_at = Some(tid),
+            Finding::Probing(tid) => self.probing = Some(tid),
             Finding::Thread(thread) => {
-                self.looking_at = None;
+                self.probing = None;
                 self.done.insert(thread.tid);
                 self.place(thread);
             }
             Finding::ThreadProblem(tid, problem) => {
-                self.looking_at = None;
+                self.probing = None;
                 self.done.insert(tid);
                 self.thread_problem(tid, problem);
             }
             Finding::ThreadEnded(tid) => {
-                self.looking_at = None;
+                self.probing = None;
                 self.dump.threads.retain(|thread| thread.tid != tid);
             }
             Finding::Problem(problem) => self.problem(problem),
-            Finding::OwnWork => self.looking_at = None,
+            Finding::OwnWork => self.probing = None,
             Finding::Inspect(_) | Finding::Done => {}
         }
     }
@@ -199,8 +199,8 @@ impl Assembly {
         }
     }
 
-    fn give_up(&mut self, tid: u32, patience: Duration) {
-        let within = patience.as_secs();
+    fn give_up(&mut self, tid: u32, timeout: Duration) {
+        let within = timeout.as_secs();
         let problem = format!("its memory could not be read within {within} s");
         self.thread_problem(tid, problem);
     }

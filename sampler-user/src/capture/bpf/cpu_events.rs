@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _};
 
 /// Listens for events of CPUs.
-pub struct CpuNews(File);
+pub struct CpuEvents(File);
 
 /// What happened to a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ const KERNEL: u32 = 1;
 /// What precedes the number of a CPU in a message.
 const PLACE: &str = "/devices/system/cpu/cpu";
 
-impl CpuNews {
+impl CpuEvents {
     /// Starts to listen. Needs no privilege.
     ///
     /// # Errors
@@ -46,8 +46,8 @@ impl CpuNews {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the kernel has just opened the descriptor, and nothing else owns it.
-        let news = Self(unsafe { File::from_raw_fd(socket) });
-        news.filter()?;
+        let events = Self(unsafe { File::from_raw_fd(socket) });
+        events.filter()?;
         // SAFETY: an address of zeros is a valid one, with no fields set.
         let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
         address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
@@ -55,7 +55,7 @@ impl CpuNews {
         // SAFETY: the address is valid and has the size that is given.
         let result = unsafe {
             libc::bind(
-                news.0.as_raw_fd(),
+                events.0.as_raw_fd(),
                 (&raw const address).cast(),
                 size_of::<libc::sockaddr_nl>() as libc::socklen_t,
             )
@@ -63,7 +63,7 @@ impl CpuNews {
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(news)
+        Ok(events)
     }
 
     fn filter(&self) -> io::Result<()> {
@@ -119,7 +119,7 @@ impl CpuNews {
     }
 }
 
-impl AsFd for CpuNews {
+impl AsFd for CpuEvents {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn nothing_is_told_while_nothing_happens() {
-        let mut news = CpuNews::listen().expect("everyone may listen");
-        assert_eq!(news.take(), None);
+        let mut events = CpuEvents::listen().expect("everyone may listen");
+        assert_eq!(events.take(), None);
     }
 }
