@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 
@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::config::serve::ServeConfig;
 use crate::platform::console::CONSOLE;
 use crate::platform::privileges::drop_privileges::drop_all_privileges;
+use crate::platform::sandbox::landlock::restrict_to_reading;
 use crate::platform::sandbox::{self, SandboxKind};
 use crate::record::confinement::tell_blocked;
 use crate::serve::error::ServeError;
@@ -62,7 +63,7 @@ pub fn serve_front(config: &ServeConfig) -> Result<(), ServeError> {
         },
         limits: Limits::default(),
     };
-    confine(config);
+    confine(config, front.state_dir.as_fd());
     let supervisor = launch.watch().map_err(taken())?;
     let stop = async {
         let mut packet = [0; 16];
@@ -121,13 +122,19 @@ fn tokens(config: &ServeConfig) -> Result<Tokens, ServeError> {
 }
 
 /// Gives up what the network must not reach. A failure is only a warning, as in a recorder.
-fn confine(config: &ServeConfig) {
+fn confine(config: &ServeConfig, state: BorrowedFd<'_>) {
     if !config.sampling.sandbox {
         return;
     }
     if let Err(error) = drop_all_privileges() {
         CONSOLE.caution(format_args!(
             "the front keeps privileges that it does not need: {error}"
+        ));
+    }
+    // As root it may read whatever belongs to root, even without a capability.
+    if let Err(error) = restrict_to_reading(state) {
+        CONSOLE.caution(format_args!(
+            "the front could open files outside of the state directory: {error}"
         ));
     }
     if let Err(error) = sandbox::install(SandboxKind::Front) {

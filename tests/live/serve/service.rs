@@ -131,6 +131,7 @@ fn a_service_manager_starts_reloads_and_ends_it() {
     server.hear("STOPPING=1");
     let (status, said) = server.end();
     assert!(status.success() && !said.contains("blocked"), "{said}");
+    assert!(!said.contains("could open files"), "{said}");
     // Nor does it say that it has opened the sockets of its configuration.
     assert!(said.contains("instead of its own"), "{said}");
     assert!(!said.contains("listens on unix:"), "{said}");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Restricts pyebpf, with seccomp filters, to the system calls that a recording needs.
+//! Restricts pyebpf, with seccomp filters, to the system calls that a recording needs, and
+//! the server's front to the files that it serves (`landlock.rs`).
 //!
 //! System calls fall into three groups:
 //!
@@ -19,6 +20,7 @@
 pub mod blocked_syscalls;
 mod common_calls;
 mod front_calls;
+pub mod landlock;
 mod recorder_calls;
 mod rules;
 
