@@ -4,7 +4,7 @@
 //! interface, whether the server lives and is ready, its command line.
 
 use hyper::StatusCode;
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, REFERRER_POLICY};
 
 use crate::front::body::Body;
 use crate::front::context::{Client, Context};
@@ -22,12 +22,16 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
 
 /// Answers `GET /`.
 #[must_use]
-pub(crate) fn page(context: &Context) -> Reply {
+pub(crate) fn page(context: &Context, headers: &HeaderMap) -> Reply {
     let mut reply = reply::bytes("text/html; charset=utf-8", context.page);
     reply::set(&mut reply, CONTENT_SECURITY_POLICY, POLICY);
     reply::set(&mut reply, REFERRER_POLICY, "no-referrer");
-    let name = HeaderName::from_static("cross-origin-opener-policy");
-    reply::set(&mut reply, name, "same-origin");
+    // Over plain HTTP, other than to this host itself, browsers warn that they ignore it. They
+    // send the other header where they do not (Fetch Metadata, W3C).
+    if headers.contains_key("sec-fetch-site") {
+        let name = HeaderName::from_static("cross-origin-opener-policy");
+        reply::set(&mut reply, name, "same-origin");
+    }
     reply
 }
 

@@ -125,7 +125,7 @@ async fn dispatch(
     let mark = MarkId(id);
     let limits = &context.limits;
     match endpoint {
-        Endpoint::Page => Ok(fixed::page(context)),
+        Endpoint::Page => Ok(fixed::page(context, headers)),
         Endpoint::Status => status::get(context, client).await,
         Endpoint::Processes => processes::list(context, client).await,
         Endpoint::Dump => processes::dump(context, client, query).await,

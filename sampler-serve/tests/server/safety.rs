@@ -153,6 +153,14 @@ fn answers_cannot_be_kept_or_taken_for_something_else() {
     ] {
         assert!(policy.contains(part), "{policy}");
     }
+    // Browsers send the first header where they do not ignore the second.
+    for (sent, answered) in [
+        (&[("Sec-Fetch-Site", "none")][..], Some("same-origin")),
+        (&[], None),
+    ] {
+        let page = server.ask("GET", "/", sent);
+        assert_eq!(page.header("cross-origin-opener-policy"), answered);
+    }
     let trace = server.get("/api/v1/trace?format=html");
     assert_eq!(trace.header("content-security-policy"), Some("sandbox"));
     let name = trace
