@@ -4,6 +4,7 @@
 //! samples are taken because of them. Every change is in the state directory before it is
 //! reported.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ pub struct Book {
     damaged: usize,
     /// Marks that were given up for later ones.
     replaced: u64,
+    /// The time until which running recordings had come when the clock was set back, in
+    /// microseconds of Unix time.
+    before_clock_was_set: BTreeMap<RecordingId, u64>,
 }
 
 impl Book {
@@ -61,6 +65,7 @@ impl Book {
             next_recording: highest(Folder::Recordings)?.saturating_add(1),
             damaged: damaged + damaged_marks,
             replaced: 0,
+            before_clock_was_set: BTreeMap::new(),
         })
     }
 
@@ -200,8 +205,9 @@ impl Book {
             });
         }
         // A clock that was set back does not turn the recording's time round.
+        let before = self.before_clock_was_set.remove(&id).unwrap_or(0);
         let ended = RecordingEntry {
-            to_us: Some(now_us.max(entry.from_us)),
+            to_us: Some(now_us.max(entry.from_us).max(before)),
             state: RecordingState::Done,
             ..entry.clone()
         };
@@ -228,6 +234,41 @@ impl Book {
         let stop =
             |(id, to): (RecordingId, Option<u64>)| self.stop(state, id, to.unwrap_or(now_us));
         due.into_iter().map(stop).collect()
+    }
+
+    /// Notes that the clock was set from `before_us` to `now_us`. Recordings still take as long
+    /// as they were to, and both they and the marks whose time is not over keep what came
+    /// before this moment and what comes after it. If the clock was set back, they may keep
+    /// more than that.
+    ///
+    /// # Errors
+    /// [`Failure`]: the disk. Then the next server does not know of it.
+    pub fn clock_was_set(
+        &mut self,
+        state: &StateDirectory,
+        before_us: u64,
+        now_us: u64,
+    ) -> Result<(), Failure> {
+        let moved = |time: u64| time.saturating_add(now_us).saturating_sub(before_us);
+        let mut outcome = Ok(());
+        let is_running = |it: &&mut RecordingEntry| it.state == RecordingState::Running;
+        for recording in self.recordings.iter_mut().filter(is_running) {
+            recording.to_us = recording.to_us.map(moved);
+            if now_us < before_us {
+                recording.from_us = recording.from_us.min(now_us);
+                let before = self.before_clock_was_set.entry(recording.id).or_default();
+                *before = before_us.max(*before);
+            }
+            let written = write(state, Folder::Recordings, recording.id.0, recording);
+            outcome = outcome.and(written);
+        }
+        let is_pending = |it: &&mut MarkEntry| it.to_us > before_us;
+        for mark in self.marks.iter_mut().filter(is_pending) {
+            mark.to_us = mark.to_us.max(moved(mark.to_us));
+            mark.from_us = mark.from_us.min(now_us);
+            outcome = outcome.and(write(state, Folder::Marks, mark.id.0, mark));
+        }
+        outcome
     }
 
     /// Sets a mark at `now_us`.
@@ -415,6 +456,63 @@ mod tests {
         let ended = book.stop_due(&state, 99 * SECOND).expect("one");
         assert_eq!(ended[0].to_us, Some(61 * SECOND));
         assert_eq!(book.keepers()[0].to_us, 61 * SECOND);
+    }
+
+    /// A book with a recording that began at second 1000 and takes a minute, and a mark that
+    /// was set then and keeps ten seconds on either side. The clock is set at second 1005.
+    fn book_when_the_clock_is_set(to: u64) -> (tempfile::TempDir, StateDirectory, Book) {
+        let (keep, state) = opened();
+        let mut book = Book::read(&state).expect("empty");
+        let asked = StartRecording {
+            seconds: Some(60),
+            ..at(100)
+        };
+        book.start(&state, &asked, RATES, 1000 * SECOND)
+            .expect("room");
+        let mark = NewMark {
+            before_s: 10,
+            after_s: 10,
+            ..NewMark::default()
+        };
+        let cause = (MarkCause::Request, String::new());
+        book.mark(&state, &mark, cause, 1000 * SECOND)
+            .expect("room");
+        book.clock_was_set(&state, 1005 * SECOND, to * SECOND)
+            .expect("written");
+        let read = Book::read(&state).expect("read");
+        assert_eq!(
+            (read.recordings(), read.marks()),
+            (book.recordings(), book.marks())
+        );
+        (keep, state, book)
+    }
+
+    #[test]
+    fn a_clock_set_forward_ends_no_recording_and_no_mark() {
+        let (_keep, state, mut book) = book_when_the_clock_is_set(9005);
+        assert_eq!(book.stop_due(&state, 9059 * SECOND).expect("none"), []);
+        let ended = book.stop_due(&state, 9060 * SECOND).expect("one");
+        let times = (ended[0].from_us, ended[0].to_us);
+        assert_eq!(times, (1000 * SECOND, Some(9060 * SECOND)));
+        let mark = &book.marks()[0];
+        assert_eq!((mark.from_us, mark.to_us), (990 * SECOND, 9010 * SECOND));
+    }
+
+    #[test]
+    fn a_clock_set_back_makes_no_recording_longer_and_nothing_is_lost() {
+        let (_keep, state, mut book) = book_when_the_clock_is_set(505);
+        assert_eq!(book.stop_due(&state, 559 * SECOND).expect("none"), []);
+        let ended = book.stop_due(&state, 560 * SECOND).expect("one");
+        // From what was sampled after it to what was sampled before.
+        let times = (ended[0].from_us, ended[0].to_us);
+        assert_eq!(times, (505 * SECOND, Some(1005 * SECOND)));
+        let mark = &book.marks()[0];
+        assert_eq!((mark.from_us, mark.to_us), (505 * SECOND, 1010 * SECOND));
+        // What is over stays as it is.
+        let before = book.marks().to_vec();
+        book.clock_was_set(&state, 2000 * SECOND, 7 * SECOND)
+            .expect("nothing to do");
+        assert_eq!((book.marks(), book.recordings()), (&before[..], &ended[..]));
     }
 
     #[test]

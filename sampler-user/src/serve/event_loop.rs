@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
 
 use crate::cli::config::serve::ServeConfig;
-use crate::record::clock::unix_now_us;
+use crate::record::clock::{monotonic_now, unix_now_us};
 use crate::record::error::RecordError;
 use crate::record::recorder::Recorder;
 use crate::serve::chunk_file::ChunkFile;
@@ -25,6 +25,7 @@ use crate::serve::dumps::Dumps;
 use crate::serve::error::ServeError;
 use crate::serve::status::ProcessList;
 use crate::serve::totals::Totals;
+use crate::serve::wall_clock::{ClockSet, WallClock};
 use crate::serve::watch::Watch;
 
 /// How long a chunk is.
@@ -58,6 +59,7 @@ pub(super) struct ServeLoop<'a> {
     pub(super) since_us: u64,
     /// Messages that were no requests.
     pub(super) malformed: u64,
+    clock: WallClock,
     chunk: Duration,
     next_rotation: Instant,
     next_alive: Instant,
@@ -96,6 +98,7 @@ impl<'a> ServeLoop<'a> {
             totals: Totals::default(),
             since_us: unix_now_us(),
             malformed: 0,
+            clock: WallClock::new(monotonic_now(), unix_now_us()),
             chunk,
             next_rotation: now + chunk,
             next_alive: now,
@@ -136,6 +139,9 @@ impl<'a> ServeLoop<'a> {
     fn do_what_is_due(&mut self) -> Result<(), ServeError> {
         if self.recorder.step()? {
             self.tell_flushed();
+        }
+        if let Some(set) = self.clock.look(monotonic_now(), unix_now_us()) {
+            self.follow_clock(set);
         }
         self.stop_recordings()?;
         let now = Instant::now();
@@ -182,6 +188,20 @@ impl<'a> ServeLoop<'a> {
         self.chunks.retain(&mut self.book, self.recorder.file());
         self.tell_flushed();
         Ok(file.number())
+    }
+
+    /// Has another chunk begun, whose times are right, and keeps what is to be kept.
+    fn follow_clock(&mut self, set: ClockSet) {
+        let seconds = (set.now_us as f64 - set.before_us as f64) / 1e6;
+        warn!(seconds, "the clock was set: another chunk begins");
+        self.next_rotation = Instant::now();
+        let ClockSet { before_us, now_us } = set;
+        let followed = self
+            .book
+            .clock_was_set(&self.chunks.state, before_us, now_us);
+        if let Err(failure) = followed {
+            warn!(%failure, "marks and recordings may keep too little");
+        }
     }
 
     /// Ends the recordings whose time is over.

@@ -18,5 +18,6 @@ pub mod recorder;
 pub mod run;
 mod status;
 mod totals;
+mod wall_clock;
 mod watch;
 mod watching;
