@@ -28,7 +28,7 @@ pub enum ListenAddress {
 
 /// What is wrong with an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no address to listen on: give unix:/PATH or IP:PORT, such as 127.0.0.1:6161")]
+#[error("`{0}` is not an address to listen on: give unix:/PATH or IP:PORT, such as 127.0.0.1:6161")]
 pub struct AddressError(String);
 
 impl ListenAddress {

@@ -38,10 +38,10 @@ pub enum ClientError {
     #[error("the server did not answer: {0}")]
     Http(#[from] hyper::Error),
     /// The request cannot be sent.
-    #[error("the request makes no sense: {0}")]
+    #[error("invalid request: {0}")]
     Request(#[from] hyper::http::Error),
     /// The answer is not the JSON that is expected, or too long.
-    #[error("the answer of the server cannot be understood: {0}")]
+    #[error("cannot understand the server's answer: {0}")]
     Document(String),
     /// The server refused.
     #[error("{message}")]

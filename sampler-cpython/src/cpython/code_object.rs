@@ -52,7 +52,7 @@ pub enum CodeObjectError {
         fault: u64,
     },
     /// An object of another type is there.
-    #[error("the object at {code:#x} is no code object: its type is at {found:#x}")]
+    #[error("the object at {code:#x} is not a code object: its type is at {found:#x}")]
     NotCode {
         /// Address of the object.
         code: u64,

@@ -463,7 +463,7 @@ mod tests {
         let error = unreadable(7, &python, &gone).map(|error| error.to_string());
         let text = error.expect("a reason");
         assert!(
-            text.starts_with("process 7: cannot look into /usr/bin/python3.9: "),
+            text.starts_with("process 7: cannot inspect /usr/bin/python3.9: "),
             "{text}"
         );
     }

@@ -26,7 +26,7 @@ pub enum InspectError {
     },
     /// We lack permission to inspect it.
     #[error(
-        "no permission to look at process {pid}; run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+        "no permission to inspect process {pid}; run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
     )]
     Permission {
         /// Its pid.
@@ -42,8 +42,8 @@ pub enum InspectError {
     },
     /// It runs more than one interpreter, and only one is sampled.
     #[error(
-        "process {pid} also runs CPython {others}: the threads of that interpreter are shown \
-         without Python, since one in a process is sampled"
+        "process {pid} also runs CPython {others}: one interpreter per process is sampled, so \
+         the threads of the other are shown without Python"
     )]
     Others {
         /// Its pid.
@@ -85,7 +85,7 @@ pub enum InspectError {
         path: PathBuf,
     },
     /// One of its files cannot be read.
-    #[error("process {pid}: cannot look into {}: {reason}", path.display())]
+    #[error("process {pid}: cannot inspect {}: {reason}", path.display())]
     Unreadable {
         /// Its pid.
         pid: u32,

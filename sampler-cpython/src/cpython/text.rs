@@ -24,7 +24,7 @@ pub enum TextError {
         fault: u64,
     },
     /// The object is not a `str` with its characters in place.
-    #[error("the object at {address:#x} is no text: its state is {state:#x}")]
+    #[error("the object at {address:#x} is not text: its state is {state:#x}")]
     NotText {
         /// Address of the object.
         address: u64,

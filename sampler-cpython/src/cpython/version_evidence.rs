@@ -40,7 +40,7 @@ pub enum EvidenceError {
     #[error(transparent)]
     DebugOffsets(#[from] DebugOffsetsError),
     /// Two sources disagree.
-    #[error("it says both that it is Python {one} and that it is {other}")]
+    #[error("it claims to be both Python {one} and {other}")]
     Contradiction {
         /// What the debug offsets say.
         one: PythonVersion,

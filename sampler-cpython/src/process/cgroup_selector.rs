@@ -15,8 +15,8 @@ const LEAST_DIGITS: usize = 8;
 /// The error for a cgroup that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no such cgroup: {given}; give a path as /proc/PID/cgroup or `pyebpf ps` has it, a directory \
-     below /sys/fs/cgroup, or the name of a unit or container that runs"
+    "no such cgroup: {given}; give a path as in /proc/PID/cgroup or `pyebpf ps`, a directory below \
+     /sys/fs/cgroup, or the name of a running unit or container"
 )]
 pub struct NoSuchCgroup {
     /// What the user gave.

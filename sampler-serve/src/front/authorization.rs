@@ -37,7 +37,7 @@ pub enum TokenError {
     },
     /// It has a character that headers do not carry as it is.
     #[error(
-        "a token has a blank, a control character or one that is not ASCII; use letters and digits"
+        "a token contains a space, a control character or a non-ASCII character; use letters and digits"
     )]
     Character,
 }

@@ -75,7 +75,7 @@ impl Door {
                 () = is_set(&mut stop) => return,
             };
             if let Err(error) = result {
-                tracing::warn!(%error, "a connection cannot be taken in");
+                tracing::warn!(%error, "cannot accept a connection");
                 sleep(EXHAUSTED).await;
             }
         }
@@ -91,7 +91,7 @@ impl Door {
                 };
                 // Where they are not known, only the main group counts.
                 let others = peer_groups(stream.as_fd()).unwrap_or_else(|error| {
-                    tracing::warn!(%error, "the groups of a client are not known");
+                    tracing::warn!(%error, "cannot find out a client's groups");
                     Vec::new()
                 });
                 let client = Client {

@@ -85,10 +85,10 @@ fn about(metrics: &mut Metrics, context: &Context) {
         gauge("pyebpf_recorder_up", "", help),
         f64::from(u8::from(is_up)),
     );
-    let help = "How often the recorder was started again.";
+    let help = "Number of times the recorder was restarted.";
     let restarts = context.recorder.restarts() as f64;
     metrics.one(counter("pyebpf_recorder_restarts", "", help), restarts);
-    let help = "Messages of the recorder that could not be understood.";
+    let help = "Messages from the recorder that could not be understood.";
     let family = counter("pyebpf_recorder_malformed_messages", "", help);
     metrics.one(family, context.recorder.malformed() as f64);
 }
@@ -98,7 +98,7 @@ fn recorder(metrics: &mut Metrics, status: &RecorderStatus) {
     let start = gauge(
         "pyebpf_recorder_start_time_seconds",
         "seconds",
-        "When the recorder began, in Unix time.",
+        "Start time of the recorder, in Unix time.",
     );
     metrics.one(start, seconds(status.since_us));
     let cpu = counter(
@@ -116,31 +116,31 @@ fn recorder(metrics: &mut Metrics, status: &RecorderStatus) {
     let rate = gauge(
         "pyebpf_sampling_rate_hertz",
         "hertz",
-        "Samples a second on each CPU now.",
+        "Current number of samples per second on each CPU.",
     );
     metrics.one(rate, f64::from(status.hz));
     let base = gauge(
         "pyebpf_sampling_base_rate_hertz",
         "hertz",
-        "Samples a second on each CPU while no recording asks for more.",
+        "Samples per second on each CPU while no recording asks for more.",
     );
     metrics.one(base, f64::from(status.base_hz));
     let behind = gauge(
         "pyebpf_recorder_behind_seconds",
         "seconds",
-        "The longest delay between a sample and its way into the trace, in this chunk.",
+        "The longest time from taking a sample to reading it, in this chunk.",
     );
     metrics.one(behind, seconds(status.behind_us));
     let problems = gauge(
         "pyebpf_problems",
         "",
-        "How many things are wrong; the status says which.",
+        "Number of problems; the status lists them.",
     );
     metrics.one(problems, status.problems.len() as f64);
     let bytes = gauge(
         "pyebpf_state_directory_bytes",
         "bytes",
-        "Bytes in the state directory.",
+        "Size of the state directory.",
     );
     metrics.one(bytes, status.disk_bytes as f64);
 }
@@ -170,7 +170,7 @@ fn disk(metrics: &mut Metrics, context: &Context, survey: Survey) {
     let most = gauge(
         "pyebpf_state_directory_limit_bytes",
         "bytes",
-        "The most bytes that the state directory may have.",
+        "Maximum size of the state directory.",
     );
     metrics.one(most, context.about.max_bytes as f64);
     let help = "Chunks in the state directory.";
@@ -184,7 +184,7 @@ fn disk(metrics: &mut Metrics, context: &Context, survey: Survey) {
         let kept = gauge(
             "pyebpf_kept_from_time_seconds",
             "seconds",
-            "When the oldest chunk begins, in Unix time.",
+            "Start of the oldest chunk, in Unix time.",
         );
         metrics.one(kept, from as f64 / 1e6);
     }
@@ -198,7 +198,7 @@ fn server(metrics: &mut Metrics, context: &Context) {
     let family = counter(
         "pyebpf_http_answers",
         "",
-        "Answers by the class of their status.",
+        "Responses, by the class of their status.",
     );
     let all: Vec<_> = labels
         .iter()
@@ -206,28 +206,28 @@ fn server(metrics: &mut Metrics, context: &Context) {
         .zip(counts)
         .collect();
     metrics.family(family, all);
-    let open = gauge("pyebpf_http_connections", "", "Connections that are open.");
+    let open = gauge("pyebpf_http_connections", "", "Open connections.");
     metrics.one(open, context.connections.count() as f64);
     let streams = gauge(
         "pyebpf_http_streams",
         "",
-        "Downloads and streams that go on.",
+        "Downloads and streams in progress.",
     );
     metrics.one(streams, context.streams.count() as f64);
     for (name, help, value) in [
         (
             "pyebpf_http_refused_connections",
-            "Connections that found no room.",
+            "Connections refused because too many were open.",
             &counters.refused_connections,
         ),
         (
             "pyebpf_http_aborted",
-            "Answers that were begun and not completed.",
+            "Responses that were begun but not completed.",
             &counters.aborted,
         ),
         (
             "pyebpf_http_panics",
-            "Requests that ended with a fault of the server.",
+            "Requests that ended with an internal error.",
             &counters.panics,
         ),
     ] {

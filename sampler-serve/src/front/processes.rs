@@ -38,12 +38,12 @@ pub(crate) async fn dump(
 ) -> Result<Reply, ApiError> {
     let pid = query.number("pid")?;
     query.finish()?;
-    let pid = pid.ok_or_else(|| ApiError::bad_request("which process? add pid=PID"))?;
+    let pid = pid.ok_or_else(|| ApiError::bad_request("pid=PID is missing"))?;
     visible::check_pid(context, client, pid).await?;
     let _turn = context
         .dumps
         .try_acquire()
-        .map_err(|_| ApiError::too_many("other dumps are being made; try again in a moment"))?;
+        .map_err(|_| ApiError::too_many("too many dumps at once; try again in a moment"))?;
     let Answer::Dump(mut document) = context.recorder.ask(Command::Dump { pid }).await? else {
         return Err(AskError::Unexpected.into());
     };

@@ -97,7 +97,7 @@ impl Query {
             None | Some("0" | "false") => Ok(false),
             Some("1" | "true") => Ok(true),
             Some(other) => {
-                let message = format!("{name}={other}: neither 0 nor 1");
+                let message = format!("{name}={other}: give 0 or 1");
                 Err(ApiError::bad_request(message))
             }
         }
@@ -116,7 +116,7 @@ impl Query {
             .dfa_size_limit(LARGEST_REGEX)
             .build();
         built.map(Some).map_err(|error| {
-            ApiError::bad_request(format!("{name} is no regular expression: {error}"))
+            ApiError::bad_request(format!("{name} is not a regular expression: {error}"))
         })
     }
 

@@ -38,19 +38,19 @@ pub(crate) enum AskError {
     Away,
     /// It was started anew before it answered.
     #[error(
-        "the recorder was restarted before it answered; check whether this was done, then try again"
+        "the recorder was restarted before it answered; check whether the request took effect, then try again"
     )]
     Restarted,
     /// It did not answer in time.
-    #[error("the recorder did not answer in time; check whether this was done, then try again")]
+    #[error(
+        "the recorder did not answer in time; check whether the request took effect, then try again"
+    )]
     TimedOut,
     /// Too many requests wait for it.
     #[error("too many requests wait for the recorder; try again in a few seconds")]
     Busy,
     /// It answered something else.
-    #[error(
-        "the recorder gave an answer to another question; front and recorder are of different versions"
-    )]
+    #[error("the recorder answered another request; front and recorder have different versions")]
     Unexpected,
     /// It refused.
     #[error(transparent)]
@@ -381,7 +381,7 @@ impl Link {
                 message = self.channel.receive() => match message {
                     Ok(message) => self.take(&message),
                     Err(error) => {
-                        tracing::error!(%error, "the way to the recorder has ended");
+                        tracing::error!(%error, "the connection to the recorder has ended");
                         break;
                     }
                 },
@@ -414,7 +414,7 @@ impl Link {
                 self.pending.insert(id, question.answer);
             }
             Err(error) => {
-                tracing::error!(%error, "a request to the recorder");
+                tracing::error!(%error, "cannot send a request to the recorder");
                 let _ = question.answer.send(Err(AskError::Busy));
             }
         }
@@ -425,7 +425,7 @@ impl Link {
             Ok(message) => message,
             Err(error) => {
                 self.shared.knowledge().malformed += 1;
-                tracing::warn!(%error, "a message of the recorder cannot be understood");
+                tracing::warn!(%error, "cannot understand a message from the recorder");
                 return;
             }
         };

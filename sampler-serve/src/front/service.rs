@@ -42,7 +42,7 @@ pub(crate) async fn answer(
     let result = CatchPanic(handled).await.unwrap_or_else(|message| {
         context.counters.panics.fetch_add(1, Ordering::Relaxed);
         tracing::error!(%method, path, message, "a request ended with a panic");
-        let text = "a fault of the server; its log says more";
+        let text = "internal error; the server's log says more";
         Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, text))
     });
     let reply = result.unwrap_or_else(|error| match is_pprof {
@@ -90,7 +90,7 @@ fn check_token(context: &Context, headers: &HeaderMap) -> Result<(), ApiError> {
     is_right.then_some(()).ok_or_else(|| {
         ApiError::new(
             StatusCode::UNAUTHORIZED,
-            "a token is needed: Authorization: Bearer TOKEN, or the token as the password",
+            "a token is required: Authorization: Bearer TOKEN, or the token as the password",
         )
     })
 }

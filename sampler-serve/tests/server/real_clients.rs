@@ -92,7 +92,7 @@ fn curl_asks_starts_and_downloads() {
     // CURLE_HTTP_RETURNED_ERROR
     assert_eq!(refused.status.code(), Some(22));
     let text = String::from_utf8_lossy(&refused.stdout);
-    assert!(text.contains("a token is needed"), "{text}");
+    assert!(text.contains("a token is required"), "{text}");
 }
 
 #[test]

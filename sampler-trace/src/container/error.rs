@@ -33,10 +33,10 @@ pub enum TraceError {
         source: io::Error,
     },
     /// The file does not begin as a container does.
-    #[error("not a .pyebpf trace: it does not begin with the signature of one")]
+    #[error("not a .pyebpf trace: it does not begin with the signature")]
     NotATrace,
     /// The file is a container of another version.
-    #[error("the trace has version {found}, but this pyebpf reads version {known}; use a newer one", known = crate::container::VERSION)]
+    #[error("the trace has version {found}, but this pyebpf reads version {known}; use a newer pyebpf", known = crate::container::VERSION)]
     Version {
         /// The version in the file.
         found: u32,

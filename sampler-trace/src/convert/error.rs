@@ -38,7 +38,7 @@ pub enum ConvertError {
     Folded(#[from] FoldedError),
     /// No row is in the selected part.
     #[error(
-        "nothing of the trace is wanted: it has {threads} threads over {seconds:.1} s, and none has a wanted stack in the wanted time"
+        "nothing is selected: the trace has {threads} threads over {seconds:.1} s, and none has a matching stack in the selected time"
     )]
     Nothing {
         /// How many threads the whole trace has.
@@ -48,7 +48,7 @@ pub enum ConvertError {
     },
     /// The selection asks for waiting threads, and the trace was recorded without them.
     #[error(
-        "the trace was recorded in cpu mode, so what waited is not in it; record with --mode wall"
+        "the trace was recorded in cpu mode, so it has no waiting threads; record with --mode wall"
     )]
     NoWaiting,
     /// The JSON would be larger than any browser can load.

@@ -94,7 +94,7 @@ const fn naming(
 pub enum FormatError {
     /// No format has this ending or name.
     #[error(
-        "{asked}: no known format; name the file, or with -f the format, as one of {}",
+        "{asked}: unknown format; choose one by the extension of the file or with -f: {}",
         All
     )]
     Unknown {

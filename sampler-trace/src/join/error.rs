@@ -16,7 +16,7 @@ pub enum JoinError {
     Output(TraceError),
     /// The chunks have more threads than a trace holds.
     #[error(
-        "the chunks have more processes and threads than one trace holds; take a shorter time or fewer processes"
+        "the chunks have more processes and threads than one trace holds; choose a shorter time or fewer processes"
     )]
     Full,
     /// No chunk had a header.

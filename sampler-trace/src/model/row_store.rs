@@ -17,7 +17,7 @@ const NANOSECONDS: u64 = 1000;
 pub enum RowStoreError {
     /// The trace has more rows than fit into memory.
     #[error(
-        "the trace has more rows than fit into {MAXIMUM_BYTES} bytes; take a part of it by time or by thread"
+        "the trace has more rows than fit into {MAXIMUM_BYTES} bytes; select a part of it by time or by thread"
     )]
     Full,
     /// A row is longer than 2^53 - 1 microseconds, some 285 years, which only a damaged or

@@ -37,7 +37,7 @@ Examples:
   sudo pyebpf top                          watch the busiest functions and threads
   sudo pyebpf dump --pid 1234              print every thread's stack now
   sudo pyebpf ps                           list the Python processes
-  sudo pyebpf serve                        record all the time, and answer over HTTP
+  sudo pyebpf serve                        record continuously, and serve it over HTTP
   sudo pyebpf ctl trace --last 10m -o a.html   ask that server
   pyebpf doctor                            what this kernel and your privileges allow
 
@@ -150,7 +150,7 @@ pub enum Command {
     Host(HostCommand),
     /// Convert a trace, or a part of it, to another format
     Convert(ConvertArguments),
-    /// Show where the time of a trace went, or compare two traces
+    /// Show where the time in a trace went, or compare two traces
     Report(ReportArguments),
     /// Open a trace in the browser
     View(ViewArguments),
@@ -170,9 +170,9 @@ pub enum HostCommand {
     Ps(PsArguments),
     /// Check what this kernel and your privileges allow, and how to get the rest
     Doctor(ListingArguments),
-    /// Ask or steer a running server
+    /// Query or control a running server
     Ctl(CtlArguments),
-    /// Record all the time, and answer over HTTP what was recorded
+    /// Record continuously, and serve what was recorded over HTTP
     Serve(Box<ServeArguments>),
     /// The part of `serve` that samples
     #[command(hide = true)]
@@ -303,7 +303,7 @@ pub enum OrderArgument {
     /// All rows of a thread, then the next thread
     #[default]
     Thread,
-    /// All rows in the order of time
+    /// All rows, sorted by time
     Time,
 }
 
@@ -320,7 +320,7 @@ pub enum SplitArgument {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = DUMP_EXAMPLES)]
 pub struct DumpArguments {
-    /// Process to look at
+    /// Process to dump
     #[arg(
         long,
         short,
@@ -462,7 +462,7 @@ pub struct TopArguments {
     /// standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = recording_options())]
     pub from: Option<PathBuf>,
-    /// How much of the past is added up, such as 10s or 5m
+    /// Time span to add up, such as 10s or 5m
     #[arg(
         long,
         value_name = "TIME",

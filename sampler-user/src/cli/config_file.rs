@@ -19,7 +19,7 @@ pub enum ConfigFileError {
     #[error("{0}")]
     Syntax(String),
     /// A key is no option.
-    #[error("there is no option `--{key}`, so there is no key `{key}`")]
+    #[error("unknown key `{key}`: there is no option `--{key}`")]
     UnknownKey {
         /// The key.
         key: String,

@@ -64,13 +64,13 @@ pub fn view(config: &ViewConfig) -> Result<ExitStatus, ViewError> {
     if !desktop::is_there() {
         CONSOLE.note(
             "there is no desktop here: open the page in a browser, or copy it to \
-             where one is; it is one file and needs no network",
+             another computer; it is one file and needs no network",
         );
         return Ok(ExitStatus::DATA);
     }
     match desktop::open(&page, &owner) {
         Ok(()) => CONSOLE.note(format_args!(
-            "opening it; a browser that may not look there takes \
+            "opening it; if your browser cannot read that directory, use \
              `pyebpf convert {} -o trace.html`",
             config.input.display()
         )),

@@ -170,7 +170,7 @@ impl<'a> Gathering<'a> {
             match tasks.find(|(_, task)| pointer.is_some() && pointer_of(task) == pointer) {
                 Some((tid, _)) => holders.push(*tid),
                 // The thread has just started, or ended.
-                None => self.problem("the GIL is held by a thread that could not be told"),
+                None => self.problem("the GIL is held by a thread that could not be identified"),
             }
         }
         Some(holders)

@@ -100,7 +100,7 @@ where
                 Ok(finding) => assembly.add(finding),
                 Err(RecvTimeoutError::Timeout) => break true,
                 Err(RecvTimeoutError::Disconnected) => {
-                    assembly.problem("it could not be looked at to the end".into());
+                    assembly.problem("it could not be read completely".into());
                     break false;
                 }
             }
@@ -128,7 +128,7 @@ where
             }
         }
     }
-    assembly.problem("its memory gives no answer too often; other threads are left out".into());
+    assembly.problem("reading its memory hangs too often; the other threads are left out".into());
     assembly.finish(pid)
 }
 

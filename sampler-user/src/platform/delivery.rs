@@ -39,7 +39,7 @@ pub enum DeliveryError {
     Format(#[from] FormatError),
     /// `--merge-threads` is given with a format that shows each thread by itself.
     #[error(
-        "--merge-threads: a .{ending} shows each thread by itself; it is for .folded, .svg and .pb.gz"
+        "--merge-threads is for .folded, .svg and .pb.gz: a .{ending} shows each thread by itself"
     )]
     MergedTimeline {
         /// The extension of the format.

@@ -37,7 +37,7 @@ pub enum LogError {
     /// The variable has no filters in it.
     #[error(
         "{VARIABLE} {value:?}: {source}; write it as debug or sampler_user::capture=trace, \
-         several with commas"
+         separated by commas"
     )]
     Filter {
         /// The value of the variable.

@@ -44,7 +44,7 @@ pub enum OutfileError {
     },
     /// The file size limit of this process is reached.
     #[error(
-        "cannot write {path:?}: files may not get that long here; raise the limit (ulimit -f) or record for less time"
+        "cannot write {path:?}: the file would exceed the size limit; raise the limit (ulimit -f) or record for less time"
     )]
     TooLong {
         /// The path.
@@ -55,7 +55,7 @@ pub enum OutfileError {
     },
     /// The directory does not exist, or is not a directory.
     #[error(
-        "cannot write {path:?}: its directory does not exist; make it, or name another with -o"
+        "cannot write {path:?}: its directory does not exist; create it, or choose another with -o"
     )]
     NoDirectory {
         /// The path.
@@ -72,9 +72,7 @@ pub enum OutfileError {
         who: String,
     },
     /// The disk or the quota is full.
-    #[error(
-        "cannot write {path:?}: there is no room left; make room, or name another disk with -o"
-    )]
+    #[error("cannot write {path:?}: no space is left; free some, or choose another disk with -o")]
     Full {
         /// The path.
         path: PathBuf,

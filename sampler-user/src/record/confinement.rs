@@ -29,12 +29,12 @@ pub(super) fn confine(
     };
     if let Err(error) = drop_privileges(owner, &kept) {
         CONSOLE.caution(format_args!(
-            "keeps privileges that it does not need: {error}"
+            "cannot drop all privileges that are not needed: {error}"
         ));
     }
     if let Err(error) = sandbox::install(SandboxKind::Recorder) {
         CONSOLE.caution(format_args!(
-            "goes on without a filter of system calls: {error}"
+            "continues without a system call filter: {error}"
         ));
     }
 }
@@ -51,7 +51,7 @@ pub fn tell_blocked() {
     });
     CONSOLE.warn(format_args!(
         "its sandbox blocked system calls: {}; \
-         please report this with the C library's version; --no-sandbox goes without",
+         please report this with the C library's version; --no-sandbox turns it off",
         calls.collect::<Vec<_>>().join(", ")
     ));
 }

@@ -541,12 +541,14 @@ fn counted(targets: &Targets, scans: &ScanAccounts, process: ProcessKey) -> Kern
 fn not_sampled(skipped: &SkippedProcesses) -> Vec<String> {
     let mut lines: Vec<_> = skipped.reasons().map(ToString::to_string).collect();
     if skipped.unnamed() > 0 {
-        lines.push(format!("{} more of such processes", skipped.unnamed()));
+        lines.push(format!("{} more such processes", skipped.unnamed()));
     }
     match skipped.hidden() {
         0 => {}
-        1 => lines.push("1 process that pyebpf may not look at".into()),
-        count => lines.push(format!("{count} processes that pyebpf may not look at")),
+        1 => lines.push("1 process that pyebpf has no permission to inspect".into()),
+        count => lines.push(format!(
+            "{count} processes that pyebpf has no permission to inspect"
+        )),
     }
     lines
 }

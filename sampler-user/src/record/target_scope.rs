@@ -78,7 +78,7 @@ pub(super) fn mention_waiting(config: &SamplingConfig, targets: &Targets) {
     {
         let filter = filter.describe();
         CONSOLE.note(format_args!(
-            "no Python process {filter} runs yet; waiting for one"
+            "no Python process {filter} is running yet; waiting for one"
         ));
     }
 }

@@ -45,7 +45,7 @@ impl Dumps {
         if self.running >= MOST {
             return Err(Failure {
                 code: FailureCode::Limit,
-                message: format!("{MOST} processes are being looked at already; try again later"),
+                message: format!("{MOST} dumps are being taken already; try again later"),
             });
         }
         let (sender, means) = (self.sender.clone(), self.means);

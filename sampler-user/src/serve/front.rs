@@ -128,7 +128,7 @@ fn confine(config: &ServeConfig, state: BorrowedFd<'_>) {
     }
     if let Err(error) = drop_all_privileges() {
         CONSOLE.caution(format_args!(
-            "the front keeps privileges that it does not need: {error}"
+            "the front cannot drop all privileges that are not needed: {error}"
         ));
     }
     // As root it may read whatever belongs to root, even without a capability.
@@ -139,7 +139,7 @@ fn confine(config: &ServeConfig, state: BorrowedFd<'_>) {
     }
     if let Err(error) = sandbox::install(SandboxKind::Front) {
         CONSOLE.caution(format_args!(
-            "the front goes on without a filter of system calls: {error}"
+            "the front continues without a system call filter: {error}"
         ));
     }
 }

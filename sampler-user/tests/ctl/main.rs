@@ -297,7 +297,7 @@ fn a_trace_that_cannot_be_had_leaves_no_file() {
         let words = [&["trace", "-o", output], words].concat();
         fails(&server, &words, status)
     };
-    assert!(of(&["--to", "@1000"], 4).contains("nothing of that time is kept"));
+    assert!(of(&["--to", "@1000"], 4).contains("nothing is kept of that time"));
     assert!(of(&["--last", "x"], 2).contains("not a duration"));
     assert!(of(&["--process", "("], 2).contains("regular expression"));
     of(&["-f", "nonsense"], 2);

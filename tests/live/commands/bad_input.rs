@@ -204,5 +204,5 @@ fn a_full_disk_ends_the_recording() {
     command.args(["--hz", "1000", "-d", "30", "--pid", &pid, "-o"]);
     command.arg(disk.path().join("trace.pyebpf"));
     let finished = Recording::spawn(command, Scratch::new()).finish();
-    assert_refused(&finished, 1, "no room left");
+    assert_refused(&finished, 1, "no space is left");
 }

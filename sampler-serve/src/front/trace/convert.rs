@@ -117,13 +117,13 @@ fn select<'a>(
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
     if view.tracks().is_empty() {
         return Err(ApiError::not_found(
-            "no wanted thread was sampled in the wanted time",
+            "no matching thread was sampled in that time",
         ));
     }
     let size = projected_bytes(&view, format.format);
     if size > TOO_LARGE && format.format.is_for_browsers() {
         return Err(ApiError::bad_request(format!(
-            "the JSON would have {} MB, too much for a browser; take a shorter time, or another format",
+            "the JSON would have {} MB, too much for a browser; choose a shorter time or another format",
             size / 1_000_000
         )));
     }

@@ -22,7 +22,7 @@ pub(crate) enum StreamError {
     #[error("the client is gone")]
     Gone,
     /// The thread that made it has panicked.
-    #[error("a fault of the server: {0}")]
+    #[error("internal error: {0}")]
     Panicked(String),
 }
 

@@ -25,7 +25,9 @@ pub(crate) enum JoinedError {
     #[error(transparent)]
     Join(#[from] JoinError),
     /// There is too much in them.
-    #[error("the trace of that time needs too much memory; take a shorter time or fewer processes")]
+    #[error(
+        "the trace of that time needs too much memory; choose a shorter time or fewer processes"
+    )]
     TooLarge,
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn of_recording(
     query.finish()?;
     if wanted.follow || wanted.join.from_us.is_some() || wanted.join.to_us.is_some() {
         return Err(ApiError::bad_request(
-            "a recording has its own time; use /api/v1/trace with last, from, to or follow",
+            "a recording has its own time: for last, from, to or follow use /api/v1/trace",
         ));
     }
     let entry = visible::recording(context, client, id).await?;
@@ -96,7 +96,7 @@ async fn answer(
 
 fn nothing_kept() -> ApiError {
     ApiError::not_found(
-        "nothing of that time is kept; see kept_from_us in /api/v1/status for what is",
+        "nothing is kept of that time; kept_from_us in /api/v1/status is the start of what is kept",
     )
 }
 

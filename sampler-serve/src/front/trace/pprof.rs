@@ -60,7 +60,7 @@ pub(crate) async fn get(
     let most = context.limits.profile;
     if length.is_zero() || length > most {
         return Err(ApiError::bad_request(format!(
-            "seconds={seconds}: a profile has between 1 and {} seconds",
+            "seconds={seconds}: a profile takes 1 to {} seconds",
             most.as_secs()
         )));
     }

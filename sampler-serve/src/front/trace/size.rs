@@ -26,7 +26,7 @@ pub(crate) async fn check_size(context: &Context, chunks: &[ChunkNumber]) -> Res
         return Ok(());
     }
     Err(ApiError::bad_request(format!(
-        "the chunks of that time have {} MB, and at most {} MB are converted at once; take a shorter time, or format=pyebpf and convert it elsewhere",
+        "the chunks of that time have {} MB, but at most {} MB are converted at once; choose a shorter time, or get format=pyebpf and convert it yourself",
         bytes / 1_000_000,
         most / 1_000_000
     )))

@@ -74,12 +74,12 @@ impl TraceRequest {
         };
         if wanted.follow && !wanted.is_container_as_joined() {
             return Err(ApiError::bad_request(
-                "follow=1 goes with format=pyebpf alone, without mode, function, file and module",
+                "follow=1 needs format=pyebpf and cannot be combined with mode, function, file or module",
             ));
         }
         if wanted.follow && wanted.join.to_us.is_some() {
             return Err(ApiError::bad_request(
-                "follow=1 has no end; leave out to, or follow",
+                "follow=1 has no end: leave out either to or follow",
             ));
         }
         Ok(wanted)
@@ -126,10 +126,10 @@ fn wants_source(context: &Context, client: &Client, query: &mut Query) -> Result
         Some("0" | "false") => Ok(false),
         Some("1" | "true") if given => Ok(true),
         Some("1" | "true") => Err(ApiError::forbidden(
-            "source text does not leave this host over TCP; the server can allow it with --source-over-tcp",
+            "source lines are not sent over TCP unless the server runs with --source-over-tcp",
         )),
         Some(other) => Err(ApiError::bad_request(format!(
-            "source={other}: neither 0 nor 1"
+            "source={other}: give 0 or 1"
         ))),
     }
 }
@@ -140,7 +140,7 @@ fn mode(query: &mut Query) -> Result<Option<Mode>, ApiError> {
         Some("cpu") => Ok(Some(Mode::Cpu)),
         Some("wall") => Ok(Some(Mode::Wall)),
         Some(other) => Err(ApiError::bad_request(format!(
-            "mode={other}: neither cpu nor wall"
+            "mode={other}: give cpu or wall"
         ))),
     }
 }

@@ -43,7 +43,7 @@ pub enum FoldedError {
     },
     /// Each line has the counts of two profiles.
     #[error(
-        "each line has two counts: these are differential stacks, of two profiles at once; convert the two files that they were made of"
+        "each line has two counts: these are differential stacks, of two profiles at once; convert the two files that they were made from"
     )]
     Differential,
     /// A line is longer than any stack.

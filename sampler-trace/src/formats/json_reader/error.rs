@@ -15,7 +15,7 @@ pub enum JsonError {
     },
     /// The text is not that of a timeline.
     #[error(
-        "not a timeline JSON: byte {at} is not what a row of time, thread, name and stack has there"
+        "not a timeline JSON: unexpected byte at {at} in a row of time, thread, name and stack"
     )]
     Syntax {
         /// The first byte that does not fit.

@@ -245,10 +245,7 @@ impl ProcessDiscovery {
     fn give_up(&self, followed: &mut FollowedSet, key: ProcessKey) {
         let process = followed.generations.get(key);
         if let Some(process) = process {
-            debug!(
-                pid = process.tgid,
-                "no Python found; not looked at any more"
-            );
+            debug!(pid = process.tgid, "no Python found; no longer inspected");
             followed.table.mark_non_python(process);
         }
         let is_inherited = process.is_some_and(|process| process.followed_by_inheritance);

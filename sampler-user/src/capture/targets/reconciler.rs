@@ -175,7 +175,7 @@ fn begin_anew(
 ) {
     debug!(
         pid = tgid,
-        "the record of how it began was lost; looked at again"
+        "the record of its start was lost; inspected again"
     );
     let key = match followed.generations.get(entry) {
         Some(_) => random_key(),

@@ -34,7 +34,7 @@ impl SkippedProcesses {
     /// Notes that pyebpf may not look at the process `tgid`; most such processes have no
     /// Python.
     pub(super) fn hide(&mut self, tgid: u32) {
-        debug!(pid = tgid, "not permitted to look at it");
+        debug!(pid = tgid, "no permission to inspect it");
         self.hidden.insert(tgid);
     }
 

@@ -24,7 +24,7 @@ Examples:
   pyebpf ctl trace --last 1m --follow -o - | pyebpf top --from -
 
 Root, the user that the server runs as and members of the group that owns the socket
-see everything. Others see their own processes, and change nothing.";
+see everything. Others see only their own processes and can change nothing.";
 
 /// The arguments of `ctl`.
 #[derive(Args, Clone, Debug)]
@@ -47,13 +47,13 @@ pub struct CtlArguments {
 /// What to ask a server.
 #[derive(Clone, Debug, Subcommand)]
 pub enum CtlCommand {
-    /// Show how the server, its recorder and its disk are
+    /// Show the state of the server, its recorder and its disk
     Status(FormArguments),
-    /// List the processes that are sampled
+    /// List the sampled processes
     Processes(FormArguments),
     /// Print the current stack of every thread of a process
     Dump {
-        /// Process to look at
+        /// Process to dump
         #[arg(value_name = "PID", value_parser = numbers::process_id)]
         pid: u32,
         /// In which form it is printed
@@ -71,17 +71,17 @@ pub enum CtlCommand {
         #[command(flatten)]
         form: FormArguments,
     },
-    /// List the recordings that were started
+    /// List recordings
     Recordings(FormArguments),
-    /// Write the trace of a time, or of a recording, to a file
+    /// Write a span of time, or a recording, to a file
     Trace(Box<TraceArguments>),
-    /// Mark this moment, so that what is before and after it is kept for longer
+    /// Mark this moment, to keep the time around it for longer
     Mark(MarkArguments),
     /// List the marks
     Marks(FormArguments),
-    /// Give up a recording or a mark; what it keeps is then kept no longer than the rest
+    /// Delete a recording or a mark; what it kept then expires like everything else
     Delete {
-        /// What to give up
+        /// What to delete
         kind: KeptKind,
         /// Its number
         #[arg(value_name = "ID")]
@@ -103,10 +103,10 @@ pub struct FormArguments {
 /// How a recording is asked for.
 #[derive(Args, Clone, Debug, Default)]
 pub struct StartArguments {
-    /// Samples per second on every CPU, 1 to 10000 [default: the rate that is sampled anyway]
+    /// Samples per second on every CPU, 1 to 10000 [default: the server's rate]
     #[arg(long, value_name = "N", value_parser = numbers::rate)]
     pub hz: Option<u32>,
-    /// Process to record; repeat it or use commas [default: all that are sampled]
+    /// Process to record; repeat it or use commas [default: every sampled process]
     #[arg(
         long,
         short,
@@ -115,10 +115,10 @@ pub struct StartArguments {
         value_parser = numbers::process_id
     )]
     pub pid: Vec<u32>,
-    /// Stop it after so many seconds [default: until `stop`]
+    /// Stop after this many seconds [default: at `ctl stop`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: Option<u32>,
-    /// What to call it
+    /// Name of the recording
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// In which form it is printed
@@ -129,16 +129,16 @@ pub struct StartArguments {
 /// How a mark is asked for.
 #[derive(Args, Clone, Debug)]
 pub struct MarkArguments {
-    /// What to call it, such as `deploy 42`
+    /// Name of the mark, such as `deploy 42`
     #[arg(value_name = "NAME", value_parser = text::not_empty)]
     pub name: String,
-    /// How much of the time before it to keep, in seconds
+    /// Seconds before the mark to keep
     #[arg(long, value_name = "N", default_value_t = 300)]
     pub before: u32,
-    /// How much of the time after it to keep, in seconds
+    /// Seconds after the mark to keep
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub after: u32,
-    /// The process that it is about
+    /// Process that the mark is about
     #[arg(long, short, value_name = "PID", value_parser = numbers::process_id)]
     pub pid: Option<u32>,
     /// In which form it is printed
@@ -149,7 +149,7 @@ pub struct MarkArguments {
 /// Which part of the trace is wanted, and where it goes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TraceArguments {
-    /// The last so much, such as 90 (seconds), 10m or 1h30m [default: all that is kept]
+    /// The most recent part, such as 90 (seconds), 10m or 1h30m [default: everything kept]
     #[arg(long, value_name = "TIME", value_parser = text::not_empty, conflicts_with_all = ["from", "to"])]
     pub last: Option<String>,
     /// Start here: an RFC 3339 date, or @SECONDS of Unix time
@@ -158,7 +158,7 @@ pub struct TraceArguments {
     /// End here, in the same notation
     #[arg(long, value_name = "TIME", value_parser = text::not_empty)]
     pub to: Option<String>,
-    /// The time and the processes of this recording
+    /// The time span and the processes of this recording
     #[arg(long, value_name = "ID", conflicts_with_all = ["last", "from", "to"])]
     pub recording: Option<u64>,
     /// Only this process; repeat it or use commas
@@ -179,7 +179,7 @@ pub struct TraceArguments {
     /// Leave source lines out of the result
     #[arg(long)]
     pub no_source: bool,
-    /// Go on as the server samples; to standard output only, as .pyebpf
+    /// Keep writing as the server samples; only to standard output, as .pyebpf
     #[arg(long, conflicts_with_all = ["to", "recording", "format"])]
     pub follow: bool,
     /// Format, whatever the extension of the file [default for `-`: pyebpf]
@@ -193,7 +193,7 @@ pub struct TraceArguments {
 /// What keeps a part of the trace for longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KeptKind {
-    /// A recording that was started
+    /// A recording
     Recording,
     /// A mark
     Mark,

@@ -85,7 +85,7 @@ pub enum RecordMode {
     Cpu,
     /// Every thread, including waiting ones, and what each waits for
     Wall,
-    /// The same, for a trace that is to be filtered by `convert --mode` later
+    /// The same, for a trace that you will filter with `convert --mode` later
     #[value(name = "cpu,wall", alias = "wall,cpu")]
     CpuAndWall,
 }

@@ -28,11 +28,11 @@ Examples:
   curl --unix-socket /run/pyebpf/pyebpf.sock 'http://localhost/api/v1/trace?last=10m' -o a.pyebpf
 
 Who may connect:
-  Over the socket, root and its group see everything, and others their own
-  processes. Over TCP, everybody needs the token.
+  Over the socket, root and its group see everything, other users only their
+  own processes. Over TCP, every client needs a token.
 
 Signals:
-  Ctrl-C, SIGTERM  end; what was recorded stays
+  Ctrl-C, SIGTERM  stop; what was recorded is kept
   SIGHUP           read the configuration file again";
 
 /// Returns the words after the command of this process.
@@ -54,26 +54,26 @@ pub struct ServeArguments {
         default_value = "unix:/run/pyebpf/pyebpf.sock"
     )]
     pub listen: Vec<ListenAddress>,
-    /// File with the tokens of clients over TCP, one a line
+    /// File with the tokens of TCP clients, one per line
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Name that clients over TCP may call this host by, besides its addresses and
-    /// `localhost`; can be repeated
+    /// Host name that TCP clients may use, besides this host's addresses and `localhost`;
+    /// can be repeated
     #[arg(long, value_name = "HOST", value_parser = text::not_empty)]
     pub allow_host: Vec<String>,
     /// Group that may use the socket and sees everything [default: pyebpf, if it exists]
     #[arg(long, value_name = "GROUP", value_parser = text::not_empty)]
     pub group: Option<String>,
-    /// Show source lines to clients over TCP as well
+    /// Send source lines to TCP clients too
     #[arg(long)]
     pub source_over_tcp: bool,
-    /// Directory that keeps what was recorded
+    /// Directory for what is recorded
     #[arg(long, value_name = "DIR", default_value = "/var/lib/pyebpf")]
     pub state_dir: PathBuf,
-    /// How long to keep it, such as 24h or 7d
+    /// How long to keep what was recorded, such as 24h or 7d
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time::duration)]
     pub keep: Duration,
-    /// How much room it may take, such as 256M or 2G
+    /// How much disk space it may use, such as 256M or 2G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = limits::disk)]
     pub max_disk: u64,
     /// Keep the time around the moment at which a process exceeds a limit, such as

@@ -35,7 +35,7 @@ pub enum UsageError {
     #[error("only one of the two traces can be standard input: name a file for the other")]
     InputTwice,
     /// `serve` is to listen on an address without a token.
-    #[error("--listen {address} needs --token-file FILE, a file with a token that clients give")]
+    #[error("--listen {address} needs --token-file FILE, a file with a token that clients send")]
     NoToken {
         /// The address.
         address: String,

@@ -54,7 +54,7 @@ pub enum CtlError {
     FollowFile,
     /// The trace did not come to its end.
     #[error(
-        "the server did not send all of the trace ({0}), so what was written is incomplete, and no file was made; its log may say why"
+        "the server broke off the trace ({0}): what was written to standard output is incomplete, and no file was created; the server's log may say why"
     )]
     CutOff(ClientError),
     /// The output cannot be written.

@@ -11,7 +11,7 @@ use sampler_top::run::TopError;
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
     /// Standard output is no terminal.
-    #[error("`top` needs a terminal, and standard output is none; `pyebpf report` prints a text")]
+    #[error("`top` needs a terminal, but standard output is not one; `pyebpf report` prints text")]
     NoTerminal,
     /// Only a trace can be shown on this system.
     #[error("top needs Linux; on this system, `pyebpf top --from FILE` shows a trace")]

@@ -179,7 +179,7 @@ fn a_full_disk_is_named_with_its_remedy() {
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     let message = error.to_string();
     assert!(
-        message.contains("trace.json") && message.contains("make room"),
+        message.contains("trace.json") && message.contains("free some"),
         "{message}"
     );
     fs::remove_dir(directory).expect("is removed");

@@ -84,7 +84,7 @@ impl CpuChanges {
         }
         if let Some(reason) = &self.unheard {
             lines.push(format!(
-                "CPUs that came later may not have been sampled: {reason}"
+                "CPUs that came online later may not have been sampled: {reason}"
             ));
         }
         lines
