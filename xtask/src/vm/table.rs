@@ -46,7 +46,7 @@ impl Row {
 pub(super) fn render(rows: &[Row], old: &str) -> String {
     let mut text = "\
         Written by `cargo xtask vm`: live tests in qemu, by software emulation.\n\n\
-        | Kernel | CPython | From frame to frame by | Waiting threads are looked at by | Tests passed | failed |\n\
+        | Kernel | CPython | Stacks are walked by | Waiting threads are scanned by | Tests passed | failed |\n\
         |---|---|---|---|--:|--:|\n"
         .to_owned();
     for (name, _) in SUITES {
