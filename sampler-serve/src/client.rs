@@ -18,15 +18,15 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-/// How long it may take to connect.
+/// The time limit for connecting.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The most bytes of a document that is read as a whole.
+/// The largest document that is read as a whole, in bytes.
 const LARGEST: usize = 64 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens on the socket, or not for us.
+    /// Nobody listens on the socket, or we may not connect.
     #[error("cannot connect to {path}: {source}; is `pyebpf serve` running?", path = path.display())]
     Connect {
         /// The socket.
@@ -59,7 +59,7 @@ pub struct ApiClient {
     path: PathBuf,
 }
 
-/// An answer whose status says that it worked.
+/// A response with a successful status.
 #[derive(Debug)]
 pub struct ApiResponse {
     response: Response<Incoming>,
@@ -117,7 +117,7 @@ impl ApiClient {
             source,
         })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends when the answer was read, or when nobody wants it any longer.
+        // It ends when the answer has been read or dropped.
         tokio::spawn(connection);
         let request = Request::builder()
             .method(method)

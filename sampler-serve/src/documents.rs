@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::message::ProcessEntry;
 use crate::state::entry::{MarkEntry, RecordingEntry};
 
-/// How a server, its recorder and its disk are.
+/// The state of a server, its recorder and its disk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Status {
@@ -19,19 +19,19 @@ pub struct Status {
     pub program: String,
     /// The name of the host.
     pub host: String,
-    /// What is sampled; none before the recorder has said so.
+    /// What is sampled; none until the recorder has reported it.
     pub mode: Option<Mode>,
     /// Samples a second on each CPU now; 0 while nothing is sampled.
     pub hz: u32,
     /// The rate while no recording asks for more.
     pub base_hz: u32,
-    /// When this was written. All times are microseconds of Unix time.
+    /// When this was written. All times are in microseconds of Unix time.
     pub now_us: u64,
     /// When the recorder began.
     pub since_us: Option<u64>,
     /// When the oldest chunk begins.
     pub kept_from_us: Option<u64>,
-    /// How the recorder is.
+    /// The state of the recorder.
     pub recorder: RecorderHealth,
     /// What is kept.
     pub disk: DiskUse,
@@ -39,13 +39,13 @@ pub struct Status {
     pub recordings: Vec<RecordingEntry>,
     /// The latest marks.
     pub marks: Vec<MarkEntry>,
-    /// What is wrong, in sentences for users.
+    /// Problems, in sentences for users.
     pub problems: Vec<String>,
     /// The account of the samples, and what the retention did.
     pub counters: BTreeMap<String, u64>,
 }
 
-/// How the recorder is.
+/// The state of the recorder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecorderHealth {
@@ -53,9 +53,9 @@ pub struct RecorderHealth {
     pub state: RecorderState,
     /// Its process.
     pub pid: Option<u32>,
-    /// How often it was started again.
+    /// How often it was restarted.
     pub restarts: u64,
-    /// How long a sample needed into the trace at most, lately.
+    /// The longest time from taking a sample to reading it, in this chunk.
     pub behind_us: u64,
     /// Its share of one CPU, in percent.
     pub cpu_percent: f64,
@@ -70,19 +70,19 @@ pub enum RecorderState {
     /// It answers.
     #[default]
     Running,
-    /// It does not answer: it is being started, or hangs.
+    /// It does not answer: it is starting, or hangs.
     Restarting,
-    /// Nobody will start it again.
+    /// It will not be started again.
     Stopped,
 }
 
-/// What the state directory has, and what it may have.
+/// The use and the limits of the state directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DiskUse {
-    /// Bytes that it has.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// Bytes that it may have.
+    /// Its maximum size in bytes.
     pub max_bytes: u64,
     /// How long chunks are kept, in seconds.
     pub keep_s: u64,

@@ -3,7 +3,7 @@
 //! What `pyebpf serve` adds to a recorder: the state directory that keeps what was
 //! sampled, the protocol between the recorder and the process that owns the network, and
 //! that process itself. Nothing here needs eBPF or a capability.
-//! Elsewhere than on Linux there is only what the command line is checked with.
+//! On other systems than Linux, it has only what checks the command line.
 
 pub mod address;
 #[cfg(target_os = "linux")]

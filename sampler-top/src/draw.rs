@@ -15,7 +15,7 @@ use crate::keys;
 use crate::tables::{FrameRow, States, Times};
 use crate::view::{Order, Snapshot, Tab, View};
 
-/// The color of a state, the same as on the page.
+/// The colour of a state, the same as on the page.
 const fn color(state: State) -> Color {
     match state {
         State::Running => Color::Green,
@@ -26,7 +26,7 @@ const fn color(state: State) -> Color {
     }
 }
 
-/// The letter of a state, so that it can be told without its color.
+/// The letter of a state, for those who cannot see its colour.
 pub(crate) const fn letter(state: State) -> char {
     match state {
         State::Running => 'R',
@@ -48,7 +48,7 @@ const BAR: u16 = 20;
 const THREAD_BAR: u16 = 10;
 const WIDE: u16 = 100;
 
-/// Draws the screen. `status` is what else there is to say: the connection, an error.
+/// Draws the screen. `status` is a message for the last line: the connection, an error.
 pub fn draw(frame: &mut Frame<'_>, view: &View, shown: &Snapshot, status: &str) {
     let open = u16::from(shown.stack.is_some());
     let areas: [Rect; 4] = Layout::vertical([
@@ -227,7 +227,7 @@ fn draw_stack(frame: &mut Frame<'_>, area: Rect, title: &str, frames: &[FrameRow
     let block = Block::default()
         .borders(Borders::TOP)
         .title(format!(" {title} "));
-    // The innermost frames are what is looked for, so they stay when there is no room.
+    // The innermost frames matter most, so they stay if there is too little room.
     let room = usize::from(area.height.saturating_sub(1));
     let hidden = frames.len().saturating_sub(room);
     let lines = frames.iter().skip(hidden).map(|row| {
@@ -281,7 +281,7 @@ fn nothing(view: &View) -> &'static str {
     }
 }
 
-/// A bar of so many cells, with the letters of the states and colored by them.
+/// A bar of this many cells, with the letters and colours of the states.
 fn states_bar(states: &States, cells: u16) -> Line<'static> {
     let all = states
         .values()
@@ -302,7 +302,7 @@ fn states_bar(states: &States, cells: u16) -> Line<'static> {
     Line::from(spans)
 }
 
-/// The columns that a file's name gets.
+/// The width of a file's name, in columns.
 fn file_width(area: Rect) -> u16 {
     (area.width / 3).min(40)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! What wakes the screen up: bytes of the trace, messages of its recorder, keys and signals.
-//! Each is waited for in a thread of its own.
+//! A separate thread waits for each of them.
 
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::sync::mpsc::SyncSender;
@@ -30,12 +30,12 @@ pub(crate) enum FeedEvent {
     Terminal(Event),
     /// The terminal cannot be read.
     NoTerminal(io::Error),
-    /// A signal asks for the end.
+    /// A signal asks to quit.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals"))]
     Stop,
 }
 
-/// Starts a thread that ends with the process, or when nobody receives any longer.
+/// Starts a thread that ends with the process, or with the receiver.
 fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let thread = thread::Builder::new().name(name.into());
     thread.spawn(body).map(drop)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A file that another program still writes.
+//! A file that another program is still writing.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::thread;
 use std::time::Duration;
 
-/// How often the file is looked at. Not every system and file system tells when a file
+/// How often the file is checked. Not every system and file system tells when a file
 /// grows, and a recorder writes every two seconds.
 const EVERY: Duration = Duration::from_millis(500);
 

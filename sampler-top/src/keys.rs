@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Which key asks for what.
+//! Maps keys to actions.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::view::{Action, Tab};
 
-/// How far the keys for a page move.
+/// How far Page Up and Page Down move.
 const PAGE: isize = 10;
 
-/// The keys as they are listed on the screen.
+/// The list of keys on the screen.
 pub(crate) const LIST: [(&str, &str); 10] = [
     ("1 2 3, Tab", "functions, processes, threads"),
     ("up down, j k", "select a row; Page Up and Page Down: ten"),
@@ -23,7 +23,7 @@ pub(crate) const LIST: [(&str, &str); 10] = [
     ("q, Ctrl-C", "quit"),
 ];
 
-/// Returns what a key asks for, while a filter is being typed or not.
+/// Returns the action of a key, while a filter is being typed or not.
 pub(crate) fn action(event: KeyEvent, is_typing: bool) -> Option<Action> {
     if event.kind == KeyEventKind::Release {
         return None;

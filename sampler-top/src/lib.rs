@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `pyebpf top`: what Python does just now, in a terminal. It reads a container that
+//! `pyebpf top`: what Python is doing now, in a terminal. It reads a container that
 //! grows, and shows the last seconds of it.
 //!
 //! A [`Window`](window::Window) adds up what arrives, [`tables`] makes rows of it, a

@@ -14,7 +14,7 @@ use sampler_trace::model::track::Tracks;
 
 use crate::window::Window;
 
-/// A trace that arrives.
+/// A trace that is arriving.
 #[derive(Debug)]
 pub(crate) struct Live {
     follower: Follower,

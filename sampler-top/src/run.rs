@@ -30,7 +30,7 @@ pub enum TopError {
     /// The trace cannot be read.
     #[error(transparent)]
     Read(#[from] io::Error),
-    /// It is no trace.
+    /// It is not a trace.
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// It ends before it has begun.
@@ -81,7 +81,7 @@ where
     Ok(screen.messages)
 }
 
-/// What there is to see, and what of it is shown.
+/// The trace, and what of it is shown.
 struct Screen {
     live: Live,
     /// The window as it was when the screen was frozen.
@@ -116,7 +116,7 @@ impl Screen {
             let Ok(first) = events.recv() else {
                 return Ok(());
             };
-            // What has come meanwhile is drawn at once.
+            // Draws all that has arrived by now at once.
             for event in iter::once(first).chain(events.try_iter().take(QUEUE)) {
                 if !self.take(event)? {
                     return Ok(());

@@ -94,10 +94,10 @@ enum RowKey {
     Thread(TrackId),
 }
 
-/// What a key asks for.
+/// An action of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// End.
+    /// Quit.
     Quit,
     /// Show another table.
     Show(Tab),
@@ -105,11 +105,11 @@ pub enum Action {
     NextTab,
     /// Use the next order.
     NextOrder,
-    /// Count waiting time as well, or not.
+    /// Count waiting time too, or not.
     CountWaiting,
-    /// Stand still, or go on.
+    /// Freeze the screen, or continue.
     Freeze,
-    /// Move the selected row by so many.
+    /// Move the selection by this many rows.
     Move(isize),
     /// Open or close the stack of the selected row; of a process, show its threads.
     Open,
@@ -170,7 +170,7 @@ pub struct View {
     pub order: Order,
     /// Whether waiting time counts.
     pub with_waiting: bool,
-    /// Whether the screen stands still.
+    /// Whether the screen is frozen.
     pub is_frozen: bool,
     /// Whether the keys are shown.
     pub shows_help: bool,
@@ -193,7 +193,7 @@ pub struct View {
 }
 
 impl View {
-    /// Does what a key asks for. Returns whether to go on.
+    /// Carries out an action. Returns whether to go on.
     pub fn act(&mut self, action: Action) -> bool {
         match action {
             Action::Quit => return false,

@@ -11,7 +11,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// The fewest and the most bytes of a token.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=1024;
-/// The longest header that is looked at, in bytes.
+/// The longest header that is read, in bytes.
 const LONGEST_HEADER: usize = 4096;
 
 /// The tokens that open the server over TCP. They are never displayed.
@@ -24,7 +24,7 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// Why a text is no token.
+/// Why a text is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// It is too short to be a secret, or too long for a header.
@@ -35,7 +35,7 @@ pub enum TokenError {
         /// How many bytes it has.
         length: usize,
     },
-    /// It has a character that headers do not carry as it is.
+    /// It contains a character that headers cannot carry.
     #[error(
         "a token contains a space, a control character or a non-ASCII character; use letters and digits"
     )]
@@ -43,7 +43,7 @@ pub enum TokenError {
 }
 
 impl Tokens {
-    /// Reads tokens, one a line. Empty lines and lines that begin with `#` are ignored.
+    /// Reads tokens, one per line. Empty lines and lines that begin with `#` are ignored.
     ///
     /// # Errors
     /// [`TokenError`].

@@ -9,27 +9,27 @@ use std::time::Duration;
 
 use crate::front::authorization::Tokens;
 
-/// How the front is set up.
+/// The configuration of the front.
 #[derive(Debug)]
 pub struct FrontConfig {
-    /// Where clients come in.
+    /// The sockets that clients connect to.
     pub listeners: Vec<Listener>,
     /// The front's end of the pair of sockets to the recorder (`SOCK_SEQPACKET`).
     pub control: OwnedFd,
     /// The state directory, open for reading.
     pub state_dir: OwnedFd,
-    /// What opens the server over TCP. Without one, nobody comes in over TCP.
+    /// The tokens of TCP clients. Without one, nobody is let in over TCP.
     pub tokens: Tokens,
     /// Names that the server answers to, besides `localhost`, loopback addresses and the
     /// addresses that it listens on.
     pub allowed_hosts: Vec<String>,
-    /// Whether source text leaves the host over TCP.
+    /// Whether source lines are sent over TCP.
     pub source_over_tcp: bool,
     /// The live page, an HTML document.
     pub page: &'static [u8],
     /// What the server says about itself.
     pub about: About,
-    /// How much may come in, and for how long.
+    /// Limits of number, size and time.
     pub limits: Limits,
 }
 
@@ -43,7 +43,7 @@ pub enum Listener {
         /// The group that owns the socket: its members see everything.
         group: u32,
     },
-    /// A TCP socket. A token is always needed.
+    /// A TCP socket. Clients always need a token.
     Tcp(TcpListener),
 }
 
@@ -58,14 +58,14 @@ pub struct About {
     pub command: Vec<String>,
     /// How long chunks are kept, in seconds.
     pub keep_s: u64,
-    /// How many bytes the state directory may have.
+    /// The maximum size of the state directory, in bytes.
     pub max_bytes: u64,
 }
 
-/// How much may come in, and for how long.
+/// Limits of number, size and time.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at a time. One more is answered with 503 and closed.
+    /// Connections at a time. A further one is answered with 503 and closed.
     pub connections: usize,
     /// Connections of one user (Unix socket) or one address (TCP).
     pub connections_of_peer: usize,
@@ -77,9 +77,9 @@ pub struct Limits {
     pub body_bytes: usize,
     /// How long a request's body may take.
     pub body: Duration,
-    /// How long an answer may take that is no stream.
+    /// How long an answer other than a stream may take.
     pub request: Duration,
-    /// How long a client may take nothing of an answer.
+    /// How long a client may go without reading any of an answer.
     pub stall: Duration,
     /// Streams at a time: traces, events, profiles.
     pub streams: usize,

@@ -18,9 +18,9 @@ use crate::front::stall::Impatient;
 
 /// The most headers of a request.
 const MOST_HEADERS: usize = 64;
-/// How long a connection may go on when the server is stopped.
+/// How long a connection may last once the server is stopped.
 const LAST: Duration = Duration::from_secs(2);
-/// What a client gets for which there is no room.
+/// What a client gets if there are too many.
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\ncontent-length: 65\r\ncache-control: no-store\r\n\
     x-content-type-options: nosniff\r\nretry-after: 2\r\nconnection: close\r\n\r\n\
@@ -59,7 +59,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     }
 }
 
-/// Waits until a switch is set, or until nobody is left who could set it.
+/// Waits until a switch is set, or dropped by all who could set it.
 pub(crate) async fn is_set(switch: &mut watch::Receiver<bool>) {
     // What it returns has a lock, which must not be kept.
     let _ = switch.wait_for(|is_set| *is_set).await;

@@ -26,13 +26,13 @@ pub(crate) struct Context {
     pub(crate) about: About,
     /// The live page.
     pub(crate) page: &'static [u8],
-    /// Whether source text leaves the host over TCP.
+    /// Whether source lines are sent over TCP.
     pub(crate) source_over_tcp: bool,
-    /// What opens the server over TCP.
+    /// The tokens of TCP clients.
     pub(crate) tokens: Tokens,
     /// The names that the server answers to.
     pub(crate) hosts: AllowedHosts,
-    /// How much may come in, and for how long.
+    /// Limits of number, size and time.
     pub(crate) limits: Limits,
     /// The way to the recorder.
     pub(crate) recorder: RecorderHandle,
@@ -48,18 +48,18 @@ pub(crate) struct Context {
     pub(crate) steps: Semaphore,
     /// Dumps.
     pub(crate) dumps: Semaphore,
-    /// What happened so far.
+    /// Counters of this run of the front.
     pub(crate) counters: HttpCounters,
     /// Tells this run of the front from others, in the numbers of events.
     pub(crate) epoch: u64,
 }
 
-/// What happened so far.
+/// Counters of this run of the front.
 #[derive(Debug, Default)]
 pub(crate) struct HttpCounters {
     /// Answers by the first digit of their status.
     pub(crate) answers: [AtomicU64; 6],
-    /// Connections that found no room.
+    /// Connections refused because too many were open.
     pub(crate) refused_connections: AtomicU64,
     /// Handlers that panicked.
     pub(crate) panics: AtomicU64,
@@ -86,7 +86,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Makes sure that the client may change something.
+    /// Checks that the client may make changes.
     ///
     /// # Errors
     /// 403.
@@ -101,13 +101,13 @@ impl Client {
 }
 
 impl Context {
-    /// Whether source text may be sent to a client.
+    /// Whether source lines may be sent to a client.
     #[must_use]
     pub(crate) fn sends_source(&self, client: &Client) -> bool {
         self.source_over_tcp || !client.access.is_tcp
     }
 
-    /// Lets a stream begin.
+    /// Admits a stream.
     ///
     /// # Errors
     /// 503: there are too many.
@@ -117,7 +117,7 @@ impl Context {
         })
     }
 
-    /// Reads the state directory, on a thread where that may take its time.
+    /// Reads the state directory, on a thread that may block.
     ///
     /// # Errors
     /// 503: it cannot be read.

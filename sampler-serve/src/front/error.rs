@@ -15,7 +15,7 @@ pub struct ApiError {
     pub status: StatusCode,
     /// What happened, and what to do.
     pub message: String,
-    /// After how many seconds it makes sense to try again.
+    /// After how many seconds to try again.
     pub retry_after_s: Option<u32>,
     /// The methods that the path has, where the method was wrong.
     pub allow: Option<String>,
@@ -33,7 +33,7 @@ impl ApiError {
         }
     }
 
-    /// 400: the request makes no sense.
+    /// 400: the request is invalid.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
@@ -45,7 +45,7 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, message)
     }
 
-    /// 404: there is no such thing, or the client may not see it.
+    /// 404: it does not exist, or the client may not see it.
     #[must_use]
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
@@ -58,14 +58,14 @@ impl ApiError {
         error.retry_after(2)
     }
 
-    /// 503: it does not work just now.
+    /// 503: temporarily unavailable.
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, message);
         error.retry_after(2)
     }
 
-    /// The same, with a time after which it makes sense to try again.
+    /// The same, with the time after which to try again.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);

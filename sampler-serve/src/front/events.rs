@@ -66,7 +66,7 @@ async fn send(context: &Context, client: &Client, after: u64, pieces: &Pieces) {
             _ = ticks.tick() => send_status(context, client, pieces).await,
             event = events.recv() => match event {
                 Ok(event) => send_event(context, client, &event, pieces).await,
-                // The next status has what was left out.
+                // The next status includes what was left out.
                 Err(RecvError::Lagged(_)) => true,
                 Err(RecvError::Closed) => false,
             },
@@ -80,7 +80,7 @@ async fn send(context: &Context, client: &Client, after: u64, pieces: &Pieces) {
 async fn send_status(context: &Context, client: &Client, pieces: &Pieces) -> bool {
     let text = match status::document(context, client).await {
         Ok(status) => serde_json::to_string(&status).unwrap_or_default(),
-        // It cannot be read just now; maybe it can the next time.
+        // It cannot be read now; perhaps it can next time.
         Err(_) => return pieces.send(": no status\n\n").await,
     };
     let event = format!("event: status\ndata: {text}\n\n");

@@ -41,7 +41,7 @@ pub(crate) fn openapi() -> Reply {
     reply::bytes(reply::JSON, OPENAPI)
 }
 
-/// Answers `GET /healthz`: the front lives.
+/// Answers `GET /healthz`: the front is alive.
 #[must_use]
 pub(crate) fn healthz() -> Reply {
     reply::bytes(TEXT, "ok\n")

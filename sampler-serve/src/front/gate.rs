@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Lets so many in at a time, and so many of one peer.
+//! Limits how many are admitted at a time, in all and per peer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::front::peer::PeerId;
 
-/// Counts who is inside.
+/// Counts those that are admitted.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     most: usize,
@@ -21,7 +21,7 @@ struct Inside {
     of_peer: HashMap<PeerId, usize>,
 }
 
-/// Someone who is inside, until it is dropped.
+/// An admission; dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Pass {
     gate: Gate,
@@ -29,7 +29,7 @@ pub(crate) struct Pass {
 }
 
 impl Gate {
-    /// A gate for `most` at a time, and `most_of_peer` of one peer.
+    /// A gate that admits `most` at a time, and `most_of_peer` per peer.
     #[must_use]
     pub(crate) fn new(most: usize, most_of_peer: usize) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Gate {
         }
     }
 
-    /// Lets one more in, if there is room.
+    /// Admits one more, within the limits.
     #[must_use]
     pub(crate) fn enter(&self, peer: PeerId) -> Option<Pass> {
         let mut inside = self.lock();
@@ -55,7 +55,7 @@ impl Gate {
         })
     }
 
-    /// How many are inside.
+    /// How many are admitted now.
     #[must_use]
     pub(crate) fn count(&self) -> usize {
         self.lock().all

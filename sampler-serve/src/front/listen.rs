@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Takes connections in, as many as there is room for.
+//! Accepts connections, within the limits.
 
 use std::io;
 use std::net::IpAddr;
@@ -20,12 +20,12 @@ use crate::front::context::{Client, Context};
 use crate::front::peer::{Access, PeerId};
 use crate::front::peer_groups::peer_groups;
 
-/// How many clients are told at a time that there is no room. Further ones are cut off.
+/// How many clients at a time are told that there are too many. Further ones are cut off.
 const REFUSALS: usize = 256;
-/// How long to wait when there is no descriptor for a connection.
+/// How long to wait if there is no descriptor left for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// Where connections come in.
+/// A socket that accepts connections.
 #[derive(Debug)]
 pub(crate) enum Door {
     /// A Unix socket, and the group that owns it.
@@ -35,7 +35,7 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    /// Takes a listening socket.
+    /// Takes over a listening socket.
     ///
     /// # Errors
     /// It cannot be waited for.
@@ -52,7 +52,7 @@ impl Door {
         }
     }
 
-    /// The address that is listened on, for TCP.
+    /// The address that it listens on, for TCP.
     #[must_use]
     pub(crate) fn address(&self) -> Option<IpAddr> {
         match self {
@@ -61,7 +61,7 @@ impl Door {
         }
     }
 
-    /// Takes connections in until the server is stopped.
+    /// Accepts connections until the server is stopped.
     pub(crate) async fn run(self, context: Arc<Context>, stopped: watch::Receiver<bool>) {
         let mut stop = stopped.clone();
         let hall = Hall {
@@ -85,11 +85,11 @@ impl Door {
         match self {
             Self::Unix(listener, group) => {
                 let (stream, _) = listener.accept().await?;
-                // One that is gone already has no credentials.
+                // A client that is gone already has no credentials.
                 let Ok(peer) = stream.peer_cred() else {
                     return Ok(());
                 };
-                // Where they are not known, only the main group counts.
+                // If they are unknown, only the main group counts.
                 let others = peer_groups(stream.as_fd()).unwrap_or_else(|error| {
                     tracing::warn!(%error, "cannot find out a client's groups");
                     Vec::new()
@@ -115,7 +115,7 @@ impl Door {
     }
 }
 
-/// What one client has of addresses: all of the last 64 bits, with IPv6.
+/// The addresses of one client: with IPv6, all that share the first 64 bits.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),

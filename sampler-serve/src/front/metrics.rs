@@ -16,7 +16,7 @@ use crate::front::reply::{self, Reply};
 use crate::protocol::message::RecorderStatus;
 use crate::state::reader::Survey;
 
-/// The counters of the account that are no sums of samples: microseconds, maxima.
+/// The counters of the account that do not count samples: microseconds, maxima.
 const NO_SAMPLES: [&str; 2] = ["_us", "_bytes"];
 /// The counters of the account that are sums of others.
 const SUMS: [&str; 4] = ["taken", "delivered", "refused", "shown"];

@@ -56,17 +56,17 @@ use crate::protocol::channel::Channel;
 use crate::state::reader::StateReader;
 use crate::supervisor::launch::Word;
 
-/// Threads for what may take its time: reading files, converting traces.
+/// Threads for work that may block: reading files, converting traces.
 const WORKERS: usize = 6;
-/// How often the server says that it is alive.
+/// How often the server reports that it is alive.
 const ALIVE: Duration = Duration::from_secs(2);
-/// Pieces of downloads that are made at a time.
+/// How many pieces of downloads are made at a time.
 const STEPS: usize = 2;
 
 /// Why the front has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum FrontError {
-    /// Something that it needs cannot be had.
+    /// Something that it needs is unavailable.
     #[error("the server cannot be started: {source}")]
     Start {
         /// The system's error.
@@ -95,7 +95,7 @@ pub fn run(
         .build()
         .map_err(start)?;
     let result = runtime.block_on(serve(config, say, stop));
-    // A conversion for a client that is gone is not waited for.
+    // Does not wait for conversions whose client is gone.
     runtime.shutdown_background();
     result
 }
@@ -146,12 +146,12 @@ async fn serve(
     };
     stopped.send_replace(true);
     while tasks.join_next().await.is_some() {}
-    // Each connection has its own receiver and lets go of it when it ends.
+    // Each connection holds a receiver until it ends.
     stopped.closed().await;
     result
 }
 
-/// Says that the server is ready, and that it is alive. Never ends.
+/// Reports that the server is ready, and then that it is alive. Never ends.
 async fn keep_saying(say: impl Fn(Word)) {
     say(Word::Ready);
     let mut ticks = interval(ALIVE);

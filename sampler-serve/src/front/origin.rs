@@ -12,7 +12,7 @@ use hyper::{Method, StatusCode, Uri};
 
 use crate::front::error::ApiError;
 
-/// The longest `Host` or `Origin` that is looked at, in bytes.
+/// The longest `Host` or `Origin` that is read, in bytes.
 const LONGEST: usize = 300;
 /// The names under which a server on the same machine, or at the end of a tunnel, is
 /// reached.
@@ -134,7 +134,7 @@ pub fn check(
     Ok(())
 }
 
-/// Whether a link elsewhere was followed to the page, which says nothing by itself.
+/// Whether a link on another site led to the page, which is harmless.
 fn opens_page(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     let is = |name: &str, value: &str| headers.get(name).is_some_and(|it| it == value);
     method == Method::GET
@@ -160,7 +160,7 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, ApiError> {
     })
 }
 
-/// Returns the value of a header that comes at most once.
+/// Returns the value of a header that may occur only once.
 fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().map(|value| value.to_str());

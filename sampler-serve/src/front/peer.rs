@@ -8,7 +8,7 @@ use rustix::process::getuid;
 
 use crate::protocol::message::ProcessEntry;
 
-/// Who is at the other end: what connections are counted by.
+/// Who is at the other end; connections are counted by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PeerId {
     /// A user of this host.

@@ -19,7 +19,7 @@ use crate::protocol::message::Answer;
 /// Answers `GET /api/v1/processes`.
 ///
 /// # Errors
-/// 503: the recorder is away.
+/// 503: the recorder is unavailable.
 pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, ApiError> {
     let processes = context.recorder.processes().await?;
     let seen = processes.iter().filter(|it| client.access.sees(it.uid));
@@ -47,7 +47,7 @@ pub(crate) async fn dump(
     let Answer::Dump(mut document) = context.recorder.ask(Command::Dump { pid }).await? else {
         return Err(AskError::Unexpected.into());
     };
-    // Its pid may have gone to a process of somebody else meanwhile.
+    // Its pid may belong to another user's process by now.
     visible::check_pid(context, client, pid).await?;
     if !context.sends_source(client) {
         forget_sources(&mut document);

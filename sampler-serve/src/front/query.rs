@@ -15,7 +15,7 @@ const MOST_PARAMETERS: usize = 64;
 /// The most bytes of memory that a regular expression may need.
 const LARGEST_REGEX: usize = 1 << 20;
 
-/// The parameters that nobody has taken yet.
+/// The parameters that have not been taken yet.
 #[derive(Clone, Debug, Default)]
 pub struct Query(Vec<(String, String)>);
 
@@ -73,7 +73,7 @@ impl Query {
     /// Takes a parameter that is a number.
     ///
     /// # Errors
-    /// 400: it is repeated, or no number of this type.
+    /// 400: it is repeated, or not a number of this type.
     pub fn number<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, ApiError> {
         self.one(name)?.map(|text| number(name, &text)).transpose()
     }
@@ -81,7 +81,7 @@ impl Query {
     /// Takes a parameter that is a list of numbers, with commas or repeated.
     ///
     /// # Errors
-    /// 400: one is no number of this type.
+    /// 400: one is not a number of this type.
     pub fn numbers<T: FromStr>(&mut self, name: &str) -> Result<Vec<T>, ApiError> {
         let values = self.all(name);
         let texts = values.iter().flat_map(|value| value.split(','));
@@ -106,7 +106,7 @@ impl Query {
     /// Takes a parameter that is a regular expression.
     ///
     /// # Errors
-    /// 400: it is none, or needs too much memory.
+    /// 400: it is not valid, or needs too much memory.
     pub fn regex(&mut self, name: &str) -> Result<Option<Regex>, ApiError> {
         let Some(text) = self.one(name)? else {
             return Ok(None);
@@ -120,10 +120,10 @@ impl Query {
         })
     }
 
-    /// Ends the reading.
+    /// Checks that all parameters were taken.
     ///
     /// # Errors
-    /// 400, with the names of the parameters that nobody took.
+    /// 400, with the names of those that were not.
     pub fn finish(self) -> Result<(), ApiError> {
         let names: Vec<_> = self.0.into_iter().map(|(name, _)| name).collect();
         match names.len() {

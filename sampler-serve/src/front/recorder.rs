@@ -21,11 +21,11 @@ use crate::protocol::message::{
 };
 use crate::state::entry::{ChunkNumber, MarkEntry, RecordingEntry};
 
-/// Requests that may wait for the recorder's answer.
+/// How many requests may wait for the recorder.
 const MOST_PENDING: usize = 64;
-/// Events that are kept for clients that come back (`Last-Event-ID`).
+/// How many events are kept for clients that reconnect (`Last-Event-ID`).
 const KEPT_EVENTS: usize = 256;
-/// For how long an answer is used for other clients too.
+/// How long an answer is reused for other clients.
 const FRESH: Duration = Duration::from_millis(500);
 /// A recorder that did not answer is asked again after this time.
 const PROBE_AGAIN: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ pub(crate) enum AskError {
     /// It is not running.
     #[error("the recorder is being restarted; try again in a few seconds")]
     Away,
-    /// It was started anew before it answered.
+    /// It was restarted before it answered.
     #[error(
         "the recorder was restarted before it answered; check whether the request took effect, then try again"
     )]
@@ -95,18 +95,18 @@ pub(crate) enum ClientEvent {
     Recording(RecordingEntry),
 }
 
-/// What is known of the recorder at a moment.
+/// The last status of the recorder.
 #[derive(Clone, Debug)]
 pub(crate) struct LastStatus {
-    /// What it said last.
+    /// What it reported.
     pub(crate) status: Arc<RecorderStatus>,
-    /// Its share of one CPU lately, in percent.
+    /// Its recent share of one CPU, in percent.
     pub(crate) cpu_percent: f64,
-    /// When it said so.
+    /// When it reported it.
     pub(crate) at: Instant,
 }
 
-/// Asks the recorder.
+/// Sends requests to the recorder.
 #[derive(Clone, Debug)]
 pub(crate) struct RecorderHandle {
     questions: mpsc::Sender<Question>,
@@ -114,7 +114,7 @@ pub(crate) struct RecorderHandle {
     timeouts: RecorderTimeouts,
 }
 
-/// How long answers may take.
+/// Timeouts of answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecorderTimeouts {
     /// Of any command.
@@ -137,7 +137,7 @@ struct Shared {
 #[derive(Debug)]
 struct Knowledge {
     state: RecorderState,
-    /// How often another recorder began.
+    /// How often the recorder was restarted.
     restarts: u64,
     /// How many messages have come.
     messages: u64,
@@ -155,7 +155,7 @@ struct Question {
     answer: oneshot::Sender<Result<Answer, AskError>>,
 }
 
-/// The task that has the socket.
+/// The task that owns the socket.
 #[derive(Debug)]
 pub(crate) struct Link {
     channel: Channel,
@@ -165,7 +165,7 @@ pub(crate) struct Link {
     next_id: u64,
 }
 
-/// Makes the way to the recorder. The link has to be run for it to work.
+/// Connects to the recorder. The link must be run for that to work.
 #[must_use]
 pub(crate) fn connect(channel: Channel, timeouts: RecorderTimeouts) -> (RecorderHandle, Link) {
     let (questions, receiver) = mpsc::channel(MOST_PENDING);
@@ -245,7 +245,7 @@ impl RecorderHandle {
         }
     }
 
-    /// Asks something that can be asked twice: again, if another recorder began meanwhile.
+    /// Sends a request that may be repeated: it is, if the recorder was restarted meanwhile.
     async fn ask_again(&self, command: Command) -> Result<Answer, AskError> {
         match self.ask(command.clone()).await {
             Err(AskError::Restarted) => self.ask(command).await,
@@ -253,7 +253,7 @@ impl RecorderHandle {
         }
     }
 
-    /// Whether something may be asked now. Returns how many messages have come so far.
+    /// Checks that a request may be sent now. Returns the number of messages received so far.
     fn admit(&self, command: &Command) -> Result<u64, AskError> {
         let mut known = self.shared.knowledge();
         let is_due = known.probed.is_none_or(|at| at.elapsed() >= PROBE_AGAIN);
@@ -301,7 +301,7 @@ impl RecorderHandle {
         Ok(seen)
     }
 
-    /// What the recorder said last, however long ago.
+    /// The last status of the recorder, however old.
     #[must_use]
     pub(crate) fn last_status(&self) -> Option<LastStatus> {
         self.shared.last_status().clone()
@@ -333,7 +333,7 @@ impl RecorderHandle {
         self.shared.knowledge().state
     }
 
-    /// How often it was started again since this front began.
+    /// How often it was restarted since this front began.
     #[must_use]
     pub(crate) fn restarts(&self) -> u64 {
         self.shared.knowledge().restarts
@@ -345,7 +345,7 @@ impl RecorderHandle {
         self.shared.knowledge().malformed
     }
 
-    /// How far the chunks are written, as it changes.
+    /// How far the chunks are written; changes can be awaited.
     #[must_use]
     pub(crate) fn flushed(&self) -> watch::Receiver<Flushed> {
         self.shared.flushed.subscribe()
@@ -374,7 +374,7 @@ impl RecorderHandle {
 }
 
 impl Link {
-    /// Works until nobody is left who could start a recorder.
+    /// Runs until no recorder can be started any more.
     pub(crate) async fn run(mut self) {
         loop {
             tokio::select! {
@@ -396,7 +396,7 @@ impl Link {
     }
 
     fn send(&mut self, question: Question) {
-        // Those who gave up are not waited for.
+        // The client may have given up.
         self.pending.retain(|_, answer| !answer.is_closed());
         if self.pending.len() >= MOST_PENDING {
             let _ = question.answer.send(Err(AskError::Busy));
@@ -479,7 +479,7 @@ impl Link {
             known.kept.pop_front();
         }
         known.kept.push_back(event.clone());
-        // Nobody may listen just now.
+        // There may be no listener at the moment.
         let _ = self.shared.events.send(event);
     }
 

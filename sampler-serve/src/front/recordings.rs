@@ -105,7 +105,7 @@ async fn ask(context: &Context, command: Command) -> Result<RecordingEntry, ApiE
     }
 }
 
-/// Makes sure that a text can be a name.
+/// Checks that a text can be a name.
 ///
 /// # Errors
 /// 400.

@@ -30,7 +30,7 @@ pub fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-/// The body of a request that has nothing to say.
+/// The body of a request without fields.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}

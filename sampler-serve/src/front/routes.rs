@@ -11,7 +11,7 @@ use crate::front::error::ApiError;
 pub enum Endpoint {
     /// The live page.
     Page,
-    /// How everything is.
+    /// The state of everything.
     Status,
     /// What is sampled.
     Processes,
@@ -21,15 +21,15 @@ pub enum Endpoint {
     Trace,
     /// All recordings.
     Recordings,
-    /// Begins a recording.
+    /// Starts a recording.
     StartRecording,
     /// A recording.
     Recording,
-    /// Ends a recording.
+    /// Stops a recording.
     StopRecording,
     /// The trace of a recording.
     RecordingTrace,
-    /// Gives up a recording.
+    /// Deletes a recording.
     DeleteRecording,
     /// All marks.
     Marks,
@@ -37,9 +37,9 @@ pub enum Endpoint {
     SetMark,
     /// A mark.
     Mark,
-    /// Gives up a mark.
+    /// Deletes a mark.
     DeleteMark,
-    /// What happens, as it happens.
+    /// A stream of events.
     Events,
     /// The description of the interface.
     OpenApi,
@@ -47,9 +47,9 @@ pub enum Endpoint {
     Profile,
     /// The command line of the server.
     Cmdline,
-    /// For Prometheus.
+    /// Metrics for Prometheus.
     Metrics,
-    /// Whether the server lives.
+    /// Whether the server is alive.
     Healthz,
     /// Whether the recorder answers.
     Readyz,

@@ -29,7 +29,7 @@ use crate::state::entry::{MarkId, RecordingId};
 /// Answers a request, whatever happens.
 ///
 /// # Errors
-/// None.
+/// Never.
 pub(crate) async fn answer(
     context: Arc<Context>,
     client: Client,

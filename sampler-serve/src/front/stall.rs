@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Ends connections whose clients take nothing of an answer for too long.
+//! Ends connections whose clients do not read their answer for too long.
 
 use std::io;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ pub(crate) struct Impatient<S> {
 }
 
 impl<S> Impatient<S> {
-    /// Waits for at most so long.
+    /// Limits each wait to this time.
     pub(crate) fn new(stream: S, most: Duration) -> Self {
         Self {
             stream,
@@ -114,7 +114,7 @@ mod tests {
             let (ours, mut theirs) = UnixStream::pair().expect("sockets");
             let mut ours = Impatient::new(ours, Duration::from_millis(50));
             let all = vec![0; 8 << 20];
-            // One that is slow but takes something comes to its end.
+            // A client that is slow but reads gets all of it.
             let (written, read) = tokio::join!(
                 async {
                     ours.write_all(&all).await.expect("it is taken");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `GET /api/v1/status`: how the server, its recorder and its disk are.
+//! `GET /api/v1/status`: the state of the server, its recorder and its disk.
 
 use hyper::StatusCode;
 
@@ -14,7 +14,7 @@ use crate::front::visible;
 /// The most marks, and the most recordings, in a status: the latest ones.
 const MOST_ENTRIES: usize = 200;
 
-/// Makes the document. Without a recorder it has what was known last.
+/// Makes the document. Without a recorder, it has the last known status.
 ///
 /// # Errors
 /// 503: the state directory cannot be read.

@@ -10,9 +10,9 @@ use crate::front::query::Query;
 /// From when to when, in microseconds of Unix time; both ends can be open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range {
-    /// What lies before is not meant.
+    /// The start; open if `None`.
     pub from_us: Option<u64>,
-    /// What lies after is not meant.
+    /// The end; open if `None`.
     pub to_us: Option<u64>,
 }
 
@@ -64,7 +64,7 @@ fn since_epoch_us(time: SystemTime) -> Option<u64> {
 /// Reads a duration such as `90` (seconds), `1.5`, `10m` or `1h 30m`, in microseconds.
 ///
 /// # Errors
-/// 400: it is none, or no time at all.
+/// 400: it is not a duration, or zero.
 pub fn duration(name: &str, text: &str) -> Result<u64, ApiError> {
     let text = text.trim();
     let parsed = seconds(text).or_else(|| humantime::parse_duration(text).ok());
@@ -78,7 +78,7 @@ pub fn duration(name: &str, text: &str) -> Result<u64, ApiError> {
 /// Reads a moment: `@` and seconds of Unix time, or an RFC 3339 date in UTC.
 ///
 /// # Errors
-/// 400: it is none.
+/// 400: it is not a time.
 pub fn moment(name: &str, text: &str) -> Result<u64, ApiError> {
     let text = text.trim();
     let parsed = match text.strip_prefix('@') {

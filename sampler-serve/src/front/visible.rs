@@ -19,7 +19,7 @@ pub(crate) async fn entries(
     let read = context.read_state(|state| Ok((state.marks()?, state.recordings()?)));
     let (mut marks, mut recordings) = read.await?;
     if client.access.own_uid().is_some() {
-        // Without a recorder nobody knows whose a process is.
+        // Without a recorder, the user of a process is unknown.
         let processes = context.recorder.processes().await.unwrap_or_default();
         marks.retain(|it| sees_mark(client.access, it, &processes));
         recordings.retain(|it| sees_recording(client.access, it, &processes));
@@ -67,10 +67,10 @@ pub(crate) async fn recording(
     })
 }
 
-/// Makes sure that a client may see a process.
+/// Checks that a client may see a process.
 ///
 /// # Errors
-/// 404: there is none, or it may not be seen. 503: the recorder is away.
+/// 404: it does not exist, or may not be seen. 503: the recorder is unavailable.
 pub(crate) async fn check_pid(
     context: &Context,
     client: &Client,

@@ -30,10 +30,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Takes an end of the pair, which will not block any longer.
+    /// Takes over an end of the pair and makes it non-blocking.
     ///
     /// # Errors
-    /// It is no descriptor that can be waited for, or there is no runtime.
+    /// The descriptor cannot be waited for, or there is no runtime.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         // The type is named after datagrams, and all that it does with them holds for
         // packets as well.
@@ -91,7 +91,7 @@ impl Channel {
         while let Some(packet) = self.queue.front() {
             match self.socket.try_send(packet) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Nobody is at the other end, not even whoever keeps it for the next one.
+                // All holders of the other end are gone.
                 Err(_) => self.unsent += 1,
                 Ok(_) => {}
             }

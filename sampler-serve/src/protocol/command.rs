@@ -11,25 +11,25 @@ use crate::state::entry::{MarkId, RecordingId};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    /// How the recorder is.
+    /// The state of the recorder.
     Status,
-    /// Which processes it samples.
+    /// The sampled processes.
     Processes,
-    /// Begins a recording.
+    /// Starts a recording.
     Start(StartRecording),
-    /// Ends a recording.
+    /// Stops a recording.
     Stop {
         /// Which one.
         id: RecordingId,
     },
-    /// Gives up a recording; its chunks are kept no longer than others.
+    /// Deletes a recording; its chunks then expire like all others.
     DeleteRecording {
         /// Which one.
         id: RecordingId,
     },
     /// Marks this moment.
     Mark(NewMark),
-    /// Gives up a mark; its chunks are kept no longer than others.
+    /// Deletes a mark; its chunks then expire like all others.
     DeleteMark {
         /// Which one.
         id: MarkId,
@@ -53,7 +53,7 @@ pub struct StartRecording {
     pub pids: Vec<u32>,
     /// When it ends by itself, in seconds from now.
     pub seconds: Option<u32>,
-    /// What to call it.
+    /// Its name.
     pub name: String,
 }
 
@@ -61,11 +61,11 @@ pub struct StartRecording {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewMark {
-    /// What to call it.
+    /// Its name.
     pub name: String,
-    /// How much of the time before it is kept, in seconds.
+    /// Seconds before it that are kept.
     pub before_s: u32,
-    /// How much of the time after it is kept, in seconds.
+    /// Seconds after it that are kept.
     pub after_s: u32,
     /// The process that it is about (a thread group id).
     pub pid: Option<u32>,

@@ -25,7 +25,7 @@ pub struct Request {
 pub enum FromRecorder {
     /// The answer to a request.
     Reply(Reply),
-    /// What happened meanwhile.
+    /// An event.
     Event(Event),
 }
 
@@ -74,17 +74,17 @@ pub struct Failure {
 pub enum FailureCode {
     /// There is no such recording, mark or process.
     NotFound,
-    /// It contradicts what is so already: a recording that has ended cannot be stopped.
+    /// It contradicts the current state: a recording that has ended cannot be stopped.
     Conflict,
-    /// The recorder cannot do that, whatever the moment.
+    /// The recorder can never do that.
     Invalid,
-    /// There are as many as there may be.
+    /// The maximum number has been reached.
     Limit,
     /// It failed, for example on a full disk.
     Failed,
 }
 
-/// How the recorder is.
+/// The state of the recorder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecorderStatus {
@@ -110,7 +110,7 @@ pub struct RecorderStatus {
     pub chunk: ChunkNumber,
     /// Bytes in the state directory.
     pub disk_bytes: u64,
-    /// What is wrong, in sentences for users; empty if all is well.
+    /// Problems, in sentences for users; empty if all is well.
     pub problems: Vec<String>,
     /// Counters by name: the account of the samples since the recorder began, and what
     /// the retention did.
@@ -123,7 +123,7 @@ pub struct RecorderStatus {
 pub struct ProcessEntry {
     /// Its thread group id in the recorder's pid namespace.
     pub pid: u32,
-    /// What to call it.
+    /// Its name.
     pub name: String,
     /// Its command line, with blanks between the arguments.
     pub cmdline: String,
@@ -144,7 +144,7 @@ pub struct ProcessEntry {
     pub ended: bool,
 }
 
-/// What happened without being asked for.
+/// What the recorder reports unasked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {

@@ -186,7 +186,7 @@ impl Book {
         Ok(entry)
     }
 
-    /// Ends a recording.
+    /// Stops a recording.
     ///
     /// # Errors
     /// [`Failure`]: there is none with this number, or it has ended already.
@@ -347,7 +347,7 @@ impl Book {
         Ok(())
     }
 
-    /// Gives up a mark.
+    /// Deletes a mark.
     ///
     /// # Errors
     /// [`Failure`]: there is none with this number, or the disk.

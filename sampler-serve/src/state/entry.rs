@@ -37,9 +37,9 @@ pub struct MarkEntry {
     pub cause: MarkCause,
     /// When.
     pub at_us: u64,
-    /// What is kept begins here.
+    /// The start of what is kept.
     pub from_us: u64,
-    /// What is kept ends here.
+    /// The end of what is kept.
     pub to_us: u64,
     /// The process that it is about (a thread group id).
     pub pid: Option<u32>,
@@ -75,17 +75,17 @@ pub struct RecordingEntry {
     pub pids: Vec<u32>,
     /// When it began.
     pub from_us: u64,
-    /// When it ended, or will end by itself; none until somebody stops it.
+    /// When it ended or will stop by itself; none if it runs until it is stopped.
     pub to_us: Option<u64>,
-    /// Whether it goes on.
+    /// Whether it runs.
     pub state: RecordingState,
 }
 
-/// Whether a recording goes on.
+/// Whether a recording runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordingState {
-    /// It does.
+    /// It runs.
     Running,
     /// It has ended.
     Done,

@@ -20,13 +20,13 @@ use crate::state::files::{
     CHUNK_EXTENSION, CHUNKS, ENTRY_EXTENSION, MARKS, RECORDINGS, file_name, file_number,
 };
 
-/// The most files of a folder that are looked at: those with the highest numbers.
+/// How many files of a folder are read at most: those with the highest numbers.
 const MOST_FILES: usize = 1 << 17;
 /// The most marks, and the most recordings, that are read: the latest ones.
 const MOST_ENTRIES: usize = 4096;
 /// The longest file of a mark or a recording, in bytes.
 const LONGEST_ENTRY: u64 = 64 << 10;
-/// How long a chunk can be whose end nobody knows.
+/// The longest possible chunk, for one whose end is unknown.
 const LONGEST_CHUNK: Duration = Duration::from_secs(86_400);
 /// A folder that changed so short a time before it was listed may change once more
 /// without another time stamp.
@@ -46,7 +46,7 @@ pub struct StateReader {
 #[derive(Clone, Debug)]
 enum Header {
     Intact(Box<TraceInfo>),
-    /// It is no trace, or its header is not whole.
+    /// It is not a trace, or its header is incomplete.
     Damaged,
 }
 
@@ -57,10 +57,10 @@ struct Cached<T> {
     value: T,
 }
 
-/// The chunks that are there.
+/// A count of the chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// How many.
+    /// Their number.
     pub chunks: usize,
     /// How many of them have no readable header.
     pub damaged: usize,
@@ -185,10 +185,10 @@ impl StateReader {
             .collect())
     }
 
-    /// All marks, in order. Files that are none are left out.
+    /// All marks, in order. Other files are left out.
     ///
     /// # Errors
-    /// The folder cannot be read. One that does not exist has none.
+    /// The folder cannot be read. If it does not exist, there are none.
     pub fn marks(&self) -> io::Result<Vec<MarkEntry>> {
         let mut cached = lock(&self.marks);
         self.refresh(&mut cached, MARKS, |folder| {
@@ -197,10 +197,10 @@ impl StateReader {
         Ok(cached.value.clone())
     }
 
-    /// All recordings that were asked for, in order. Files that are none are left out.
+    /// All recordings that were asked for, in order. Other files are left out.
     ///
     /// # Errors
-    /// The folder cannot be read. One that does not exist has none.
+    /// The folder cannot be read. If it does not exist, there are none.
     pub fn recordings(&self) -> io::Result<Vec<RecordingEntry>> {
         let mut cached = lock(&self.recordings);
         self.refresh(&mut cached, RECORDINGS, |folder| {
@@ -249,7 +249,7 @@ fn is_settled(changed: i64) -> bool {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What it guards is replaced as a whole.
+    // What it guards is always replaced as a whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -283,7 +283,7 @@ fn numbers(folder: &OwnedFd, extension: &str, most: usize) -> io::Result<Vec<u64
 }
 
 fn open_regular(folder: &OwnedFd, name: &str) -> io::Result<File> {
-    // A pipe or device is not waited for.
+    // Opening a pipe or device must not block.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(folder, name, flags, Mode::empty())?;
     let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);

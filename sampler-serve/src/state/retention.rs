@@ -72,7 +72,7 @@ impl Retention {
             let kept = chunks.iter().filter(|chunk| is_kept(chunk, keepers));
             kept.map(|chunk| chunk.bytes).sum()
         };
-        // The oldest of them go until the rest fits.
+        // The oldest are dropped until the rest fits.
         let released = (0..keepers.len())
             .find(|released| kept_bytes(&keepers[*released..]) <= self.max_bytes / 2)
             .unwrap_or(keepers.len());

@@ -8,7 +8,7 @@ use std::time::Duration;
 const SHORTEST: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Whoever ran for so long did not fail for what it failed before.
+/// A process that ran for this long did not fail for the same reason as before.
 const RECOVERED: Duration = Duration::from_secs(60);
 
 /// The pauses of one process. Each is twice as long as the one before.

@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::launch::{Word, send_descriptors};
 
-/// What lists of processes show in place of `/proc/self/exe`.
+/// The name that `ps` shows instead of `/proc/self/exe`.
 const NAME: &str = "pyebpf";
 
 /// Variables of the service manager that are meant for the supervisor alone
@@ -36,7 +36,7 @@ const OF_THE_MANAGER: [&str; 6] = [
 /// How a process is started.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: &'static str,
     /// The program.
     pub path: PathBuf,
@@ -51,7 +51,7 @@ pub(super) struct Supervised {
     backoff: Backoff,
     /// When it is due to be started, while it does not run.
     due: Instant,
-    /// How often it was started again.
+    /// How often it was restarted.
     restarts: u64,
 }
 
@@ -102,13 +102,13 @@ impl Supervised {
         self.running.as_ref().is_some_and(|it| it.is_ready)
     }
 
-    /// Whether it has said something within `time`.
+    /// Whether it has reported anything within `time`.
     pub(super) fn was_alive_within(&self, time: Duration) -> bool {
         let heard = self.running.as_ref().map(|it| it.last_word.elapsed());
         heard.is_some_and(|ago| ago < time)
     }
 
-    /// Starts it and hands the descriptors down.
+    /// Starts it and passes the descriptors.
     pub(super) fn start(&mut self, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, its): (OwnedFd, OwnedFd) =
@@ -144,7 +144,7 @@ impl Supervised {
         self.due = Instant::now() + self.backoff.after(Duration::ZERO);
     }
 
-    /// Waits until it says something or ends; for ever while it does not run.
+    /// Waits until it reports something or ends; for ever while it does not run.
     pub(super) async fn change(&mut self) -> io::Result<Change> {
         let Some(running) = &mut self.running else {
             return std::future::pending().await;
@@ -191,7 +191,7 @@ impl Supervised {
         }
     }
 
-    /// Ends it: asks it, and after `patience` does not ask any longer.
+    /// Stops it: with SIGTERM, and after `patience` with SIGKILL.
     pub(super) async fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.signal(Signal::SIGTERM);
         let running = self.running.as_mut()?;

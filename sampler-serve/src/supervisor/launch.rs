@@ -21,12 +21,12 @@ pub(super) const MOST_DESCRIPTORS: usize = 253;
 /// What accompanies the descriptors.
 const DESCRIPTORS: &[u8] = b"descriptors";
 
-/// What a process says of itself.
+/// What a process reports about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// It does what it was started for.
+    /// It is ready.
     Ready,
-    /// It still does.
+    /// It is alive.
     Alive,
 }
 
@@ -109,7 +109,7 @@ impl LaunchSocket {
         }
     }
 
-    /// Says something to the supervisor, and does not wait until it listens.
+    /// Reports something to the supervisor, without waiting.
     pub fn say(&self, word: Word) {
         // What it does not hear it does not miss: the next word comes soon.
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;

@@ -19,7 +19,7 @@ pub(super) enum News {
     Alive,
 }
 
-/// Tells the service manager. Without one, nothing happens.
+/// Notifies the service manager, if there is one.
 pub(super) fn notify(news: News) {
     let states = match news {
         News::Ready => vec![NotifyState::Ready],

@@ -128,7 +128,7 @@ struct Server {
 }
 
 impl Server {
-    /// Does what is due next, or waits for what happens next.
+    /// Does what is due, or waits for the next event.
     async fn step(&mut self) -> Result<(), SupervisorError> {
         let now = Instant::now();
         if self.recorder.due().is_some_and(|due| due <= now) {
@@ -210,7 +210,7 @@ impl Server {
         }
     }
 
-    /// Starts both processes again, which read the configuration anew.
+    /// Restarts both processes, which then read the configuration again.
     async fn reload(&mut self) {
         info!("reads its configuration again");
         notify(News::Reloading);

@@ -19,7 +19,7 @@ use crate::cli::config::{TopConfig, TopSource};
 use crate::commands::top::error::ShowError;
 use crate::platform::delivery::named;
 
-/// Shows a trace until the user has seen enough.
+/// Shows a trace until the user quits.
 ///
 /// # Errors
 /// [`ShowError`]. The terminal is as it was before.

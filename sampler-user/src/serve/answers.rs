@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Carries out what the front asks for.
+//! Carries out the commands of the front.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::serve::event_loop::ServeLoop;
 use crate::serve::status::resident_bytes;
 
 impl ServeLoop<'_> {
-    /// Takes a message of the front. One that is no request is counted.
+    /// Takes a message from the front. One that is not a request is counted.
     pub(super) fn answer(&mut self, message: &[u8]) {
         let Ok(Request { id, command }) = serde_json::from_slice(message) else {
             self.malformed += 1;
@@ -100,7 +100,7 @@ impl ServeLoop<'_> {
     fn stop(&mut self, id: RecordingId) -> Result<Answer, Failure> {
         let ended = self.book.stop(&self.chunks.state, id, unix_now_us())?;
         self.follow_recordings();
-        // Whoever stops it wants to see all of it.
+        // Whoever stops it wants all of it.
         self.recorder
             .write_segment()
             .map_err(|error| failed(&error))?;

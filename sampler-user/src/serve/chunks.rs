@@ -27,7 +27,7 @@ pub(super) struct Losses {
     pub(super) dropped_bytes: u64,
     /// Chunks that were deleted to keep to the limits.
     pub(super) deleted: u64,
-    /// Marks and recordings that were given up because they kept too much.
+    /// Marks and recordings that were dropped because they kept too much.
     pub(super) given_up: u64,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Chunks {
     store: ChunkStore,
     retention: Retention,
     pub(super) losses: Losses,
-    /// Why no other chunk could be begun the last time, if so.
+    /// Why no new chunk could be started the last time, if so.
     not_begun: Option<String>,
     /// Why something could not be deleted the last time, if so.
     not_deleted: Option<String>,

@@ -48,7 +48,7 @@ pub(super) struct Met {
 }
 
 impl Met {
-    /// Says what was seen of the process, which is called `name`.
+    /// Describes what was seen of the process, which is called `name`.
     pub(super) fn details(&self, name: &str) -> String {
         let time = humantime::format_duration(self.condition.time);
         let found = match self.value {

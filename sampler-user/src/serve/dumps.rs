@@ -13,13 +13,13 @@ use crate::dump::document::Dump;
 use crate::dump::error::DumpError;
 use crate::dump::means::Means;
 
-/// The most dumps at a time.
+/// How many dumps may run at a time.
 const MOST: usize = 4;
 
 /// The number of the request, and what came of it.
 type Outcome = (u64, Result<Answer, Failure>);
 
-/// The dumps that are being made.
+/// The dumps that are running.
 #[derive(Debug)]
 pub(super) struct Dumps {
     means: Means,
@@ -40,7 +40,7 @@ impl Dumps {
         }
     }
 
-    /// Begins a dump for the request `id`.
+    /// Starts a dump for the request `id`.
     pub(super) fn begin(&mut self, id: u64, pid: u32) -> Result<(), Failure> {
         if self.running >= MOST {
             return Err(Failure {

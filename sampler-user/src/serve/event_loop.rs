@@ -33,9 +33,9 @@ const CHUNK: Duration = Duration::from_secs(60);
 /// The variable that sets another length, in seconds, so that a day's chunks come and go in
 /// minutes.
 const CHUNK_SECONDS: &str = "PYEBPF_CHUNK_SECONDS";
-/// How soon another chunk is tried to be begun when one cannot be written.
+/// How soon to try another chunk if one cannot be written.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How often the supervisor hears that this process is alive.
+/// How often this process tells the supervisor that it is alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(2);
 
 /// A recorder that serves.
@@ -57,7 +57,7 @@ pub(super) struct ServeLoop<'a> {
     /// What was counted in chunks that are complete.
     pub(super) totals: Totals,
     pub(super) since_us: u64,
-    /// Messages that were no requests.
+    /// Messages that were not requests.
     pub(super) malformed: u64,
     clock: WallClock,
     chunk: Duration,
@@ -122,7 +122,7 @@ impl<'a> ServeLoop<'a> {
                 () = self.recorder.wait(Some(deadline)) => {}
                 message = self.channel.receive() => match message {
                     Ok(message) => self.answer(&message),
-                    // Nobody has the other end any longer, not even the supervisor.
+                    // All holders of the other end are gone, even the supervisor.
                     Err(_) => break,
                 },
                 (id, outcome) = self.dumps.next() => self.reply(Reply { id, outcome }),

@@ -28,7 +28,7 @@ use crate::record::confinement::tell_blocked;
 use crate::serve::error::ServeError;
 use crate::serve::process_name::name_process;
 
-/// Answers until the supervisor ends it.
+/// Serves until the supervisor ends it.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -52,7 +52,7 @@ pub fn serve_front(config: &ServeConfig) -> Result<(), ServeError> {
         tokens: tokens(config)?,
         allowed_hosts: config.allowed_hosts.clone(),
         source_over_tcp: config.source_over_tcp,
-        // It is needed to the end.
+        // It is needed until the end.
         page: page.leak(),
         about: About {
             program: concat!("pyebpf ", env!("CARGO_PKG_VERSION")).into(),
@@ -90,7 +90,7 @@ pub fn serve_front(config: &ServeConfig) -> Result<(), ServeError> {
     outcome.map_err(ServeError::Front)
 }
 
-/// Tells what kind of socket it is.
+/// Finds out the kind of a socket.
 fn listener(socket: OwnedFd) -> io::Result<Listener> {
     if socket_domain(socket.as_fd())? != AddressFamily::UNIX {
         return Ok(Listener::Tcp(TcpListener::from(socket)));
@@ -121,7 +121,7 @@ fn tokens(config: &ServeConfig) -> Result<Tokens, ServeError> {
     Ok(tokens)
 }
 
-/// Gives up what the network must not reach. A failure is only a warning, as in a recorder.
+/// Drops privileges that the network must not reach. A failure is only a warning, as in a recorder.
 fn confine(config: &ServeConfig, state: BorrowedFd<'_>) {
     if !config.sampling.sandbox {
         return;

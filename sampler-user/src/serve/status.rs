@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the recorder says of itself and of the processes that it samples.
+//! What the recorder reports about itself and the sampled processes.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use crate::front::body::Pieces;
 use crate::front::context::Context;
 use crate::front::trace::joined::{Joined, JoinedError};
 
-/// How many bytes are made before they are sent, if there are so many.
+/// How many bytes are collected before they are sent.
 const ENOUGH: usize = 32 << 10;
 
 /// Why a stream is not completed.
@@ -76,7 +76,7 @@ pub(crate) async fn finish(
     }
 }
 
-/// Makes some of the trace. Returns whether that was the end.
+/// Makes the next part of the trace. Returns whether it was the last.
 fn some(mut joined: Joined) -> Result<(Joined, Vec<u8>, bool), JoinedError> {
     let mut all = Vec::new();
     while all.len() < ENOUGH {
@@ -89,7 +89,7 @@ fn some(mut joined: Joined) -> Result<(Joined, Vec<u8>, bool), JoinedError> {
     Ok((joined, all, false))
 }
 
-/// Does a piece of work on another thread, not too many at a time.
+/// Does some work on another thread, within the limit.
 async fn work<T: Send + 'static>(
     context: &Context,
     work: impl FnOnce() -> T + Send + 'static,

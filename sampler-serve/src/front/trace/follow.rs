@@ -14,7 +14,7 @@ use crate::front::trace::download::{StreamError, finish, send_all};
 use crate::front::trace::joined::Joined;
 use crate::state::entry::ChunkNumber;
 
-/// The directory is looked at after this time even if the recorder says nothing.
+/// The directory is read after this time even if the recorder reports nothing.
 const LOOK_ANYWAY: Duration = Duration::from_secs(10);
 
 /// Sends the trace as it grows, for as long as a stream may take. `last` is the last chunk
@@ -44,7 +44,7 @@ async fn follow_until(
 ) -> Result<(), StreamError> {
     let mut flushed = context.recorder.flushed();
     loop {
-        // What is flushed from here on is noticed.
+        // Anything flushed from here on is noticed.
         flushed.mark_unchanged();
         joined = send_all(context, joined, pieces).await?;
         // A later chunk means that nothing more comes in the one before. That one is read
@@ -63,7 +63,7 @@ async fn follow_until(
             continue;
         }
         if joined.is_large() || Instant::now() >= until {
-            // The client comes again, from where it is.
+            // The client reconnects, from where it is.
             return finish(context, joined, pieces).await;
         }
         let wait = timeout(LOOK_ANYWAY, flushed.changed());

@@ -62,7 +62,7 @@ impl Joined {
         }
     }
 
-    /// Adds a chunk behind the others.
+    /// Appends a chunk.
     pub(crate) fn push(&mut self, chunk: ChunkNumber) {
         self.chunks.push_back(chunk);
     }
@@ -88,7 +88,7 @@ impl Joined {
     pub(crate) fn step(&mut self) -> Result<Option<Vec<u8>>, JoinedError> {
         let Some(file) = &mut self.current else {
             return match self.chunks.pop_front() {
-                // One that was deleted meanwhile is a gap.
+                // A chunk that was deleted meanwhile is a gap.
                 Some(number) => {
                     self.current = self.state.open_chunk(number).ok();
                     Ok(Some(Vec::new()))

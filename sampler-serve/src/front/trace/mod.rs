@@ -104,7 +104,7 @@ fn attachment(format: FileFormat, name: &str, body: Body) -> Reply {
     let mut reply = reply::reply(StatusCode::OK, content_type(format), body);
     let disposition = format!("attachment; filename=\"{name}\"");
     reply::set(&mut reply, CONTENT_DISPOSITION, &disposition);
-    // A page or picture that is opened in spite of this may do nothing here.
+    // If a page or picture is opened nevertheless, it may do nothing here.
     reply::set(&mut reply, CONTENT_SECURITY_POLICY, "sandbox");
     reply
 }

@@ -105,7 +105,7 @@ pub(crate) async fn get(
     Ok(reply)
 }
 
-/// Waits until so much time has been recorded and written.
+/// Waits until that time has been recorded and written.
 async fn wait(
     context: &Context,
     client: &Client,
@@ -120,16 +120,16 @@ async fn wait(
     let mut flushed = context.recorder.flushed();
     sleep(length + ON_THE_WAY).await;
     flushed.mark_unchanged();
-    // If it does not come, what is there is the profile.
+    // If it does not come, the profile is what is there.
     let _ = timeout(FLUSH, flushed.changed()).await;
     if let Some(id) = begun {
-        // It ends by itself anyway.
+        // It stops by itself anyway.
         let _ = context.recorder.ask(Command::Stop { id }).await;
     }
     Ok(())
 }
 
-/// Begins a recording, where nothing is sampled otherwise.
+/// Starts a recording if nothing is sampled otherwise.
 async fn begin(context: &Context, client: &Client, seconds: u32) -> Result<RecordingId, ApiError> {
     client.check_change()?;
     let wanted = StartRecording {

@@ -6,7 +6,7 @@ use crate::front::context::Context;
 use crate::front::error::ApiError;
 use crate::state::entry::ChunkNumber;
 
-/// Makes sure that the trace of these chunks fits into memory.
+/// Checks that the trace of these chunks fits into memory.
 ///
 /// # Errors
 /// 400: it does not; 503.

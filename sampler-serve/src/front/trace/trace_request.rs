@@ -19,10 +19,10 @@ use crate::front::times::{Range, now_us};
 /// The latest time that a request can name, in microseconds: in the year 9999.
 const LATEST: u64 = 253_402_300_799_000_000;
 
-/// What a request wants.
+/// The part of a trace that a request asks for.
 #[derive(Debug)]
 pub(crate) struct TraceRequest {
-    /// In which format.
+    /// The format.
     pub(crate) format: FileFormat,
     /// The time, the processes and threads.
     pub(crate) join: JoinOptions,
@@ -36,7 +36,7 @@ impl TraceRequest {
     /// Takes what is wanted from a query.
     ///
     /// # Errors
-    /// 400: it makes no sense; 403: source text is asked for and not given.
+    /// 400: it is invalid; 403: source lines are asked for, but may not be sent.
     pub(crate) fn take(
         context: &Context,
         client: &Client,
@@ -85,7 +85,7 @@ impl TraceRequest {
         Ok(wanted)
     }
 
-    /// Whether the joined chunks are the answer as they are.
+    /// Whether the joined chunks are the answer without a conversion.
     #[must_use]
     pub(crate) fn is_container_as_joined(&self) -> bool {
         let frames = &self.selection.frames;
@@ -95,7 +95,7 @@ impl TraceRequest {
             && of_frames.iter().all(|it| it.is_none())
     }
 
-    /// Leaves of the wanted processes those that are among these.
+    /// Restricts the selected processes to these.
     pub(crate) fn only_pids(&mut self, pids: &[u32]) {
         let these: BTreeSet<u32> = pids.iter().copied().collect();
         let processes = &mut self.join.processes;
@@ -106,7 +106,7 @@ impl TraceRequest {
     }
 }
 
-/// Takes which processes are wanted. Of those a client sees only its own, if need be.
+/// Takes the selection of processes, restricted to those that the client may see.
 ///
 /// # Errors
 /// 400.

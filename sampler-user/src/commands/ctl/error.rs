@@ -17,7 +17,7 @@ use crate::platform::privileges::PrivilegeError;
 /// Why a server could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CtlError {
-    /// Capabilities that are not needed could not be given up.
+    /// Capabilities that are not needed could not be dropped.
     #[error("cannot drop privileges that are not needed: {0}")]
     Rights(io::Error),
     /// Nothing can be waited for.
@@ -49,10 +49,10 @@ pub enum CtlError {
     /// The caller of sudo cannot be determined.
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
-    /// `--follow` is given with a file, which would have to be complete some time.
+    /// `--follow` is given with a file, which would never be complete.
     #[error("--follow writes to standard output only: use -o -")]
     FollowFile,
-    /// The trace did not come to its end.
+    /// The trace was cut off.
     #[error(
         "the server broke off the trace ({0}): what was written to standard output is incomplete, and no file was created; the server's log may say why"
     )]
@@ -71,7 +71,7 @@ pub enum CtlError {
 }
 
 impl CtlError {
-    /// Says of a socket that cannot be connected to what to do about it.
+    /// Says what to do about a socket that cannot be connected to.
     pub(super) fn explain(self) -> Self {
         let Self::Client(ClientError::Connect { path, source }) = self else {
             return self;

@@ -49,7 +49,7 @@ pub(super) async fn save(client: &ApiClient, wanted: &TraceArguments) -> Result<
             let mut written = destination.write_all(&piece);
             if wanted.follow {
                 written = written.and_then(|()| destination.flush());
-                // Whoever watched has seen enough.
+                // The reader has quit.
                 if is_closed(&written) {
                     return Ok(());
                 }
@@ -63,7 +63,7 @@ pub(super) async fn save(client: &ApiClient, wanted: &TraceArguments) -> Result<
     Ok(())
 }
 
-/// Whether nobody reads any longer.
+/// Whether the reader is gone.
 fn is_closed(written: &io::Result<()>) -> bool {
     let error = written.as_ref().err();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)

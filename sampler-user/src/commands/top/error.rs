@@ -10,7 +10,7 @@ use sampler_top::run::TopError;
 /// Why nothing was shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
-    /// Standard output is no terminal.
+    /// Standard output is not a terminal.
     #[error("`top` needs a terminal, but standard output is not one; `pyebpf report` prints text")]
     NoTerminal,
     /// Only a trace can be shown on this system.

@@ -16,7 +16,7 @@ use crate::commands::top::error::ShowError;
 /// This program, even if its file has been replaced since.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// Records and shows it until the user has seen enough.
+/// Records, and shows the recording until the user quits.
 ///
 /// # Errors
 /// [`ShowError`]. The recorder has ended, and the terminal is as it was before.
@@ -74,6 +74,6 @@ fn end(mut recorder: Child) -> Result<ExitStatus, ShowError> {
 
 /// Passes on what the recorder has printed, which is in its form and safe for a terminal.
 fn print(said: &[u8]) {
-    // There is nowhere else to say that standard error is closed.
+    // There is nowhere to report that standard error is closed.
     let _ = io::stderr().write_all(said);
 }
