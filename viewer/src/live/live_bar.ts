@@ -54,13 +54,13 @@ export class LiveBar {
     const follow = isPast ? "Back to live" : following ? "Following" : "Follow";
     refill(
       this.controls,
-      this.make("follow", follow, "Follow what happens now, or stand still (e)", {
+      this.make("follow", follow, "Follow the end of the recording, or stop following (e)", {
         pressed: following,
         off: !hasTrace && !isPast,
       }),
       this.make("earlier", "◂ Earlier", "Show the ten minutes before (PageUp)", {}),
       isPast && this.make("later", "Later ▸", "Show the ten minutes after (PageDown)", {}),
-      this.make("target", `${state.target} ▾`, "Choose the process that is shown", { opens: true }),
+      this.make("target", `${state.target} ▾`, "Choose the process to show", { opens: true }),
       this.make(
         "record",
         recordingHz > 0 ? `Recording at ${recordingHz} Hz ▾` : "Record ▾",
@@ -70,7 +70,7 @@ export class LiveBar {
           on: recordingHz > 0,
         },
       ),
-      this.make("mark", "Mark ▾", "Mark this moment, and keep what is around it (Shift-M)", { opens: true }),
+      this.make("mark", "Mark ▾", "Mark this moment, to keep the time around it (Shift-M)", { opens: true }),
       this.make("moments", `Moments ${moments > 0 ? `(${moments}) ` : ""}▾`, "Marks and recordings; go to a time", {
         opens: true,
       }),

@@ -189,7 +189,7 @@ export function startLivePage(stage: Stage, hash: string): LivePage {
   function beginAnew(): void {
     isAnew = true;
     connection = "loading";
-    note = "The page was full, and began anew with the last ten minutes.";
+    note = "The page was full and restarted with the last ten minutes.";
     feed.start();
   }
 
@@ -476,13 +476,13 @@ export function startLivePage(stage: Stage, hash: string): LivePage {
     if (past) return { words: `${clock(past.fromUs)} – ${clock(past.toUs)}`, tone: "calm" };
     if (typeof connection === "object")
       return { words: `Connection lost, trying again: ${connection.lost}`, tone: "bad" };
-    if (connection === "full") return { words: "Paused: the page is full. Follow to go on", tone: "bad" };
+    if (connection === "full") return { words: "Paused: the page is full. Follow to continue", tone: "bad" };
     if (connection === "loading") return { words: "Loading", tone: "calm" };
     if (connection === "empty" || !live) return { words: "Waiting for samples", tone: "calm" };
     if (live.viewport.following) return { words: "Live", tone: "good" };
     const behind = live.us(live.trace.end - live.viewport.view.to);
     return {
-      words: `Standing still${behind >= 1e6 ? `, ${duration(Math.floor(behind / 1e6) * 1e6)} behind` : ""}`,
+      words: `Not following${behind >= 1e6 ? `, ${duration(Math.floor(behind / 1e6) * 1e6)} behind` : ""}`,
       tone: "calm",
     };
   }

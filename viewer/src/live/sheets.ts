@@ -117,7 +117,7 @@ export interface Recordings {
 }
 
 export function recordContent({ target, running, start, stop }: Recordings): Content {
-  const list = h("ul", { class: "items", "aria-label": "Recordings that run" });
+  const list = h("ul", { class: "items", "aria-label": "Running recordings" });
   const update = () => {
     list.hidden = running().length === 0;
     refill(
@@ -130,7 +130,7 @@ export function recordContent({ target, running, start, stop }: Recordings): Con
           stop(id).catch((error: Error) => {
             button.disabled = false;
             button.title = error.message;
-            button.textContent = "Failed: stop again";
+            button.textContent = "Failed: try again";
           });
         });
         return h(
@@ -202,7 +202,7 @@ export function momentsContent({ list, go, goTo, keptFromUs, nowUs }: Moments): 
           ),
         ),
       ),
-      list().length === 0 && h("li", { class: "empty" }, "No mark and no recording yet."),
+      list().length === 0 && h("li", { class: "empty" }, "No marks or recordings yet."),
     );
   update();
   const time = h("input", {

@@ -64,8 +64,8 @@ const SHEET: [string, [string, string][]][] = [
 const LIVE: [string, [string, string][]] = [
   "Live",
   [
-    ["e", "follow what happens now, or stand still"],
-    ["End", "back to what happens now"],
+    ["e", "follow the end of the recording, or stop"],
+    ["End", "back to the end of the recording"],
     ["PageUp, PageDown", "ten minutes earlier, later"],
     ["M", "mark this moment"],
   ],
@@ -99,7 +99,7 @@ export function showHelp(): void {
     h(
       "p",
       {},
-      `Search takes text, app.py:31 or /a regular expression/. ${isServed() ? "The page talks to its own server only." : "The page sends nothing."} It contains source lines and command lines: be careful whom you share it with.`,
+      `Search takes text, app.py:31 or /a regular expression/. ${isServed() ? "The page talks only to its own server." : "The page sends nothing."} It contains source lines and command lines: be careful whom you share it with.`,
     ),
   );
   if (!dialog.open) dialog.showModal();

@@ -78,7 +78,7 @@ test("the picture follows what happens, and stands still for whoever looks at so
     for (let turn = 0; turn < 3; turn++) await grow(viewer, server);
     assert.deepEqual(await viewer.now(), chosen);
     assert.equal(await viewer.text("#stack"), stack);
-    assert.match(await state(viewer), /Standing still, 6\.00 s behind/);
+    assert.match(await state(viewer), /Not following, 6\.00 s behind/);
     assert.match(await viewer.text("#live"), /MainThread|thread-1/, "what was selected is what is announced");
     // Samples that came since light up as the others do.
     const [, rows] = (await viewer.threads())[chosen.sample[0]];
@@ -252,7 +252,7 @@ test("a lost connection is said, and found again where it was", () =>
     await says(viewer, "the recorder is restarting");
     server.refuses = 0;
     server.grow();
-    await says(viewer, "Standing still");
+    await says(viewer, "Not following");
     await viewer.frame();
     assert.deepEqual(await viewer.now(), before, "and what was chosen, too");
     const { startS } = server.options;
