@@ -328,7 +328,7 @@ fn a_trace_that_is_cut_off_leaves_no_file() {
     server.join().expect("no panic");
     assert_eq!(ran.status, 1);
     assert!(
-        ran.error.contains("did not send all of the trace"),
+        ran.error.contains("the server broke off the trace"),
         "{}",
         ran.error
     );

@@ -54,7 +54,7 @@ pub enum CtlError {
     FollowFile,
     /// The trace was cut off.
     #[error(
-        "the server broke off the trace ({0}): what was written to standard output is incomplete, and no file was created; the server's log may say why"
+        "the server broke off the trace ({0}); no file was created, and standard output is incomplete; the server's log may say why"
     )]
     CutOff(ClientError),
     /// The output cannot be written.
