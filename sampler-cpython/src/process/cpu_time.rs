@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::process::proc_file::{ProcessError, malformed, read_file, threads};
-use crate::process::stat::field;
+use crate::process::stat::{cpu_ticks, ticks};
 
 /// The most bytes read of a file about a thread.
 const MAX_FILE: u64 = 4096;
@@ -38,7 +38,7 @@ pub struct ProcessCpuClock {
 /// [`ProcessError`] when the process is gone or cannot be read.
 pub fn of_process(pid: u32) -> Result<ProcessCpuClock, ProcessError> {
     let stat = read_file(pid, "stat", MAX_FILE)?;
-    let (user, system) = parse_stat(&stat).ok_or_else(|| malformed(pid, "stat"))?;
+    let (user, system) = cpu_ticks(&stat).ok_or_else(|| malformed(pid, "stat"))?;
     let times = threads(pid)?.into_iter();
     Ok(ProcessCpuClock {
         all: ThreadCpuClock {
@@ -59,17 +59,12 @@ pub fn of_process(pid: u32) -> Result<ProcessCpuClock, ProcessError> {
 pub fn of_thread(pid: u32, tid: u32) -> Result<ThreadCpuClock, ProcessError> {
     let name = format!("task/{tid}/stat");
     let stat = read_file(pid, &name, MAX_FILE)?;
-    let (user, system) = parse_stat(&stat).ok_or_else(|| malformed(pid, &name))?;
+    let (user, system) = cpu_ticks(&stat).ok_or_else(|| malformed(pid, &name))?;
     // Exact to the nanosecond; missing without CONFIG_SCHED_INFO.
     let exact = read_file(pid, &format!("task/{tid}/schedstat"), MAX_FILE);
     let exact = exact.ok().and_then(|text| parse_schedstat(&text));
     let all = exact.unwrap_or_else(|| ticks(user.saturating_add(system)));
     Ok(ThreadCpuClock { all, user, system })
-}
-
-/// Parses fields 14 and 15 of proc_pid_stat(5), in clock ticks.
-fn parse_stat(stat: &[u8]) -> Option<(u64, u64)> {
-    Some((field(stat, 14)?, field(stat, 15)?))
 }
 
 /// Parses the first field of `/proc/PID/schedstat`: nanoseconds on a CPU
@@ -78,12 +73,6 @@ fn parse_schedstat(text: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(text).ok()?;
     let nanoseconds = text.split_ascii_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanoseconds))
-}
-
-/// Converts clock ticks of `/proc`: 100 a second on every architecture (`USER_HZ`,
-/// include/asm-generic/param.h).
-fn ticks(number: u64) -> Duration {
-    Duration::from_millis(number.saturating_mul(10))
 }
 
 #[cfg(test)]
@@ -115,7 +104,7 @@ mod tests {
     #[test]
     fn what_is_no_stat_is_none() {
         let stat = b"7 (a) b) R 1 7 7 0 -1 4194560 134 0 0 0 12 34 0 0 20 0 1 0 5";
-        assert_eq!(parse_stat(stat), Some((12, 34)));
+        assert_eq!(cpu_ticks(stat), Some((12, 34)));
         for text in [
             &b""[..],
             b"7 (a",
@@ -123,7 +112,7 @@ mod tests {
             b"7 (a) R 1 7 7 0 -1 4 1 0 0 0 x 3",
             b"\xff)\xff",
         ] {
-            assert_eq!(parse_stat(text), None);
+            assert_eq!(cpu_ticks(text), None);
         }
         assert_eq!(
             parse_schedstat(b"123 4 5\n"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::process::living_task::living_task;
 use crate::process::proc_file::{ProcessError, malformed, read_file};
-use crate::process::stat::field;
+use crate::process::stat::{cpu_ticks, field, ticks};
 use crate::process::status::{kib, value};
 
 /// The most bytes read of a file in `/proc`; the longest, `status`, has some 1500.
@@ -21,11 +21,11 @@ const MAX_FILE: u64 = 64 * 1024;
 /// reaped it.
 pub fn start_time(pid: u32) -> Result<u64, ProcessError> {
     let stat = read_file(pid, "stat", MAX_FILE)?;
-    let vitals = parse_stat(&stat).ok_or_else(|| malformed(pid, "stat"))?;
-    if vitals.has_ended {
+    let lifetime = parse_stat(&stat).ok_or_else(|| malformed(pid, "stat"))?;
+    if lifetime.has_ended {
         return Err(ProcessError::Gone { pid });
     }
-    Ok(vitals.start_time)
+    Ok(lifetime.start_time)
 }
 
 /// Returns the CPU time of all threads of the process `pid` so far, those that have ended
@@ -58,12 +58,9 @@ pub fn usage(pid: u32, with_memory: bool) -> Result<Usage, ProcessError> {
     let stat = read_file(pid, "stat", MAX_FILE)?;
     let parsed = parse_cpu_time(&stat).zip(field(&stat, 20));
     let (cpu, threads) = parsed.ok_or_else(|| malformed(pid, "stat"))?;
-    let resident = if with_memory {
-        let status = read_file(pid, "status", MAX_FILE)?;
-        // Missing in a process that has ended and was not waited for.
-        kib(&status, "VmRSS").unwrap_or(0).saturating_mul(1024)
-    } else {
-        0
+    let resident = match with_memory {
+        true => resident_bytes(pid)?,
+        false => 0,
     };
     Ok(Usage {
         cpu,
@@ -72,12 +69,19 @@ pub fn usage(pid: u32, with_memory: bool) -> Result<Usage, ProcessError> {
     })
 }
 
-/// Adds up `utime` and `stime` of proc_pid_stat(5), in ticks of `USER_HZ`: 100 a second on
-/// every architecture.
 fn parse_cpu_time(stat: &[u8]) -> Option<Duration> {
-    let (user, system): (u64, u64) = (field(stat, 14)?, field(stat, 15)?);
-    let ticks = user.checked_add(system)?;
-    Some(Duration::from_millis(ticks.saturating_mul(10)))
+    let (user, system) = cpu_ticks(stat)?;
+    Some(ticks(user.checked_add(system)?))
+}
+
+/// Returns the resident memory of the process `pid`, in bytes; 0 for one that has ended and
+/// was not waited for.
+///
+/// # Errors
+/// [`ProcessError`] when the process is gone or cannot be read.
+pub fn resident_bytes(pid: u32) -> Result<u64, ProcessError> {
+    let status = read_file(pid, "status", MAX_FILE)?;
+    Ok(kib(&status, "VmRSS").unwrap_or(0).saturating_mul(1024))
 }
 
 /// Returns how many KiB of code the process `pid` has mapped, which grows with every
@@ -120,16 +124,16 @@ fn parse_places(stat: &[u8]) -> Option<MemoryPlaces> {
     (places[0] > 1).then_some(MemoryPlaces(places))
 }
 
-struct Vitals {
+struct Lifetime {
     has_ended: bool,
     start_time: u64,
 }
 
 /// Parses fields 3, 20 and 22 of proc_pid_stat(5). A main thread that ends before the
 /// others is a zombie although the process lives.
-fn parse_stat(stat: &[u8]) -> Option<Vitals> {
+fn parse_stat(stat: &[u8]) -> Option<Lifetime> {
     let (state, threads): (char, u64) = (field(stat, 3)?, field(stat, 20)?);
-    Some(Vitals {
+    Some(Lifetime {
         has_ended: matches!(state, 'Z' | 'X') && threads <= 1,
         start_time: field(stat, 22)?,
     })
@@ -171,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_zombie_with_threads_lives() {
-        let ended = |stat: &[u8]| parse_stat(stat).map(|vitals| vitals.has_ended);
+        let ended = |stat: &[u8]| parse_stat(stat).map(|lifetime| lifetime.has_ended);
         let line = |state, threads| {
             format!("7 (a) Z) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 {threads} 0 4711 0 0")
         };

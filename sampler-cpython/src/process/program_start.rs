@@ -9,11 +9,8 @@ use std::time::{Duration, SystemTime};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::process::proc_file::{ProcessError, malformed, read_file};
-use crate::process::stat::field;
+use crate::process::stat::{field, ticks};
 
-/// Ticks per second of the times in `/proc/PID/stat`, on every 64-bit architecture
-/// (`USER_HZ`, include/asm-generic/param.h).
-const USER_HZ: u64 = 100;
 /// The most bytes read of a file in `/proc`.
 const MAX_FILE: u64 = 64 * 1024;
 /// The most forks that are followed back.
@@ -31,7 +28,7 @@ pub(super) fn program_start(pid: u32) -> Result<SystemTime, ProcessError> {
     // The kernel puts the program, its interpreter and the vDSO at random addresses and
     // tells the process where (getauxval(3)); only a fork has the same ones.
     let addresses = read_file(pid, "auxv", MAX_FILE)?;
-    let (mut parent, mut ticks) = parent_and_start(pid)?;
+    let (mut parent, mut start) = parent_and_start(pid)?;
     for _ in 0..MOST_FORKS {
         let has_same = |other| read_file(other, "auxv", MAX_FILE).is_ok_and(|it| it == addresses);
         if parent == 0 || addresses.is_empty() || !has_same(parent) {
@@ -41,12 +38,12 @@ pub(super) fn program_start(pid: u32) -> Result<SystemTime, ProcessError> {
             break;
         };
         // A parent that started later has a reused pid.
-        if next.1 > ticks {
+        if next.1 > start {
             break;
         }
-        (parent, ticks) = next;
+        (parent, start) = next;
     }
-    Ok(wall_clock(ticks))
+    Ok(wall_clock(start))
 }
 
 /// Reads fields 4 and 22 of proc_pid_stat(5).
@@ -60,8 +57,8 @@ fn parse_stat(stat: &[u8]) -> Option<(u32, u64)> {
 }
 
 /// Converts a time since boot to the clock that files are dated by.
-fn wall_clock(ticks: u64) -> SystemTime {
-    let since_boot = Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / USER_HZ));
+fn wall_clock(since_boot: u64) -> SystemTime {
+    let since_boot = ticks(since_boot);
     let boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
     let ago = boot.saturating_sub(since_boot);
     let now = SystemTime::now();

@@ -3,6 +3,21 @@
 //! Reads the fields of `/proc/PID/stat` by their numbers in proc_pid_stat(5).
 
 use std::str::FromStr;
+use std::time::Duration;
+
+/// How many of the clock ticks that files in `/proc` count make a second, on every
+/// architecture (include/asm-generic/param.h).
+const USER_HZ: u64 = 100;
+
+/// Converts clock ticks of a file in `/proc` to a time.
+pub(super) fn ticks(number: u64) -> Duration {
+    Duration::from_nanos(number.saturating_mul(1_000_000_000 / USER_HZ))
+}
+
+/// Returns fields 14 and 15: the CPU time in user mode and in the kernel, in clock ticks.
+pub(super) fn cpu_ticks(stat: &[u8]) -> Option<(u64, u64)> {
+    Some((field(stat, 14)?, field(stat, 15)?))
+}
 
 /// Returns field `number`, 3 or later, of the file's content. The name, which is field 2,
 /// may hold anything: parentheses, spaces and bytes that are not text.

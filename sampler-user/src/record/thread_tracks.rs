@@ -239,19 +239,13 @@ fn new_track(process: ProcessIndex, sample: &RawSample, name: String) -> Track {
 }
 
 fn info(process: &FollowedProcess, with_command_line: bool) -> ProcessInfo {
-    let python = process.python.as_ref();
     let identity = process.identity.as_ref();
     ProcessInfo {
         pid: process.tgid,
         start_time_ticks: identity.map_or(0, |it| it.start_time),
         name: identity.map(|it| it.comm.clone()).unwrap_or_default(),
-        cmdline: identity
-            .filter(|_| with_command_line)
-            .map(|it| it.command_line.clone())
-            .unwrap_or_default(),
-        python: python
-            .map(|it| it.instance.runtime.version.to_string())
-            .unwrap_or_default(),
+        cmdline: process.command_line(with_command_line),
+        python: process.python_version(),
         place: place(process),
         uid: identity.and_then(|it| it.uid),
     }

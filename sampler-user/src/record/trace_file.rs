@@ -332,7 +332,6 @@ impl<W: Write> TraceFile<W> {
 }
 
 fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {
-    let python = process.python.as_ref();
     ProcessSummary {
         tgid: process.tgid,
         name: process
@@ -340,9 +339,7 @@ fn summarized(process: &FollowedProcess, account: Account) -> ProcessSummary {
             .as_ref()
             .map(|it| it.comm.clone())
             .unwrap_or_default(),
-        python: python
-            .map(|it| it.instance.runtime.version.to_string())
-            .unwrap_or_default(),
+        python: process.python_version(),
         inside: place(process).inside(),
         account,
     }

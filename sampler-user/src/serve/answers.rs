@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use sampler_cpython::process::proc_stat::resident_bytes;
 use sampler_serve::protocol::command::{Command, NewMark, StartRecording};
 use sampler_serve::protocol::message::{
     Answer, Event, Failure, FailureCode, RecorderStatus, Reply, Request,
@@ -15,7 +16,6 @@ use crate::cli::values::ranges::HIGHEST_RATE;
 use crate::record::clock::unix_now_us;
 use crate::record::error::RecordError;
 use crate::serve::event_loop::ServeLoop;
-use crate::serve::status::resident_bytes;
 
 impl ServeLoop<'_> {
     /// Takes a message from the front. One that is not a request is counted.
@@ -157,7 +157,7 @@ impl ServeLoop<'_> {
             base_hz: self.config.sampling.hz,
             behind_us: microseconds(account.behind),
             cpu_us: microseconds(cost),
-            rss_bytes: resident_bytes(),
+            rss_bytes: resident_bytes(std::process::id()).unwrap_or(0),
             chunk: file.number(),
             disk_bytes: self.chunks.bytes(file),
             problems,

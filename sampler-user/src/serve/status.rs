@@ -12,15 +12,6 @@ use crate::capture::targets::followed::FollowedProcess;
 use crate::record::recorder::Recorder;
 use crate::serve::chunk_file::ChunkFile;
 
-/// Returns the resident memory of this process, in bytes; 0 if it cannot be read.
-pub(super) fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_ascii_whitespace().next());
-    let kib: u64 = number.and_then(|it| it.parse().ok()).unwrap_or_default();
-    kib.saturating_mul(1024)
-}
-
 /// Lists the processes, with the CPU time that each has used since the last time.
 #[derive(Debug)]
 pub(super) struct ProcessList {
@@ -77,17 +68,11 @@ impl ProcessList {
 fn entry(process: &FollowedProcess, with_command_line: bool) -> ProcessEntry {
     let identity = process.identity.as_ref();
     let cgroup = process.cgroup.clone().unwrap_or_default();
-    let python = process.python.as_ref();
     ProcessEntry {
         pid: process.tgid,
         name: identity.map(|it| it.program.clone()).unwrap_or_default(),
-        cmdline: identity
-            .filter(|_| with_command_line)
-            .map(|it| it.command_line.clone())
-            .unwrap_or_default(),
-        python: python
-            .map(|it| it.instance.runtime.version.to_string())
-            .unwrap_or_default(),
+        cmdline: process.command_line(with_command_line),
+        python: process.python_version(),
         uid: identity.and_then(|it| it.uid),
         container: cgroup.container.unwrap_or_default(),
         cgroup: cgroup.path,

@@ -97,6 +97,18 @@ impl FollowedProcess {
         }
     }
 
+    /// Returns its command line; empty if it is not known or not `wanted`.
+    pub fn command_line(&self, wanted: bool) -> String {
+        let identity = self.identity.as_ref().filter(|_| wanted);
+        identity.map_or_else(String::new, |it| it.command_line.clone())
+    }
+
+    /// Returns the version of its Python; empty if it has none.
+    pub fn python_version(&self) -> String {
+        let python = self.python.as_ref();
+        python.map_or_else(String::new, |it| it.instance.runtime.version.to_string())
+    }
+
     /// Returns the child of a fork: the same program at the same addresses. Most children
     /// end without a sample, so the identity is not looked up before there is one.
     pub(super) fn forked(&self, key: ProcessKey, tgid: u32) -> Self {
