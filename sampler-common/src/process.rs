@@ -144,6 +144,6 @@ pub enum ProcessState {
     Followed = 0,
     /// Sample it.
     Sampled = 1,
-    /// Follow its forks and execs; user space has looked at it and found no interpreter.
+    /// Follow its forks and execs; user space has inspected it and found no interpreter.
     NonPython = 2,
 }

@@ -9,7 +9,7 @@ use bytemuck::{Pod, Zeroable};
 #[repr(C)]
 pub struct ScanOrder {
     /// When the tick that the scan belongs to came on the first CPU: `CLOCK_MONOTONIC` in
-    /// nanoseconds. A thread that was sampled since then is not looked at again.
+    /// nanoseconds. A thread that was sampled since then is not sampled again.
     pub since: u64,
     /// The time since the previous scan, in nanoseconds: a period, or more where scans
     /// had to be left out. A sample of a scan represents the part of it that ticks do

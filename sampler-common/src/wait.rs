@@ -127,7 +127,7 @@ pub fn gil_address<M: UserMemory>(memory: &M, config: &ProcessConfig, state: &Wi
 /// an ended one was.
 const BELIEVED: u64 = 1_000_000_000;
 
-/// Where the GIL is of the interpreter whose thread was looked at last.
+/// Where the GIL is of the interpreter whose thread was sampled last.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct KnownGil {

@@ -100,8 +100,8 @@
 //! without one is not known.
 //!
 //! In a sum, a row counts for its samples times the unit, not for its length: it is drawn
-//! over ticks at which its thread did not run. Each look at a waiting thread is a sample
-//! of its row. Such a row can have samples but no length, because they became known only
+//! over ticks at which its thread did not run. Each scan adds a sample to the row of a
+//! waiting thread. Such a row can have samples but no length, because they became known only
 //! when the thread ran again. In a track with samples, the waiting rows without any share,
 //! by their lengths, what the samples leave of the track's life. The rows of a track
 //! without any sample count for their lengths.

@@ -32,7 +32,7 @@ use serde::Serialize;
 use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::targets::process_filter::ProcessFilter;
 
-/// A process that runs Python, or that could not be looked into.
+/// A process that runs Python, or that could not be inspected.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ListedProcess {
     /// Its pid, in pyebpf's own pid namespace.
@@ -80,7 +80,7 @@ impl Listing {
         let found = pids
             .into_iter()
             .filter(|pid| *pid != own && filter.wants(*pid, &inspector));
-        let processes = found.filter_map(|pid| look(&inspector, pid)).collect();
+        let processes = found.filter_map(|pid| inspect(&inspector, pid)).collect();
         Ok(Self {
             schema: 1,
             processes,
@@ -96,7 +96,7 @@ impl Listing {
     }
 }
 
-fn look(inspector: &ProcessInspector, pid: u32) -> Option<ListedProcess> {
+fn inspect(inspector: &ProcessInspector, pid: u32) -> Option<ListedProcess> {
     let found = inspector.inspect(pid);
     let mut others = Vec::new();
     let (python, problem) = match found {

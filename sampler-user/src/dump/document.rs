@@ -25,9 +25,9 @@
 //!   process's. Threads are in the order of `tid`.
 //! * `container` is empty for a process that is in none, `cgroup` for one in the root
 //!   cgroup.
-//! * `python` is null when the process could not be looked into; `problems` then
+//! * `python` is null when the process could not be inspected; `problems` then
 //!   says why.
-//! * `gil_holders`: the threads that held the GIL just before the stacks were looked at
+//! * `gil_holders`: the threads that held the GIL just before the stacks were read
 //!   or, if some wait for it, just after, and that are not among those that wait: none or
 //!   one, unless interpreters have their own GILs. Null when there is no GIL or it could
 //!   not be read. `holds_gil` is derived from it.
@@ -36,9 +36,9 @@
 //!   `lock`, `I/O`, `sleeping`, `stopped`, `page fault`, `waiting`), or `ended` for a
 //!   thread of which only the id is left. Without the rights that sampling needs,
 //!   `runnable` threads are shown as `running`.
-//! * `stack`: `whole`, when the thread did not run while it was looked at, or was sampled
+//! * `stack`: `whole`, when the thread did not run while it was read, or was sampled
 //!   by a tick of its own CPU; `cut`, the same without some outer frames; `unproven`,
-//!   when it ran while it was looked at, so that the frames may not belong together;
+//!   when it ran while it was read, so that the frames may not belong together;
 //!   `none`, with the reason in `problem` unless the thread runs no Python.
 //! * `frames` are innermost first. `line` 0 and an empty `file` or `source` mean
 //!   that it is not known.
@@ -72,7 +72,7 @@ pub struct Dump {
     pub container: String,
     /// The path of its cgroup; empty for the root.
     pub cgroup: String,
-    /// Its version of CPython; `None` when the process could not be looked into.
+    /// Its version of CPython; `None` when the process could not be inspected.
     pub python: Option<String>,
     /// The threads that hold a GIL, by `tid`; `None` when there is none or it could not
     /// be read.
@@ -129,7 +129,7 @@ pub enum StackQuality {
     Whole,
     /// The same, without some outer frames.
     Cut,
-    /// The thread ran while it was looked at.
+    /// The thread ran while it was read.
     Unproven,
     /// No frames.
     #[default]

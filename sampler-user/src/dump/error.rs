@@ -8,7 +8,7 @@ use sampler_cpython::process::namespace::NamespaceError;
 /// Why there is no dump.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
-    /// The process cannot be looked into.
+    /// The process cannot be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
     /// Process ids cannot be relied on.

@@ -67,7 +67,7 @@ pub(super) struct Gathering<'a> {
     names: BTreeMap<u64, String>,
     /// The threads that were seen waiting for the GIL.
     pub(super) waiting: RefCell<BTreeSet<u32>>,
-    /// The threads that held the GIL just before the stacks were looked at.
+    /// The threads that held the GIL just before the stacks were read.
     pub(super) holders: BTreeSet<u32>,
 }
 
@@ -138,7 +138,7 @@ impl<'a> Gathering<'a> {
     }
 
     /// Reports who holds the GIL at a moment that agrees with what was seen of the
-    /// threads: while they were looked at, it passed from one to the next.
+    /// threads: while they were read, it passed from one to the next.
     fn tell_holders_again(&self, instance: &Instance, memory: &ProcessMemory) {
         for _ in 0..HOLDER_READS {
             let Some(holders) = self.gil_holders(instance, memory) else {

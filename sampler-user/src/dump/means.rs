@@ -2,7 +2,7 @@
 
 //! How far a dump may go.
 
-/// How threads are looked at.
+/// How threads are probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
     /// Those that run are sampled by ticks of their CPUs.

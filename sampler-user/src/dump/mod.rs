@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Looks at every thread of one process at this moment, for the command `dump` and for
+//! Reads every thread of one process at this moment, for the command `dump` and for
 //! the server: what it does, what
 //! it waits for, who holds the GIL, and the whole stacks. Never stops the process, never
 //! writes to it, and never waits for it without end.

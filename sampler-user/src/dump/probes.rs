@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Looks at the stack of every thread: at waiting ones from outside, at running ones by
+//! Reads the stack of every thread: at waiting ones from outside, at running ones by
 //! the ticks of their own CPUs. No thread is stopped for that.
 
 use std::collections::BTreeMap;
@@ -20,17 +20,17 @@ use crate::dump::stacks::{Seen, Stacks, state_outside};
 use crate::dump::ticks::TickSampler;
 use crate::dump::timeout::{Finding, WorkOrder};
 
-/// How many times to look at a thread that ran while it was looked at.
+/// How many times to probe a thread that ran while it was read.
 const ROUNDS: usize = 3;
 /// How long running threads are sampled in one go. The kernel gives each thread its turn
 /// within some milliseconds, unless the machine is overloaded.
 const TICKING: Duration = Duration::from_millis(20);
-/// How many times threads are sampled and then looked at again: one that changes between
+/// How many times threads are sampled and then probed again: one that changes between
 /// running and waiting all the time is sometimes missed by both.
 const TURNS: u32 = 5;
 
 impl Gathering<'_> {
-    /// Looks at the stack of every thread.
+    /// Reads the stack of every thread.
     pub(super) fn probe_threads(&self, order: &WorkOrder, instance: &Instance) {
         let mut stacks = Stacks::new(self.pid, instance, self.means);
         let mut left = BTreeMap::new();
@@ -84,7 +84,7 @@ impl Gathering<'_> {
         }
     }
 
-    /// Samples the threads that run by ticks, and looks at those that have begun to wait.
+    /// Samples the threads that run by ticks, and probes those that have begun to wait.
     fn sample_running(
         &self,
         stacks: &mut Stacks,
@@ -127,7 +127,7 @@ impl Gathering<'_> {
         }
     }
 
-    /// Looks at a thread if it is off CPU. Returns whether the thread is settled.
+    /// Probes a thread if it is off CPU. Returns whether the thread is settled.
     fn probe_waiting(&self, stacks: &mut Stacks, thread: RemoteThread) -> bool {
         let tid = thread.tid;
         let seen = TaskStatus::read(self.pid, tid).and_then(|status| {

@@ -33,7 +33,7 @@ use crate::dump::means::Means;
 /// The key of the only process.
 const KEY: ProcessKey = ProcessKey(1);
 
-/// Looks at threads and names what they run.
+/// Reads threads and names what they run.
 pub(super) struct Stacks {
     memory: ProcessMemory,
     c_library: CLibrary,
@@ -114,7 +114,7 @@ impl Stacks {
         self.symbolizer.learn(code, &self.process.context());
     }
 
-    /// Looks at a thread that was off CPU; `None` if it has run since `before`.
+    /// Reads a thread that was off CPU; `None` if it has run since `before`.
     pub(super) fn off_cpu(
         &mut self,
         thread: RemoteThread,
@@ -139,7 +139,7 @@ impl Stacks {
         self.seen(sample, State::Running)
     }
 
-    /// Looks at a thread that may be running.
+    /// Reads a thread that may be running.
     pub(super) fn unproven(&mut self, thread: RemoteThread) -> Seen {
         let config = &self.process.config;
         let (header, frames) = self.probe.unproven(&self.memory, config, thread);

@@ -28,7 +28,7 @@ const PERIOD: Duration = Duration::from_millis(1);
 const RING_BYTES: u32 = 1 << 20;
 /// The most records taken in one go.
 const BATCH: usize = 1024;
-/// The longest wait between two looks for records.
+/// The longest wait before records are read again.
 const PAUSE: Duration = Duration::from_millis(4);
 
 /// The eBPF program, loaded and ticking.

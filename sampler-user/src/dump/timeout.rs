@@ -37,7 +37,7 @@ pub(super) struct WorkOrder {
 /// What a worker reports; `Done` is the last.
 #[derive(Debug)]
 pub(super) enum Finding {
-    /// The process cannot be looked into at all.
+    /// The process cannot be inspected at all.
     Inspect(InspectError),
     /// All threads, without what is in the memory of the process.
     Threads(Vec<DumpedThread>),
@@ -58,7 +58,7 @@ pub(super) enum Finding {
     Probing(u32),
     /// A thread and its stack.
     Thread(DumpedThread),
-    /// Why the stack of a thread could not be looked at.
+    /// Why the stack of a thread could not be read.
     ThreadProblem(u32, String),
     /// A thread that was there has ended since.
     ThreadEnded(u32),

@@ -17,7 +17,7 @@ use crate::capture::targets::registry::Targets;
 /// The CPU times of all followed processes.
 #[derive(Debug, Default)]
 pub(super) struct CpuTimes {
-    /// `None` for a process that could not be looked at.
+    /// `None` for a process that could not be read.
     processes: FxHashMap<ProcessKey, Option<Process>>,
     /// Whether there was such a process.
     is_partial: bool,
@@ -87,12 +87,12 @@ impl CpuTimes {
         }
     }
 
-    /// Whether all processes could be looked at.
+    /// Whether all processes could be read.
     pub(super) fn is_complete(&self) -> bool {
         !self.is_partial
     }
 
-    /// Whether the process is in here, even if only as one that could not be looked at.
+    /// Whether the process is in here, even if only as one that could not be read.
     pub(super) fn has(&self, process: ProcessKey) -> bool {
         self.processes.contains_key(&process)
     }

@@ -177,7 +177,7 @@ impl<W: Write> Pipeline<W> {
     }
 
     /// Adds the time for which scans found the thread waiting without a sample to what it
-    /// waited for before this sample. Returns the time that the look itself accounts for, in
+    /// waited for before this sample. Returns the time that the sample itself represents, in
     /// nanoseconds; 0 for a tick.
     fn wait_of(&mut self, sample: &RawSample) -> u64 {
         let WaitFacts {
@@ -312,7 +312,7 @@ impl<W: Write> Pipeline<W> {
             Err(reason) => {
                 account.add_dropped(reason.into());
                 self.stops.dropped(sample, reason);
-                // It began to run while it was looked at, so until then it waited where
+                // It began to run while it was read, so until then it waited where
                 // it had waited before.
                 if reason == StopReason::RanDuringWalk
                     && let Some(track) = file.threads.known(sample)

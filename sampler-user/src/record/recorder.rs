@@ -218,7 +218,7 @@ impl<W: Write> Recorder<W> {
         sampled.map(|process| (process, self.pipeline.threads_of(process.key)))
     }
 
-    /// Returns the thread that looks at processes.
+    /// Returns the thread that inspects processes.
     pub fn inspector(&self) -> &ProcessInspector {
         self.pipeline.targets.inspector()
     }

@@ -109,7 +109,7 @@ impl<W: Write> TimelineWriter<W> {
         self.builder.period_at(time)
     }
 
-    /// Takes in a look that found a thread waiting with a stack and accounts for
+    /// Takes in a scan's sample of a thread that waits with a stack; it represents
     /// `nanoseconds`. Returns false if it came too late and was dropped.
     pub(super) fn observe_waiting(
         &mut self,
@@ -129,8 +129,8 @@ impl<W: Write> TimelineWriter<W> {
         is_in_time
     }
 
-    /// Takes in looks that found a thread where it waited last, not for a CPU, and account
-    /// for `nanoseconds`.
+    /// Takes in scans that found a thread where it waited last, not for a CPU; they represent
+    /// `nanoseconds`.
     pub(super) fn weigh_wait(&mut self, track: TrackId, time: KernelTime, nanoseconds: u64) {
         let wait = *self.wait(track);
         if wait.state == State::None {
@@ -140,7 +140,7 @@ impl<W: Write> TimelineWriter<W> {
         self.weigh_part(track, time, (stack, state), nanoseconds);
     }
 
-    /// Takes in looks that found a thread waiting for a CPU and account for `nanoseconds`.
+    /// Takes in scans that found a thread waiting for a CPU; they represent `nanoseconds`.
     pub(super) fn weigh_queued(&mut self, track: TrackId, time: KernelTime, nanoseconds: u64) {
         let wait = *self.wait(track);
         if wait.state != State::None {
@@ -211,8 +211,8 @@ impl<W: Write> TimelineWriter<W> {
         is_in_time
     }
 
-    /// Takes in a look that found a thread waiting with the stack that it had before, and
-    /// accounts for `nanoseconds`. Returns false if it came too late and was dropped.
+    /// Takes in a scan's sample of a thread that waits with the stack that it had before; it
+    /// represents `nanoseconds`. Returns false if it came too late and was dropped.
     pub(super) fn restate(
         &mut self,
         track: TrackId,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Reads the stacks of processes when the front asks for them, in threads of their own:
-//! a process may make whoever looks at it wait.
+//! a process may make whoever reads it wait.
 
 use std::thread;
 

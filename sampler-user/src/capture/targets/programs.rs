@@ -15,7 +15,7 @@ use crate::capture::bpf::non_python_executables::NonPythonExecutables;
 const MAX_PROGRAMS: usize = 8192;
 
 /// How long a program counts as one without Python. A file system may not record that a
-/// file was changed, and a program may find another library. Looking at a process of each
+/// file was changed, and a program may find another library. Inspecting a process of each
 /// program now and then costs little.
 const NON_PYTHON_FOR: Duration = Duration::from_secs(60);
 
@@ -24,12 +24,12 @@ const NON_PYTHON_FOR: Duration = Duration::from_secs(60);
 enum Kind {
     /// No Python in any process so far; found at this time.
     NonPython(Instant),
-    /// Python in at least one process: its processes are looked at for as long as this is
+    /// Python in at least one process: its processes are inspected for as long as this is
     /// remembered.
     Python,
 }
 
-/// The programs that were looked at.
+/// The programs whose processes were inspected.
 pub(super) struct Programs<T = Box<dyn NonPythonTable>> {
     table: T,
     known: HashMap<ProgramId, Kind>,

@@ -31,7 +31,7 @@ impl SkippedProcesses {
         }
     }
 
-    /// Notes that pyebpf may not look at the process `tgid`; most such processes have no
+    /// Notes that pyebpf may not inspect the process `tgid`; most such processes have no
     /// Python.
     pub(super) fn hide(&mut self, tgid: u32) {
         debug!(pid = tgid, "no permission to inspect it");
@@ -60,7 +60,7 @@ impl SkippedProcesses {
         self.by_process.values()
     }
 
-    /// Returns how many processes of the host pyebpf may not look at.
+    /// Returns how many processes of the host pyebpf may not inspect.
     pub fn hidden(&self) -> usize {
         self.hidden.len()
     }

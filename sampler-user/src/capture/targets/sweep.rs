@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Notices processes that have loaded code since they were last looked at: a program may
+//! Notices processes that have loaded code since they were last inspected: a program may
 //! load Python long after its start, and the kernel reports no such event. Sweeps take
 //! only a small share of the time.
 

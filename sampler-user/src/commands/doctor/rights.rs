@@ -49,7 +49,7 @@ impl Rights {
         self.effective.is_some_and(|set| set >> capability & 1 == 1)
     }
 
-    /// Whether pyebpf may look into other users' processes.
+    /// Whether pyebpf may inspect other users' processes.
     pub(super) fn sees_all_processes(self) -> bool {
         self.has(SYS_PTRACE)
     }

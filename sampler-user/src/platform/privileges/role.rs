@@ -12,7 +12,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 /// What a thread is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Looks at processes: `/proc`, their memory, the programs they have mapped. Nothing
+    /// Inspects processes: `/proc`, their memory, the programs they have mapped. Nothing
     /// can turn reading into writing there.
     Inspector,
     /// Opens files that a process names, as the user that the process runs as.

@@ -56,7 +56,7 @@ const OF_OLD: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OF_OLD: &[c_long] = &[];
 
-/// What looks at other processes, or runs programs in the kernel.
+/// What inspects other processes, or runs programs in the kernel.
 const OF_RECORDERS: &[c_long] = &[
     libc::SYS_bpf,
     libc::SYS_perf_event_open,

@@ -50,7 +50,7 @@ pub enum SandboxKind {
     /// A recording.
     Recorder,
     /// The process of a server that owns the network. It accepts connections, and neither
-    /// looks at processes nor writes files.
+    /// inspects processes nor writes files.
     Front,
 }
 

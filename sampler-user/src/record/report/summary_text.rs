@@ -124,7 +124,7 @@ impl RecordingSummary {
         writeln!(out)
     }
 
-    /// Suggests `--mode wall` if little ran and waiting threads were not looked at.
+    /// Suggests `--mode wall` if little ran and waiting threads were not sampled.
     fn idleness(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ticks = f64::from(self.rate.hz) * self.elapsed.as_secs_f64();
         // Threads whose samples are not shown ran all the same.
