@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sampler_cpython::cpython::discovery::Discovery;
 use sampler_cpython::cpython::instance::Instance;
-use sampler_cpython::cpython::thread_names::Wanted;
+use sampler_cpython::cpython::thread_names::{InternedNames, Wanted};
 use sampler_cpython::process::memory::ProcessMemory;
 use tests::interpreters::interpreters;
 
@@ -37,8 +37,12 @@ fn expected(victim: &Victim) -> BTreeMap<u64, String> {
 fn every_thread_has_the_name_that_it_says() {
     for interpreter in interpreters() {
         let victim = Victim::start(&interpreter, "still");
-        let names = instance(&victim).thread_names(&ProcessMemory::new(victim.pid), Wanted::All);
+        let (instance, memory) = (instance(&victim), ProcessMemory::new(victim.pid));
+        let interned = InternedNames::default();
+        let names = instance.thread_names(&memory, Wanted::All, &interned);
         assert_eq!(names, expected(&victim), "{interpreter:?}");
+        let again = instance.thread_names(&memory, Wanted::All, &interned);
+        assert_eq!(again, names, "{interpreter:?}");
         assert!(names.len() >= 17, "{interpreter:?}");
         println!(
             "3.{}.{}: {} names",
@@ -54,9 +58,10 @@ fn of_many_threads_one_can_be_asked_for_alone() {
     for interpreter in interpreters() {
         let victim = Victim::start(&interpreter, "many");
         let (instance, memory) = (instance(&victim), ProcessMemory::new(victim.pid));
+        let interned = InternedNames::default();
         for (ident, name) in expected(&victim) {
             let wanted = BTreeSet::from([ident]);
-            let names = instance.thread_names(&memory, Wanted::Only(&wanted));
+            let names = instance.thread_names(&memory, Wanted::Only(&wanted), &interned);
             assert_eq!(names.get(&ident), Some(&name), "{interpreter:?}");
             // The main thread is found separately, so its name may come with
             // the one wanted.
@@ -71,9 +76,10 @@ fn threads_that_come_and_go_give_no_wrong_name() {
         let victim = Victim::start(&interpreter, "churn");
         let expected = expected(&victim);
         let (instance, memory) = (instance(&victim), ProcessMemory::new(victim.pid));
+        let interned = InternedNames::default();
         let (mut whole, mut short_lived) = (0, 0);
         for _ in 0..READINGS {
-            let mut names = instance.thread_names(&memory, Wanted::All);
+            let mut names = instance.thread_names(&memory, Wanted::All, &interned);
             if names.is_empty() {
                 continue;
             }

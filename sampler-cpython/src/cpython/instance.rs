@@ -17,7 +17,7 @@ use crate::cpython::c_library::{CLibrary, has_record_of};
 use crate::cpython::layout_row::CodeCount;
 use crate::cpython::runtime::Runtime;
 use crate::cpython::thread_names::layout::AttributeLayout;
-use crate::cpython::thread_names::{ThreadNameReader, Wanted};
+use crate::cpython::thread_names::{InternedNames, ThreadNameReader, Wanted};
 use crate::cpython::version::PythonVersion;
 use crate::cpython::{code_count, code_type, tls_slot};
 
@@ -265,11 +265,13 @@ impl Instance {
 
     /// Returns the names that Python gave the threads `wanted` of the process, by
     /// `threading.get_ident()`. Missing are those of an interpreter that cannot be read,
-    /// or whose build has unknown dicts.
+    /// or whose build has unknown dicts. `interned` is kept from one call for the process
+    /// to the next.
     pub fn thread_names(
         &self,
         memory: &impl UserMemory,
         wanted: Wanted<'_>,
+        interned: &InternedNames,
     ) -> BTreeMap<u64, String> {
         let version = &self.runtime.version;
         let known = AttributeLayout::of_version(version.minor, version.free_threaded);
@@ -281,6 +283,7 @@ impl Instance {
             object: &self.runtime.layout.object,
             layout,
             imports_modules: self.runtime.names.interp_imports_modules,
+            interned,
         };
         let mut names = BTreeMap::new();
         for interpreter in self.interpreters(memory) {

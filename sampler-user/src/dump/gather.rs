@@ -14,7 +14,7 @@ use sampler_cpython::cpython::gil::GilHolders;
 use sampler_cpython::cpython::inspect_error::InspectError;
 use sampler_cpython::cpython::instance::Instance;
 use sampler_cpython::cpython::native_threads::PythonThread;
-use sampler_cpython::cpython::thread_names::Wanted;
+use sampler_cpython::cpython::thread_names::{InternedNames, Wanted};
 use sampler_cpython::process::cgroup::Cgroups;
 use sampler_cpython::process::comm::unnamed_thread;
 use sampler_cpython::process::identity::ProcessIdentity;
@@ -125,7 +125,7 @@ impl<'a> Gathering<'a> {
         for task in self.tasks.values_mut() {
             task.python = by_number.get(&task.status.namespace_tid).copied();
         }
-        self.names = instance.thread_names(&memory, Wanted::All);
+        self.names = instance.thread_names(&memory, Wanted::All, &InternedNames::default());
         // Sent first, because looking at the threads may hang.
         let holders = self.gil_holders(&instance, &memory);
         self.holders = holders.iter().flatten().copied().collect();

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use sampler_cpython::cpython::thread_names::Wanted;
+use sampler_cpython::cpython::thread_names::{InternedNames, Wanted};
 use sampler_cpython::process::memory::ProcessMemory;
 use sampler_trace::model::identifiers::KernelTime;
 
@@ -18,8 +18,13 @@ use crate::record::clock::thread_cpu_time;
 const SHARE: u32 = 50;
 /// What a reading counts for at least, so that they do not follow each other at once.
 const LEAST_COST: Duration = Duration::from_micros(20);
-/// How old names may be: Python code can rename a thread at any time.
+/// How old names may be after they have changed: Python code can rename a thread at any
+/// time. Each time that nothing has changed, they may be twice as old the next time.
 const OLDEST: Duration = Duration::from_secs(5);
+/// How old names are at least when they are read again for a thread that has one.
+const YOUNGEST: Duration = Duration::from_millis(250);
+/// How old names may be in a process that never changes them.
+const OLDEST_UNCHANGED: Duration = Duration::from_secs(80);
 
 /// A request for the name of one thread.
 pub(super) struct NameRequest<'a> {
@@ -37,13 +42,27 @@ pub(super) struct NameRequest<'a> {
 }
 
 /// The names of one process's threads, as of the last reading.
-#[derive(Default)]
 pub(super) struct ThreadNames {
     by_ident: BTreeMap<u64, String>,
+    interned: InternedNames,
+    /// How old they may be.
+    oldest: Duration,
     not_before: Option<Instant>,
     /// How often they were read, and the time of the sample that asked for the last
     /// reading.
     asked: (u32, KernelTime),
+}
+
+impl Default for ThreadNames {
+    fn default() -> Self {
+        Self {
+            by_ident: BTreeMap::new(),
+            interned: InternedNames::default(),
+            oldest: OLDEST,
+            not_before: None,
+            asked: (0, KernelTime(0)),
+        }
+    }
 }
 
 impl ThreadNames {
@@ -60,7 +79,14 @@ impl ThreadNames {
     /// Whether they should be read anew for a sample taken at `time`.
     pub(super) fn are_old(&self, time: KernelTime) -> bool {
         let (_, asked) = self.asked;
-        time.0.saturating_sub(asked.0) >= OLDEST.as_nanos() as u64
+        time.0.saturating_sub(asked.0) >= self.oldest.as_nanos() as u64
+    }
+
+    /// Whether they were read long enough before `time` that a thread that has started or
+    /// been renamed since is likely.
+    pub(super) fn may_differ(&self, time: KernelTime) -> bool {
+        let (readings, asked) = self.asked;
+        readings == 0 || time.0.saturating_sub(asked.0) >= YOUNGEST.as_nanos() as u64
     }
 
     /// Returns the name of the thread `ident` as of the last reading.
@@ -97,13 +123,30 @@ impl ThreadNames {
         };
         let (tgid, instance) = (request.process.tgid, python.instance.clone());
         let idents = request.idents.map(|idents| idents());
+        let interned = std::mem::take(&mut self.interned);
         let answer = inspector.ask(tgid, move |_| {
             let wanted = idents.as_ref().map_or(Wanted::All, Wanted::Only);
-            with_cost(|| instance.thread_names(&ProcessMemory::new(tgid), wanted))
+            let memory = ProcessMemory::new(tgid);
+            let (names, cost) = with_cost(|| instance.thread_names(&memory, wanted, &interned));
+            (names, interned, cost)
         });
-        let (names, cost) = answer.unwrap_or_else(|_| (BTreeMap::new(), now.elapsed()));
-        self.by_ident = names;
+        let Ok((names, interned, cost)) = answer else {
+            self.by_ident.clear();
+            return now.elapsed();
+        };
+        self.interned = interned;
+        self.replace(names, self.are_old(request.time));
         cost
+    }
+
+    /// Takes in what was read, because the names were old or for another reason.
+    fn replace(&mut self, names: BTreeMap<u64, String>, were_old: bool) {
+        if names != self.by_ident {
+            self.oldest = OLDEST;
+        } else if were_old {
+            self.oldest = (self.oldest * 2).min(OLDEST_UNCHANGED);
+        }
+        self.by_ident = names;
     }
 }
 
@@ -126,6 +169,24 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn names_that_do_not_change_are_read_less_and_less_often() {
+        let mut names = ThreadNames::default();
+        let read = |name: &str| BTreeMap::from([(1, name.to_owned())]);
+        let age = |seconds| KernelTime(Duration::from_secs(seconds).as_nanos() as u64);
+        names.replace(read("one"), true);
+        names.replace(read("one"), false);
+        assert!(names.are_old(age(5)) && !names.are_old(age(4)));
+        names.replace(read("one"), true);
+        assert!(names.are_old(age(10)) && !names.are_old(age(9)));
+        for _ in 0..9 {
+            names.replace(read("one"), true);
+        }
+        assert!(names.are_old(age(80)) && !names.are_old(age(79)));
+        names.replace(read("another"), false);
+        assert!(names.are_old(age(5)));
+    }
 
     #[test]
     fn waiting_for_a_cpu_costs_nothing() {

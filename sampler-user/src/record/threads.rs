@@ -77,7 +77,8 @@ impl Threads {
         let before = known.threads.get_mut(&tid).filter(|it| it.ident == ident);
         let is_new = before.is_none();
         let samples = before.as_ref().map_or(1, |thread| thread.samples + 1);
-        let is_time = samples.is_power_of_two() || known.names.are_old(time);
+        let is_young = samples.is_power_of_two() && known.names.may_differ(time);
+        let is_time = is_young || known.names.are_old(time);
         if let Some(thread) = before
             && !is_time
             && thread.reading == known.names.reading()

@@ -14,6 +14,7 @@ use crate::cpython::thread_names::objects::{Objects, TypeFacts};
 
 /// A name to look up. Names of attributes are interned, so the address of the first one
 /// found is tried first from then on.
+#[derive(Debug)]
 pub(super) struct Name {
     text: &'static str,
     interned: Cell<u64>,

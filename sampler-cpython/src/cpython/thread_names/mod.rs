@@ -68,6 +68,9 @@ pub struct ThreadNameReader<'a, Memory> {
     pub layout: &'a AttributeLayout,
     /// Offset of `PyInterpreterState.imports.modules` (`.modules` to 3.11), in bytes.
     pub imports_modules: u32,
+    /// Where the process had the names of the attributes on the way when they were found
+    /// last.
+    pub interned: &'a InternedNames,
 }
 
 impl<Memory: UserMemory> ThreadNameReader<'_, Memory> {
@@ -76,7 +79,7 @@ impl<Memory: UserMemory> ThreadNameReader<'_, Memory> {
     ///
     /// Empty if it never imported `threading`. A thread whose name is not a `str` or
     /// cannot be read consistently is left out; names are cut after 256 characters. The
-    /// read costs some 50 system calls per thread and one per module.
+    /// read costs some 40 system calls per thread and, the first time, one per module.
     ///
     /// # Errors
     /// [`ThreadNamesError`] when the way to the threads cannot be read. A name that the
@@ -106,14 +109,14 @@ impl<Memory: UserMemory> ThreadNameReader<'_, Memory> {
         wanted: Wanted<'_>,
         found: &mut Found,
     ) -> Result<(), ThreadNamesError> {
-        let keywords = Keywords::new();
+        let interned = self.interned;
         let slot = interpreter.wrapping_add(u64::from(self.imports_modules));
         let modules = objects.dict(objects.word(slot, 0)?)?;
-        let Some(threading) = objects.item(&modules, &keywords.threading)? else {
+        let Some(threading) = objects.item(&modules, &interned.threading)? else {
             return Ok(());
         };
         let module = objects.dict(objects.word(threading, self.layout.module_dict)?)?;
-        let Some(active) = objects.item(&module, &keywords.active)? else {
+        let Some(active) = objects.item(&module, &interned.active)? else {
             return Ok(());
         };
         let active = objects.dict_copy(active)?;
@@ -123,7 +126,7 @@ impl<Memory: UserMemory> ThreadNameReader<'_, Memory> {
             if !is_wanted || found.threads.contains(&(entry.key, entry.value)) {
                 continue;
             }
-            let read = named(objects, entry, &keywords);
+            let read = named(objects, entry, interned);
             // The remains of a thread that has ended look like a thread.
             if !objects.still_has(&active, entry)? {
                 continue;
@@ -138,7 +141,7 @@ impl<Memory: UserMemory> ThreadNameReader<'_, Memory> {
             found.threads.insert((entry.key, entry.value));
             found.names.insert(ident, name);
         }
-        if let Some((ident, name)) = main_thread(objects, &module, &keywords) {
+        if let Some((ident, name)) = main_thread(objects, &module, interned) {
             found.names.entry(ident).or_insert(name);
         }
         Ok(())
@@ -153,8 +156,11 @@ struct Found {
     threads: HashSet<(u64, u64)>,
 }
 
-/// The names that are looked up on the way.
-struct Keywords {
+/// The names that are looked up on the way. CPython interns them, so they stay where they
+/// are: whoever reads the names of one process again and again keeps this, and spares most
+/// of the system calls.
+#[derive(Debug)]
+pub struct InternedNames {
     threading: Name,
     active: Name,
     main_thread: Name,
@@ -162,8 +168,8 @@ struct Keywords {
     name: Name,
 }
 
-impl Keywords {
-    fn new() -> Self {
+impl Default for InternedNames {
+    fn default() -> Self {
         Self {
             threading: Name::new("threading"),
             active: Name::new("_active"),
@@ -178,10 +184,10 @@ impl Keywords {
 fn named<Memory: UserMemory>(
     objects: &Objects<'_, Memory>,
     entry: &Entry,
-    keywords: &Keywords,
+    interned: &InternedNames,
 ) -> Option<(u64, String)> {
     let ident = objects.integer(entry.key).ok()??;
-    Some((ident, thread_name(objects, entry.value, keywords)?))
+    Some((ident, thread_name(objects, entry.value, interned)?))
 }
 
 /// Returns the name of the `Thread` at `thread`, if it is the same before and after the
@@ -189,11 +195,11 @@ fn named<Memory: UserMemory>(
 fn thread_name<Memory: UserMemory>(
     objects: &Objects<'_, Memory>,
     thread: u64,
-    keywords: &Keywords,
+    interned: &InternedNames,
 ) -> Option<String> {
-    let text = objects.attribute(thread, &keywords.name).ok()??;
+    let text = objects.attribute(thread, &interned.name).ok()??;
     let name = objects.text(text, MAX_NAME).ok()?;
-    (objects.attribute(thread, &keywords.name).ok()?? == text).then_some(name)
+    (objects.attribute(thread, &interned.name).ok()?? == text).then_some(name)
 }
 
 /// Returns the identifier and the name of the main thread, whose variable is still set
@@ -201,10 +207,10 @@ fn thread_name<Memory: UserMemory>(
 fn main_thread<Memory: UserMemory>(
     objects: &Objects<'_, Memory>,
     module: &[Entry],
-    keywords: &Keywords,
+    interned: &InternedNames,
 ) -> Option<(u64, String)> {
-    let thread = objects.item(module, &keywords.main_thread).ok()??;
-    let ident = objects.attribute(thread, &keywords.ident).ok()??;
+    let thread = objects.item(module, &interned.main_thread).ok()??;
+    let ident = objects.attribute(thread, &interned.ident).ok()??;
     let ident = objects.integer(ident).ok()??;
-    Some((ident, thread_name(objects, thread, keywords)?))
+    Some((ident, thread_name(objects, thread, interned)?))
 }

@@ -93,11 +93,20 @@ fn process() -> ForgedMemory {
 }
 
 fn read(memory: &ForgedMemory, minor: u8) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
+    read_again(memory, minor, &InternedNames::default())
+}
+
+fn read_again(
+    memory: &ForgedMemory,
+    minor: u8,
+    interned: &InternedNames,
+) -> Result<BTreeMap<u64, String>, ThreadNamesError> {
     let names = ThreadNameReader {
         memory,
         object: &OBJECT,
         layout: row(minor).expect("it is known"),
         imports_modules: 0,
+        interned,
     };
     names.read(INTERPRETER, Wanted::All)
 }
@@ -108,6 +117,20 @@ fn row(minor: u8) -> Option<&'static AttributeLayout> {
 
 fn one_thread(name: &str) -> BTreeMap<u64, String> {
     BTreeMap::from([((5 << 30) + 7, name.to_owned())])
+}
+
+#[test]
+fn a_name_is_found_again_when_it_is_elsewhere() {
+    let mut memory = process();
+    let interned = InternedNames::default();
+    let read = |memory: &ForgedMemory| read_again(memory, 13, &interned);
+    assert_eq!(read(&memory).expect("it can be read"), one_thread("worker"));
+    // Another text is where "_active" was, which has moved.
+    put_text(&mut memory, KEY_TEXTS + 0x40, "_ectiva");
+    let moved = START + 0xa80;
+    put_text(&mut memory, moved, "_active");
+    put_dict(&mut memory, MODULE_DICT, moved, ACTIVE);
+    assert_eq!(read(&memory).expect("it can be read"), one_thread("worker"));
 }
 
 #[test]
