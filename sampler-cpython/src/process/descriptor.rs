@@ -2,10 +2,45 @@
 
 //! Tells what a file descriptor of a process refers to, from `/proc/PID/fd`.
 
+/// What a file descriptor refers to, as far as it tells what a read of it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A timer of `timerfd_create(2)`: a time.
+    Timer,
+    /// Another file of the kernel's without a name, such as one of `eventfd(2)` or
+    /// `inotify(7)`: an event.
+    Event,
+    /// A pipe: what another thread or process writes.
+    Pipe,
+    /// A terminal: somebody who types.
+    Terminal,
+    /// A socket, a file with a name, or not known.
+    Other,
+}
+
+/// Returns what a descriptor of a process refers to; [`Kind::Other`] if that cannot be read.
+pub fn kind(pid: u32, descriptor: u32) -> Kind {
+    let link = std::fs::read_link(format!("/proc/{pid}/fd/{descriptor}"));
+    link.map_or(Kind::Other, |link| {
+        of_link(link.as_os_str().as_encoded_bytes())
+    })
+}
+
+/// Tells it from what `/proc/PID/fd/N` links to (proc_pid_fd(5)).
+fn of_link(link: &[u8]) -> Kind {
+    match link {
+        b"anon_inode:[timerfd]" => Kind::Timer,
+        name if name.starts_with(b"anon_inode:") => Kind::Event,
+        name if name.starts_with(b"pipe:[") => Kind::Pipe,
+        name if name.starts_with(b"/dev/pts/") || name.starts_with(b"/dev/tty") => Kind::Terminal,
+        b"/dev/console" => Kind::Terminal,
+        _ => Kind::Other,
+    }
+}
+
 /// Whether it is a timer of `timerfd_create(2)`, so that a read of it waits for a time.
 pub fn is_timer(pid: u32, descriptor: u32) -> bool {
-    let link = std::fs::read_link(format!("/proc/{pid}/fd/{descriptor}"));
-    link.is_ok_and(|name| name.as_os_str() == "anon_inode:[timerfd]")
+    kind(pid, descriptor) == Kind::Timer
 }
 
 #[cfg(test)]
@@ -26,5 +61,20 @@ mod tests {
         let file = std::fs::File::open("/dev/null").expect("opens");
         assert!(!is_timer(pid, file.as_raw_fd().cast_unsigned()));
         assert!(!is_timer(pid, u32::MAX) && !is_timer(u32::MAX, 0));
+        let (reader, _writer) = std::io::pipe().expect("two more");
+        assert_eq!(kind(pid, number(&reader)), Kind::Pipe);
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().expect("two more");
+        assert_eq!(kind(pid, number(&socket)), Kind::Other);
+        for (link, kind) in [
+            ("anon_inode:[eventfd]", Kind::Event),
+            ("anon_inode:inotify", Kind::Event),
+            ("/dev/pts/4", Kind::Terminal),
+            ("/dev/tty1", Kind::Terminal),
+            ("/dev/console", Kind::Terminal),
+            ("/srv/dev/pts/4", Kind::Other),
+            ("/tmp/pipe:[5]", Kind::Other),
+        ] {
+            assert_eq!(of_link(link.as_bytes()), kind, "{link}");
+        }
     }
 }

@@ -26,6 +26,11 @@ pub(crate) async fn document(context: &Context, client: &Client) -> Result<Statu
     let survey = context.read_state(|state| state.survey()).await?;
     let (mut marks, mut recordings) = visible::entries(context, client).await?;
     marks.drain(..marks.len().saturating_sub(MOST_ENTRIES));
+    // Whoever wants the stacks of a stall asks for its mark.
+    for mark in &mut marks {
+        let sentence = mark.sentence().len();
+        mark.details.truncate(sentence);
+    }
     recordings.drain(..recordings.len().saturating_sub(MOST_ENTRIES));
     let last = seen.as_ref().map(|seen| &*seen.status);
     let sees_all = client.access.own_uid().is_none();

@@ -43,9 +43,17 @@ pub struct MarkEntry {
     pub to_us: u64,
     /// The process that it is about (a thread group id).
     pub pid: Option<u32>,
-    /// What was seen, in a sentence for users.
+    /// What was seen: a sentence for users, and further lines such as stacks.
     #[serde(default)]
     pub details: String,
+}
+
+impl MarkEntry {
+    /// Returns the sentence that says what was seen.
+    #[must_use]
+    pub fn sentence(&self) -> &str {
+        self.details.lines().next().unwrap_or_default()
+    }
 }
 
 /// Why a mark was set.
@@ -89,4 +97,19 @@ pub enum RecordingState {
     Running,
     /// It has ended.
     Done,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_of_the_details_is_the_sentence() {
+        let text = r#"{"id":8,"name":"stall","cause":"stall","at_us":1,"from_us":0,"to_us":2,
+            "pid":812,"details":"it stands\nMainThread (812): lock"}"#;
+        let mut mark: MarkEntry = serde_json::from_str(text).expect("a mark");
+        assert_eq!(mark.sentence(), "it stands");
+        mark.details.clear();
+        assert_eq!(mark.sentence(), "");
+    }
 }

@@ -30,6 +30,7 @@ mod scan_clock;
 mod scans;
 mod signals;
 pub mod start;
+pub mod stillness;
 mod stop_log;
 pub mod stream;
 mod target_scope;

@@ -21,6 +21,8 @@ use sampler_trace::container::error::TraceError;
 use sampler_trace::container::writer::TraceWriter;
 use sampler_trace::model::identifiers::{KernelTime, TrackId};
 use sampler_trace::model::row::State;
+use sampler_trace::model::symbols::Symbols;
+use sampler_trace::model::track::Tracks;
 use tracing::{debug, trace};
 
 use crate::capture::bpf::events::{DecodeError, RawCode, RawLifecycle, RawRecord, RawSample};
@@ -32,6 +34,7 @@ use crate::capture::targets::skipped::SkippedProcesses;
 use crate::capture::waiting;
 use crate::record::clock::{can_have_been, monotonic_now, thread_cpu_time};
 use crate::record::report::summary::PipelineTotals;
+use crate::record::stillness::StandingThread;
 use crate::record::stop_log::StopLog;
 use crate::record::thread_tracks::{ChosenTrack, ThreadTracks};
 use crate::record::threads::{NameCheck, Threads};
@@ -443,6 +446,27 @@ impl<W: Write> Pipeline<W> {
     /// Returns how many threads of a process are in the current trace file.
     pub(super) fn threads_of(&self, process: ProcessKey) -> u32 {
         self.file.threads.count(process)
+    }
+
+    /// Returns what the living threads of a process do, as far as their rows go on until
+    /// their next sample.
+    pub(super) fn standing(&self, process: ProcessKey) -> Vec<StandingThread> {
+        let tracks = self.file.threads.rows_of(process).into_iter();
+        let standing = |track| {
+            let (state, stillness) = self.file.timeline.standing(track)?;
+            Some(StandingThread {
+                track,
+                state,
+                stillness,
+            })
+        };
+        tracks.filter_map(standing).collect()
+    }
+
+    /// Returns the tables of the current trace file.
+    pub(super) fn tables(&self) -> (&Symbols, &Tracks) {
+        let symbols = self.symbolizer.interner().symbols();
+        (symbols, &self.file.threads.tracks)
     }
 
     /// Returns how many processes and threads are in the trace so far.

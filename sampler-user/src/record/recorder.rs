@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use sampler_common::account::KernelAccount;
 use sampler_common::counter::{Counter, CounterValues};
 use sampler_common::fate::Fate;
+use sampler_common::process::ProcessKey;
 use sampler_trace::account::Account;
 use sampler_trace::container::info::TraceInfo;
 use sampler_trace::container::writer::TraceWriter;
 use sampler_trace::model::identifiers::KernelTime;
+use sampler_trace::model::symbols::Symbols;
+use sampler_trace::model::track::Tracks;
 
 use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::targets::followed::FollowedProcess;
@@ -26,6 +29,7 @@ use crate::record::rate_policy::RatePolicy;
 use crate::record::report::scan_counts::ScanCounts;
 use crate::record::report::summary::{CaptureSummary, RateSummary, RecordingSummary};
 use crate::record::sample_source::SampleSource;
+use crate::record::stillness::StandingThread;
 use crate::record::trace_file::ClosingFile;
 
 /// How long records may stay in the ring buffer. A wake-up costs as much as about fifty
@@ -216,6 +220,27 @@ impl<W: Write> Recorder<W> {
         let processes = self.pipeline.targets.processes();
         let sampled = processes.filter(|process| process.python.is_some());
         sampled.map(|process| (process, self.pipeline.threads_of(process.key)))
+    }
+
+    /// Returns what the threads of a process do and since when; nothing of those that are
+    /// not seen while they wait.
+    pub fn standing(&self, process: ProcessKey) -> Vec<StandingThread> {
+        self.pipeline.standing(process)
+    }
+
+    /// Returns the names and threads of the current trace file.
+    pub fn tables(&self) -> (&Symbols, &Tracks) {
+        self.pipeline.tables()
+    }
+
+    /// Returns the time up to which every record was taken.
+    pub fn taken_until(&self) -> KernelTime {
+        self.taken_until
+    }
+
+    /// Returns how many scans of waiting threads were run since the recording began.
+    pub fn scans(&self) -> u64 {
+        self.samples.scan_counts().map_or(0, |counts| counts.run)
     }
 
     /// Returns the thread that inspects processes.

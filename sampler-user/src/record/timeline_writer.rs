@@ -15,6 +15,8 @@ use sampler_trace::model::row::{RowChange, State, Weight};
 use sampler_trace::model::symbols::Symbols;
 use sampler_trace::model::track::Tracks;
 
+use crate::record::stillness::{StillThreads, Stillness};
+
 /// The timeline of a trace, and the container that it is written to.
 pub(super) struct TimelineWriter<W> {
     builder: TimelineBuilder,
@@ -23,6 +25,7 @@ pub(super) struct TimelineWriter<W> {
     trace: TraceWriter<W>,
     /// The last wait of each thread, by the index of its track.
     waits: Vec<Wait>,
+    stillness: StillThreads,
 }
 
 /// What a thread waited for the last time.
@@ -61,6 +64,7 @@ impl<W: Write> TimelineWriter<W> {
             changes: Vec::new(),
             trace,
             waits: Vec::new(),
+            stillness: StillThreads::default(),
         }
     }
 
@@ -89,14 +93,25 @@ impl<W: Write> TimelineWriter<W> {
                 stack: import(wait.stack),
                 state: wait.state,
                 asleep: wait.asleep.map(|(stack, state)| (import(stack), state)),
-                ran: wait.ran.map(import),
+                ran: wait.ran.map(&mut import),
             };
+        }
+        if let Some(before) = from.stillness.get(track) {
+            let stack = import(before.stack);
+            self.stillness.carry_over(own, stack, before);
         }
     }
 
     /// Whether the row of a thread goes on until its next sample, however long that takes.
     pub(super) fn is_lasting(&self, track: TrackId) -> bool {
         self.builder.lasting(track).is_some()
+    }
+
+    /// Returns the state of a thread's row and since when the thread stands there, if the row
+    /// goes on until its next sample.
+    pub(super) fn standing(&self, track: TrackId) -> Option<(State, Stillness)> {
+        let (_, _, state) = self.builder.lasting(track)?;
+        Some((state, self.stillness.get(track)?))
     }
 
     /// Sets the time between two samples from `time` on.
@@ -123,6 +138,7 @@ impl<W: Write> TimelineWriter<W> {
             let wait = self.wait(track);
             wait.set(stack, state);
             wait.ran = None;
+            self.stillness.waits(track, (stack, state), time);
             self.trace
                 .weigh(track, time, self.weight(time, nanoseconds));
         }
@@ -207,6 +223,7 @@ impl<W: Write> TimelineWriter<W> {
             };
             self.trace.weigh(track, time, weight);
             self.wait(track).ran = Some(stack);
+            self.stillness.runs(track, stack, time);
         }
         is_in_time
     }
@@ -225,6 +242,7 @@ impl<W: Write> TimelineWriter<W> {
         let wait = self.wait(track);
         if is_in_time && wait.state != State::None {
             wait.set(wait.stack, state);
+            self.stillness.restates(track, state, time);
             self.trace
                 .weigh(track, time, self.weight(time, nanoseconds));
         }

@@ -7,6 +7,7 @@
 mod answers;
 mod chunk_file;
 mod chunks;
+mod closer_look;
 mod conditions;
 mod dumps;
 pub mod error;
@@ -15,7 +16,10 @@ pub mod front;
 mod mark_limit;
 mod process_name;
 pub mod recorder;
+mod resting;
 pub mod run;
+mod stall;
+mod stall_text;
 mod status;
 mod totals;
 mod wall_clock;

@@ -22,6 +22,11 @@ impl Totals {
         }
     }
 
+    /// Returns the sum of a counter so far; 0 if there is none of this name.
+    pub(super) fn of(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
     pub(super) fn named(self) -> BTreeMap<String, u64> {
         let all = self.0.into_iter();
         all.map(|(name, count)| (name.to_owned(), count)).collect()

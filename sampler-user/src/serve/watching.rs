@@ -2,6 +2,7 @@
 
 //! Looks about once a second whether there is a reason to set a mark.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use sampler_common::process::ProcessKey;
@@ -13,6 +14,8 @@ use tracing::warn;
 use crate::capture::targets::followed::FollowedProcess;
 use crate::record::clock::unix_now_us;
 use crate::serve::event_loop::ServeLoop;
+use crate::serve::watch::Watch;
+use crate::serve::{closer_look, stall_text};
 
 /// How often there is a look.
 const EVERY: Duration = Duration::from_secs(1);
@@ -39,9 +42,75 @@ impl ServeLoop<'_> {
             return;
         }
         self.watch.next = now + EVERY;
-        for reason in self.met_conditions() {
+        let mut reasons = self.met_conditions();
+        reasons.extend(self.stalled_processes(now));
+        for reason in reasons {
             self.set_mark(now, reason);
         }
+    }
+
+    /// Returns the processes that have just stalled for long enough: from the rows of their
+    /// threads, and what `/proc` tells of those that seem to stall.
+    fn stalled_processes(&mut self, now: Instant) -> Vec<Reason> {
+        let Watch {
+            stalls,
+            sight,
+            unanswered,
+            ..
+        } = &mut self.watch;
+        let Some(stalls) = stalls else {
+            return Vec::new();
+        };
+        let (recorder, until) = (&self.recorder, self.recorder.taken_until());
+        let lost = self.totals.of("lost") + recorder.account().lost;
+        if !sight.is_clear(now, recorder.scans(), lost) {
+            stalls.blind(until);
+        }
+        let alive = || {
+            let processes = recorder.processes().map(|(process, _)| process);
+            processes.filter(|process| !process.has_ended)
+        };
+        let (symbols, tracks) = recorder.tables();
+        let mut reasons = Vec::new();
+        for process in alive() {
+            let threads = recorder.standing(process.key);
+            let suspicion = stalls.look(
+                (process.key, until),
+                &threads,
+                |thread| stall_text::rests(symbols, thread),
+                || stall_text::places(symbols, &threads),
+            );
+            let Some(suspicion) = suspicion else {
+                continue;
+            };
+            let held_up = stall_text::held_up(symbols, &threads);
+            let tids = held_up.filter_map(|thread| Some(tracks.track(thread.track)?.tid));
+            let Some(evidence) =
+                closer_look::look(recorder.inspector(), process.tgid, tids.collect())
+            else {
+                *unanswered += 1;
+                continue;
+            };
+            let Some(length) = stalls.weigh(&suspicion, &evidence) else {
+                continue;
+            };
+            let name = program(process);
+            reasons.push(Reason {
+                process: process.key,
+                pid: process.tgid,
+                cause: MarkCause::Stall,
+                details: stall_text::details(
+                    (&name, length),
+                    (&threads, &evidence.held_up),
+                    (symbols, tracks),
+                ),
+                name: format!("stall of {name}"),
+                began: length,
+            });
+        }
+        let keys: HashSet<_> = alive().map(|process| process.key).collect();
+        stalls.retain(|process| keys.contains(&process));
+        reasons
     }
 
     /// Returns the conditions that began to hold. Reads one or two small files of each

@@ -38,3 +38,42 @@ fn a_condition_that_holds_sets_one_mark() {
     let (status, said) = server.end();
     assert!(status.success() && !said.contains("blocked"), "{said}");
 }
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_process_that_stands_still_with_work_to_do_is_marked_and_one_at_rest_is_not() {
+    let started = |what| Target::start(machine().interpreter(), "stalls.py", &[what]);
+    let (mut resting, mut stalling) = (started("rest"), started("stall"));
+    let pid = resting.pid().to_string();
+    let options = ["--stall", "3s", "--pid", &pid];
+    let server = Server::start(machine(), &stalling, &options);
+    // It is seen working, for longer than the first scans take.
+    server.wait_for_samples(100);
+    assert_eq!(server.ask(&["marks"])["marks"], Value::Array(vec![]));
+    resting.say("go");
+    stalling.say("go");
+    let mark = first_mark(&server);
+    assert_eq!(mark["cause"], "stall", "{mark}");
+    assert_eq!(mark["name"], "stall of stalls.py", "{mark}");
+    assert_eq!(mark["pid"], stalling.pid(), "{mark}");
+    let details = mark["details"].as_str().expect("a text");
+    let sentence = details.lines().next().unwrap_or_default();
+    assert!(sentence.contains("1 thread held up (lock)"), "{details}");
+    assert!(sentence.contains("1 thread held up (I/O)"), "{details}");
+    assert!(sentence.contains("2 threads idle"), "{details}");
+    assert!(details.contains("\n  keep ("), "{details}");
+    assert!(details.contains("\nwait ("), "{details}");
+    // A status has the sentence alone.
+    let status = server.ask(&["status"]);
+    assert_eq!(status["marks"][0]["details"], sentence, "{status}");
+    // It goes on to stand still, and the other one too.
+    server.status_when(|status| {
+        let now = status["now_us"].as_u64().expect("a time");
+        let at = mark["at_us"].as_u64().expect("a time");
+        (now > at + 8_000_000).then_some(())
+    });
+    let marks = server.ask(&["marks"]);
+    assert_eq!(marks["marks"].as_array().map(Vec::len), Some(1), "{marks}");
+    let (status, said) = server.end();
+    assert!(status.success() && !said.contains("blocked"), "{said}");
+}

@@ -14,7 +14,8 @@ use crate::cli::arguments::logging::LogArguments;
 use crate::cli::arguments::sampling::{BoundArguments, SamplingArguments};
 use crate::cli::config_file::{ConfigFileError, options};
 use crate::cli::values::condition::Condition;
-use crate::cli::values::{condition, limits, text, time};
+use crate::cli::values::stall::StallTime;
+use crate::cli::values::{condition, limits, stall, text, time};
 
 /// The file that is read if none is named and it exists.
 const USUAL_FILE: &str = "/etc/pyebpf.toml";
@@ -80,6 +81,10 @@ pub struct ServeArguments {
     /// 'cpu>80% for 10s', 'threads>200' or 'rss>2G for 1m'; can be repeated
     #[arg(long, value_name = "CONDITION", value_parser = condition::condition)]
     pub mark: Vec<Condition>,
+    /// Keep the time around the moment at which all threads of a process have stood still
+    /// for so long though there is something to do, or off; in wall mode
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = stall::stall)]
+    pub stall: StallTime,
     /// What sampling may cost, and what it may keep
     #[command(flatten)]
     pub bounds: BoundArguments,
@@ -200,6 +205,10 @@ mod tests {
         assert_eq!(given.mark.len(), 2);
         let of_file = read(&[], "mark = ['threads>200 for 1m']").expect("valid");
         assert_eq!(of_file.mark[0].text, "threads>200 for 1m");
+        let seconds = |read: ServeArguments| read.stall.0.map(|time| time.as_secs());
+        assert_eq!((seconds(given), seconds(of_file)), (Some(10), Some(10)));
+        let off = read(&[], "stall = 'off'").expect("valid");
+        assert_eq!(seconds(off), None);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct ServeConfig {
     pub max_bytes: u64,
     /// What sets a mark.
     pub conditions: Vec<Condition>,
+    /// How long a process has to stand still to be marked; `None` if no stall is.
+    pub stall: Option<Duration>,
 }
 
 impl ServeConfig {
@@ -63,6 +65,7 @@ impl ServeConfig {
             keep: arguments.keep,
             max_bytes: arguments.max_disk,
             conditions: arguments.mark.clone(),
+            stall: arguments.stall.0,
         })
     }
 }

@@ -46,6 +46,9 @@ pub enum ValueError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// `--stall` is not a time, or out of range.
+    #[error("give a time from 3s to 1h, or off")]
+    Stall,
     /// It is empty and must not be.
     #[error("leave the option out or give a value")]
     Empty,

@@ -7,5 +7,6 @@ pub mod error;
 pub mod limits;
 pub mod numbers;
 pub mod ranges;
+pub mod stall;
 pub mod text;
 pub mod time;

@@ -164,7 +164,7 @@ pub(super) fn marks(marks: &[MarkEntry]) -> String {
         return "there is no mark; `pyebpf ctl mark NAME` sets one\n".into();
     }
     let row = |mark: &MarkEntry| {
-        let details = match mark.details.as_str() {
+        let details = match mark.sentence() {
             "" => String::new(),
             details => format!(": {details}"),
         };

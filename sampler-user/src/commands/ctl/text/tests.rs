@@ -156,7 +156,7 @@ ID  STATE     HZ  FROM                  LENGTH  PIDS     NAME
         name: "stall".into(),
         cause: MarkCause::Stall,
         pid: Some(812),
-        details: "all threads wait".into(),
+        details: "all threads wait\nMainThread: lock".into(),
         at_us: u64::MAX,
         ..mark()
     };
