@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! `cargo xtask bench serve`: what `pyebpf serve` costs on a host with fifty processes and five
-//! hundred threads, alone and with ten live pages, and whether it stays so for a day.
+//! hundred threads: alone, with ten live pages, and with clients that ask all the time; and
+//! whether it stays so for a day.
 
 mod live_page;
 mod plan;
+mod requests;
 mod server;
 mod soak;
 mod table;
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 
 use self::live_page::LivePage;
 use self::plan::Plan;
+use self::requests::Requests;
 use self::server::Server;
 use self::usage::Usage;
 use super::setting::versions;
@@ -123,6 +126,11 @@ pub(crate) fn measure(arguments: &ServeArguments) -> anyhow::Result<()> {
     let mut watched = state_of(&server, &plan)?;
     let received = pages.into_iter().map(LivePage::close).sum::<u64>();
     watched["bytes_received"] = received.into();
+    say("measuring it with clients that ask all the time");
+    let requests = Requests::begin(server.socket());
+    let mut asked = state_of(&server, &plan)?;
+    let sum = requests.end()?;
+    asked["requests_a_second"] = (sum.answered as f64 / sum.took.as_secs_f64()).into();
     let end = server.status()?;
     server.finish()?;
     say("measuring a day in minutes");
@@ -137,6 +145,7 @@ pub(crate) fn measure(arguments: &ServeArguments) -> anyhow::Result<()> {
         "pages": PAGES,
         "alone": alone,
         "watched": watched,
+        "asked": asked,
         "bytes_an_hour": grown as f64 / hours,
         "lost": end["counters"]["lost"],
         "problems": end["problems"],

@@ -35,9 +35,11 @@ impl Plan {
         } else {
             Self {
                 warm_up: s(20),
-                windows: 9,
+                // More than a minute, so that the chunk that is being written by then, and
+                // what is said of it, belongs to one state.
+                windows: 7,
                 window: s(10),
-                looks: 60,
+                looks: 20,
                 chunk: Duration::from_millis(100),
                 // A day of minutes, twice.
                 kept: 1440,

@@ -32,13 +32,16 @@ pub(super) fn write(document: &Value) -> anyhow::Result<String> {
     )?;
     writeln!(
         text,
-        "| | alone | with {} live pages |\n|---|--:|--:|",
-        document["pages"]
+        "| | alone | with {} live pages | with {:.0} requests a second |\n|---|--:|--:|--:|",
+        document["pages"],
+        document["asked"]["requests_a_second"]
+            .as_f64()
+            .context("nobody asked")?,
     )?;
-    let states = [&document["alone"], &document["watched"]];
+    let states = [&document["alone"], &document["watched"], &document["asked"]];
     let mut row = |name: &str, value: &dyn Fn(&Value) -> String| {
-        let [alone, watched] = states.map(value);
-        writeln!(text, "| {name} | {alone} | {watched} |")
+        let [alone, watched, asked] = states.map(value);
+        writeln!(text, "| {name} | {alone} | {watched} | {asked} |")
     };
     for part in PARTS {
         row(&format!("{part}, % of a CPU"), &|state| {
@@ -56,7 +59,7 @@ pub(super) fn write(document: &Value) -> anyhow::Result<String> {
     row("together, MB resident", &|state| {
         spread(&state["resident_kib_together"], 1e6 / 1024.0, 1)
     })?;
-    row("recorder behind, ms", &|state| {
+    row("recorder behind, at most, ms", &|state| {
         spread(&state["behind_ms"], 1.0, 0)
     })?;
     text.push_str(
