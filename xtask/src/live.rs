@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::workspace::Workspace;
 use crate::{
-    build as builds, cargo, interpreters, live_packages, process, slowest, source_builds, sudo,
-    systemd,
+    build as builds, cargo, interpreters, live_packages, process, real_clients, slowest,
+    source_builds, sudo, systemd,
 };
 
 /// The variable that makes a live test that cannot run a failure, if it is 1.
@@ -89,6 +89,8 @@ pub(crate) struct Given<'a> {
     pub(crate) packages: &'a Path,
     /// See [`systemd::VARIABLE`].
     pub(crate) systemd: &'a Path,
+    /// See [`real_clients::GO`].
+    pub(crate) go: &'a Path,
     /// How often the field tests record each case of time.
     pub(crate) field_runs: u32,
 }
@@ -138,13 +140,14 @@ pub(crate) fn command(
 ) -> anyhow::Result<Command> {
     let required = env::var_os(REQUIRE).unwrap_or_default();
     let inherited = |name: &str| env::var_os(name).unwrap_or_default();
-    let variables: [(&str, OsString); 11] = [
+    let variables: [(&str, OsString); 12] = [
         (REQUIRE, required),
         (interpreters::VARIABLE, given.pythons.to_owned()),
         (source_builds::VARIABLE, given.source_builds.to_owned()),
         ("PYEBPF_BIN", given.binary.into()),
         (live_packages::VARIABLE, given.packages.into()),
         (systemd::VARIABLE, given.systemd.into()),
+        (real_clients::GO, given.go.into()),
         ("PYEBPF_FIELD_RUNS", given.field_runs.to_string().into()),
         ("PATH", process::search_path()),
         (slowest::VARIABLE, "1".into()),

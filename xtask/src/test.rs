@@ -342,12 +342,14 @@ fn run_live(
     let pythons = interpreters::for_live_tests(roots)?;
     let packages = live_packages::find_or_install(&pythons)?;
     let systemd = systemd::find_or_fetch()?;
+    let clients = real_clients::RealClients::find_or_fetch()?;
     let given = live::Given {
         binary,
         pythons: &pythons,
         source_builds,
         packages: &packages,
         systemd: &systemd,
+        go: &clients.go,
         field_runs,
     };
     let program = live::program(workspace, TESTS, LIVE)?;

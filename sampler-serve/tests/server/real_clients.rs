@@ -77,7 +77,14 @@ fn curl_asks_starts_and_downloads() {
         "{name}"
     );
     let folded = fs::read_to_string(&path).expect("text");
-    assert!(folded.contains("work_of_app"), "{folded}");
+    let value = |function: &str| {
+        let of_it = folded.lines().filter(|line| line.contains(function));
+        let values = of_it.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum::<f64>()
+    };
+    // Both processes did the same for the same time.
+    let (app, other) = (value("work_of_app"), value("work_of_other"));
+    assert!(app > 0.0 && (app - other).abs() < 0.02 * app, "{folded}");
 
     let url = format!("http://{}/api/v1/status", server.address);
     let user = format!("any:{TOKEN}");

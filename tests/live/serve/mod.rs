@@ -3,6 +3,7 @@
 //! A real server: what it answers, and what becomes of it when something breaks.
 
 mod answers;
+mod clients;
 mod clock;
 mod disk_faults;
 mod faults;
