@@ -41,17 +41,17 @@ pub(super) fn write(text: &mut String, document: &Value) -> anyhow::Result<()> {
 }
 
 const NOTES: &str = "\
-* *CPU*: of the profiler's threads and children once it has begun, and for pyebpf also the run \
-time of its BPF program at the CPUs' ticks, which no process is charged for (*of it BPF*). \
-*System* is the kernel's share of what the processes are charged for.
-* *per 1000 stacks*: that CPU time, in milliseconds. A stack is that of one thread at one look. In \
-wall mode a look has a stack for every thread; pyebpf's, of a thread that has not run since, is \
-the one it had.
+* *CPU*: the CPU time of the profiler's threads and children once it has begun, and for pyebpf \
+also the run time of its BPF program at the CPUs' ticks, which no process is charged for (*of it \
+BPF*). *System* is the kernel's share of what the processes are charged for.
+* *per 1000 stacks*: that CPU time, in milliseconds. A stack is that of one thread in one sample. \
+In wall mode a sample has a stack for every thread; for a thread that has not run since, pyebpf \
+repeats the one it had.
 * *taken*: stacks in percent of those asked for: rate times threads in wall mode, rate times the \
-target's CPU time in cpu mode. Profilers that sample by a timer of their own count a thread as \
-running by what they see then.
+target's CPU time in cpu mode. Profilers that sample by a timer of their own decide at that moment \
+whether a thread is running.
 * *errors*: what the profiler itself reports: for pyebpf the stacks that it took and shows cut or \
-not at all, for Austin stacks, for the others whole looks.
+not at all, for Austin stacks, for the others whole samples.
 * *work lost*: work per second of CPU time, and work per second, in percent of that just before \
 and after without a profiler; below zero it was faster. The control is the target alone: what it \
 loses is the noise. In parentheses least and greatest, or from six turns on the 95 % interval of \
