@@ -11,7 +11,7 @@ use crate::container::info::{
 };
 use crate::join::clock::Place;
 use crate::join::error::JoinError;
-use crate::join::identities::{Identities, LineNumber, ProcessNumber};
+use crate::join::identities::{Identities, ProcessNumber, ThreadNumber};
 use crate::join::options::JoinOptions;
 use crate::model::identifiers::{KernelTime, ProcessIndex, TrackId};
 use crate::query::view::CPU_TIMES;
@@ -73,8 +73,8 @@ impl JoinedAccount {
             }
         }
         for track in &touched.threads {
-            let line = identities.line(*track, tracks, options, |_| false)?;
-            if let Some((of, number)) = accounts.threads.get(&track.0).zip(line) {
+            let thread = identities.thread(*track, tracks, options, |_| false)?;
+            if let Some((of, number)) = accounts.threads.get(&track.0).zip(thread) {
                 let times = plus(self.of_thread(number), of);
                 scope.add_thread(&mut summary, number, times, identities)?;
             }
@@ -119,7 +119,7 @@ impl JoinedAccount {
             }
         }
         for (track, of) in &accounts.threads {
-            if let Some(number) = identities.line(TrackId(*track), tracks, options, |_| false)? {
+            if let Some(number) = identities.thread(TrackId(*track), tracks, options, |_| false)? {
                 let times = plus(self.of_thread(number), of);
                 *slot(&mut self.threads, number.index()) = times;
                 scope.add_thread(&mut summary, number, times, identities)?;
@@ -149,7 +149,7 @@ impl JoinedAccount {
         closed.unwrap_or_default()
     }
 
-    fn of_thread(&self, number: LineNumber) -> [u64; 2] {
+    fn of_thread(&self, number: ThreadNumber) -> [u64; 2] {
         let closed = self.threads.get(number.index()).copied();
         closed.unwrap_or_default()
     }
@@ -218,7 +218,7 @@ impl AccountScope {
     fn add_thread(
         &self,
         summary: &mut Summary,
-        number: LineNumber,
+        number: ThreadNumber,
         [user_us, system_us]: [u64; 2],
         identities: &mut Identities,
     ) -> Result<(), JoinError> {

@@ -11,7 +11,7 @@ use crate::container::reader::TraceReader;
 use crate::container::{MAGIC, VERSION};
 use crate::join::error::JoinError;
 use crate::join::joiner::Joiner;
-use crate::join::options::{JoinOptions, ProcessChoice};
+use crate::join::options::{JoinOptions, ProcessSelection};
 use crate::join::samples::{NamedRow, Numbers, Recording, UNIX_US, rows};
 use crate::model::identifiers::FrameId;
 use crate::model::row::{RowChange, State};
@@ -364,10 +364,10 @@ fn a_user_sees_only_what_is_known_to_be_their_own() {
         let mut joiner = Joiner::new(
             Vec::new(),
             JoinOptions {
-                processes: ProcessChoice {
+                processes: ProcessSelection {
                     uid: Some(uid),
                     pids: pids.map(|pids| pids.iter().copied().collect()),
-                    ..ProcessChoice::default()
+                    ..ProcessSelection::default()
                 },
                 ..JoinOptions::default()
             },

@@ -18,7 +18,7 @@ pub(super) struct ProcessNumber(u32);
 
 /// The number of a thread of some chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct LineNumber(u32);
+pub(super) struct ThreadNumber(u32);
 
 impl ProcessNumber {
     pub(super) fn index(self) -> usize {
@@ -26,7 +26,7 @@ impl ProcessNumber {
     }
 }
 
-impl LineNumber {
+impl ThreadNumber {
     /// The number of the thread at this position.
     pub(super) fn at(position: usize) -> Self {
         Self(u32::try_from(position).unwrap_or(u32::MAX))
@@ -50,7 +50,7 @@ struct Process {
 }
 
 #[derive(Debug)]
-struct Line {
+struct ThreadEntry {
     process: ProcessNumber,
     tid: u32,
     ident: u64,
@@ -63,16 +63,16 @@ struct Line {
 
 /// A run of the kernel, and a pid and a start time in it.
 type ProcessKey = (u32, u32, u64);
-type LineKey = (ProcessNumber, u32, u64);
+type ThreadKey = (ProcessNumber, u32, u64);
 
 /// The processes and threads of all chunks so far. Those of which the joined trace has
 /// something are in its tables too.
 #[derive(Debug, Default)]
 pub(super) struct Identities {
     processes: Vec<Process>,
-    lines: Vec<Line>,
+    threads: Vec<ThreadEntry>,
     by_process: FxHashMap<ProcessKey, Vec<ProcessNumber>>,
-    by_thread: FxHashMap<LineKey, Vec<LineNumber>>,
+    by_thread: FxHashMap<ThreadKey, Vec<ThreadNumber>>,
     hashes: RandomState,
     /// Bytes of the names.
     text: usize,
@@ -83,7 +83,7 @@ pub(super) struct Identities {
     boot: u32,
     /// For each process and thread of the chunk, by its number there.
     chunk_processes: Vec<Option<ProcessNumber>>,
-    chunk_lines: Vec<Option<LineNumber>>,
+    chunk_threads: Vec<Option<ThreadNumber>>,
 }
 
 impl Identities {
@@ -92,7 +92,7 @@ impl Identities {
         self.chunk += 1;
         self.boot += u32::from(!is_same_boot);
         self.chunk_processes.clear();
-        self.chunk_lines.clear();
+        self.chunk_threads.clear();
     }
 
     /// The number of the current chunk.
@@ -115,7 +115,7 @@ impl Identities {
             }
         }
         for id in tracks {
-            if let Some(number) = self.known_line(id)
+            if let Some(number) = self.known_thread(id)
                 && let Some(track) = of_chunk.track(id)
             {
                 self.rename(number, &track.name, options);
@@ -140,14 +140,14 @@ impl Identities {
         }
     }
 
-    fn rename(&mut self, number: LineNumber, name: &str, options: &JoinOptions) {
-        if let Some(line) = self.lines.get_mut(number.index())
-            && line.name != name
+    fn rename(&mut self, number: ThreadNumber, name: &str, options: &JoinOptions) {
+        if let Some(thread) = self.threads.get_mut(number.index())
+            && thread.name != name
         {
-            name.clone_into(&mut line.name);
+            name.clone_into(&mut thread.name);
             self.text += name.len();
-            line.is_wanted = wants_name(options, name);
-            if let Some(joined) = line.joined {
+            thread.is_wanted = wants_name(options, name);
+            if let Some(joined) = thread.joined {
                 self.tracks.rename_track(joined, name);
             }
         }
@@ -158,8 +158,8 @@ impl Identities {
     }
 
     /// The number of a thread of the chunk, if it was asked for before.
-    pub(super) fn known_line(&self, id: TrackId) -> Option<LineNumber> {
-        self.chunk_lines.get(id.index()).copied().flatten()
+    pub(super) fn known_thread(&self, id: TrackId) -> Option<ThreadNumber> {
+        self.chunk_threads.get(id.index()).copied().flatten()
     }
 
     /// Returns the number of a process of the chunk.
@@ -235,14 +235,14 @@ impl Identities {
     /// It is the one that an earlier chunk has with the same process, thread id, address
     /// and name. `was_open` tells of a thread whether its last row goes on in this chunk; its
     /// name may have been learnt in between.
-    pub(super) fn line(
+    pub(super) fn thread(
         &mut self,
         id: TrackId,
         of_chunk: &Tracks,
         options: &JoinOptions,
-        was_open: impl Fn(LineNumber) -> bool,
-    ) -> Result<Option<LineNumber>, JoinError> {
-        if let Some(known) = self.known_line(id) {
+        was_open: impl Fn(ThreadNumber) -> bool,
+    ) -> Result<Option<ThreadNumber>, JoinError> {
+        if let Some(known) = self.known_thread(id) {
             return Ok(Some(known));
         }
         let Some(track) = of_chunk.track(id) else {
@@ -253,13 +253,13 @@ impl Identities {
         };
         let key = (process, track.tid, track.ident);
         let candidates = self.by_thread.get(&key).map_or(&[][..], Vec::as_slice);
-        let is_free = |number: &&LineNumber| {
-            let line = self.lines.get(number.index());
-            line.is_some_and(|line| line.chunk != self.chunk)
+        let is_free = |number: &&ThreadNumber| {
+            let thread = self.threads.get(number.index());
+            thread.is_some_and(|thread| thread.chunk != self.chunk)
         };
-        let has_name = |number: &&LineNumber| {
-            let line = self.lines.get(number.index());
-            line.is_some_and(|line| line.name == track.name)
+        let has_name = |number: &&ThreadNumber| {
+            let thread = self.threads.get(number.index());
+            thread.is_some_and(|thread| thread.name == track.name)
         };
         let mut free = candidates.iter().rev().filter(is_free);
         let same = free
@@ -274,21 +274,21 @@ impl Identities {
             None => self.add_line(key, track, options)?,
         };
         self.rename(number, &track.name, options);
-        if let Some(line) = self.lines.get_mut(number.index()) {
-            line.chunk = self.chunk;
+        if let Some(thread) = self.threads.get_mut(number.index()) {
+            thread.chunk = self.chunk;
         }
-        set(&mut self.chunk_lines, id.index(), number);
+        set(&mut self.chunk_threads, id.index(), number);
         Ok(Some(number))
     }
 
     fn add_line(
         &mut self,
-        key: LineKey,
+        key: ThreadKey,
         track: &Track,
         options: &JoinOptions,
-    ) -> Result<LineNumber, JoinError> {
-        let number = LineNumber(self.next_number(self.lines.len())?);
-        self.lines.push(Line {
+    ) -> Result<ThreadNumber, JoinError> {
+        let number = ThreadNumber(self.next_number(self.threads.len())?);
+        self.threads.push(ThreadEntry {
             process: key.0,
             tid: track.tid,
             ident: track.ident,
@@ -310,9 +310,9 @@ impl Identities {
     }
 
     /// Whether the rows of a thread are wanted.
-    pub(super) fn wants(&self, number: LineNumber) -> bool {
-        let line = self.lines.get(number.index());
-        line.is_some_and(|line| line.is_wanted && self.wants_process(line.process))
+    pub(super) fn wants(&self, number: ThreadNumber) -> bool {
+        let thread = self.threads.get(number.index());
+        thread.is_some_and(|thread| thread.is_wanted && self.wants_process(thread.process))
     }
 
     /// Whether a process is wanted.
@@ -339,15 +339,17 @@ impl Identities {
     }
 
     /// Returns the number of a thread in the joined trace, and gives it one.
-    pub(super) fn joined_track(&mut self, number: LineNumber) -> Result<TrackId, JoinError> {
-        let Some(line) = self.lines.get(number.index()) else {
+    pub(super) fn joined_track(&mut self, number: ThreadNumber) -> Result<TrackId, JoinError> {
+        let Some(thread) = self.threads.get(number.index()) else {
             return Err(JoinError::Full);
         };
-        if let Some(joined) = line.joined {
+        if let Some(joined) = thread.joined {
             return Ok(joined);
         }
-        let (tid, ident, name) = (line.tid, line.ident, line.name.clone());
-        let process = self.joined_process(line.process)?.ok_or(JoinError::Full)?;
+        let (tid, ident, name) = (thread.tid, thread.ident, thread.name.clone());
+        let process = self
+            .joined_process(thread.process)?
+            .ok_or(JoinError::Full)?;
         if self.tracks.is_full() {
             return Err(JoinError::Full);
         }
@@ -357,8 +359,8 @@ impl Identities {
             ident,
             name,
         });
-        if let Some(line) = self.lines.get_mut(number.index()) {
-            line.joined = Some(joined);
+        if let Some(thread) = self.threads.get_mut(number.index()) {
+            thread.joined = Some(joined);
         }
         Ok(joined)
     }
@@ -369,8 +371,8 @@ impl Identities {
     }
 
     /// Returns the number of a thread in the joined trace, if it has one.
-    pub(super) fn known_joined_track(&self, number: LineNumber) -> Option<TrackId> {
-        self.lines.get(number.index())?.joined
+    pub(super) fn known_joined_track(&self, number: ThreadNumber) -> Option<TrackId> {
+        self.threads.get(number.index())?.joined
     }
 
     /// How many bytes of memory the processes and threads use, roughly.
@@ -378,7 +380,7 @@ impl Identities {
         // The tables of the joined trace have each of them again, the maps their numbers.
         2 * self.text
             + self.processes.len() * (2 * size_of::<ProcessInfo>() + 96)
-            + self.lines.len() * (2 * size_of::<Line>() + 96)
+            + self.threads.len() * (2 * size_of::<ThreadEntry>() + 96)
     }
 }
 
@@ -441,11 +443,11 @@ mod tests {
     fn take(all: &mut Identities, tracks: &Tracks, is_same_boot: bool, open: &[u32]) -> Vec<u32> {
         all.begin_chunk(is_same_boot);
         let options = JoinOptions::default();
-        let was_open = |number: LineNumber| open.contains(&number.0);
+        let was_open = |number: ThreadNumber| open.contains(&number.0);
         (0..tracks.tracks().len() as u32)
             .map(|id| {
-                let line = all.line(TrackId(id), tracks, &options, was_open);
-                line.unwrap().unwrap().0
+                let thread = all.thread(TrackId(id), tracks, &options, was_open);
+                thread.unwrap().unwrap().0
             })
             .collect()
     }
@@ -508,7 +510,7 @@ mod tests {
         // The name of the open row was learnt in between.
         let third = chunk(app(), &[(8, "job-4"), (9, "job-4")]);
         assert_eq!(take(&mut all, &third, true, &[3]), [3, 4]);
-        assert_eq!(all.lines[3].name, "job-4");
+        assert_eq!(all.threads[3].name, "job-4");
         // A name that comes again.
         assert_eq!(take(&mut all, &first, true, &[]), [0, 1, 2]);
         assert_eq!(take(&mut all, &first, false, &[]), [5, 6, 7]);

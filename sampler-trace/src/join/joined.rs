@@ -14,17 +14,17 @@ use crate::join::chunk::Chunk;
 use crate::join::clock::JoinClock;
 use crate::join::error::JoinError;
 use crate::join::options::JoinOptions;
-use crate::join::rows::Rows;
-use crate::join::window::Window;
+use crate::join::rows::RowJoiner;
+use crate::join::window::JoinWindow;
 use crate::model::identifiers::KernelTime;
 use crate::model::row::RowChange;
 
 /// A joined trace that is being written: everything but the bytes of the current chunk.
 #[derive(Debug)]
-pub(super) struct Joined<W> {
+pub(super) struct JoinedTrace<W> {
     options: JoinOptions,
     clock: JoinClock,
-    rows: Rows<W>,
+    rows: RowJoiner<W>,
     account: JoinedAccount,
     chunk: Option<Chunk>,
     /// When the chunks that are over end.
@@ -35,11 +35,11 @@ pub(super) struct Joined<W> {
     is_cut: bool,
 }
 
-impl<W: Write> Joined<W> {
+impl<W: Write> JoinedTrace<W> {
     pub(super) fn new(output: W, options: JoinOptions) -> Self {
         Self {
             clock: JoinClock::default(),
-            rows: Rows::new(output, &options),
+            rows: RowJoiner::new(output, &options),
             options,
             account: JoinedAccount::default(),
             chunk: None,
@@ -54,7 +54,7 @@ impl<W: Write> Joined<W> {
         let place = self.clock.place(info, self.end);
         let before = self.rows.window;
         let known = self.start.map(|_| before);
-        let window = Window::of(&self.options, info, &place, known);
+        let window = JoinWindow::for_chunk(&self.options, info, &place, known);
         let is_whole = self.end <= before.to && place.start >= window.from;
         let is_next = place.is_next && (window == before || is_whole);
         if !is_next {
@@ -210,7 +210,7 @@ impl<W: Write> Joined<W> {
             ..self.scope()
         };
         let summary = self.account.whole(&scope);
-        let Rows {
+        let RowJoiner {
             output,
             mut identities,
             symbols,
@@ -236,7 +236,7 @@ impl<W: Write> Joined<W> {
     }
 }
 
-impl<W: Write> Visitor for Joined<W> {
+impl<W: Write> Visitor for JoinedTrace<W> {
     type Error = JoinError;
 
     fn defined(&mut self, tables: &mut Tables) -> Result<(), JoinError> {

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use crate::container::error::{Torn, TraceError};
 use crate::container::follow::{Follower, Part};
 use crate::join::error::JoinError;
-use crate::join::joined::Joined;
+use crate::join::joined::JoinedTrace;
 use crate::join::options::JoinOptions;
 
 /// How many bytes of a file are read at a time.
@@ -48,7 +48,7 @@ const PIECE: usize = 1 << 16;
 pub struct Joiner<W> {
     follower: Follower,
     is_damaged: bool,
-    joined: Joined<W>,
+    joined: JoinedTrace<W>,
 }
 
 /// How much of a chunk there was.
@@ -68,7 +68,7 @@ impl<W: Write> Joiner<W> {
         Self {
             follower: Follower::default(),
             is_damaged: false,
-            joined: Joined::new(output, options),
+            joined: JoinedTrace::new(output, options),
         }
     }
 

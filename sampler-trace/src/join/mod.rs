@@ -12,7 +12,7 @@ mod hostile_tests;
 mod identities;
 mod joined;
 pub mod joiner;
-mod lines;
+mod last_row;
 pub mod options;
 mod output;
 mod rows;

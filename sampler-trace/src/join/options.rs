@@ -19,7 +19,7 @@ pub struct JoinOptions {
     /// written once its end is known, so an endless stream should have no end.
     pub to_us: Option<u64>,
     /// Which processes are wanted.
-    pub processes: ProcessChoice,
+    pub processes: ProcessSelection,
     /// Has to match somewhere in the name of a thread.
     pub thread: Option<Regex>,
     /// What is left out everywhere.
@@ -28,7 +28,7 @@ pub struct JoinOptions {
 
 /// Which processes are wanted: those for which everything holds that is given.
 #[derive(Clone, Debug, Default)]
-pub struct ProcessChoice {
+pub struct ProcessSelection {
     /// The pid is one of these.
     pub pids: Option<BTreeSet<u32>>,
     /// Matches as in [`Selection::process`](crate::convert::selection::Selection::process).
@@ -37,7 +37,7 @@ pub struct ProcessChoice {
     pub uid: Option<u32>,
 }
 
-impl ProcessChoice {
+impl ProcessSelection {
     /// Whether a process is wanted.
     #[must_use]
     pub fn wants(&self, process: &ProcessInfo) -> bool {

@@ -11,7 +11,7 @@ use crate::join::error::JoinError;
 
 /// The output of a joined trace.
 #[derive(Debug)]
-pub(super) enum Output<W> {
+pub(super) enum JoinedOutput<W> {
     /// Nothing is written yet.
     Waiting(W),
     /// The header is written.
@@ -20,7 +20,7 @@ pub(super) enum Output<W> {
     Failed,
 }
 
-impl<W: Write> Output<W> {
+impl<W: Write> JoinedOutput<W> {
     /// Writes the header, unless it is written.
     pub(super) fn begin(&mut self, info: &TraceInfo) -> Result<(), JoinError> {
         *self = match std::mem::replace(self, Self::Failed) {

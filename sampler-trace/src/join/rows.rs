@@ -7,11 +7,11 @@ use std::io::Write;
 use crate::container::decode::Tables;
 use crate::join::chunk::Chunk;
 use crate::join::error::JoinError;
-use crate::join::identities::{Identities, LineNumber};
-use crate::join::lines::{Line, RowStack, gap};
+use crate::join::identities::{Identities, ThreadNumber};
+use crate::join::last_row::{LastRow, RowStack, gap};
 use crate::join::options::JoinOptions;
-use crate::join::output::Output;
-use crate::join::window::{Span, Window};
+use crate::join::output::JoinedOutput;
+use crate::join::window::{JoinWindow, Span};
 use crate::model::identifiers::{KernelTime, StackId, TrackId};
 use crate::model::intern::SymbolInterner;
 use crate::model::renumber::SymbolMap;
@@ -19,30 +19,30 @@ use crate::model::row::{RowChange, State, Weight};
 
 /// The rows of the joined trace, and the tables that they refer to.
 #[derive(Debug)]
-pub(super) struct Rows<W> {
-    pub(super) output: Output<W>,
+pub(super) struct RowJoiner<W> {
+    pub(super) output: JoinedOutput<W>,
     pub(super) identities: Identities,
     pub(super) symbols: SymbolInterner,
     /// The symbols of the current chunk.
     map: SymbolMap,
     /// The last row of each thread.
-    lines: Vec<Line>,
-    pub(super) window: Window,
+    last_rows: Vec<LastRow>,
+    pub(super) window: JoinWindow,
     /// Whether the weight of a row is written at once, not when its end is known.
     at_once: bool,
     /// Up to when the rows in the output are complete.
     pub(super) complete_until: KernelTime,
 }
 
-impl<W: Write> Rows<W> {
+impl<W: Write> RowJoiner<W> {
     pub(super) fn new(output: W, options: &JoinOptions) -> Self {
         Self {
-            output: Output::Waiting(output),
+            output: JoinedOutput::Waiting(output),
             identities: Identities::default(),
             symbols: SymbolInterner::default(),
             map: SymbolMap::default(),
-            lines: Vec::new(),
-            window: Window::default(),
+            last_rows: Vec::new(),
+            window: JoinWindow::default(),
             at_once: options.to_us.is_none(),
             complete_until: KernelTime(0),
         }
@@ -52,7 +52,7 @@ impl<W: Write> Rows<W> {
     pub(super) fn begin_chunk(
         &mut self,
         is_same_boot: bool,
-        window: Window,
+        window: JoinWindow,
         options: &JoinOptions,
     ) {
         self.window = window;
@@ -75,26 +75,26 @@ impl<W: Write> Rows<W> {
             return Ok(());
         };
         let current = self.identities.chunk();
-        if let Some(line) = self.lines.get_mut(number.index())
-            && line.chunk != current
+        if let Some(last) = self.last_rows.get_mut(number.index())
+            && last.chunk != current
         {
-            line.chunk = current;
+            last.chunk = current;
             let goes_on = chunk.is_next && row.time == chunk.place.start;
-            if !line.is_gap() && !goes_on {
-                self.close_line(number, chunk.before)?;
+            if !last.is_gap() && !goes_on {
+                self.close_row(number, chunk.before)?;
             }
         }
-        let Some(&line) = self.lines.get(number.index()) else {
+        let Some(&last) = self.last_rows.get(number.index()) else {
             return Ok(());
         };
-        let time = row.time.max(line.span.start);
+        let time = row.time.max(last.span.start);
         if !self.identities.wants(number) {
-            return match line.is_gap() {
+            return match last.is_gap() {
                 true => Ok(()),
-                false => self.close_line(number, time),
+                false => self.close_row(number, time),
             };
         }
-        if self.goes_on(&line, tables, row) {
+        if self.goes_on(&last, tables, row) {
             self.add_weight(number, time, row.weight)
         } else {
             self.resolve(number, tables, time);
@@ -109,29 +109,30 @@ impl<W: Write> Rows<W> {
         tables: &Tables,
         track: TrackId,
         options: &JoinOptions,
-    ) -> Result<Option<LineNumber>, JoinError> {
-        let lines = &self.lines;
-        let was_open = |number: LineNumber| {
-            let line = lines.get(number.index());
-            chunk.is_next && line.is_some_and(|line| !line.is_gap())
+    ) -> Result<Option<ThreadNumber>, JoinError> {
+        let last_rows = &self.last_rows;
+        let was_open = |number: ThreadNumber| {
+            let last = last_rows.get(number.index());
+            chunk.is_next && last.is_some_and(|last| !last.is_gap())
         };
         let number = self
             .identities
-            .line(track, &tables.tracks, options, was_open)?;
+            .thread(track, &tables.tracks, options, was_open)?;
         if let Some(number) = number
-            && self.lines.len() <= number.index()
+            && self.last_rows.len() <= number.index()
         {
-            self.lines.resize(number.index() + 1, Line::default());
+            self.last_rows
+                .resize(number.index() + 1, LastRow::default());
         }
         Ok(number)
     }
 
     /// Whether a row of the current chunk continues the last one of its thread.
-    fn goes_on(&mut self, line: &Line, tables: &Tables, row: &RowChange) -> bool {
-        if line.is_gap() || line.span.state != row.state {
-            return line.is_gap() && row.stack == StackId::EMPTY && row.state == State::None;
+    fn goes_on(&mut self, last: &LastRow, tables: &Tables, row: &RowChange) -> bool {
+        if last.is_gap() || last.span.state != row.state {
+            return last.is_gap() && row.stack == StackId::EMPTY && row.state == State::None;
         }
-        match line.stack {
+        match last.stack {
             RowStack::OfChunk(stack) => stack == row.stack,
             RowStack::Joined(stack) => stack == self.stack(tables, row.stack),
         }
@@ -143,30 +144,30 @@ impl<W: Write> Rows<W> {
 
     fn add_weight(
         &mut self,
-        number: LineNumber,
+        number: ThreadNumber,
         time: KernelTime,
         weight: Weight,
     ) -> Result<(), JoinError> {
         let (window, at_once) = (self.window, self.at_once);
-        let Some(line) = self.lines.get_mut(number.index()) else {
+        let Some(last) = self.last_rows.get_mut(number.index()) else {
             return Ok(());
         };
-        line.span.total.add(weight);
-        line.span.total = line.span.total.fitting();
-        if !line.is_shown || !at_once {
+        last.span.total.add(weight);
+        last.span.total = last.span.total.fitting();
+        if !last.is_shown || !at_once {
             return Ok(());
         }
-        if line.span.is_carried || line.span.start < window.from {
+        if last.span.is_carried || last.span.start < window.from {
             return self.give(number, time);
         }
-        line.give_all();
+        last.give_all();
         self.weigh(number, time, weight)
     }
 
     fn begin_row(
         &mut self,
         chunk: &Chunk,
-        number: LineNumber,
+        number: ThreadNumber,
         tables: &Tables,
         row: &RowChange,
     ) -> Result<(), JoinError> {
@@ -177,7 +178,7 @@ impl<W: Write> Rows<W> {
         let is_carried = chunk.is_carried && row.time == chunk.place.start;
         let writes_weight = self.at_once && !is_carried;
         let is_known = self.identities.known_joined_track(number).is_some();
-        let Some(line) = self.lines.get_mut(number.index()) else {
+        let Some(last) = self.last_rows.get_mut(number.index()) else {
             return Ok(());
         };
         let span = Span {
@@ -186,17 +187,17 @@ impl<W: Write> Rows<W> {
             total: row.weight.fitting(),
             is_carried,
         };
-        line.begin(stack, span);
+        last.begin(stack, span);
         let RowStack::Joined(stack) = stack else {
             return Ok(());
         };
         // No thread begins with a gap.
-        if line.is_gap() && !is_known {
+        if last.is_gap() && !is_known {
             return Ok(());
         }
-        line.is_shown = true;
+        last.is_shown = true;
         if writes_weight {
-            line.give_all();
+            last.give_all();
         }
         let track = self.identities.joined_track(number)?;
         self.change(&RowChange {
@@ -216,48 +217,48 @@ impl<W: Write> Rows<W> {
 
     /// Gives the stack of a row that lasts until `until` its number in the joined trace, if
     /// it is to be shown.
-    fn resolve(&mut self, number: LineNumber, tables: &Tables, until: KernelTime) {
-        let Some(line) = self.lines.get(number.index()) else {
+    fn resolve(&mut self, number: ThreadNumber, tables: &Tables, until: KernelTime) {
+        let Some(last) = self.last_rows.get(number.index()) else {
             return;
         };
-        if let RowStack::OfChunk(stack) = line.stack
-            && !line.is_gap()
+        if let RowStack::OfChunk(stack) = last.stack
+            && !last.is_gap()
             && until > self.window.from
-            && line.span.start <= self.window.to
+            && last.span.start <= self.window.to
         {
             let stack = self.stack(tables, stack);
-            if let Some(line) = self.lines.get_mut(number.index()) {
-                line.stack = RowStack::Joined(stack);
+            if let Some(last) = self.last_rows.get_mut(number.index()) {
+                last.stack = RowStack::Joined(stack);
             }
         }
     }
 
     /// Completes the last row of a thread in the output, which lasts until `until`.
-    fn end_row(&mut self, number: LineNumber, until: KernelTime) -> Result<(), JoinError> {
-        let Some(line) = self.lines.get(number.index()) else {
+    fn end_row(&mut self, number: ThreadNumber, until: KernelTime) -> Result<(), JoinError> {
+        let Some(last) = self.last_rows.get(number.index()) else {
             return Ok(());
         };
-        if line.is_gap() {
+        if last.is_gap() {
             return Ok(());
         }
-        if !line.is_shown && until > self.window.from && line.span.start <= self.window.to {
+        if !last.is_shown && until > self.window.from && last.span.start <= self.window.to {
             self.show(number)?;
         }
         self.give(number, until)
     }
 
     /// Writes a row that began before the window.
-    fn show(&mut self, number: LineNumber) -> Result<(), JoinError> {
-        let Some(line) = self.lines.get_mut(number.index()) else {
+    fn show(&mut self, number: ThreadNumber) -> Result<(), JoinError> {
+        let Some(last) = self.last_rows.get_mut(number.index()) else {
             return Ok(());
         };
         // A stack has its number by now: rows are shown while the tables of their chunk are
         // there.
-        let RowStack::Joined(stack) = line.stack else {
+        let RowStack::Joined(stack) = last.stack else {
             return Ok(());
         };
-        line.is_shown = true;
-        let span = line.span;
+        last.is_shown = true;
+        let span = last.span;
         let track = self.identities.joined_track(number)?;
         self.change(&RowChange {
             track,
@@ -270,16 +271,16 @@ impl<W: Write> Rows<W> {
 
     /// Writes what is missing of the weight of the last row of a thread, which lasts until
     /// `until` at least.
-    fn give(&mut self, number: LineNumber, until: KernelTime) -> Result<(), JoinError> {
+    fn give(&mut self, number: ThreadNumber, until: KernelTime) -> Result<(), JoinError> {
         let window = self.window;
-        let Some(line) = self.lines.get_mut(number.index()) else {
+        let Some(last) = self.last_rows.get_mut(number.index()) else {
             return Ok(());
         };
-        if !line.is_shown {
+        if !last.is_shown {
             return Ok(());
         }
-        let weight = line.take_share(window, until);
-        let time = until.min(window.to).max(line.span.start);
+        let weight = last.take_share(window, until);
+        let time = until.min(window.to).max(last.span.start);
         self.weigh(number, time, weight)
     }
 
@@ -287,26 +288,26 @@ impl<W: Write> Rows<W> {
     /// those that the current chunk has not mentioned.
     pub(super) fn close(&mut self, time: KernelTime, is_all: bool) -> Result<(), JoinError> {
         let current = self.identities.chunk();
-        for position in 0..self.lines.len() {
-            let line = self.lines.get(position);
-            if line.is_some_and(|line| !line.is_gap() && (is_all || line.chunk != current)) {
-                self.close_line(LineNumber::at(position), time)?;
+        for position in 0..self.last_rows.len() {
+            let last = self.last_rows.get(position);
+            if last.is_some_and(|last| !last.is_gap() && (is_all || last.chunk != current)) {
+                self.close_row(ThreadNumber::at(position), time)?;
             }
         }
         Ok(())
     }
 
-    fn close_line(&mut self, number: LineNumber, time: KernelTime) -> Result<(), JoinError> {
+    fn close_row(&mut self, number: ThreadNumber, time: KernelTime) -> Result<(), JoinError> {
         self.end_row(number, time)?;
-        let Some(line) = self.lines.get_mut(number.index()) else {
+        let Some(last) = self.last_rows.get_mut(number.index()) else {
             return Ok(());
         };
-        let is_shown = line.is_shown;
+        let is_shown = last.is_shown;
         let span = Span {
             start: time,
             ..Span::default()
         };
-        line.begin(RowStack::Joined(StackId::EMPTY), span);
+        last.begin(RowStack::Joined(StackId::EMPTY), span);
         if is_shown && time <= self.window.to {
             let track = self.identities.joined_track(number)?;
             self.change(&gap(track, time))?;
@@ -321,13 +322,13 @@ impl<W: Write> Rows<W> {
         tables: &Tables,
         complete: KernelTime,
     ) -> Result<(), JoinError> {
-        for position in 0..self.lines.len() {
-            let line = self.lines.get(position);
-            let is_waiting = line.is_some_and(|line| {
-                !line.is_gap() && !line.is_shown && line.span.start < self.window.from
+        for position in 0..self.last_rows.len() {
+            let last = self.last_rows.get(position);
+            let is_waiting = last.is_some_and(|last| {
+                !last.is_gap() && !last.is_shown && last.span.start < self.window.from
             });
             if is_waiting {
-                let number = LineNumber::at(position);
+                let number = ThreadNumber::at(position);
                 self.resolve(number, tables, complete);
                 self.show(number)?;
             }
@@ -337,28 +338,28 @@ impl<W: Write> Rows<W> {
 
     /// Ends a chunk, after which its tables are gone.
     pub(super) fn end_chunk(&mut self, tables: &Tables) {
-        for position in 0..self.lines.len() {
+        for position in 0..self.last_rows.len() {
             // Where the window is still to come, the last row of a thread may go on in there.
-            self.resolve(LineNumber::at(position), tables, KernelTime(u64::MAX));
-            if let Some(line) = self.lines.get_mut(position)
-                && matches!(line.stack, RowStack::OfChunk(_))
+            self.resolve(ThreadNumber::at(position), tables, KernelTime(u64::MAX));
+            if let Some(last) = self.last_rows.get_mut(position)
+                && matches!(last.stack, RowStack::OfChunk(_))
             {
-                *line = Line::default();
+                *last = LastRow::default();
             }
         }
     }
 
     /// Completes the last row of each thread, at the end of everything.
     pub(super) fn finish(&mut self, end: KernelTime) -> Result<(), JoinError> {
-        for position in 0..self.lines.len() {
-            self.end_row(LineNumber::at(position), end)?;
+        for position in 0..self.last_rows.len() {
+            self.end_row(ThreadNumber::at(position), end)?;
         }
         Ok(())
     }
 
     fn weigh(
         &mut self,
-        number: LineNumber,
+        number: ThreadNumber,
         time: KernelTime,
         weight: Weight,
     ) -> Result<(), JoinError> {
@@ -393,7 +394,7 @@ impl<W: Write> Rows<W> {
 
     /// How many bytes of memory the tables use, roughly.
     pub(super) fn bytes(&self) -> usize {
-        let lines = size_of_val(self.lines.as_slice());
-        self.symbols.bytes() + self.identities.bytes() + lines
+        let last_rows = size_of_val(self.last_rows.as_slice());
+        self.symbols.bytes() + self.identities.bytes() + last_rows
     }
 }

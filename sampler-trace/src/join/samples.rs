@@ -451,10 +451,10 @@ pub(super) fn account(
     )
 }
 
-pub(super) type Rows = BTreeMap<String, Vec<NamedRow>>;
+pub(super) type NamedRows = BTreeMap<String, Vec<NamedRow>>;
 
 /// Fails with the first row that is not the expected one.
-pub(super) fn assert_same(found: &Rows, expected: &Rows, what: &str) {
+pub(super) fn assert_same(found: &NamedRows, expected: &NamedRows, what: &str) {
     assert!(
         found.keys().eq(expected.keys()),
         "{what}: {:?}, not {:?}",

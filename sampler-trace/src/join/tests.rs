@@ -8,7 +8,7 @@ use crate::container::load::Trace;
 use crate::convert::privacy::Privacy;
 use crate::convert::selection::{Selection, TimePoint};
 use crate::join::joiner::Joiner;
-use crate::join::options::{JoinOptions, ProcessChoice};
+use crate::join::options::{JoinOptions, ProcessSelection};
 use crate::join::samples::{Numbers, Recording, UNIX_US, account, assert_same, named, rows};
 
 fn joined(chunks: &[Vec<u8>], options: JoinOptions) -> Trace {
@@ -70,9 +70,9 @@ fn a_cut_is_what_convert_selects_of_the_unbroken_recording() {
         let options = JoinOptions {
             from_us: Some(UNIX_US + from),
             to_us: Some(UNIX_US + to),
-            processes: ProcessChoice {
+            processes: ProcessSelection {
                 name: Some(name.clone()),
-                ..ProcessChoice::default()
+                ..ProcessSelection::default()
             },
             ..JoinOptions::default()
         };

@@ -10,12 +10,12 @@ use crate::model::row::{State, Weight};
 
 /// From when to when rows are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct JoinWindow {
     pub(super) from: KernelTime,
     pub(super) to: KernelTime,
 }
 
-impl Default for Window {
+impl Default for JoinWindow {
     fn default() -> Self {
         Self {
             from: KernelTime(0),
@@ -35,10 +35,10 @@ pub(super) struct Span {
     pub(super) is_carried: bool,
 }
 
-impl Window {
+impl JoinWindow {
     /// The wanted time of a chunk. Clocks that were not set keep the window of the chunk
     /// before, so that it has one beginning and one end.
-    pub(super) fn of(
+    pub(super) fn for_chunk(
         options: &JoinOptions,
         info: &TraceInfo,
         place: &Place,
@@ -87,7 +87,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    const WINDOW: Window = Window {
+    const WINDOW: JoinWindow = JoinWindow {
         from: KernelTime(1000),
         to: KernelTime(2000),
     };
@@ -151,12 +151,12 @@ mod tests {
         let first = info(10_000_000_000, 20_000_000);
         let mut clock = JoinClock::default();
         let place = clock.place(&first, KernelTime(0));
-        let window = Window::of(&options, &first, &place, None);
+        let window = JoinWindow::for_chunk(&options, &first, &place, None);
         assert_eq!(window.from.0, 20_000_000_000);
         for (unix_us, from) in [(25_000_300, 20_000_000_000), (28_000_000, 17_000_000_000)] {
             let next = info(15_000_000_000, unix_us);
             let place = clock.place(&next, KernelTime(15_000_000_000));
-            let later = Window::of(&options, &next, &place, Some(window));
+            let later = JoinWindow::for_chunk(&options, &next, &place, Some(window));
             assert_eq!(later.from.0, from);
         }
     }

@@ -104,7 +104,7 @@ impl<S: Default + 'static> BlockingWorker<S> {
             }
         });
         let answering = self.thread()?;
-        let progress = Progress::of(&answering.tid);
+        let progress = Progress::new(&answering.tid);
         answering
             .questions
             .send(question)

@@ -38,7 +38,7 @@ impl OutputFile {
     /// When `path` exists and is not an ordinary file, or when `owner` may not write
     /// there.
     pub fn create(path: &Path, owner: Owner) -> Result<Self, OutfileError> {
-        let (directory, name) = Directory::of(path, owner)?;
+        let (directory, name) = Directory::open_parent(path, owner)?;
         directory.check_replaceable(&name, path)?;
         let (temporary, file) = directory.create_temporary(path)?;
         let path = path.to_owned();

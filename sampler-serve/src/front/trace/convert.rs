@@ -26,7 +26,7 @@ use crate::front::body::{Body, stream as new_stream};
 use crate::front::context::Context;
 use crate::front::error::ApiError;
 use crate::front::gate::Pass;
-use crate::front::trace::joined::{Joined, JoinedRead};
+use crate::front::trace::joined::{JoinedChunks, JoinedRead};
 use crate::front::trace::outlet::Outlet;
 use crate::front::trace::trace_request::TraceRequest;
 use crate::state::entry::ChunkNumber;
@@ -102,7 +102,7 @@ pub(crate) fn read(
     chunks: Vec<ChunkNumber>,
 ) -> Result<Trace, ApiError> {
     let most = context.limits.joined_bytes;
-    let joined = Joined::new(context.state.clone(), chunks, options, most);
+    let joined = JoinedChunks::new(context.state.clone(), chunks, options, most);
     Trace::read(JoinedRead::new(joined))
         .map_err(|error| ApiError::unavailable(format!("the trace cannot be joined: {error}")))
 }

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 
 use crate::front::body::Pieces;
 use crate::front::context::Context;
-use crate::front::trace::joined::{Joined, JoinedError};
+use crate::front::trace::joined::{JoinedChunks, JoinedError};
 
 /// How many bytes are collected before they are sent.
 const ENOUGH: usize = 32 << 10;
@@ -32,7 +32,7 @@ pub(crate) enum StreamError {
 /// [`StreamError`].
 pub(super) async fn download(
     context: &Context,
-    joined: Joined,
+    joined: JoinedChunks,
     pieces: &Pieces,
 ) -> Result<(), StreamError> {
     let joined = send_all(context, joined, pieces).await?;
@@ -45,9 +45,9 @@ pub(super) async fn download(
 /// [`StreamError`].
 pub(crate) async fn send_all(
     context: &Context,
-    mut joined: Joined,
+    mut joined: JoinedChunks,
     pieces: &Pieces,
-) -> Result<Joined, StreamError> {
+) -> Result<JoinedChunks, StreamError> {
     loop {
         let (back, bytes, is_end) = work(context, move || some(joined)).await??;
         joined = back;
@@ -66,7 +66,7 @@ pub(crate) async fn send_all(
 /// [`StreamError`].
 pub(crate) async fn finish(
     context: &Context,
-    joined: Joined,
+    joined: JoinedChunks,
     pieces: &Pieces,
 ) -> Result<(), StreamError> {
     let rest = work(context, move || joined.finish()).await??;
@@ -77,7 +77,7 @@ pub(crate) async fn finish(
 }
 
 /// Makes the next part of the trace. Returns whether it was the last.
-fn some(mut joined: Joined) -> Result<(Joined, Vec<u8>, bool), JoinedError> {
+fn some(mut joined: JoinedChunks) -> Result<(JoinedChunks, Vec<u8>, bool), JoinedError> {
     let mut all = Vec::new();
     while all.len() < ENOUGH {
         match joined.step()? {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::front::body::Pieces;
 use crate::front::context::Context;
 use crate::front::trace::download::{StreamError, finish, send_all};
-use crate::front::trace::joined::Joined;
+use crate::front::trace::joined::JoinedChunks;
 use crate::state::entry::ChunkNumber;
 
 /// The directory is read after this time even if the recorder reports nothing.
@@ -24,7 +24,7 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(10);
 /// [`StreamError`].
 pub(super) async fn follow(
     context: &Context,
-    joined: Joined,
+    joined: JoinedChunks,
     last: Option<ChunkNumber>,
     pieces: &Pieces,
 ) -> Result<(), StreamError> {
@@ -37,7 +37,7 @@ pub(super) async fn follow(
 
 async fn follow_until(
     context: &Context,
-    mut joined: Joined,
+    mut joined: JoinedChunks,
     mut last: Option<ChunkNumber>,
     pieces: &Pieces,
     until: Instant,

@@ -33,7 +33,7 @@ pub(crate) enum JoinedError {
 
 /// Chunks as one trace.
 #[derive(Debug)]
-pub(crate) struct Joined {
+pub(crate) struct JoinedChunks {
     state: Arc<StateReader>,
     chunks: VecDeque<ChunkNumber>,
     /// The chunk that is being read.
@@ -43,7 +43,7 @@ pub(crate) struct Joined {
     piece: Vec<u8>,
 }
 
-impl Joined {
+impl JoinedChunks {
     /// Joins these chunks.
     #[must_use]
     pub(crate) fn new(
@@ -153,14 +153,14 @@ impl Joined {
 /// A joined trace for those who read.
 #[derive(Debug)]
 pub(crate) struct JoinedRead {
-    joined: Option<Joined>,
+    joined: Option<JoinedChunks>,
     bytes: io::Cursor<Vec<u8>>,
 }
 
 impl JoinedRead {
     /// Reads a joined trace.
     #[must_use]
-    pub(crate) fn new(joined: Joined) -> Self {
+    pub(crate) fn new(joined: JoinedChunks) -> Self {
         Self {
             joined: Some(joined),
             bytes: io::Cursor::default(),
@@ -173,7 +173,7 @@ impl JoinedRead {
         };
         match joined.step()? {
             Some(bytes) => Ok(Some(bytes)),
-            None => self.joined.take().map(Joined::finish).transpose(),
+            None => self.joined.take().map(JoinedChunks::finish).transpose(),
         }
     }
 }

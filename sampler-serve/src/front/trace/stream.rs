@@ -12,7 +12,7 @@ use crate::front::context::Context;
 use crate::front::gate::Pass;
 use crate::front::trace::download::{StreamError, download};
 use crate::front::trace::follow::follow;
-use crate::front::trace::joined::Joined;
+use crate::front::trace::joined::JoinedChunks;
 use crate::state::entry::ChunkNumber;
 
 /// Begins to send the trace in `chunks`; if `follows` is set, what is recorded from now on too.
@@ -29,7 +29,7 @@ pub(super) fn begin(
         let _pass = pass;
         let last = chunks.last().copied();
         let most = context.limits.joined_bytes;
-        let joined = Joined::new(context.state.clone(), chunks, options, most);
+        let joined = JoinedChunks::new(context.state.clone(), chunks, options, most);
         let sent = match follows {
             true => follow(&context, joined, last, &pieces).await,
             false => download(&context, joined, &pieces).await,

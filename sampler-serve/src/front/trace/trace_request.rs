@@ -9,7 +9,7 @@ use sampler_trace::convert::frames::FrameSelection;
 use sampler_trace::convert::privacy::Privacy;
 use sampler_trace::convert::selection::Selection;
 use sampler_trace::formats::format::{FileFormat, Format};
-use sampler_trace::join::options::{JoinOptions, ProcessChoice};
+use sampler_trace::join::options::{JoinOptions, ProcessSelection};
 
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
@@ -110,9 +110,9 @@ impl TraceRequest {
 ///
 /// # Errors
 /// 400.
-pub(crate) fn processes(client: &Client, query: &mut Query) -> Result<ProcessChoice, ApiError> {
+pub(crate) fn processes(client: &Client, query: &mut Query) -> Result<ProcessSelection, ApiError> {
     let pids: BTreeSet<u32> = query.numbers("pid")?.into_iter().collect();
-    Ok(ProcessChoice {
+    Ok(ProcessSelection {
         pids: (!pids.is_empty()).then_some(pids),
         name: query.regex("process")?,
         uid: client.access.own_uid(),

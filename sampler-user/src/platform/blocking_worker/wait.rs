@@ -52,7 +52,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn of(tid: &Arc<AtomicU32>) -> Self {
+    pub(super) fn new(tid: &Arc<AtomicU32>) -> Self {
         Self {
             tid: Arc::clone(tid),
             switches: None,

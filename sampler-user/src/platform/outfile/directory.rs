@@ -32,8 +32,8 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Opens the directory of `path`, and returns it with the name of the file in it.
-    pub(super) fn of(path: &Path, owner: Owner) -> Result<(Self, OsString), OutfileError> {
+    /// Opens the parent directory of `path`, and returns it with the name of the file in it.
+    pub(super) fn open_parent(path: &Path, owner: Owner) -> Result<(Self, OsString), OutfileError> {
         let ends_in_slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
         let name = match path.file_name() {
             Some(name) if !ends_in_slash => name.to_owned(),

@@ -37,7 +37,7 @@ impl VisibleFile {
     /// # Errors
     /// As [`OutputFile::create`](crate::platform::outfile::OutputFile::create).
     pub fn create(path: &Path, owner: Owner) -> Result<Self, OutfileError> {
-        let (directory, name) = Directory::of(path, owner)?;
+        let (directory, name) = Directory::open_parent(path, owner)?;
         directory.check_replaceable(&name, path)?;
         let file = match directory.create_new(&name, path)? {
             Some(file) => file,
@@ -65,7 +65,7 @@ impl VisibleFile {
     /// # Errors
     /// As [`OutputFile::create`](crate::platform::outfile::OutputFile::create).
     pub fn create_working(output: &Path, owner: Owner) -> Result<Self, OutfileError> {
-        let (directory, stem) = Directory::of(output, owner)?;
+        let (directory, stem) = Directory::open_parent(output, owner)?;
         // The name of an output may leave no room for what is added to it.
         let length = stem.len() + LONGEST_ADDITION;
         let stem = if length > LONGEST_NAME {

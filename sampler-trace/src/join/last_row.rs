@@ -3,7 +3,7 @@
 //! The rows of each thread over all chunks: where one goes on, where it has a gap, and which
 //! part of it is wanted.
 
-use crate::join::window::{Span, Window};
+use crate::join::window::{JoinWindow, Span};
 use crate::model::identifiers::{KernelTime, StackId, TrackId};
 use crate::model::row::{RowChange, State, Weight};
 
@@ -18,7 +18,7 @@ pub(super) enum RowStack {
 
 /// The last row of a thread.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
+pub(super) struct LastRow {
     pub(super) stack: RowStack,
     pub(super) span: Span,
     /// Whether the joined trace has the row.
@@ -29,7 +29,7 @@ pub(super) struct Line {
     pub(super) chunk: u32,
 }
 
-impl Default for Line {
+impl Default for LastRow {
     fn default() -> Self {
         Self {
             stack: RowStack::Joined(StackId::EMPTY),
@@ -41,7 +41,7 @@ impl Default for Line {
     }
 }
 
-impl Line {
+impl LastRow {
     /// Whether nothing is known of the thread from its last row on.
     pub(super) fn is_gap(&self) -> bool {
         let (RowStack::Joined(stack) | RowStack::OfChunk(stack)) = self.stack;
@@ -58,7 +58,7 @@ impl Line {
 
     /// Returns the part of the row's weight that the joined trace has to get when the row
     /// lasts until `until` at least. In the end it has as much of the row as the window.
-    pub(super) fn take_share(&mut self, window: Window, until: KernelTime) -> Weight {
+    pub(super) fn take_share(&mut self, window: JoinWindow, until: KernelTime) -> Weight {
         let share = window.share(&self.span, until.max(self.span.start));
         let [all, system] = self.given;
         let now = [share.nanoseconds(), share.system_nanoseconds()];
