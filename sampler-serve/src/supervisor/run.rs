@@ -103,7 +103,7 @@ pub async fn supervise(
             _ = interrupt.recv() => break Ok(()),
             _ = hang_up.recv() => match check() {
                 Ok(()) => server.reload().await,
-                Err(error) => warn!("goes on with the configuration it has: {error}"),
+                Err(error) => warn!("keeps its configuration: {error}"),
             },
             step = server.step() => if let Err(error) = step {
                 break Err(error);
@@ -176,7 +176,7 @@ impl Server {
                 if !was_ready && !self.has_been_ready {
                     return Err(SupervisorError::NotStarted { name, status });
                 }
-                warn!(process = name, %status, after = ?lived, "ended; it is started again");
+                warn!(process = name, %status, after = ?lived, "ended and is restarted");
             }
         }
         Ok(())
@@ -212,7 +212,7 @@ impl Server {
 
     /// Restarts both processes, which then read the configuration again.
     async fn reload(&mut self) {
-        info!("reads its configuration again");
+        info!("reading the configuration again");
         notify(News::Reloading);
         self.front.signal(Signal::SIGTERM);
         self.recorder.stop(PATIENCE).await;

@@ -81,7 +81,9 @@ impl ServeLoop<'_> {
             None => Ok(()),
             Some(pid) => Err(Failure {
                 code: FailureCode::NotFound,
-                message: format!("process {pid} is not sampled: see which ones are"),
+                message: format!(
+                    "process {pid} is not sampled; `pyebpf ctl processes` lists those that are"
+                ),
             }),
         }
     }
@@ -122,7 +124,7 @@ impl ServeLoop<'_> {
     /// with the next change.
     fn follow_recordings(&mut self) {
         if let Err(error) = self.adjust_rate() {
-            warn!(%error, "goes on at the rate that it has");
+            warn!(%error, "cannot change the rate");
         }
     }
 

@@ -153,9 +153,7 @@ impl Chunks {
             ));
         }
         if let Some(fault) = &self.not_deleted {
-            problems.push(format!(
-                "what is too old cannot be deleted from {path}: {fault}"
-            ));
+            problems.push(format!("old chunks cannot be deleted from {path}: {fault}"));
         }
         problems
     }

@@ -147,7 +147,7 @@ impl<'a> ServeLoop<'a> {
         let now = Instant::now();
         let is_due = now >= self.next_rotation || self.chunks.is_long(self.recorder.file());
         if is_due && let Err(error) = self.rotate() {
-            warn!(%error, "goes on with the chunk that it has");
+            warn!(%error, "cannot start another chunk, so the last one continues");
         }
         if self.recorder.file().fault().is_some() {
             self.next_rotation = self.next_rotation.min(now + AGAIN);
@@ -193,7 +193,7 @@ impl<'a> ServeLoop<'a> {
     /// Has another chunk begun, whose times are right, and keeps what is to be kept.
     fn follow_clock(&mut self, set: ClockSet) {
         let seconds = (set.now_us as f64 - set.before_us as f64) / 1e6;
-        warn!(seconds, "the clock was set: another chunk begins");
+        warn!(seconds, "the clock was set, so another chunk begins");
         self.next_rotation = Instant::now();
         let ClockSet { before_us, now_us } = set;
         let followed = self
@@ -213,7 +213,7 @@ impl<'a> ServeLoop<'a> {
                     self.tell(Event::Recording(recording));
                 }
             }
-            Err(failure) => warn!(%failure, "a recording goes on"),
+            Err(failure) => warn!(%failure, "a recording could not be stopped"),
         }
         Ok(self.adjust_rate()?)
     }
@@ -247,7 +247,7 @@ impl<'a> ServeLoop<'a> {
             .map_err(|error| error.to_string())
             .and_then(|bytes| self.channel.send(&bytes).map_err(|error| error.to_string()));
         if let Err(error) = sent {
-            warn!(error, "a message to the front is left out");
+            warn!(error, "a message to the front was dropped");
         }
     }
 
@@ -255,7 +255,7 @@ impl<'a> ServeLoop<'a> {
     fn close(self) {
         let (summary, file) = self.recorder.close();
         if let Err(error) = file.finish(&summary.counts()) {
-            warn!(%error, "the last chunk has no end");
+            warn!(%error, "the last chunk could not be completed");
         }
     }
 }
@@ -269,7 +269,7 @@ fn chunk_length() -> Duration {
     match seconds.filter(|seconds| (0.1..=3600.0).contains(seconds)) {
         Some(seconds) => Duration::from_secs_f64(seconds),
         None => {
-            warn!(text, "{CHUNK_SECONDS} is no number from 0.1 to 3600");
+            warn!(text, "{CHUNK_SECONDS} is not a number from 0.1 to 3600");
             CHUNK
         }
     }

@@ -82,7 +82,7 @@ pub fn serve_front(config: &ServeConfig) -> Result<(), ServeError> {
         };
         let outcome: io::Result<()> = stopped.await;
         if let Err(error) = outcome {
-            CONSOLE.error(format_args!("cannot wait for the end: {error}"));
+            CONSOLE.error(format_args!("cannot wait for signals: {error}"));
         }
     };
     let outcome = front::run(front, |word| launch.say(word), stop);

@@ -172,7 +172,7 @@ impl ServeLoop<'_> {
             Ok(mark) => self.tell(Event::Mark(mark)),
             Err(error) => {
                 self.watch.failed += 1;
-                warn!(%error, pid = reason.pid, "a mark is left out");
+                warn!(%error, pid = reason.pid, "a mark could not be set");
             }
         }
     }

@@ -77,12 +77,12 @@ pub struct ServeArguments {
     /// How much disk space it may use, such as 256M or 2G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = limits::disk)]
     pub max_disk: u64,
-    /// Keep the time around the moment at which a process exceeds a limit, such as
+    /// Keep the time around the moment when a process exceeds a limit, such as
     /// 'cpu>80% for 10s', 'threads>200' or 'rss>2G for 1m'; can be repeated
     #[arg(long, value_name = "CONDITION", value_parser = condition::condition)]
     pub mark: Vec<Condition>,
-    /// Keep the time around the moment at which all threads of a process have stood still
-    /// for so long though there is something to do, or off; in wall mode
+    /// Keep the time around the moment when all threads of a process have stood still for
+    /// this long although there is work to do, or off; needs wall mode
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = stall::stall)]
     pub stall: StallTime,
     /// What sampling may cost, and what it may keep
