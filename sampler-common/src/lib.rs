@@ -61,6 +61,7 @@ pub mod off_cpu_time;
 pub mod process;
 pub mod sample;
 pub mod scan_order;
+pub mod signal;
 pub mod stop;
 #[cfg(test)]
 mod test_memory;

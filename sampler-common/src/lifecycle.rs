@@ -108,6 +108,11 @@ pub struct LifecycleRecord {
     pub times: TaskTimes,
     /// For the same events, the CPU time of all threads of the process that ended before.
     pub ended: TaskTimes,
+    /// For an end, `task_struct.exit_code`: in the lowest seven bits the signal that ended
+    /// it, if one did; else 0.
+    pub exit_code: u32,
+    /// Always 0.
+    pub padding: u32,
 }
 
-const _: () = assert!(size_of::<LifecycleRecord>() == 128);
+const _: () = assert!(size_of::<LifecycleRecord>() == 136);

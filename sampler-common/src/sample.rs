@@ -22,6 +22,8 @@ pub enum RecordKind {
     Code = 2,
     /// A [`crate::lifecycle::LifecycleRecord`].
     Lifecycle = 3,
+    /// A [`crate::signal::SignalRecord`].
+    Signal = 4,
 }
 
 impl RecordKind {
@@ -31,6 +33,7 @@ impl RecordKind {
             1 => Some(Self::Sample),
             2 => Some(Self::Code),
             3 => Some(Self::Lifecycle),
+            4 => Some(Self::Signal),
             _ => None,
         }
     }

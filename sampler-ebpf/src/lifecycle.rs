@@ -171,6 +171,7 @@ fn leave(tgid: u32, tid: u32, last: Option<Task>) -> i32 {
     record.tid = tid;
     if let Some(task) = last {
         set_times(&mut record, task);
+        record.exit_code = task.exit_code();
     }
     report_with(record, Urgency::Whenever)
 }
@@ -203,7 +204,7 @@ fn task(context: &RawTracePointContext, index: usize) -> Task {
 }
 
 #[inline(always)]
-fn argument(context: &RawTracePointContext, index: usize) -> u64 {
+pub(crate) fn argument(context: &RawTracePointContext, index: usize) -> u64 {
     // SAFETY: the context of a raw tracepoint is an array of 64-bit arguments,
     // of which these tracepoints have at least `index + 1`.
     unsafe { *context.as_ptr().cast::<u64>().add(index) }
@@ -238,6 +239,8 @@ fn event(event: LifecycleKind, key: ProcessKey, tgid: u32) -> LifecycleRecord {
         program: ProgramId::UNKNOWN,
         times: TaskTimes::default(),
         ended: TaskTimes::default(),
+        exit_code: 0,
+        padding: 0,
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 
 //! The kernel side of pyebpf. The entry points are in `on_cpu`, `on_cpu_by_calls`,
-//! `off_cpu` and `lifecycle`; `capture` takes a sample, and `sampler_common::walk` walks
+//! `off_cpu`, `lifecycle` and `signals`; `capture` takes a sample, and `sampler_common::walk` walks
 //! a stack.
 
 #![no_std]
@@ -19,6 +19,7 @@ mod namespace;
 mod off_cpu;
 mod on_cpu;
 mod on_cpu_by_calls;
+mod signals;
 mod task;
 mod unchanged;
 

@@ -50,6 +50,8 @@ offsets! {
     TASK_USER_TIME
     /// `task_struct.stime`.
     TASK_SYSTEM_TIME
+    /// `task_struct.exit_code`.
+    TASK_EXIT_CODE
     /// `task_struct.signal`.
     TASK_SIGNAL
     /// `signal_struct.live`: threads that have not exited.
@@ -219,6 +221,13 @@ impl Task {
             user: at(&SIGNAL_USER_TIME),
             system: at(&SIGNAL_SYSTEM_TIME),
         }
+    }
+
+    /// Returns what it ended with, as wait(2) reports it; it is set before
+    /// `sched_process_exit` (`kernel/exit.c`, do_exit).
+    #[inline(always)]
+    pub(crate) fn exit_code(self) -> u32 {
+        field(self.0, &TASK_EXIT_CODE).unwrap_or(0)
     }
 
     /// Returns the number of threads of its process that have not exited.

@@ -71,6 +71,8 @@ pub struct SamplingConfig {
     pub source: bool,
     /// Whether command lines of processes go into the trace.
     pub command_lines: bool,
+    /// Whether signals that end processes are reported, with their senders.
+    pub last_words: bool,
     /// Whether privileges are dropped and system calls restricted once the recording
     /// runs.
     pub sandbox: bool,
@@ -99,6 +101,7 @@ impl SamplingConfig {
             buffer: bounds.buffer,
             source: !bounds.no_source,
             command_lines: !bounds.no_cmdline,
+            last_words: false,
             sandbox: !bounds.no_sandbox,
         })
     }

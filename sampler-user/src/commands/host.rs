@@ -161,6 +161,7 @@ fn doctor(arguments: &ListingArguments) -> Result<ExitStatus, HostError> {
         skip_non_python: true,
         ring_bytes: 1 << 16,
         scans: true,
+        signals: false,
         walk_backend: WalkBackendChoice::from_environment(),
         // What is wrong with the namespace is a check of its own.
         pid_namespace: PidNamespace::ours().ok().and_then(PidNamespace::own_inode),

@@ -70,6 +70,7 @@ impl TickSampler {
             skip_non_python: false,
             ring_bytes: RING_BYTES,
             scans: false,
+            signals: false,
             walk_backend: WalkBackendChoice::from_environment(),
             pid_namespace: namespace.own_inode(),
         })?;
@@ -133,7 +134,7 @@ impl TickSampler {
                         samples.insert(tid, sample);
                     }
                     Ok(RawRecord::Code(code)) => codes.push(code),
-                    Ok(RawRecord::Lifecycle(_)) | Err(_) => {}
+                    Ok(RawRecord::Lifecycle(_) | RawRecord::Signal(_)) | Err(_) => {}
                 });
             }
         });

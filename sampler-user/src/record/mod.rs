@@ -12,6 +12,7 @@ pub mod error;
 mod event_loop;
 #[cfg(test)]
 mod exchange_tests;
+pub mod last_words;
 mod lost_lifecycle;
 mod no_sample;
 mod outputs;

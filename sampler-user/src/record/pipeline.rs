@@ -3,6 +3,7 @@
 //! Takes each record through the stages of a recording, one after the other, into the
 //! current trace file. `event_loop` waits for the records.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,9 @@ use sampler_trace::model::symbols::Symbols;
 use sampler_trace::model::track::Tracks;
 use tracing::{debug, trace};
 
-use crate::capture::bpf::events::{DecodeError, RawCode, RawLifecycle, RawRecord, RawSample};
+use crate::capture::bpf::events::{
+    DecodeError, RawCode, RawLifecycle, RawRecord, RawSample, RawSignal,
+};
 use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::symbolize::python::{ResolvedStack, Symbolizer};
 use crate::capture::targets::followed::FollowedProcess;
@@ -33,6 +36,7 @@ use crate::capture::targets::registry::Targets;
 use crate::capture::targets::skipped::SkippedProcesses;
 use crate::capture::waiting;
 use crate::record::clock::{can_have_been, monotonic_now, thread_cpu_time};
+use crate::record::last_words::{Death, LastWords};
 use crate::record::report::summary::PipelineTotals;
 use crate::record::stillness::StandingThread;
 use crate::record::stop_log::StopLog;
@@ -58,6 +62,7 @@ pub struct Pipeline<W> {
     /// When the recording began.
     start: KernelTime,
     stops: StopLog,
+    last_words: LastWords,
     /// Samples that have arrived since the recording began.
     samples: u64,
     on_processes: Duration,
@@ -115,6 +120,7 @@ impl<W: Write> Pipeline<W> {
             inspector,
             start: parts.start,
             stops: StopLog::default(),
+            last_words: LastWords::default(),
             samples: 0,
             on_processes: Duration::ZERO,
         }
@@ -131,6 +137,7 @@ impl<W: Write> Pipeline<W> {
             Ok(RawRecord::Sample(sample)) => self.sample(&sample),
             Ok(RawRecord::Code(code)) => self.code(&code),
             Ok(RawRecord::Lifecycle(event)) => self.lifecycle(&event),
+            Ok(RawRecord::Signal(signal)) => self.signal(&signal),
             Err(error) => {
                 debug!(%error, "record cannot be decoded");
                 self.samples += u64::from(error.was_sample);
@@ -145,6 +152,28 @@ impl<W: Write> Pipeline<W> {
             self.symbolizer.learn(code, &context);
             self.acknowledge();
         }
+    }
+
+    /// Takes in a signal, before the threads of its process end.
+    fn signal(&mut self, signal: &RawSignal) {
+        let record = &signal.record;
+        let process = self.targets.of_sample(record.key, record.tgid);
+        // The entry of the eBPF program's table may have become another process's.
+        let process = process.filter(|process| process.tgid == record.tgid);
+        if process.is_some_and(|process| process.python.is_some()) {
+            let threads = || standing(&self.file, record.key);
+            self.last_words.sent(signal, threads);
+        }
+    }
+
+    /// Takes the processes that signals have ended since the last call.
+    pub(super) fn take_deaths(&mut self) -> VecDeque<Death> {
+        self.last_words.take()
+    }
+
+    /// Returns how many signals and ends of processes found no room.
+    pub(super) fn deaths_left_out(&self) -> u64 {
+        self.last_words.left_out()
     }
 
     fn lifecycle(&mut self, event: &RawLifecycle) {
@@ -162,6 +191,13 @@ impl<W: Write> Pipeline<W> {
             LifecycleKind::Exec => record.parent_key,
             LifecycleKind::Fork | LifecycleKind::ThreadExit => ProcessKey(0),
         };
+        if event.event == LifecycleKind::Exit
+            && let Some(process) = self.targets.of_sample(record.key, record.tgid)
+            && process.python.is_some()
+        {
+            self.last_words
+                .ended(record.key, record.tgid, record.exit_code);
+        }
         self.threads.end_all(over, time);
         self.file.end_process(over, time);
         self.targets.on_lifecycle(event, Instant::now());
@@ -448,19 +484,9 @@ impl<W: Write> Pipeline<W> {
         self.file.threads.count(process)
     }
 
-    /// Returns what the living threads of a process do, as far as their rows go on until
-    /// their next sample.
+    /// Returns what the living threads of a process do.
     pub(super) fn standing(&self, process: ProcessKey) -> Vec<StandingThread> {
-        let tracks = self.file.threads.rows_of(process).into_iter();
-        let standing = |track| {
-            let (state, stillness) = self.file.timeline.standing(track)?;
-            Some(StandingThread {
-                track,
-                state,
-                stillness,
-            })
-        };
-        tracks.filter_map(standing).collect()
+        standing(&self.file, process)
     }
 
     /// Returns the tables of the current trace file.
@@ -489,6 +515,7 @@ impl<W: Write> Pipeline<W> {
     ) -> (PipelineTotals, ClosingFile<W>) {
         self.settle(time);
         self.read_all_cpu_times();
+        self.last_words.forget_threads();
         let names = self.symbolizer.counts();
         let symbols = self.symbolizer.exchange_tables();
         let symbolizer = &mut self.symbolizer;
@@ -524,6 +551,21 @@ impl<W: Write> Pipeline<W> {
         let not_sampled = not_sampled(self.targets.skipped());
         self.file.close(end, (symbols, names), not_sampled)
     }
+}
+
+/// Returns what the living threads of a process do, as far as their rows go on until their
+/// next sample.
+fn standing<W: Write>(file: &TraceFile<W>, process: ProcessKey) -> Vec<StandingThread> {
+    let tracks = file.threads.rows_of(process).into_iter();
+    let standing = |track| {
+        let (state, stillness) = file.timeline.standing(track)?;
+        Some(StandingThread {
+            track,
+            state,
+            stillness,
+        })
+    };
+    tracks.filter_map(standing).collect()
 }
 
 /// Chooses the row of the sampled thread, and ends the one that it had before under

@@ -3,6 +3,7 @@
 //! What every recording does while it runs, wherever its trace goes: takes records, looks
 //! after processes, writes segments, and keeps its cost within the limit.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use crate::capture::targets::followed::FollowedProcess;
 use crate::platform::console::CONSOLE;
 use crate::record::clock::{monotonic_now, unix_now_us};
 use crate::record::error::RecordError;
+use crate::record::last_words::Death;
 use crate::record::lost_lifecycle::LostLifecycle;
 use crate::record::pipeline::{FLUSH_EVERY, LastScan, Pipeline};
 use crate::record::rate_limiter::Decision;
@@ -226,6 +228,18 @@ impl<W: Write> Recorder<W> {
     /// not seen while they wait.
     pub fn standing(&self, process: ProcessKey) -> Vec<StandingThread> {
         self.pipeline.standing(process)
+    }
+
+    /// Takes the processes that signals have ended since the last call, if those are
+    /// reported.
+    pub fn take_deaths(&mut self) -> VecDeque<Death> {
+        self.pipeline.take_deaths()
+    }
+
+    /// Returns how many signals and ends of processes found no room since the recording
+    /// began.
+    pub fn deaths_left_out(&self) -> u64 {
+        self.pipeline.deaths_left_out()
     }
 
     /// Returns the names and threads of the current trace file.

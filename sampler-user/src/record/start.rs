@@ -171,6 +171,7 @@ fn kernel_options(config: &SamplingConfig, namespace: &PidNamespace) -> KernelOp
         skip_non_python: matches!(config.target, TargetSpec::Host),
         ring_bytes: config.buffer,
         scans: config.mode != Mode::Cpu,
+        signals: config.last_words,
         walk_backend: WalkBackendChoice::from_environment(),
         log: KernelLogLevel::wanted(),
         pid_namespace: namespace.own_inode(),

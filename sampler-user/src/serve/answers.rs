@@ -141,6 +141,7 @@ impl ServeLoop<'_> {
             ("messages_dropped", self.channel.dropped() + self.malformed),
         ]);
         totals.add(&self.watch.counts());
+        totals.add(&[("deaths_left_out", self.recorder.deaths_left_out())]);
         let cost = self.recorder.cost();
         let file = self.recorder.file();
         let mut problems = self.chunks.problems(file);

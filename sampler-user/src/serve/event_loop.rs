@@ -140,6 +140,7 @@ impl<'a> ServeLoop<'a> {
         if self.recorder.step()? {
             self.tell_flushed();
         }
+        self.mark_deaths(Instant::now());
         if let Some(set) = self.clock.look(monotonic_now(), unix_now_us()) {
             self.follow_clock(set);
         }

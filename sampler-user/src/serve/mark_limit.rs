@@ -7,17 +7,19 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use sampler_common::process::ProcessKey;
+use sampler_serve::state::entry::MarkCause;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// The most marks of one process in an hour.
 const MOST_OF_PROCESS: usize = 5;
-/// The most marks of all processes in an hour.
-const MOST: usize = 30;
+/// The most marks of all processes in an hour for one cause, so that processes that are
+/// killed all the time leave room for a stall.
+const MOST: usize = 20;
 
 /// The marks of the last hour, and those that were left out.
 #[derive(Debug, Default)]
 pub(super) struct MarkLimit {
-    set: VecDeque<(Instant, ProcessKey)>,
+    set: VecDeque<(Instant, MarkCause, ProcessKey)>,
     left_out: u64,
     last_left_out: Option<Instant>,
 }
@@ -25,18 +27,19 @@ pub(super) struct MarkLimit {
 impl MarkLimit {
     /// Whether a mark of a process may be set now, which is then counted. One that may not
     /// be set is counted as left out.
-    pub(super) fn allow(&mut self, now: Instant, process: ProcessKey) -> bool {
+    pub(super) fn allow(&mut self, now: Instant, cause: MarkCause, process: ProcessKey) -> bool {
         let is_over = |at: Instant| now.duration_since(at) >= HOUR;
-        while self.set.front().is_some_and(|(at, _)| is_over(*at)) {
+        while self.set.front().is_some_and(|(at, ..)| is_over(*at)) {
             self.set.pop_front();
         }
-        let of_process = self.set.iter().filter(|(_, other)| *other == process);
-        if self.set.len() >= MOST || of_process.count() >= MOST_OF_PROCESS {
+        let of_process = self.set.iter().filter(|(.., other)| *other == process);
+        let of_cause = self.set.iter().filter(|(_, other, _)| *other == cause);
+        if of_cause.count() >= MOST || of_process.count() >= MOST_OF_PROCESS {
             self.left_out += 1;
             self.last_left_out = Some(now);
             return false;
         }
-        self.set.push_back((now, process));
+        self.set.push_back((now, cause, process));
         true
     }
 
@@ -51,7 +54,7 @@ impl MarkLimit {
         (now.duration_since(last) < HOUR).then(|| {
             format!(
                 "{} marks were left out since the recorder began: in an hour it sets \
-                 {MOST_OF_PROCESS} of one process and {MOST} in all by itself",
+                 {MOST_OF_PROCESS} of one process and {MOST} for one cause by itself",
                 self.left_out
             )
         })
@@ -68,7 +71,7 @@ mod tests {
         let start = Instant::now();
         let allowed = |limit: &mut MarkLimit, now, key| {
             (0..100)
-                .filter(|_| limit.allow(now, ProcessKey(key)))
+                .filter(|_| limit.allow(now, MarkCause::LastWords, ProcessKey(key)))
                 .count()
         };
         assert_eq!(limit.problem(start), None);
@@ -76,12 +79,13 @@ mod tests {
         assert_eq!(limit.left_out(), 95);
         let all: usize = (2..100).map(|key| allowed(&mut limit, start, key)).sum();
         assert_eq!(all + MOST_OF_PROCESS, MOST);
+        assert!(limit.allow(start, MarkCause::Stall, ProcessKey(100)));
         let soon = start + HOUR - Duration::from_secs(1);
         assert_eq!(allowed(&mut limit, soon, 100), 0);
         let problem = limit.problem(soon).expect("it was just now");
         assert!(problem.contains("marks were left out"), "{problem}");
         let later = start + HOUR;
-        assert!(limit.allow(later, ProcessKey(1)));
+        assert!(limit.allow(later, MarkCause::LastWords, ProcessKey(1)));
         assert_eq!(limit.problem(later + HOUR), None);
     }
 }

@@ -13,6 +13,7 @@ mod dumps;
 pub mod error;
 mod event_loop;
 pub mod front;
+mod last_words_text;
 mod mark_limit;
 mod process_name;
 pub mod recorder;

@@ -79,6 +79,27 @@ pub(super) fn details(
     threads.sort_by_key(|(rank, thread)| (*rank, thread.track));
     let mut text = format!("{name} has stood still for {} s: ", length.as_secs());
     text.push_str(&summary(&threads));
+    push_stacks(&mut text, &threads, (symbols, tracks));
+    text
+}
+
+/// Appends the stacks of threads to a sentence.
+pub(super) fn with_stacks(
+    sentence: &str,
+    threads: &[StandingThread],
+    tables: (&Symbols, &Tracks),
+) -> String {
+    let mut text = sentence.to_owned();
+    let threads: Vec<_> = threads.iter().map(|thread| (Rank::Idle, thread)).collect();
+    push_stacks(&mut text, &threads, tables);
+    text
+}
+
+fn push_stacks(
+    text: &mut String,
+    threads: &[(Rank, &StandingThread)],
+    (symbols, tracks): (&Symbols, &Tracks),
+) {
     for (number, (_, thread)) in threads.iter().enumerate() {
         let left = threads.len() - number;
         let stack = stack(thread, (symbols, tracks));
@@ -89,7 +110,6 @@ pub(super) fn details(
         }
         text.push_str(&stack);
     }
-    text
 }
 
 /// What is said of a thread; the first ones come first.

@@ -13,9 +13,10 @@ use tracing::warn;
 
 use crate::capture::targets::followed::FollowedProcess;
 use crate::record::clock::unix_now_us;
+use crate::record::last_words::Death;
 use crate::serve::event_loop::ServeLoop;
 use crate::serve::watch::Watch;
-use crate::serve::{closer_look, stall_text};
+use crate::serve::{closer_look, last_words_text, stall_text};
 
 /// How often there is a look.
 const EVERY: Duration = Duration::from_secs(1);
@@ -47,6 +48,36 @@ impl ServeLoop<'_> {
         for reason in reasons {
             self.set_mark(now, reason);
         }
+    }
+
+    /// Sets marks for the processes that signals have ended. This is for at once, while the
+    /// stacks of their threads have the numbers of this chunk.
+    pub(super) fn mark_deaths(&mut self, now: Instant) {
+        for reason in self.deaths() {
+            self.set_mark(now, reason);
+        }
+    }
+
+    /// Returns the processes that signals have ended.
+    fn deaths(&mut self) -> Vec<Reason> {
+        let deaths = self.recorder.take_deaths();
+        let recorder = &self.recorder;
+        let reason = |death: Death| {
+            let mut processes = recorder.processes().map(|(process, _)| process);
+            let process = processes.find(|process| process.key == death.process);
+            let name = process.map_or_else(|| "a process".into(), program);
+            let sentence = last_words_text::sentence(&name, &death);
+            let signal = last_words_text::signal_name(death.signal);
+            Reason {
+                process: death.process,
+                pid: death.tgid,
+                cause: MarkCause::LastWords,
+                name: format!("{signal} of {name}"),
+                details: stall_text::with_stacks(&sentence, &death.threads, recorder.tables()),
+                began: Duration::ZERO,
+            }
+        };
+        deaths.into_iter().map(reason).collect()
     }
 
     /// Returns the processes that have just stalled for long enough: from the rows of their
@@ -153,7 +184,7 @@ impl ServeLoop<'_> {
     }
 
     fn set_mark(&mut self, now: Instant, reason: Reason) {
-        if !self.watch.limit.allow(now, reason.process) {
+        if !self.watch.limit.allow(now, reason.cause, reason.process) {
             return;
         }
         let usual = NewMark::default();

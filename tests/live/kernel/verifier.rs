@@ -64,6 +64,7 @@ fn counts(
         skip_non_python: true,
         ring_bytes: 1 << 16,
         scans: true,
+        signals: true,
         walk_backend,
         log,
         pid_namespace,
@@ -76,8 +77,8 @@ fn counts(
     say(format!(
         "  verified instructions, namespace {pid_namespace:?}, log {log:?}: {counts:?}"
     ));
-    for program in [sampler, "off_cpu"] {
-        assert!(count_of(&counts, program) > 100, "{counts:?}");
+    for program in [sampler, "off_cpu", "signal_sent", "victim_marked"] {
+        assert!(count_of(&counts, program) > 50, "{counts:?}");
     }
     let budget = match log {
         KernelLogLevel::Off => BUDGET,

@@ -2,11 +2,15 @@
 
 //! Marks that a server sets by itself.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::serve::server::Server;
+use crate::support::container::Cgroup;
 use crate::support::machine::machine;
-use crate::support::target::Target;
+use crate::support::not_run::not_run;
+use crate::support::target::{Target, scripts};
 
 /// Waits until the server has set a mark, and returns it with all its details.
 fn first_mark(server: &Server) -> Value {
@@ -76,4 +80,85 @@ fn a_process_that_stands_still_with_work_to_do_is_marked_and_one_at_rest_is_not(
     assert_eq!(marks["marks"].as_array().map(Vec::len), Some(1), "{marks}");
     let (status, said) = server.end();
     assert!(status.success() && !said.contains("blocked"), "{said}");
+}
+
+/// Waits for the mark of a process that was killed, and checks what it keeps. Returns what it
+/// says.
+fn last_words(server: Server, pid: u32, name: &str, function: &str) -> String {
+    let mark = first_mark(&server);
+    assert_eq!(mark["cause"], "last-words", "{mark}");
+    assert_eq!(mark["name"], name, "{mark}");
+    assert_eq!(mark["pid"], pid, "{mark}");
+    let details = mark["details"].as_str().expect("a text").to_owned();
+    assert!(details.contains(&format!("\n  {function} (")), "{details}");
+    // Its last seconds can be had.
+    let seconds = |field: &str| mark[field].as_u64().expect("a time") as f64 / 1e6;
+    let from = format!("@{:.6}", seconds("at_us") - 5.0);
+    let to = format!("@{:.6}", seconds("at_us"));
+    let timeline = server.timeline(&["--from", &from, "--to", &to]);
+    assert!(timeline.threads.iter().any(|thread| thread.pid == pid));
+    let mut frames = timeline.stacks().flat_map(|row| &row.frames);
+    assert!(frames.any(|frame| frame.function == function));
+    let (status, said) = server.end();
+    assert!(status.success() && !said.contains("blocked"), "{said}");
+    details
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_process_that_is_killed_has_last_words_with_its_killer() {
+    let mut killed = Target::start::<&str>(machine().interpreter(), "known_chain.py", &[]);
+    let pid = killed.pid();
+    let server = Server::start(machine(), &killed, &[]);
+    server.wait_for_samples(10);
+    let mut killer = Command::new("sh")
+        .args(["-c", &format!("kill -9 {pid}")])
+        .spawn()
+        .expect("there is a shell");
+    let sender = killer.id();
+    assert!(killer.wait().expect("it ends").success());
+    assert!(!killed.wait());
+    let said = last_words(server, pid, "SIGKILL of known_chain.py", "h");
+    let expected = format!("known_chain.py was ended by SIGKILL, which process {sender} (sh) sent");
+    assert!(said.starts_with(&expected), "{said}");
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_process_that_ends_itself_has_last_words() {
+    for (how, signal, reason) in [
+        ("abort", "SIGABRT", "which it sent to itself"),
+        ("segfault", "SIGSEGV", "for what it did itself"),
+    ] {
+        let mut target = Target::start(machine().interpreter(), "ends.py", &[how]);
+        let pid = target.pid();
+        let server = Server::start(machine(), &target, &[]);
+        server.wait_for_samples(10);
+        target.say("end");
+        assert!(!target.wait());
+        let said = last_words(server, pid, &format!("{signal} of ends.py"), "work");
+        let expected = format!("ends.py was ended by {signal}, {reason} (");
+        assert!(said.starts_with(&expected), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_process_that_is_killed_for_memory_has_last_words() {
+    let Some(cgroup) = Cgroup::with_memory(96 << 20) else {
+        return not_run("", "no cgroup of this host limits memory");
+    };
+    let script = scripts().join("ends.py");
+    let mut command = cgroup.enter();
+    command.arg(&machine().interpreter().path);
+    command.arg(script).arg("memory");
+    let mut target = Target::run(command);
+    let pid = target.pid();
+    let server = Server::start(machine(), &target, &[]);
+    server.wait_for_samples(10);
+    target.say("end");
+    assert!(!target.wait());
+    let said = last_words(server, pid, "SIGKILL of ends.py", "work");
+    let expected = format!("ends.py was killed because memory ran out, when process {pid} (");
+    assert!(said.starts_with(&expected), "{said}");
 }

@@ -112,7 +112,40 @@ impl Cgroup {
     /// Creates the cgroup `name`, which may have slashes in it, below one that only
     /// the calling test uses.
     pub(crate) fn make(name: &str) -> Self {
-        let root = hierarchy();
+        Self::make_in(&hierarchy(), name)
+    }
+
+    /// Creates a cgroup with at most so many bytes of memory; `None` if this host has none
+    /// that limit memory.
+    pub(crate) fn with_memory(bytes: u64) -> Option<Self> {
+        let root = Path::new("/sys/fs/cgroup");
+        let controllers = |place: &Path| fs::read_to_string(place.join("cgroup.controllers"));
+        let has_memory = |place: &PathBuf| {
+            controllers(place).is_ok_and(|names| names.split_whitespace().any(|it| it == "memory"))
+        };
+        let unified = [root.to_owned(), root.join("unified")];
+        if let Some(place) = unified.into_iter().find(has_memory) {
+            fs::write(place.join("cgroup.subtree_control"), "+memory").expect("it has it");
+            let cgroup = Self::make_in(&place, "");
+            let limit = |name: &str, value: String| fs::write(cgroup.directory.join(name), value);
+            limit("memory.max", bytes.to_string()).expect("it may be limited");
+            // Not there without swap.
+            limit("memory.swap.max", "0".to_owned()).ok();
+            return Some(cgroup);
+        }
+        let place = root.join("memory");
+        if !place.join("memory.limit_in_bytes").exists() {
+            return None;
+        }
+        let cgroup = Self::make_in(&place, "");
+        let limit = |name: &str| fs::write(cgroup.directory.join(name), bytes.to_string());
+        limit("memory.limit_in_bytes").expect("it may be limited");
+        // Not there without swap.
+        limit("memory.memsw.limit_in_bytes").ok();
+        Some(cgroup)
+    }
+
+    fn make_in(root: &Path, name: &str) -> Self {
         // Each test has a thread of its own; its number is among other letters.
         let mut test = format!("{:?}", std::thread::current().id());
         test.retain(|letter| letter.is_ascii_digit());

@@ -9,6 +9,7 @@ use sampler_common::life::InterpreterLife;
 use sampler_common::lifecycle::{LifecycleKind, LifecycleRecord};
 use sampler_common::process::ProcessKey;
 use sampler_common::sample::{CodeKey, MAX_FRAMES, RawFrame, RecordKind, SampleHeader};
+use sampler_common::signal::{SignalOrigin, SignalRecord, is_reported};
 use sampler_common::stop::StopReason;
 use sampler_common::wait::Origin;
 use sampler_cpython::process::comm::comm_text;
@@ -51,6 +52,8 @@ pub enum RawRecord {
     Code(RawCode),
     /// An event in the life of a process.
     Lifecycle(RawLifecycle),
+    /// A signal that can end a process.
+    Signal(RawSignal),
 }
 
 impl RawRecord {
@@ -60,6 +63,7 @@ impl RawRecord {
         match self {
             Self::Sample(sample) => Some(sample.header.time),
             Self::Lifecycle(event) => Some(event.record.time),
+            Self::Signal(signal) => Some(signal.record.time),
             Self::Code(_) => None,
         }
     }
@@ -158,6 +162,15 @@ pub struct RawLifecycle {
     pub record: LifecycleRecord,
 }
 
+/// A signal that was sent to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawSignal {
+    /// Where it came from.
+    pub origin: SignalOrigin,
+    /// Which signal, to whom and by whom.
+    pub record: SignalRecord,
+}
+
 /// Decodes one record.
 ///
 /// # Errors
@@ -183,6 +196,20 @@ fn decode_kind(kind: u32, record: &[u8]) -> Result<RawRecord, WireProblem> {
                 number: record.event,
             })?;
             Ok(RawRecord::Lifecycle(RawLifecycle { event, record }))
+        }
+        Some(RecordKind::Signal) => {
+            let record: SignalRecord = read(record, 0)?;
+            let origin = SignalOrigin::from_wire(record.origin).ok_or(WireProblem::Unknown {
+                what: "origin of a signal",
+                number: record.origin,
+            })?;
+            if !is_reported(record.signal) {
+                return Err(WireProblem::Unknown {
+                    what: "signal",
+                    number: record.signal,
+                });
+            }
+            Ok(RawRecord::Signal(RawSignal { origin, record }))
         }
         None => Err(WireProblem::Unknown {
             what: "kind",
@@ -295,6 +322,36 @@ mod tests {
             ..CodeHeader::zeroed()
         };
         assert_eq!(time(bytemuck::bytes_of(&code)), None);
+    }
+
+    #[test]
+    fn a_signal_has_a_number_and_an_origin_that_are_known() {
+        let signal = SignalRecord {
+            kind: RecordKind::Signal as u32,
+            signal: 9,
+            origin: SignalOrigin::Kernel as u32,
+            time: 4,
+            ..SignalRecord::zeroed()
+        };
+        let decoded = decode(bytemuck::bytes_of(&signal));
+        let expected = RawSignal {
+            origin: SignalOrigin::Kernel,
+            record: signal,
+        };
+        assert_eq!(decoded, Ok(RawRecord::Signal(expected)));
+        for wrong in [
+            SignalRecord {
+                signal: 15,
+                ..signal
+            },
+            SignalRecord {
+                origin: 9,
+                ..signal
+            },
+        ] {
+            assert!(decode(bytemuck::bytes_of(&wrong)).is_err(), "{wrong:?}");
+        }
+        assert!(decode(&bytemuck::bytes_of(&signal)[..55]).is_err());
     }
 
     #[test]

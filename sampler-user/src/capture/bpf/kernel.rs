@@ -9,7 +9,7 @@ use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya::programs::{Iter, PerfEvent, ProgramError, RawTracePoint};
 use aya::util::{nr_cpus, online_cpus};
 use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::capture::bpf::counters::Counters;
 use crate::capture::bpf::kernel_log::{self, KernelLog, KernelLogLevel};
@@ -34,6 +34,12 @@ const LIFECYCLE: [(&str, &str); 3] = [
     ("process_fork", "sched_process_fork"),
     ("process_exec", "sched_process_exec"),
     ("process_exit", "sched_process_exit"),
+];
+
+/// Programs for raw tracepoints that are done without where they cannot be attached.
+const SIGNALS: [(&str, &str); 2] = [
+    ("signal_sent", "signal_generate"),
+    ("victim_marked", "mark_victim"),
 ];
 
 /// Why the eBPF programs do not run.
@@ -114,6 +120,8 @@ pub struct KernelOptions {
     pub ring_bytes: u32,
     /// Prepare scans of threads that are off CPU.
     pub scans: bool,
+    /// Report signals that end followed processes, where the kernel tells of them.
+    pub signals: bool,
     /// How to get from one frame to the next.
     pub walk_backend: WalkBackendChoice,
     /// What the eBPF programs log.
@@ -198,11 +206,15 @@ impl Kernel {
             .load(OBJECT)
             .map_err(|error| failed("load the kernel side", &error))?;
         for (program, tracepoint) in LIFECYCLE {
-            let loaded: &mut RawTracePoint = find(&mut ebpf, program)?;
-            loaded.load().map_err(|error| rejected(program, error))?;
-            loaded
-                .attach(tracepoint)
-                .map_err(|error| rejected(program, error))?;
+            attach(&mut ebpf, program, tracepoint)?;
+        }
+        if options.signals {
+            for (program, tracepoint) in SIGNALS {
+                if let Err(error) = attach(&mut ebpf, program, tracepoint) {
+                    let reason = error.in_one_line();
+                    warn!(tracepoint, reason, "last words lack what this would tell");
+                }
+            }
         }
         let walk_backend = load_sampler(&mut ebpf, options.walk_backend)?;
         debug!(
@@ -311,6 +323,20 @@ impl Kernel {
             })
             .collect()
     }
+}
+
+/// Loads a program for a raw tracepoint and attaches it.
+fn attach(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    tracepoint: &'static str,
+) -> Result<(), KernelError> {
+    let loaded: &mut RawTracePoint = find(ebpf, program)?;
+    loaded.load().map_err(|error| rejected(program, error))?;
+    loaded
+        .attach(tracepoint)
+        .map_err(|error| rejected(program, error))?;
+    Ok(())
 }
 
 /// Loads the program for ticks: the one with `bpf_loop` if that is wanted and the kernel

@@ -9,7 +9,7 @@ use crate::capture::bpf::kernel_types::{KernelTypes, KernelTypesError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskOffsets {
     /// The name of each global, and its value.
-    pub globals: [(&'static str, u32); 31],
+    pub globals: [(&'static str, u32); 32],
 }
 
 impl TaskOffsets {
@@ -55,6 +55,7 @@ impl TaskOffsets {
                 ("TASK_RUNTIME", field("se.sum_exec_runtime")?),
                 ("TASK_USER_TIME", field("utime")?),
                 ("TASK_SYSTEM_TIME", field("stime")?),
+                ("TASK_EXIT_CODE", field("exit_code")?),
                 ("TASK_SIGNAL", field("signal")?),
                 ("SIGNAL_LIVE", signal("live")?),
                 ("SIGNAL_RUNTIME", signal("sum_sched_runtime")?),

@@ -85,6 +85,10 @@ pub struct ServeArguments {
     /// this long although there is work to do, or off; needs wall mode
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = stall::stall)]
     pub stall: StallTime,
+    /// Do not mark processes that end by SIGKILL, SIGSEGV or SIGABRT, or because memory
+    /// ran out
+    #[arg(long)]
+    pub no_last_words: bool,
     /// What sampling may cost, and what it may keep
     #[command(flatten)]
     pub bounds: BoundArguments,

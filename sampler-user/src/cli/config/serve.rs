@@ -55,7 +55,10 @@ impl ServeConfig {
             });
         }
         Ok(Self {
-            sampling: SamplingConfig::from_arguments(&arguments.sampling, &arguments.bounds, &[])?,
+            sampling: SamplingConfig {
+                last_words: !arguments.no_last_words,
+                ..SamplingConfig::from_arguments(&arguments.sampling, &arguments.bounds, &[])?
+            },
             listen: arguments.listen.clone(),
             token_file: arguments.token_file.clone(),
             allowed_hosts: arguments.allow_host.clone(),
