@@ -164,9 +164,11 @@ pub(super) fn marks(marks: &[MarkEntry]) -> String {
         return "there is no mark; `pyebpf ctl mark NAME` sets one\n".into();
     }
     let row = |mark: &MarkEntry| {
-        let details = match mark.sentence() {
-            "" => String::new(),
-            details => format!(": {details}"),
+        // The name that the server gives a mark of its own says less than its sentence.
+        let name = match (mark.cause, mark.sentence()) {
+            (_, "") => mark.name.clone(),
+            (MarkCause::Request, sentence) => format!("{}: {sentence}", mark.name),
+            (_, sentence) => sentence.to_owned(),
         };
         [
             mark.id.0.to_string(),
@@ -178,7 +180,7 @@ pub(super) fn marks(marks: &[MarkEntry]) -> String {
                 MarkCause::LastWords => "last words".into(),
             },
             mark.pid.map(|pid| pid.to_string()).unwrap_or_default(),
-            format!("{}{details}", mark.name),
+            name,
         ]
     };
     let columns = [

@@ -163,7 +163,7 @@ ID  STATE     HZ  FROM                  LENGTH  PIDS     NAME
     let expected = "\
 ID  AT                    CAUSE    PID  NAME
  7  2026-11-30T12:00:00Z  request       deploy\\u{1b} 42
- 8  9999-12-31T23:59:59Z  stall    812  stall: all threads wait
+ 8  9999-12-31T23:59:59Z  stall    812  all threads wait
 ";
     assert_eq!(marks(&[mark(), stall]), expected);
     assert!(recordings(&[]).starts_with("there is no recording"));
