@@ -1,12 +1,15 @@
 """Works until it reads a line. With `stall`, a thread then waits for a lock that another one
-keeps, which waits for a socket. With `rest`, all have nothing to do.
+keeps, which waits for a socket. With `loop`, a coroutine sleeps without giving way to the
+others. With `rest`, all have nothing to do.
 """
+import asyncio
 import json
 import queue
 import selectors
 import socket
 import sys
 import threading
+import time
 
 contended = threading.Lock()
 is_kept = threading.Event()
@@ -42,13 +45,21 @@ def serve():
         selector.select()
 
 
+async def hold_up():
+    time.sleep(3600)
+
+
+def loop():
+    asyncio.new_event_loop().run_until_complete(hold_up())
+
+
 worker = threading.Thread(target=work)
 worker.start()
 print(json.dumps({}), flush=True)
 sys.stdin.readline()
 is_over = True
 worker.join()
-then = {"stall": [keep, wait, pool], "rest": [serve, pool]}[sys.argv[1]]
+then = {"stall": [keep, wait, pool], "loop": [loop, pool], "rest": [serve, pool]}[sys.argv[1]]
 threads = [threading.Thread(target=function, name=function.__name__) for function in then]
 for thread in threads:
     thread.start()

@@ -6,9 +6,10 @@
 //!
 //! | waits for | idle |
 //! |---|---|
-//! | a point in time, a signal, a child process, SIGCONT | always |
+//! | SIGCONT | always |
+//! | a point in time, a signal, a child process | unless it holds up an event loop |
 //! | I/O | in the wait of an event loop, of a server for a connection or the next request, of a consumer for a message, for a child's output, for somebody who types |
-//! | a lock | in a wait for an event, a condition, an item of a queue, the end of a thread |
+//! | a lock | in a wait for an event, a condition, an item of a queue, the end of a thread, unless it holds up an event loop |
 //! | a page of memory | never |
 
 use sampler_trace::model::identifiers::StackId;
@@ -87,6 +88,13 @@ const QUEUE_WAITS: [(&str, &str); 7] = [
     ("billiard/pool.py", ""),
 ];
 
+/// Functions of event loops that run callbacks and coroutines. A function that they have
+/// called, and that waits by itself, holds up all others of the loop.
+const LOOPS: [(&str, &str); 2] = [
+    ("asyncio/base_events.py", "_run_once"),
+    ("uvloop/__init__.py", ""),
+];
+
 /// Files that make conditions and events out of locks.
 const LOCKS: [&str; 3] = [
     "threading.py",
@@ -107,7 +115,8 @@ pub(super) fn is_resting<'a>(
     };
     let mut frames = frames.map(|(file, function)| (file, unqualified(function)));
     match waits_for {
-        State::None | State::Sleeping | State::Stopped | State::Waiting => true,
+        State::None | State::Stopped => true,
+        State::Sleeping | State::Waiting => !frames.any(|frame| is_in(frame, &LOOPS)),
         State::Running | State::Runnable | State::WaitingForGil | State::PageFault => false,
         State::Io => {
             let Some(mut frame) = frames.next() else {
@@ -125,7 +134,10 @@ pub(super) fn is_resting<'a>(
                 }
             }
         }
-        State::Lock => rests_at_lock(frames),
+        State::Lock => {
+            let frames: Vec<_> = frames.collect();
+            !frames.iter().any(|frame| is_in(*frame, &LOOPS)) && rests_at_lock(frames.into_iter())
+        }
     }
 }
 
@@ -327,7 +339,32 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_rests_everywhere_and_a_wait_for_memory_nowhere() {
+    fn what_an_event_loop_has_called_does_not_rest() {
+        let callback = [
+            ("/app.py", "handler"),
+            ("~/asyncio/events.py", "Handle._run"),
+            ("~/asyncio/base_events.py", "BaseEventLoop._run_once"),
+            ("~/asyncio/base_events.py", "BaseEventLoop.run_forever"),
+        ];
+        let of_uvloop = [
+            ("/app.py", "handler"),
+            ("~/site-packages/uvloop/__init__.py", "run.<locals>.wrapper"),
+        ];
+        for state in [State::Sleeping, State::Waiting, State::Io] {
+            assert!(!rests(state, &callback), "{state:?}");
+        }
+        assert!(!rests(State::Sleeping, &of_uvloop));
+        let waits = [("~/threading.py", "Event.wait")];
+        assert!(!rests(State::Lock, &[&waits[..], &callback].concat()));
+        assert!(rests(State::Lock, &[&waits[..], &callback[..1]].concat()));
+        // The loop itself, and one that runs in a callback of another.
+        let select = [("~/selectors.py", "EpollSelector.select")];
+        assert!(rests(State::Io, &[&select[..], &callback[2..]].concat()));
+        assert!(rests(State::Io, &[&select[..], &callback].concat()));
+    }
+
+    #[test]
+    fn a_sleep_rests_elsewhere_and_a_wait_for_memory_nowhere() {
         let frames = &[("~/selectors.py", "select")];
         for state in [State::Sleeping, State::Stopped, State::Waiting] {
             assert!(rests(state, &[("/app.py", "f")]), "{state:?}");

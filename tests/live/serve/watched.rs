@@ -82,6 +82,24 @@ fn a_process_that_stands_still_with_work_to_do_is_marked_and_one_at_rest_is_not(
     assert!(status.success() && !said.contains("blocked"), "{said}");
 }
 
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_coroutine_that_sleeps_holds_its_event_loop_up() {
+    let mut target = Target::start(machine().interpreter(), "stalls.py", &["loop"]);
+    let server = Server::start(machine(), &target, &["--stall", "3s"]);
+    server.wait_for_samples(100);
+    target.say("go");
+    let mark = first_mark(&server);
+    assert_eq!(mark["cause"], "stall", "{mark}");
+    let details = mark["details"].as_str().expect("a text");
+    let sentence = details.lines().next().unwrap_or_default();
+    assert!(
+        sentence.contains("1 thread held up (sleeping)"),
+        "{details}"
+    );
+    assert!(details.contains("\n  hold_up ("), "{details}");
+}
+
 /// Waits for the mark of a process that was killed, and checks what it keeps. Returns what it
 /// says.
 fn last_words(server: Server, pid: u32, name: &str, function: &str) -> String {
