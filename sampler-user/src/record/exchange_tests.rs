@@ -151,6 +151,7 @@ impl Recording {
             threads: Threads::new(Naming::All, inspector),
             file,
             scan_accounts: Default::default(),
+            last_words: false,
             rest: Duration::ZERO,
             start: monotonic_now(),
         });

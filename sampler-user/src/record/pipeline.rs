@@ -62,7 +62,8 @@ pub struct Pipeline<W> {
     /// When the recording began.
     start: KernelTime,
     stops: StopLog,
-    last_words: LastWords,
+    /// Present if last words are wanted.
+    last_words: Option<LastWords>,
     /// Samples that have arrived since the recording began.
     samples: u64,
     on_processes: Duration,
@@ -80,6 +81,8 @@ pub(super) struct PipelineParts<W> {
     /// The first trace file.
     pub(super) file: TraceFile<W>,
     pub(super) scan_accounts: ScanAccounts,
+    /// Whether last words are wanted.
+    pub(super) last_words: bool,
     /// How long after the end of a process a sample of it may still arrive.
     pub(super) rest: Duration,
     /// When the recording began.
@@ -120,7 +123,7 @@ impl<W: Write> Pipeline<W> {
             inspector,
             start: parts.start,
             stops: StopLog::default(),
-            last_words: LastWords::default(),
+            last_words: parts.last_words.then(LastWords::default),
             samples: 0,
             on_processes: Duration::ZERO,
         }
@@ -156,24 +159,30 @@ impl<W: Write> Pipeline<W> {
 
     /// Takes in a signal, before the threads of its process end.
     fn signal(&mut self, signal: &RawSignal) {
+        let Some(last_words) = &mut self.last_words else {
+            return;
+        };
         let record = &signal.record;
         let process = self.targets.of_sample(record.key, record.tgid);
         // The entry of the eBPF program's table may have become another process's.
         let process = process.filter(|process| process.tgid == record.tgid);
         if process.is_some_and(|process| process.python.is_some()) {
             let threads = || standing(&self.file, record.key);
-            self.last_words.sent(signal, threads);
+            last_words.sent(signal, threads);
         }
     }
 
     /// Takes the processes that signals have ended since the last call.
     pub(super) fn take_deaths(&mut self) -> VecDeque<Death> {
-        self.last_words.take()
+        self.last_words
+            .as_mut()
+            .map(LastWords::take)
+            .unwrap_or_default()
     }
 
     /// Returns how many signals and ends of processes found no room.
     pub(super) fn deaths_left_out(&self) -> u64 {
-        self.last_words.left_out()
+        self.last_words.as_ref().map_or(0, LastWords::left_out)
     }
 
     fn lifecycle(&mut self, event: &RawLifecycle) {
@@ -192,11 +201,11 @@ impl<W: Write> Pipeline<W> {
             LifecycleKind::Fork | LifecycleKind::ThreadExit => ProcessKey(0),
         };
         if event.event == LifecycleKind::Exit
+            && let Some(last_words) = &mut self.last_words
             && let Some(process) = self.targets.of_sample(record.key, record.tgid)
             && process.python.is_some()
         {
-            self.last_words
-                .ended(record.key, record.tgid, record.exit_code);
+            last_words.ended(record.key, record.tgid, record.exit_code);
         }
         self.threads.end_all(over, time);
         self.file.end_process(over, time);
@@ -515,7 +524,9 @@ impl<W: Write> Pipeline<W> {
     ) -> (PipelineTotals, ClosingFile<W>) {
         self.settle(time);
         self.read_all_cpu_times();
-        self.last_words.forget_threads();
+        if let Some(last_words) = &mut self.last_words {
+            last_words.forget_threads();
+        }
         let names = self.symbolizer.counts();
         let symbols = self.symbolizer.exchange_tables();
         let symbolizer = &mut self.symbolizer;

@@ -146,6 +146,7 @@ pub fn start_recorder<D: TraceOutput>(
             balance.map(|_| TickBalance::default()),
         ),
         scan_accounts: scan_accounts.unwrap_or_default(),
+        last_words: config.last_words,
         rest: of_mode.rest,
         start: info.start,
     });

@@ -19,6 +19,14 @@ fn first_mark(server: &Server) -> Value {
     marks["marks"][0].clone()
 }
 
+/// Waits until the server's clock says `unix_us`.
+fn wait_until(server: &Server, unix_us: u64) {
+    server.status_when(|status| {
+        let now = status["now_us"].as_u64().expect("a time");
+        (now > unix_us).then_some(())
+    });
+}
+
 #[test]
 #[ignore = "needs root and BPF"]
 fn a_condition_that_holds_sets_one_mark() {
@@ -32,11 +40,7 @@ fn a_condition_that_holds_sets_one_mark() {
     let details = mark["details"].as_str().expect("a text");
     assert!(details.starts_with("known_chain.py used "), "{details}");
     // It goes on to hold, and that is no other mark.
-    server.status_when(|status| {
-        let now = status["now_us"].as_u64().expect("a time");
-        let at = mark["at_us"].as_u64().expect("a time");
-        (now > at + 5_000_000).then_some(())
-    });
+    wait_until(&server, mark["at_us"].as_u64().expect("a time") + 5_000_000);
     let marks = server.ask(&["marks"]);
     assert_eq!(marks["marks"].as_array().map(Vec::len), Some(1), "{marks}");
     let (status, said) = server.end();
@@ -71,11 +75,7 @@ fn a_process_that_stands_still_with_work_to_do_is_marked_and_one_at_rest_is_not(
     let status = server.ask(&["status"]);
     assert_eq!(status["marks"][0]["details"], sentence, "{status}");
     // It goes on to stand still, and the other one too.
-    server.status_when(|status| {
-        let now = status["now_us"].as_u64().expect("a time");
-        let at = mark["at_us"].as_u64().expect("a time");
-        (now > at + 8_000_000).then_some(())
-    });
+    wait_until(&server, mark["at_us"].as_u64().expect("a time") + 8_000_000);
     let marks = server.ask(&["marks"]);
     assert_eq!(marks["marks"].as_array().map(Vec::len), Some(1), "{marks}");
     let (status, said) = server.end();
@@ -139,6 +139,22 @@ fn a_process_that_is_killed_has_last_words_with_its_killer() {
     let said = last_words(server, pid, "SIGKILL of known_chain.py", "h");
     let expected = format!("known_chain.py was ended by SIGKILL, which process {sender} (sh) sent");
     assert!(said.starts_with(&expected), "{said}");
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
+fn without_last_words_the_end_of_a_process_is_no_mark() {
+    let mut killed = Target::start::<&str>(machine().interpreter(), "known_chain.py", &[]);
+    let server = Server::start(machine(), &killed, &["--no-last-words"]);
+    server.wait_for_samples(10);
+    killed.kill();
+    assert!(!killed.wait());
+    let ended = server.ask(&["status"])["now_us"].as_u64().expect("a time");
+    wait_until(&server, ended + 3_000_000);
+    let marks = server.ask(&["marks"]);
+    assert_eq!(marks["marks"], Value::Array(vec![]), "{marks}");
+    let (status, said) = server.end();
+    assert!(status.success(), "{said}");
 }
 
 #[test]
