@@ -58,8 +58,7 @@ use clap::Parser;
 use serde_json::Value;
 
 use self::fetched::Fetched;
-use self::measure::{MeasureArguments, measure};
-use self::serve::ServeArguments;
+use self::measure::{MeasureArguments, MeasuredSubject, measure};
 use xtask::process::{self, probe, say};
 use xtask::workspace::Workspace;
 use xtask::{build, interpreters, roots, sudo};
@@ -90,7 +89,7 @@ enum Part {
     Measure(MeasureArguments),
     /// What runs as root for `serve`.
     #[command(hide = true)]
-    MeasureServe(ServeArguments),
+    MeasureServe(MeasuredSubject),
 }
 
 fn main() -> ExitCode {

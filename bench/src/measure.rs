@@ -21,24 +21,31 @@ use super::{
 };
 use xtask::process::say;
 
-/// What the measuring process is told.
+/// What every measuring process is told.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct MeasureArguments {
+pub(crate) struct MeasuredSubject {
     /// Fewer and shorter repetitions.
     #[arg(long)]
-    quick: bool,
+    pub(crate) quick: bool,
     /// The pyebpf to measure.
     #[arg(long)]
-    binary: PathBuf,
+    pub(crate) binary: PathBuf,
     /// The directory of the targets' scripts.
     #[arg(long)]
-    scripts: PathBuf,
-    /// A directory for recordings.
+    pub(crate) scripts: PathBuf,
+    /// A directory for recordings, or for what servers keep.
     #[arg(long)]
-    scratch: PathBuf,
+    pub(crate) scratch: PathBuf,
     /// An interpreter; repeated.
     #[arg(long = "python")]
-    pythons: Vec<PathBuf>,
+    pub(crate) pythons: Vec<PathBuf>,
+}
+
+/// What the process is told that measures everything but the server.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct MeasureArguments {
+    #[command(flatten)]
+    subject: MeasuredSubject,
     /// What was fetched, and what was not: see `Fetched`.
     #[arg(long)]
     fetched: PathBuf,
@@ -48,15 +55,16 @@ pub(crate) struct MeasureArguments {
 pub(crate) fn measure(arguments: &MeasureArguments) -> anyhow::Result<()> {
     interrupt::leave_to_children()?;
     let fetched = Fetched::read(&arguments.fetched)?;
+    let subject = &arguments.subject;
     let setting = Setting {
-        plan: Plan::new(arguments.quick),
-        binary: arguments.binary.clone(),
-        scripts: arguments.scripts.clone(),
-        scratch: arguments.scratch.clone(),
+        plan: Plan::new(subject.quick),
+        binary: subject.binary.clone(),
+        scripts: subject.scripts.clone(),
+        scratch: subject.scratch.clone(),
         py_spy: fetched.py_spy,
         austin: fetched.austin,
         gunicorn: fetched.gunicorn,
-        pythons: versions(&arguments.pythons),
+        pythons: versions(&subject.pythons),
     };
     let others_before = machine::others_share();
     let mut stages = Stages::default();
@@ -90,7 +98,7 @@ pub(crate) fn measure(arguments: &MeasureArguments) -> anyhow::Result<()> {
     drop(clock);
     let mut document = json!({
         "format": "pyebpf bench 2",
-        "quick": arguments.quick,
+        "quick": subject.quick,
         "machine": machine::describe(&setting.binary),
         "python": setting.main_python()?.version,
         "seconds": stages.0,

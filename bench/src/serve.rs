@@ -25,6 +25,7 @@ use self::plan::Plan;
 use self::requests::Requests;
 use self::server::Server;
 use self::usage::Usage;
+use super::measure::MeasuredSubject;
 use super::setting::versions;
 use super::spread::Spread;
 use super::subject::Subject as _;
@@ -39,26 +40,6 @@ const PROCESSES: usize = 50;
 const THREADS: usize = 10;
 /// How many live pages there are under load.
 const PAGES: usize = 10;
-
-/// What the measuring process is told.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ServeArguments {
-    /// Fewer and shorter repetitions.
-    #[arg(long)]
-    quick: bool,
-    /// The pyebpf to measure.
-    #[arg(long)]
-    binary: PathBuf,
-    /// The directory of the targets' scripts.
-    #[arg(long)]
-    scripts: PathBuf,
-    /// A directory for what the servers keep.
-    #[arg(long)]
-    scratch: PathBuf,
-    /// An interpreter; repeated. The newest is used.
-    #[arg(long = "python")]
-    pythons: Vec<PathBuf>,
-}
 
 /// Builds, has root measure, and prints the tables.
 pub(crate) fn run(workspace: &Workspace, quick: bool, pythons: Vec<PathBuf>) -> anyhow::Result<()> {
@@ -97,7 +78,7 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, pythons: Vec<PathBuf>) -> 
 }
 
 /// Measures everything and prints the document.
-pub(crate) fn measure(arguments: &ServeArguments) -> anyhow::Result<()> {
+pub(crate) fn measure(arguments: &MeasuredSubject) -> anyhow::Result<()> {
     interrupt::leave_to_children()?;
     let plan = Plan::new(arguments.quick);
     let pythons = versions(&arguments.pythons);
