@@ -7,7 +7,9 @@ pub mod clock;
 mod close;
 pub mod confinement;
 mod cost;
+mod cpu_time_reader;
 mod cpu_times;
+mod ended_processes;
 pub mod error;
 mod event_loop;
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub mod recorder;
 pub mod report;
 pub mod run;
 mod sample_source;
+mod sample_stages;
 mod sample_stats;
 mod scan_clock;
 mod scans;

@@ -55,24 +55,25 @@ impl SkippedProcesses {
         self.by_process.contains_key(&tgid)
     }
 
-    /// Returns the reasons, by process.
-    pub fn reasons(&self) -> impl Iterator<Item = &InspectError> {
-        self.by_process.values()
-    }
-
-    /// Returns how many processes of the host pyebpf may not inspect.
-    pub fn hidden(&self) -> usize {
-        self.hidden.len()
+    /// Lists them in words, with their reasons.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.by_process.values().map(ToString::to_string).collect();
+        if !self.unnamed.is_empty() {
+            lines.push(format!("{} more such processes", self.unnamed.len()));
+        }
+        match self.hidden.len() {
+            0 => {}
+            1 => lines.push("1 process that pyebpf has no permission to inspect".into()),
+            count => lines.push(format!(
+                "{count} processes that pyebpf has no permission to inspect"
+            )),
+        }
+        lines
     }
 
     /// Returns how many processes the table had no room for.
     pub fn left_out(&self) -> usize {
         self.left_out.len()
-    }
-
-    /// Returns how many processes were skipped that are not among the named ones.
-    pub fn unnamed(&self) -> usize {
-        self.unnamed.len()
     }
 }
 
@@ -87,8 +88,9 @@ mod tests {
             skipped.add(pid, InspectError::NotPython { pid });
             skipped.add(pid, InspectError::Gone { pid });
         }
-        assert_eq!(skipped.reasons().count(), MAX_NAMED);
-        assert_eq!(skipped.unnamed(), 744);
+        let lines = skipped.lines();
+        assert_eq!(lines.len(), MAX_NAMED + 1);
+        assert_eq!(lines[MAX_NAMED], "744 more such processes");
         skipped.leave_out(7);
         skipped.leave_out(7);
         assert_eq!(skipped.left_out(), 1);
