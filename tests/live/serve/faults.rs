@@ -5,6 +5,8 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -44,6 +46,36 @@ fn either_part_can_be_killed_and_what_was_recorded_stays() {
     assert!(!is_closed(&chunks(directory)[0]), "it was killed");
     let (status, said) = server.end();
     assert!(status.success() && said.contains("is restarted"), "{said}");
+}
+
+/// Whatever a part is doing: being started, opening its files, writing a segment.
+#[test]
+#[ignore = "needs root and BPF"]
+fn either_part_can_be_killed_at_any_moment() {
+    let target = busy();
+    let server = Server::start(machine(), &target, &[]);
+    server.ask(&["mark", "before all of it"]);
+    // Moments that have nothing to do with what the parts do, the same in every run.
+    let mut random = 17_u64;
+    for part in ["serve-recorder", "serve-front"].repeat(4) {
+        let pid = server.part(part);
+        random = random.wrapping_mul(6_364_136_223_846_793_005) + 1_442_695_040_888_963_407;
+        thread::sleep(Duration::from_millis((random >> 33) % 700));
+        kill(pid, Signal::SIGKILL).expect("nobody else ends it");
+    }
+    server.status_when(|status| (status["recorder"]["state"] == "running").then_some(()));
+    server.wait_for_samples(1);
+    let marks = server.ask(&["marks"]);
+    assert_eq!(marks["marks"][0]["name"], "before all of it", "{marks}");
+    server.timeline(&["--last", "10m"]);
+    let chunks = server.chunks();
+    assert!(chunks.len() > 1, "{chunks:?}");
+    // What was cut off is intact up to there.
+    let closed = chunks.iter().filter(|chunk| is_closed(chunk));
+    assert_eq!(closed.count(), 0, "each recorder was killed");
+    let (status, said) = server.end();
+    assert!(status.success() && !said.contains("panicked"), "{said}");
+    assert_eq!(said.matches("is restarted").count(), 8, "{said}");
 }
 
 #[test]
