@@ -16,15 +16,14 @@ use sampler_trace::model::row::State;
 use crate::capture::bpf::events::{RawCode, RawSample};
 use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::symbolize::python::{ProcessContext, ResolvedStack, Symbolizer};
-use crate::capture::targets::followed::FollowedProcess;
+use crate::capture::targets::followed::{FollowedProcess, Python};
 use crate::capture::targets::registry::Targets;
 use crate::capture::waiting;
 use crate::record::clock::{can_have_been, monotonic_now};
 use crate::record::cpu_time_reader::CpuTimeReader;
 use crate::record::stop_log::StopLog;
-use crate::record::thread_tracks::{ChosenTrack, ThreadTracks};
+use crate::record::thread_tracks::ChosenTrack;
 use crate::record::threads::{NameCheck, Threads};
-use crate::record::timeline_writer::TimelineWriter;
 use crate::record::timers::Timers;
 use crate::record::trace_file::TraceFile;
 
@@ -105,104 +104,191 @@ impl SampleStages {
         self.cpu_times.begin(process, &mut file.cpu_times);
         let time = KernelTime(sample.header.time);
         let now = monotonic_now();
+        let arrived = Arrived {
+            sample,
+            time,
+            delay: now.since(time),
+            weight,
+        };
         if !can_have_been(self.start, time, now) {
             let account = file.stats.arrived(key, Duration::ZERO);
             account.add_dropped(DropReason::AnotherClock);
             self.stops.dropped(sample, DropReason::AnotherClock);
             return;
         }
-        let account = file.stats.arrived(key, now.since(time));
-        let period = Duration::from_nanos(file.timeline.period_at(time));
-        if sample.origin == Origin::OnCpu {
-            account.ticked += period;
+        if self.threads.has_ended(sample) {
+            let outcome = SampleOutcome::Dropped(StopReason::RanDuringWalk.into());
+            self.count(&arrived, outcome, file);
+            return;
         }
-        let state = match sample.origin {
+        let state = self.state_of(sample, python);
+        if sample.origin == Origin::OffCpuSameStack {
+            let outcome = arrived.restate(state, file);
+            self.count(&arrived, outcome, file);
+            return;
+        }
+        self.symbolizer.page_in(sample, &context);
+        let outcome = match self.symbolizer.resolve(sample, &context) {
+            Ok(resolved) => match choose_track(file, &mut self.threads, sample, process) {
+                Some(track) => {
+                    let outcome = arrived.show(track, &resolved, state, file);
+                    self.acknowledge();
+                    outcome
+                }
+                None => SampleOutcome::Dropped(DropReason::NoRoom),
+            },
+            Err(reason) => {
+                if reason == StopReason::RanDuringWalk {
+                    arrived.went_on_waiting(file);
+                }
+                SampleOutcome::Dropped(reason.into())
+            }
+        };
+        self.count(&arrived, outcome, file);
+        match outcome {
+            SampleOutcome::Dropped(
+                DropReason::NoRoom | DropReason::Walk(StopReason::NotInitialised),
+            ) => {}
+            SampleOutcome::Dropped(DropReason::Walk(StopReason::NoThreadState)) => {
+                targets.look_for_others(key);
+                targets.improve(key);
+            }
+            _ => targets.improve(key),
+        }
+    }
+
+    /// Returns what the thread did.
+    fn state_of(&mut self, sample: &RawSample, python: &Python) -> State {
+        match sample.origin {
             Origin::OnCpu => State::Running,
             Origin::OffCpu | Origin::OffCpuSameStack | Origin::Unchanged => {
                 let told = waiting::state(&sample.header.wait, python.instance.c_library);
                 self.timers.refine(told, sample)
             }
-        };
-        if self.threads.has_ended(sample) {
-            account.add_dropped(StopReason::RanDuringWalk.into());
-            self.stops.dropped(sample, StopReason::RanDuringWalk);
-            return;
         }
-        if sample.origin == Origin::OffCpuSameStack {
-            let known = file.threads.known(sample);
-            let timeline = &mut file.timeline;
-            if known.is_none_or(|track| timeline.restate(track, time, state, weight)) {
-                account.state_only += 1;
-            } else {
-                account.add_dropped(DropReason::Late);
-                self.stops.dropped(sample, DropReason::Late);
-            }
-            return;
+    }
+
+    /// Counts a sample of a known process, once.
+    fn count<W: Write>(
+        &mut self,
+        arrived: &Arrived,
+        outcome: SampleOutcome,
+        file: &mut TraceFile<W>,
+    ) {
+        let Arrived {
+            sample,
+            time,
+            delay,
+            ..
+        } = *arrived;
+        let account = file.stats.arrived(sample.header.process, delay);
+        let is_tick = sample.origin == Origin::OnCpu;
+        let period = Duration::from_nanos(file.timeline.period_at(time));
+        if is_tick {
+            account.ticked += period;
         }
-        self.symbolizer.page_in(sample, &context);
-        match self.symbolizer.resolve(sample, &context) {
-            Ok(resolved) => {
-                let rows = (&mut file.threads, &mut file.timeline);
-                let Some(track) = choose_track(rows, &mut self.threads, sample, process) else {
-                    account.add_dropped(DropReason::NoRoom);
-                    self.stops.dropped(sample, DropReason::NoRoom);
-                    return;
-                };
-                let ResolvedStack {
-                    stack,
-                    stop,
-                    has_unknown_frames,
-                } = resolved;
-                let timeline = &mut file.timeline;
-                let is_in_time = match sample.origin {
-                    Origin::OnCpu => {
-                        let in_kernel = sample.header.wait.in_kernel != 0;
-                        timeline.observe_running(track, time, stack, in_kernel)
-                    }
-                    _ => timeline.observe_waiting(track, time, (stack, state), weight),
-                };
-                if is_in_time {
-                    if sample.origin == Origin::OnCpu {
-                        account.seen += period;
-                        if let Some(balance) = &mut file.tick_balance {
-                            balance.tick(track, timeline.period_at(time));
-                        }
-                    }
-                    account.unknown_code += u64::from(has_unknown_frames);
-                    account.show(stop);
-                    if has_unknown_frames {
-                        self.stops.without_name(sample);
-                    }
-                    self.stops.shown(sample, stop);
-                } else {
-                    account.add_dropped(DropReason::Late);
-                    self.stops.dropped(sample, DropReason::Late);
+        match outcome {
+            SampleOutcome::Shown {
+                stop,
+                has_unknown_frames,
+            } => {
+                if is_tick {
+                    account.seen += period;
                 }
-                self.acknowledge();
+                account.unknown_code += u64::from(has_unknown_frames);
+                account.show(stop);
+                if has_unknown_frames {
+                    self.stops.without_name(sample);
+                }
+                self.stops.shown(sample, stop);
             }
-            Err(reason) => {
-                account.add_dropped(reason.into());
+            SampleOutcome::StateOnly => account.state_only += 1,
+            SampleOutcome::Dropped(reason) => {
+                account.add_dropped(reason);
                 self.stops.dropped(sample, reason);
-                // It began to run while it was read, so until then it waited where
-                // it had waited before.
-                if reason == StopReason::RanDuringWalk
-                    && let Some(track) = file.threads.known(sample)
-                {
-                    if waiting::waits_for_cpu(&sample.header.wait) {
-                        file.timeline.weigh_queued(track, time, weight);
-                    } else {
-                        file.timeline.weigh_wait(track, time, weight);
-                    }
-                }
-                if reason == StopReason::NoThreadState {
-                    targets.look_for_others(key);
-                }
-                if reason == StopReason::NotInitialised {
-                    return;
-                }
             }
         }
-        targets.improve(key);
+    }
+}
+
+/// What became of a sample.
+#[derive(Clone, Copy)]
+enum SampleOutcome {
+    Shown {
+        stop: StopReason,
+        has_unknown_frames: bool,
+    },
+    /// The thread still stood where it stood, and only its state was taken.
+    StateOnly,
+    Dropped(DropReason),
+}
+
+/// A sample that may get a row.
+struct Arrived<'a> {
+    sample: &'a RawSample,
+    time: KernelTime,
+    /// How long it was on its way.
+    delay: Duration,
+    /// The time that it represents, in nanoseconds; 0 for a tick.
+    weight: u64,
+}
+
+impl Arrived<'_> {
+    /// Takes over the state of a thread that stood where it had stood before.
+    fn restate<W: Write>(&self, state: State, file: &mut TraceFile<W>) -> SampleOutcome {
+        let known = file.threads.known(self.sample);
+        let timeline = &mut file.timeline;
+        if known.is_none_or(|track| timeline.restate(track, self.time, state, self.weight)) {
+            SampleOutcome::StateOnly
+        } else {
+            SampleOutcome::Dropped(DropReason::Late)
+        }
+    }
+
+    /// Shows the sample on its track.
+    fn show<W: Write>(
+        &self,
+        track: TrackId,
+        resolved: &ResolvedStack,
+        state: State,
+        file: &mut TraceFile<W>,
+    ) -> SampleOutcome {
+        let ResolvedStack {
+            stack,
+            stop,
+            has_unknown_frames,
+        } = *resolved;
+        let timeline = &mut file.timeline;
+        let is_tick = self.sample.origin == Origin::OnCpu;
+        let is_in_time = if is_tick {
+            let in_kernel = self.sample.header.wait.in_kernel != 0;
+            timeline.observe_running(track, self.time, stack, in_kernel)
+        } else {
+            timeline.observe_waiting(track, self.time, (stack, state), self.weight)
+        };
+        if !is_in_time {
+            return SampleOutcome::Dropped(DropReason::Late);
+        }
+        if is_tick && let Some(balance) = &mut file.tick_balance {
+            balance.tick(track, timeline.period_at(self.time));
+        }
+        SampleOutcome::Shown {
+            stop,
+            has_unknown_frames,
+        }
+    }
+
+    /// The thread began to run while it was read, so until then it waited where it had
+    /// waited before.
+    fn went_on_waiting<W: Write>(&self, file: &mut TraceFile<W>) {
+        let Some(track) = file.threads.known(self.sample) else {
+            return;
+        };
+        if waiting::waits_for_cpu(&self.sample.header.wait) {
+            file.timeline.weigh_queued(track, self.time, self.weight);
+        } else {
+            file.timeline.weigh_wait(track, self.time, self.weight);
+        }
     }
 }
 
@@ -237,11 +323,12 @@ fn wait_of<W: Write>(sample: &RawSample, file: &mut TraceFile<W>) -> u64 {
 /// another name. Returns `None` when the trace has as many processes and threads as it can
 /// have.
 fn choose_track<W: Write>(
-    (tracks, timeline): (&mut ThreadTracks, &mut TimelineWriter<W>),
+    file: &mut TraceFile<W>,
     threads: &mut Threads,
     sample: &RawSample,
     process: &FollowedProcess,
 ) -> Option<TrackId> {
+    let tracks = &mut file.threads;
     let known = tracks.known(sample);
     if known.is_none() && tracks.tracks.is_full() {
         return None;
@@ -255,7 +342,7 @@ fn choose_track<W: Write>(
     let ChosenTrack { track, replaced } = tracks.choose(sample, process, name);
     if let Some(replaced) = replaced {
         let time = KernelTime(sample.header.time);
-        timeline.end_track(replaced, time);
+        file.timeline.end_track(replaced, time);
     }
     Some(track)
 }
