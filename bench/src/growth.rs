@@ -58,7 +58,7 @@ const IDLE: Curve = Curve {
 
 const RUNNING: Curve = Curve {
     name: "running threads, wall",
-    of: "threads that run for a moment between two looks",
+    of: "threads that run briefly between two scans",
     points: THREADS,
     script: "bench_threads.py",
     arguments: &["pausing", "N"],

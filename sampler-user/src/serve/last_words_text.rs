@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Says of a process which signal ended it, and who sent that.
+//! Describes the end of a process: by which signal, and who sent it.
 
 use sampler_common::signal::{SIGABRT, SIGKILL, SIGSEGV, SignalOrigin};
 
@@ -10,7 +10,7 @@ use crate::record::last_words::{Death, Sender};
 pub(super) fn sentence(name: &str, death: &Death) -> String {
     let signal = signal_name(death.signal);
     match &death.sender {
-        None => format!("{name} was ended by {signal}"),
+        None => format!("{name} was killed by {signal}"),
         Some(Sender { origin, tgid, comm }) => {
             let comm = comm.replace(char::is_control, " ");
             let sender = match tgid {
@@ -18,20 +18,22 @@ pub(super) fn sentence(name: &str, death: &Death) -> String {
                 tgid => format!("process {tgid} ({comm})"),
             };
             match origin {
-                SignalOrigin::OutOfMemory => format!(
-                    "{name} was killed because memory ran out, when {sender} asked for more"
-                ),
+                SignalOrigin::OutOfMemory => {
+                    format!("{name} was killed: out of memory when {sender} asked for more")
+                }
                 SignalOrigin::Kernel if *tgid == death.tgid => {
-                    format!("{name} was ended by {signal}, for what it did itself ({comm})")
+                    format!("{name} was killed by {signal}, which it caused itself (thread {comm})")
                 }
                 SignalOrigin::Kernel => {
-                    format!("{name} was ended by {signal}, which the kernel sent for {sender}")
+                    format!(
+                        "{name} was killed by {signal}, sent by the kernel on behalf of {sender}"
+                    )
                 }
                 SignalOrigin::Process if *tgid == death.tgid => {
-                    format!("{name} was ended by {signal}, which it sent to itself ({comm})")
+                    format!("{name} was killed by {signal}, which it sent itself (thread {comm})")
                 }
                 SignalOrigin::Process => {
-                    format!("{name} was ended by {signal}, which {sender} sent")
+                    format!("{name} was killed by {signal} from {sender}")
                 }
             }
         }
@@ -72,30 +74,30 @@ mod tests {
             sentence("app.py", &death)
         };
         for (text, signal, sender) in [
-            ("app.py was ended by SIGKILL", SIGKILL, None),
+            ("app.py was killed by SIGKILL", SIGKILL, None),
             (
-                "app.py was ended by SIGKILL, which process 7 (sh ) sent",
+                "app.py was killed by SIGKILL from process 7 (sh )",
                 SIGKILL,
                 Some((SignalOrigin::Process, 7)),
             ),
             (
-                "app.py was ended by SIGABRT, which it sent to itself (sh )",
+                "app.py was killed by SIGABRT, which it sent itself (thread sh )",
                 SIGABRT,
                 Some((SignalOrigin::Process, 812)),
             ),
             (
-                "app.py was ended by SIGSEGV, for what it did itself (sh )",
+                "app.py was killed by SIGSEGV, which it caused itself (thread sh )",
                 SIGSEGV,
                 Some((SignalOrigin::Kernel, 812)),
             ),
             (
-                "app.py was killed because memory ran out, when process 9 (sh ) asked for more",
+                "app.py was killed: out of memory when process 9 (sh ) asked for more",
                 SIGKILL,
                 Some((SignalOrigin::OutOfMemory, 9)),
             ),
             (
-                "app.py was ended by SIGKILL, which a process outside of this pid namespace \
-                 (sh ) sent",
+                "app.py was killed by SIGKILL from a process outside of this pid namespace \
+                 (sh )",
                 SIGKILL,
                 Some((SignalOrigin::Process, 0)),
             ),

@@ -66,8 +66,8 @@ fn a_process_that_stands_still_with_work_to_do_is_marked_and_one_at_rest_is_not(
     assert_eq!(mark["pid"], stalling.pid(), "{mark}");
     let details = mark["details"].as_str().expect("a text");
     let sentence = details.lines().next().unwrap_or_default();
-    assert!(sentence.contains("1 thread held up (lock)"), "{details}");
-    assert!(sentence.contains("1 thread held up (I/O)"), "{details}");
+    assert!(sentence.contains("1 thread blocked (lock)"), "{details}");
+    assert!(sentence.contains("1 thread blocked (I/O)"), "{details}");
     assert!(sentence.contains("2 threads idle"), "{details}");
     assert!(details.contains("\n  keep ("), "{details}");
     assert!(details.contains("\nwait ("), "{details}");
@@ -94,7 +94,7 @@ fn a_coroutine_that_sleeps_holds_its_event_loop_up() {
     let details = mark["details"].as_str().expect("a text");
     let sentence = details.lines().next().unwrap_or_default();
     assert!(
-        sentence.contains("1 thread held up (sleeping)"),
+        sentence.contains("1 thread blocked (sleeping)"),
         "{details}"
     );
     assert!(details.contains("\n  hold_up ("), "{details}");
@@ -137,7 +137,7 @@ fn a_process_that_is_killed_has_last_words_with_its_killer() {
     assert!(killer.wait().expect("it ends").success());
     assert!(!killed.wait());
     let said = last_words(server, pid, "SIGKILL of known_chain.py", "h");
-    let expected = format!("known_chain.py was ended by SIGKILL, which process {sender} (sh) sent");
+    let expected = format!("known_chain.py was killed by SIGKILL from process {sender} (sh)");
     assert!(said.starts_with(&expected), "{said}");
 }
 
@@ -161,8 +161,8 @@ fn without_last_words_the_end_of_a_process_is_no_mark() {
 #[ignore = "needs root and BPF"]
 fn a_process_that_ends_itself_has_last_words() {
     for (how, signal, reason) in [
-        ("abort", "SIGABRT", "which it sent to itself"),
-        ("segfault", "SIGSEGV", "for what it did itself"),
+        ("abort", "SIGABRT", "which it sent itself"),
+        ("segfault", "SIGSEGV", "which it caused itself"),
     ] {
         let mut target = Target::start(machine().interpreter(), "ends.py", &[how]);
         let pid = target.pid();
@@ -171,7 +171,7 @@ fn a_process_that_ends_itself_has_last_words() {
         target.say("end");
         assert!(!target.wait());
         let said = last_words(server, pid, &format!("{signal} of ends.py"), "work");
-        let expected = format!("ends.py was ended by {signal}, {reason} (");
+        let expected = format!("ends.py was killed by {signal}, {reason} (");
         assert!(said.starts_with(&expected), "{said}");
     }
 }
@@ -193,6 +193,6 @@ fn a_process_that_is_killed_for_memory_has_last_words() {
     target.say("end");
     assert!(!target.wait());
     let said = last_words(server, pid, "SIGKILL of ends.py", "work");
-    let expected = format!("ends.py was killed because memory ran out, when process {pid} (");
+    let expected = format!("ends.py was killed: out of memory when process {pid} (");
     assert!(said.starts_with(&expected), "{said}");
 }

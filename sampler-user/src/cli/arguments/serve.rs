@@ -22,7 +22,7 @@ const USUAL_FILE: &str = "/etc/pyebpf.toml";
 
 const EXAMPLES: &str = "\
 Examples:
-  sudo pyebpf serve                        every Python process, the last day of it
+  sudo pyebpf serve                        every Python process; keeps the last day
   sudo pyebpf serve --name gunicorn --keep 2h
   sudo pyebpf serve --listen 127.0.0.1:6161 --token-file /etc/pyebpf.token
   ssh -L 8080:/run/pyebpf/pyebpf.sock web01        then open http://localhost:8080/
@@ -33,7 +33,7 @@ Who may connect:
   own processes. Over TCP, every client needs a token.
 
 Signals:
-  Ctrl-C, SIGTERM  stop; what was recorded is kept
+  Ctrl-C, SIGTERM  stop, and keep what was recorded
   SIGHUP           read the configuration file again";
 
 /// Returns the words after the command of this process.
@@ -77,16 +77,16 @@ pub struct ServeArguments {
     /// How much disk space it may use, such as 256M or 2G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = limits::disk)]
     pub max_disk: u64,
-    /// Keep the time around the moment when a process exceeds a limit, such as
-    /// 'cpu>80% for 10s', 'threads>200' or 'rss>2G for 1m'; can be repeated
+    /// Set a mark when a process exceeds a limit, such as 'cpu>80% for 10s',
+    /// 'threads>200' or 'rss>2G for 1m'; can be repeated
     #[arg(long, value_name = "CONDITION", value_parser = condition::condition)]
     pub mark: Vec<Condition>,
-    /// Keep the time around the moment when all threads of a process have stood still for
-    /// this long although there is work to do, or off; needs wall mode
+    /// Set a mark when a process has work to do but no thread of it has made progress for
+    /// this long, or `off`; needs wall mode
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = stall::stall)]
     pub stall: StallTime,
-    /// Do not mark processes that end by SIGKILL, SIGSEGV or SIGABRT, or because memory
-    /// ran out
+    /// Set no mark when a process is killed by SIGKILL, SIGSEGV or SIGABRT, or for lack of
+    /// memory
     #[arg(long)]
     pub no_last_words: bool,
     /// What sampling may cost, and what it may keep
