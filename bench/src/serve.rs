@@ -21,7 +21,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use self::live_page::LivePage;
-use self::plan::Plan;
+use self::plan::ServePlan;
 use self::requests::Requests;
 use self::server::Server;
 use self::usage::Usage;
@@ -80,7 +80,7 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, pythons: Vec<PathBuf>) -> 
 /// Measures everything and prints the document.
 pub(crate) fn measure(arguments: &MeasuredSubject) -> anyhow::Result<()> {
     interrupt::leave_to_children()?;
-    let plan = Plan::new(arguments.quick);
+    let plan = ServePlan::new(arguments.quick);
     let pythons = versions(&arguments.pythons);
     let python = pythons.last().context("there is no Python to sample")?;
     let others_before = machine::others_share();
@@ -139,7 +139,7 @@ pub(crate) fn measure(arguments: &MeasuredSubject) -> anyhow::Result<()> {
 
 /// Measures CPU time and memory for some windows without asking anything, and then how far the
 /// recorder is behind.
-fn state_of(server: &Server, plan: &Plan) -> anyhow::Result<Value> {
+fn state_of(server: &Server, plan: &ServePlan) -> anyhow::Result<Value> {
     let mut shares: [Spread; 3] = Default::default();
     let mut memory: [Spread; 3] = Default::default();
     let (mut all_shares, mut all_memory) = (Spread::default(), Spread::default());

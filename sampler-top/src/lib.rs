@@ -3,7 +3,7 @@
 //! `pyebpf top`: what Python is doing now, in a terminal. It reads a container that
 //! grows, and shows the last seconds of it.
 //!
-//! A [`Window`](window::Window) adds up what arrives, [`tables`] makes rows of it, a
+//! A [`SlidingWindow`](window::SlidingWindow) adds up what arrives, [`tables`] makes rows of it, a
 //! [`View`](view::View) knows what the user has chosen, and [`draw`] puts it on the screen.
 
 pub mod draw;

@@ -5,20 +5,20 @@
 use std::time::Duration;
 
 use sampler_trace::container::error::TraceError;
-use sampler_trace::container::follow::{Follower, Part};
+use sampler_trace::container::follow::{Completed, Follower};
 use sampler_trace::container::info::TraceInfo;
 use sampler_trace::model::identifiers::KernelTime;
 use sampler_trace::model::row::RowChange;
 use sampler_trace::model::symbols::Symbols;
 use sampler_trace::model::track::Tracks;
 
-use crate::window::Window;
+use crate::window::SlidingWindow;
 
 /// A trace that is arriving.
 #[derive(Debug)]
 pub(crate) struct Live {
     follower: Follower,
-    window: Window,
+    window: SlidingWindow,
     length: Duration,
     is_over: bool,
 }
@@ -28,7 +28,7 @@ impl Live {
     pub(crate) fn new(length: Duration) -> Self {
         Self {
             follower: Follower::default(),
-            window: Window::new(length, KernelTime(0)),
+            window: SlidingWindow::new(length, KernelTime(0)),
             length,
             is_over: false,
         }
@@ -50,18 +50,18 @@ impl Live {
             };
             match follower.next(take)? {
                 None => return Ok(()),
-                Some(Part::Header) => {
+                Some(Completed::Header) => {
                     if let Some(info) = follower.info() {
-                        *window = Window::new(*length, info.start);
+                        *window = SlidingWindow::new(*length, info.start);
                     }
                 }
-                Some(Part::Segment) => {
+                Some(Completed::Segment) => {
                     if let Some(until) = follower.complete_until() {
                         window.close(until);
                     }
                 }
-                Some(Part::Summary | Part::End) => *is_over = true,
-                Some(Part::Account(_)) => {}
+                Some(Completed::Summary | Completed::End) => *is_over = true,
+                Some(Completed::Account(_)) => {}
             }
         }
     }
@@ -77,7 +77,7 @@ impl Live {
     }
 
     /// The last seconds.
-    pub(crate) fn window(&self) -> &Window {
+    pub(crate) fn window(&self) -> &SlidingWindow {
         &self.window
     }
 

@@ -16,7 +16,7 @@ use crate::feed::{self, FeedEvent, QUEUE};
 use crate::keys;
 use crate::live::Live;
 use crate::view::{Action, Snapshot, View};
-use crate::window::Window;
+use crate::window::SlidingWindow;
 
 /// How many messages of the recorder are kept: the last ones.
 const MOST_MESSAGES: usize = 100;
@@ -85,7 +85,7 @@ where
 struct Screen {
     live: Live,
     /// The window as it was when the screen was frozen.
-    frozen: Option<Window>,
+    frozen: Option<SlidingWindow>,
     view: View,
     shown: Snapshot,
     status: String,

@@ -12,7 +12,7 @@ use sampler_trace::model::row::State;
 use sampler_trace::model::symbols::Symbols;
 use sampler_trace::model::track::{ProcessInfo, Tracks};
 
-use crate::window::Window;
+use crate::window::SlidingWindow;
 
 /// Replaces the name of something that has none.
 const UNKNOWN: &str = "?";
@@ -109,7 +109,7 @@ pub struct ThreadRow {
 /// Returns the functions of the threads that `wanted` takes.
 #[must_use]
 pub fn functions(
-    window: &Window,
+    window: &SlidingWindow,
     symbols: &Symbols,
     wanted: impl Fn(TrackId) -> bool,
 ) -> Vec<FunctionRow> {
@@ -151,7 +151,7 @@ pub fn functions(
 
 /// Returns the processes.
 #[must_use]
-pub fn processes(window: &Window, tracks: &Tracks) -> Vec<ProcessRow> {
+pub fn processes(window: &SlidingWindow, tracks: &Tracks) -> Vec<ProcessRow> {
     let mut rows: BTreeMap<ProcessIndex, ProcessRow> = BTreeMap::new();
     let of = |track: TrackId| {
         let index = tracks.track(track)?.process;
@@ -201,7 +201,7 @@ fn command(process: &ProcessInfo) -> String {
 /// the window.
 #[must_use]
 pub fn threads(
-    window: &Window,
+    window: &SlidingWindow,
     symbols: &Symbols,
     tracks: &Tracks,
     wanted: impl Fn(TrackId) -> bool,
@@ -271,7 +271,7 @@ pub fn stack(symbols: &Symbols, stack: StackId) -> Vec<FrameRow> {
 /// takes, and its share of the function's time, from 0 to 1.
 #[must_use]
 pub fn heaviest_stack(
-    window: &Window,
+    window: &SlidingWindow,
     symbols: &Symbols,
     (function, with_waiting): (Function, bool),
     wanted: impl Fn(TrackId) -> bool,

@@ -15,7 +15,7 @@ use sampler_trace::model::track::Tracks;
 use crate::tables::{
     self, FrameRow, Function, FunctionRow, ProcessRow, ThreadRow, Times, heaviest_stack,
 };
-use crate::window::Window;
+use crate::window::SlidingWindow;
 
 /// A table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -293,7 +293,7 @@ impl View {
     pub fn snapshot(
         &mut self,
         info: &TraceInfo,
-        window: &Window,
+        window: &SlidingWindow,
         symbols: &Symbols,
         tracks: &Tracks,
     ) -> Snapshot {
@@ -354,7 +354,7 @@ impl View {
 
     fn functions(
         &self,
-        window: &Window,
+        window: &SlidingWindow,
         symbols: &Symbols,
         wanted: impl Fn(TrackId) -> bool,
     ) -> Vec<FunctionRow> {
@@ -397,7 +397,7 @@ impl View {
     fn stack(
         &self,
         shown: &Snapshot,
-        window: &Window,
+        window: &SlidingWindow,
         symbols: &Symbols,
         wanted: impl Fn(TrackId) -> bool,
     ) -> Option<OpenStack> {

@@ -22,7 +22,7 @@ pub type Doing = (StackId, State);
 
 /// The last seconds of a trace.
 #[derive(Clone, Debug)]
-pub struct Window {
+pub struct SlidingWindow {
     length: Duration,
     buckets: VecDeque<Bucket>,
     /// What each thread did last, by its number.
@@ -69,7 +69,7 @@ impl Latest {
     };
 }
 
-impl Window {
+impl SlidingWindow {
     /// A window of this length over a trace that begins at `start`.
     #[must_use]
     pub fn new(length: Duration, start: KernelTime) -> Self {
@@ -225,11 +225,11 @@ mod tests {
         }
     }
 
-    fn window() -> Window {
-        Window::new(Duration::from_secs(4), KernelTime(0))
+    fn window() -> SlidingWindow {
+        SlidingWindow::new(Duration::from_secs(4), KernelTime(0))
     }
 
-    fn time(window: &Window, stack: u32, state: State) -> u64 {
+    fn time(window: &SlidingWindow, stack: u32, state: State) -> u64 {
         let times = window.times();
         let key = (TrackId(0), (StackId(stack), state));
         times.get(&key).copied().unwrap_or_default()

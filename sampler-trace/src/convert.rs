@@ -88,7 +88,7 @@ pub struct ConvertOptions {
 
 /// A file that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenFile {
     /// Its path.
     pub path: PathBuf,
     /// How many threads are in it.
@@ -110,7 +110,7 @@ pub fn convert(
     outputs: &[Output],
     options: &ConvertOptions,
     create: impl FnMut(&Path) -> Result<Box<dyn Destination>, DestinationError>,
-) -> Result<Vec<Written>, ConvertError> {
+) -> Result<Vec<WrittenFile>, ConvertError> {
     let mut trace = read_trace(input)?;
     options.privacy.apply(&mut trace);
     write_trace(&trace, outputs, options, create)
@@ -126,7 +126,7 @@ pub fn write_trace(
     outputs: &[Output],
     options: &ConvertOptions,
     mut create: impl FnMut(&Path) -> Result<Box<dyn Destination>, DestinationError>,
-) -> Result<Vec<Written>, ConvertError> {
+) -> Result<Vec<WrittenFile>, ConvertError> {
     let whole = options.selection.of(trace)?;
     let mut planned = Vec::new();
     for output in outputs {
@@ -141,7 +141,7 @@ pub fn write_trace(
             }
             let large = (size > LARGE).then_some(size);
             planned.push((
-                Written {
+                WrittenFile {
                     path,
                     threads: view.tracks().len(),
                     large,

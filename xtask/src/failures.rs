@@ -11,13 +11,13 @@ const LINES: usize = 12;
 /// The tests that failed in one run, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failures {
-    tests: Vec<Failure>,
+    tests: Vec<FailedTest>,
     inside: bool,
 }
 
 /// One test that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct FailedTest {
     name: String,
     said: Vec<String>,
 }
@@ -53,7 +53,7 @@ impl Failures {
     }
 
     /// The tests that failed, in order.
-    pub(crate) fn tests(&self) -> &[Failure] {
+    pub(crate) fn tests(&self) -> &[FailedTest] {
         &self.tests
     }
 
@@ -75,9 +75,9 @@ impl Failures {
     }
 
     fn add(&mut self, name: &str) {
-        self.tests.push(Failure {
+        self.tests.push(FailedTest {
             name: name.to_owned(),
-            ..Failure::default()
+            ..FailedTest::default()
         });
     }
 
@@ -92,7 +92,7 @@ impl Failures {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for FailedTest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{}", self.name)?;
         for line in &self.said {

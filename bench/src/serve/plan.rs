@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 /// How long each part takes.
-pub(super) struct Plan {
+pub(super) struct ServePlan {
     /// How long the server runs before it is measured, by which time it knows all names.
     pub(super) warm_up: Duration,
     /// How many times it is measured in each state, and for how long.
@@ -19,7 +19,7 @@ pub(super) struct Plan {
     pub(super) written: u32,
 }
 
-impl Plan {
+impl ServePlan {
     pub(super) fn new(quick: bool) -> Self {
         let s = Duration::from_secs;
         if quick {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::plan::Plan;
+use super::plan::ServePlan;
 use super::server::{Chunks, Server};
 use super::usage::Usage;
 
@@ -23,7 +23,7 @@ pub(super) fn measure(
     binary: &Path,
     scratch: &Path,
     processes: &[Pid],
-    plan: &Plan,
+    plan: &ServePlan,
 ) -> anyhow::Result<Value> {
     let chunks = Chunks {
         seconds: plan.chunk.as_secs_f64(),

@@ -25,7 +25,7 @@ const MAX_VERSION_TEXT: usize = 16;
 
 /// A version, and the debug offsets that came with it.
 #[derive(Debug)]
-pub(crate) struct Evidence {
+pub(crate) struct VersionEvidence {
     pub(crate) version: PythonVersion,
     pub(crate) debug_offsets: Option<DebugOffsets>,
 }
@@ -58,7 +58,7 @@ pub(crate) fn find(
     elf: &ElfFile,
     runtime: Symbol,
     file_name: &[u8],
-) -> Result<Evidence, EvidenceError> {
+) -> Result<VersionEvidence, EvidenceError> {
     let told = version_symbol(elf)?;
     let debug_offsets = debug_offsets_at(elf, runtime)?;
     if let (Some(offsets), Some(told)) = (&debug_offsets, told) {
@@ -75,7 +75,7 @@ pub(crate) fn find(
         (None, Some(told)) => told,
         (None, None) => unexported_version(elf, runtime, file_name)?,
     };
-    Ok(Evidence {
+    Ok(VersionEvidence {
         version,
         debug_offsets,
     })

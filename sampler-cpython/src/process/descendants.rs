@@ -3,10 +3,13 @@
 //! Finds the running descendants of processes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use crate::process::identity::running_pids;
+use crate::process::proc_file::read_file;
 use crate::process::stat::field;
+
+/// The most bytes read of `stat`, which has some 350.
+const MAX_STAT: u64 = 4096;
 
 /// Returns the children of `pids`, their children and so on, without `pids` themselves,
 /// as `/proc` shows them now.
@@ -39,7 +42,7 @@ fn below(pids: &[u32], children: &BTreeMap<u32, Vec<u32>>) -> Vec<u32> {
 
 /// Returns the parent of a process; `None` when the process is gone.
 fn parent_of(pid: u32) -> Option<u32> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = read_file(pid, "stat", MAX_STAT).ok()?;
     parse_parent(&stat)
 }
 

@@ -15,7 +15,7 @@ use crate::front::body::{Pieces, stream};
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::recorder::{ClientEvent, NumberedEvent};
-use crate::front::reply::{self, Reply};
+use crate::front::reply::{self, HttpReply};
 use crate::front::{status, visible};
 
 /// How often the status is sent.
@@ -29,7 +29,7 @@ pub(crate) fn get(
     context: &Arc<Context>,
     client: &Client,
     headers: &HeaderMap,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let pass = context.enter_stream(client)?;
     let last = headers.get("last-event-id").and_then(|it| it.to_str().ok());
     let (epoch, recorder) = (context.epoch, &context.recorder);

@@ -9,7 +9,7 @@ use hyper::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, REFERRER_POL
 use crate::front::body::Body;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
-use crate::front::reply::{self, Reply, TEXT};
+use crate::front::reply::{self, HttpReply, TEXT};
 
 /// The description of the interface, which a test holds against the server.
 pub const OPENAPI: &str = include_str!("../../openapi.json");
@@ -22,7 +22,7 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
 
 /// Answers `GET /`.
 #[must_use]
-pub(crate) fn page(context: &Context, headers: &HeaderMap) -> Reply {
+pub(crate) fn page(context: &Context, headers: &HeaderMap) -> HttpReply {
     let mut reply = reply::bytes("text/html; charset=utf-8", context.page);
     reply::set(&mut reply, CONTENT_SECURITY_POLICY, POLICY);
     reply::set(&mut reply, REFERRER_POLICY, "no-referrer");
@@ -37,18 +37,18 @@ pub(crate) fn page(context: &Context, headers: &HeaderMap) -> Reply {
 
 /// Answers `GET /api/v1/openapi.json`.
 #[must_use]
-pub(crate) fn openapi() -> Reply {
+pub(crate) fn openapi() -> HttpReply {
     reply::bytes(reply::JSON, OPENAPI)
 }
 
 /// Answers `GET /healthz`: the front is alive.
 #[must_use]
-pub(crate) fn healthz() -> Reply {
+pub(crate) fn healthz() -> HttpReply {
     reply::bytes(TEXT, "ok\n")
 }
 
 /// Answers `GET /readyz`: the recorder answers.
-pub(crate) async fn readyz(context: &Context) -> Reply {
+pub(crate) async fn readyz(context: &Context) -> HttpReply {
     match context.recorder.status().await {
         Ok(_) => reply::bytes(TEXT, "ok\n"),
         Err(error) => {
@@ -63,7 +63,7 @@ pub(crate) async fn readyz(context: &Context) -> Reply {
 ///
 /// # Errors
 /// 403: the client sees its own processes only.
-pub(crate) fn cmdline(context: &Context, client: &Client) -> Result<Reply, ApiError> {
+pub(crate) fn cmdline(context: &Context, client: &Client) -> Result<HttpReply, ApiError> {
     if client.access.own_uid().is_some() {
         return Err(ApiError::forbidden(
             "only root and members of the socket's group see the server's command line",

@@ -10,9 +10,9 @@ use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::recorder::AskError;
 use crate::front::recordings::check_name;
-use crate::front::reply::{self, Reply};
+use crate::front::reply::{self, HttpReply};
 use crate::front::visible;
-use crate::protocol::command::{Command, NewMark};
+use crate::protocol::command::{NewMark, RecorderCommand};
 use crate::protocol::message::Answer;
 use crate::state::entry::MarkId;
 
@@ -20,7 +20,7 @@ use crate::state::entry::MarkId;
 ///
 /// # Errors
 /// 503.
-pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, ApiError> {
+pub(crate) async fn list(context: &Context, client: &Client) -> Result<HttpReply, ApiError> {
     let (marks, _) = visible::entries(context, client).await?;
     reply::json(StatusCode::OK, &Marks { marks })
 }
@@ -29,7 +29,11 @@ pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, Ap
 ///
 /// # Errors
 /// 404, 503.
-pub(crate) async fn get(context: &Context, client: &Client, id: MarkId) -> Result<Reply, ApiError> {
+pub(crate) async fn get(
+    context: &Context,
+    client: &Client,
+    id: MarkId,
+) -> Result<HttpReply, ApiError> {
     let (marks, _) = visible::entries(context, client).await?;
     let found = marks.into_iter().find(|entry| entry.id == id);
     let missing = || {
@@ -47,10 +51,10 @@ pub(crate) async fn set(
     context: &Context,
     client: &Client,
     wanted: NewMark,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     client.check_change()?;
     check_name(&wanted.name)?;
-    let Answer::Mark(entry) = context.recorder.ask(Command::Mark(wanted)).await? else {
+    let Answer::Mark(entry) = context.recorder.ask(RecorderCommand::Mark(wanted)).await? else {
         return Err(AskError::Unexpected.into());
     };
     let mut reply = reply::json(StatusCode::CREATED, &entry)?;
@@ -67,9 +71,13 @@ pub(crate) async fn delete(
     context: &Context,
     client: &Client,
     id: MarkId,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     client.check_change()?;
-    match context.recorder.ask(Command::DeleteMark { id }).await? {
+    match context
+        .recorder
+        .ask(RecorderCommand::DeleteMark { id })
+        .await?
+    {
         Answer::Deleted => reply::json(StatusCode::OK, &serde_json::json!({ "deleted": id })),
         _ => Err(AskError::Unexpected.into()),
     }

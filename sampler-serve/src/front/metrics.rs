@@ -12,7 +12,7 @@ use crate::documents::RecorderState;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::openmetrics::{Exposition, Family, MetricType, Metrics};
-use crate::front::reply::{self, Reply};
+use crate::front::reply::{self, HttpReply};
 use crate::protocol::message::RecorderStatus;
 use crate::state::reader::Survey;
 
@@ -29,7 +29,7 @@ pub(crate) async fn get(
     context: &Context,
     client: &Client,
     headers: &HeaderMap,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     if client.access.own_uid().is_some() {
         return Err(ApiError::forbidden(
             "metrics are about all processes; only root and members of the socket's group see them",

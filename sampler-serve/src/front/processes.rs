@@ -11,16 +11,16 @@ use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::query::Query;
 use crate::front::recorder::AskError;
-use crate::front::reply::{self, Reply};
+use crate::front::reply::{self, HttpReply};
 use crate::front::visible;
-use crate::protocol::command::Command;
+use crate::protocol::command::RecorderCommand;
 use crate::protocol::message::Answer;
 
 /// Answers `GET /api/v1/processes`.
 ///
 /// # Errors
 /// 503: the recorder is unavailable.
-pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, ApiError> {
+pub(crate) async fn list(context: &Context, client: &Client) -> Result<HttpReply, ApiError> {
     let processes = context.recorder.processes().await?;
     let seen = processes.iter().filter(|it| client.access.sees(it.uid));
     let processes = seen.cloned().collect();
@@ -35,7 +35,7 @@ pub(crate) async fn dump(
     context: &Context,
     client: &Client,
     mut query: Query,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let pid = query.number("pid")?;
     query.finish()?;
     let pid = pid.ok_or_else(|| ApiError::bad_request("pid=PID is missing"))?;
@@ -44,7 +44,8 @@ pub(crate) async fn dump(
         .dumps
         .try_acquire()
         .map_err(|_| ApiError::too_many("too many dumps at once; try again in a moment"))?;
-    let Answer::Dump(mut document) = context.recorder.ask(Command::Dump { pid }).await? else {
+    let Answer::Dump(mut document) = context.recorder.ask(RecorderCommand::Dump { pid }).await?
+    else {
         return Err(AskError::Unexpected.into());
     };
     // Its pid may belong to another user's process by now.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::documents::RecorderState;
 use crate::front::error::ApiError;
 use crate::protocol::channel::Channel;
-use crate::protocol::command::Command;
+use crate::protocol::command::RecorderCommand;
 use crate::protocol::message::{
     Answer, Event, Failure, FromRecorder, ProcessEntry, RecorderStatus, Reply, Request,
 };
@@ -151,7 +151,7 @@ struct Knowledge {
 
 #[derive(Debug)]
 struct Question {
-    command: Command,
+    command: RecorderCommand,
     answer: oneshot::Sender<Result<Answer, AskError>>,
 }
 
@@ -219,10 +219,10 @@ impl RecorderHandle {
     ///
     /// # Errors
     /// [`AskError`].
-    pub(crate) async fn ask(&self, command: Command) -> Result<Answer, AskError> {
+    pub(crate) async fn ask(&self, command: RecorderCommand) -> Result<Answer, AskError> {
         let before = self.admit(&command)?;
         let limit = match command {
-            Command::Dump { .. } => self.timeouts.dump,
+            RecorderCommand::Dump { .. } => self.timeouts.dump,
             _ => self.timeouts.answer,
         };
         let (answer, answered) = oneshot::channel();
@@ -246,7 +246,7 @@ impl RecorderHandle {
     }
 
     /// Sends a request that may be repeated: it is, if the recorder was restarted meanwhile.
-    async fn ask_again(&self, command: Command) -> Result<Answer, AskError> {
+    async fn ask_again(&self, command: RecorderCommand) -> Result<Answer, AskError> {
         match self.ask(command.clone()).await {
             Err(AskError::Restarted) => self.ask(command).await,
             answer => answer,
@@ -254,12 +254,12 @@ impl RecorderHandle {
     }
 
     /// Checks that a request may be sent now. Returns the number of messages received so far.
-    fn admit(&self, command: &Command) -> Result<u64, AskError> {
+    fn admit(&self, command: &RecorderCommand) -> Result<u64, AskError> {
         let mut known = self.shared.knowledge();
         let is_due = known.probed.is_none_or(|at| at.elapsed() >= PROBE_AGAIN);
         match known.state {
             RecorderState::Running => Ok(known.messages),
-            RecorderState::Restarting if is_due && matches!(command, Command::Status) => {
+            RecorderState::Restarting if is_due && matches!(command, RecorderCommand::Status) => {
                 known.probed = Some(Instant::now());
                 Ok(known.messages)
             }
@@ -281,7 +281,7 @@ impl RecorderHandle {
         {
             return Ok(seen.clone());
         }
-        let Answer::Status(status) = self.ask_again(Command::Status).await? else {
+        let Answer::Status(status) = self.ask_again(RecorderCommand::Status).await? else {
             return Err(AskError::Unexpected);
         };
         let at = Instant::now();
@@ -319,7 +319,7 @@ impl RecorderHandle {
         {
             return Ok(processes.clone());
         }
-        let Answer::Processes(processes) = self.ask_again(Command::Processes).await? else {
+        let Answer::Processes(processes) = self.ask_again(RecorderCommand::Processes).await? else {
             return Err(AskError::Unexpected);
         };
         let processes = Arc::new(processes);

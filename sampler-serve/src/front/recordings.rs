@@ -9,9 +9,9 @@ use crate::documents::Recordings;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::recorder::AskError;
-use crate::front::reply::{self, Reply};
+use crate::front::reply::{self, HttpReply};
 use crate::front::visible;
-use crate::protocol::command::{Command, StartRecording};
+use crate::protocol::command::{RecorderCommand, StartRecording};
 use crate::protocol::message::Answer;
 use crate::state::entry::{RecordingEntry, RecordingId};
 
@@ -24,7 +24,7 @@ const MOST_PIDS: usize = 1024;
 ///
 /// # Errors
 /// 503.
-pub(crate) async fn list(context: &Context, client: &Client) -> Result<Reply, ApiError> {
+pub(crate) async fn list(context: &Context, client: &Client) -> Result<HttpReply, ApiError> {
     let (_, recordings) = visible::entries(context, client).await?;
     reply::json(StatusCode::OK, &Recordings { recordings })
 }
@@ -37,7 +37,7 @@ pub(crate) async fn get(
     context: &Context,
     client: &Client,
     id: RecordingId,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let entry = visible::recording(context, client, id).await?;
     reply::json(StatusCode::OK, &entry)
 }
@@ -50,14 +50,14 @@ pub(crate) async fn start(
     context: &Context,
     client: &Client,
     wanted: StartRecording,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     client.check_change()?;
     check_name(&wanted.name)?;
     if wanted.pids.len() > MOST_PIDS {
         let message = format!("a recording has at most {MOST_PIDS} processes");
         return Err(ApiError::bad_request(message));
     }
-    let entry = ask(context, Command::Start(wanted)).await?;
+    let entry = ask(context, RecorderCommand::Start(wanted)).await?;
     let mut reply = reply::json(StatusCode::CREATED, &entry)?;
     let location = format!("/api/v1/recordings/{}", entry.id.0);
     reply::set(&mut reply, LOCATION, &location);
@@ -72,9 +72,9 @@ pub(crate) async fn stop(
     context: &Context,
     client: &Client,
     id: RecordingId,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     client.check_change()?;
-    let entry = ask(context, Command::Stop { id }).await?;
+    let entry = ask(context, RecorderCommand::Stop { id }).await?;
     reply::json(StatusCode::OK, &entry)
 }
 
@@ -86,11 +86,11 @@ pub(crate) async fn delete(
     context: &Context,
     client: &Client,
     id: RecordingId,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     client.check_change()?;
     match context
         .recorder
-        .ask(Command::DeleteRecording { id })
+        .ask(RecorderCommand::DeleteRecording { id })
         .await?
     {
         Answer::Deleted => reply::json(StatusCode::OK, &serde_json::json!({ "deleted": id })),
@@ -98,7 +98,7 @@ pub(crate) async fn delete(
     }
 }
 
-async fn ask(context: &Context, command: Command) -> Result<RecordingEntry, ApiError> {
+async fn ask(context: &Context, command: RecorderCommand) -> Result<RecordingEntry, ApiError> {
     match context.recorder.ask(command).await? {
         Answer::Recording(entry) => Ok(entry),
         _ => Err(AskError::Unexpected.into()),

@@ -14,7 +14,7 @@ use crate::front::body::Body;
 use crate::front::error::ApiError;
 
 /// An answer.
-pub(crate) type Reply = Response<Body>;
+pub(crate) type HttpReply = Response<Body>;
 
 /// The type of JSON documents.
 pub(crate) const JSON: &str = "application/json";
@@ -26,7 +26,7 @@ const REALM: HeaderValue = HeaderValue::from_static("Basic realm=\"pyebpf\"");
 
 /// Answers with a body of a type.
 #[must_use]
-pub(crate) fn reply(status: StatusCode, content_type: &'static str, body: Body) -> Reply {
+pub(crate) fn reply(status: StatusCode, content_type: &'static str, body: Body) -> HttpReply {
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
@@ -38,7 +38,7 @@ pub(crate) fn reply(status: StatusCode, content_type: &'static str, body: Body) 
 
 /// Answers with bytes.
 #[must_use]
-pub(crate) fn bytes(content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+pub(crate) fn bytes(content_type: &'static str, body: impl Into<Bytes>) -> HttpReply {
     reply(StatusCode::OK, content_type, Body::Whole(body.into()))
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn bytes(content_type: &'static str, body: impl Into<Bytes>) -> Reply
 ///
 /// # Errors
 /// 500, if it cannot be written as JSON.
-pub(crate) fn json(status: StatusCode, document: &impl Serialize) -> Result<Reply, ApiError> {
+pub(crate) fn json(status: StatusCode, document: &impl Serialize) -> Result<HttpReply, ApiError> {
     let text = serde_json::to_vec(document).map_err(|error| {
         let message = format!("the answer cannot be written as JSON: {error}");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
@@ -55,7 +55,7 @@ pub(crate) fn json(status: StatusCode, document: &impl Serialize) -> Result<Repl
 }
 
 /// Puts a header on an answer. What cannot be a header is left out.
-pub(crate) fn set(reply: &mut Reply, name: HeaderName, value: &str) {
+pub(crate) fn set(reply: &mut HttpReply, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
     }
@@ -63,7 +63,7 @@ pub(crate) fn set(reply: &mut Reply, name: HeaderName, value: &str) {
 
 /// Answers with an error, as JSON.
 #[must_use]
-pub(crate) fn refusal(error: &ApiError) -> Reply {
+pub(crate) fn refusal(error: &ApiError) -> HttpReply {
     let document = serde_json::json!({ "error": error.message }).to_string();
     let body = Body::Whole(document.into());
     with_details(reply(error.status, JSON, body), error)
@@ -71,14 +71,14 @@ pub(crate) fn refusal(error: &ApiError) -> Reply {
 
 /// Answers with an error as Go's handlers do, for `go tool pprof`.
 #[must_use]
-pub(crate) fn text_refusal(error: &ApiError) -> Reply {
+pub(crate) fn text_refusal(error: &ApiError) -> HttpReply {
     let body = Body::Whole(format!("{}\n", error.message).into());
     let mut reply = with_details(reply(error.status, TEXT, body), error);
     set(&mut reply, HeaderName::from_static("x-go-pprof"), "1");
     reply
 }
 
-fn with_details(mut reply: Reply, error: &ApiError) -> Reply {
+fn with_details(mut reply: HttpReply, error: &ApiError) -> HttpReply {
     if let Some(seconds) = error.retry_after_s {
         set(&mut reply, RETRY_AFTER, &seconds.to_string());
     }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::query::Query;
-use crate::front::reply::{Reply, refusal, text_refusal};
+use crate::front::reply::{HttpReply, refusal, text_refusal};
 use crate::front::routes::{Endpoint, find};
 use crate::front::{
     events, fixed, marks, metrics, origin, processes, recordings, request_body, status, trace,
@@ -34,7 +34,7 @@ pub(crate) async fn answer(
     context: Arc<Context>,
     client: Client,
     request: Request<Incoming>,
-) -> Result<Reply, Infallible> {
+) -> Result<HttpReply, Infallible> {
     let is_pprof = request.uri().path().starts_with("/debug/pprof/");
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
@@ -59,7 +59,7 @@ async fn handle(
     context: Arc<Context>,
     client: Client,
     request: Request<Incoming>,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let (head, body) = request.into_parts();
     origin::check(&context.hosts, &head.method, &head.uri, &head.headers)?;
     if client.access.is_tcp {
@@ -111,7 +111,7 @@ async fn dispatch(
     query: Query,
     headers: &HeaderMap,
     body: Incoming,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let client = &client;
     let takes_query = is_long(endpoint) || endpoint == Endpoint::Dump;
     let query = match takes_query {

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use crate::documents::{DiskUse, RecorderHealth, RecorderState, Status};
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
-use crate::front::reply::{self, Reply};
+use crate::front::reply::{self, HttpReply};
 use crate::front::times::now_us;
 use crate::front::visible;
 
@@ -82,6 +82,6 @@ pub(crate) async fn document(context: &Context, client: &Client) -> Result<Statu
 ///
 /// # Errors
 /// As [`document`].
-pub(crate) async fn get(context: &Context, client: &Client) -> Result<Reply, ApiError> {
+pub(crate) async fn get(context: &Context, client: &Client) -> Result<HttpReply, ApiError> {
     reply::json(StatusCode::OK, &document(context, client).await?)
 }

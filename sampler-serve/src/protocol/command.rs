@@ -10,7 +10,7 @@ use crate::state::entry::{MarkId, RecordingId};
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Command {
+pub enum RecorderCommand {
     /// The state of the recorder.
     Status,
     /// The sampled processes.

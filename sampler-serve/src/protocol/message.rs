@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use sampler_trace::container::info::Mode;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::command::Command;
+use crate::protocol::command::RecorderCommand;
 use crate::state::entry::{ChunkNumber, MarkEntry, RecordingEntry};
 
 /// What the front sends.
@@ -16,7 +16,7 @@ pub struct Request {
     /// Comes back in the reply. Unique for as long as the front runs.
     pub id: u64,
     /// What to do.
-    pub command: Command,
+    pub command: RecorderCommand,
 }
 
 /// What the recorder sends.

@@ -15,7 +15,7 @@ use sampler_trace::model::identifiers::KernelTime;
 
 use crate::state::directory::{Folder, StateDirectory};
 use crate::state::entry::ChunkNumber;
-use crate::state::retention::{Keeper, Plan, Retention, StoredChunk};
+use crate::state::retention::{Deletions, Keeper, Retention, StoredChunk};
 
 /// The time, by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,13 @@ impl ChunkStore {
     /// Returns what is to be deleted now; `written` is the size of the chunk that is being
     /// written.
     #[must_use]
-    pub fn plan(&self, retention: &Retention, keepers: &[Keeper], written: u64, now: Now) -> Plan {
+    pub fn plan(
+        &self,
+        retention: &Retention,
+        keepers: &[Keeper],
+        written: u64,
+        now: Now,
+    ) -> Deletions {
         let trusts_clock = self.trusts_clock(now);
         let chunk = |known: &Known| StoredChunk {
             number: known.number,

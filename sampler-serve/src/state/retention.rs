@@ -54,7 +54,7 @@ pub enum KeeperId {
 
 /// What is to be deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct Deletions {
     /// Chunks.
     pub chunks: Vec<ChunkNumber>,
     /// Marks and recordings that cannot be kept any longer: they kept more than half of
@@ -67,7 +67,7 @@ impl Retention {
     /// `keepers` in the order in which they are to be given up; `written` is the size of the chunk
     /// that is being written, which counts as well.
     #[must_use]
-    pub fn plan(&self, chunks: &[StoredChunk], keepers: &[Keeper], written: u64) -> Plan {
+    pub fn plan(&self, chunks: &[StoredChunk], keepers: &[Keeper], written: u64) -> Deletions {
         let kept_bytes = |keepers: &[Keeper]| -> u64 {
             let kept = chunks.iter().filter(|chunk| is_kept(chunk, keepers));
             kept.map(|chunk| chunk.bytes).sum()
@@ -79,7 +79,7 @@ impl Retention {
         let (released, keepers) = keepers.split_at(released);
         let total = written + chunks.iter().map(|chunk| chunk.bytes).sum::<u64>();
         let mut excess = total.saturating_sub(self.max_bytes);
-        let mut plan = Plan {
+        let mut plan = Deletions {
             chunks: Vec::new(),
             keepers: released.iter().map(|keeper| keeper.id).collect(),
         };
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    fn numbers(plan: &Plan) -> Vec<u64> {
+    fn numbers(plan: &Deletions) -> Vec<u64> {
         plan.chunks.iter().map(|number| number.0).collect()
     }
 
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(numbers(&plan), [0, 1, 2]);
         assert_eq!(
             retention(60, 10_000).plan(&chunks(), &[], 0),
-            Plan::default()
+            Deletions::default()
         );
     }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use sampler_serve::front::config::Limits;
-use sampler_serve::protocol::command::Command;
+use sampler_serve::protocol::command::RecorderCommand;
 
 use crate::chunks::{OURS, THEIRS};
 use crate::server::{JSON, Server, Setup};
@@ -153,7 +153,7 @@ fn marks_are_set_listed_and_given_up() {
     );
     assert_eq!(server.get("/api/v1/marks").json()["marks"][0], mark);
     assert_eq!(server.get("/api/v1/marks/1").json(), mark);
-    let expected = Command::Mark(sampler_serve::protocol::command::NewMark {
+    let expected = RecorderCommand::Mark(sampler_serve::protocol::command::NewMark {
         name: "deploy 42".into(),
         before_s: 10,
         after_s: 60,
@@ -251,7 +251,7 @@ fn a_recorder_that_is_started_again_fails_what_was_asked_before() {
             .recorder()
             .asked()
             .iter()
-            .any(|it| matches!(it, Command::Mark(_)))
+            .any(|it| matches!(it, RecorderCommand::Mark(_)))
         {
             assert!(Instant::now() < end, "the recorder is not asked");
         }

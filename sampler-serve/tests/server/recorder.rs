@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use sampler_serve::protocol::channel::Channel;
-use sampler_serve::protocol::command::Command;
+use sampler_serve::protocol::command::RecorderCommand;
 use sampler_serve::protocol::message::{
     Answer, Event, Failure, FailureCode, FromRecorder, ProcessEntry, RecorderStatus, Reply, Request,
 };
@@ -34,7 +34,7 @@ pub(crate) struct Behaviour {
     /// Its rate.
     pub(crate) hz: u32,
     /// What it was asked.
-    pub(crate) asked: Vec<Command>,
+    pub(crate) asked: Vec<RecorderCommand>,
 }
 
 /// The double.
@@ -104,7 +104,7 @@ impl Recorder {
         self.orders.send(order).expect("it runs");
     }
 
-    pub(crate) fn asked(&self) -> Vec<Command> {
+    pub(crate) fn asked(&self) -> Vec<RecorderCommand> {
         self.behaviour.lock().expect("no panic").asked.clone()
     }
 }
@@ -182,11 +182,11 @@ impl Work {
         send(link, &FromRecorder::Reply(reply));
     }
 
-    fn carry_out(&mut self, command: Command) -> Result<Answer, Failure> {
+    fn carry_out(&mut self, command: RecorderCommand) -> Result<Answer, Failure> {
         match command {
-            Command::Status => Ok(Answer::Status(Box::new(self.status()))),
-            Command::Processes => Ok(Answer::Processes(processes())),
-            Command::Start(wanted) => {
+            RecorderCommand::Status => Ok(Answer::Status(Box::new(self.status()))),
+            RecorderCommand::Processes => Ok(Answer::Processes(processes())),
+            RecorderCommand::Start(wanted) => {
                 if wanted.hz == Some(0) {
                     return failed(FailureCode::Invalid, "hz is 0; use 1 or more");
                 }
@@ -210,7 +210,7 @@ impl Work {
                 self.recordings.push(entry.clone());
                 Ok(Answer::Recording(entry))
             }
-            Command::Stop { id } => {
+            RecorderCommand::Stop { id } => {
                 let found = self.recordings.iter_mut().find(|it| it.id == id);
                 let Some(entry) = found else {
                     return failed(FailureCode::NotFound, "there is no such recording");
@@ -224,8 +224,8 @@ impl Work {
                 self.write(RECORDINGS, id.0, &entry);
                 Ok(Answer::Recording(entry))
             }
-            Command::DeleteRecording { id } => self.delete(RECORDINGS, id.0),
-            Command::Mark(wanted) => {
+            RecorderCommand::DeleteRecording { id } => self.delete(RECORDINGS, id.0),
+            RecorderCommand::Mark(wanted) => {
                 if wanted.name == "too many" {
                     return failed(FailureCode::Limit, "too many marks; delete some");
                 }
@@ -244,12 +244,12 @@ impl Work {
                 self.write(MARKS, entry.id.0, &entry);
                 Ok(Answer::Mark(entry))
             }
-            Command::DeleteMark { id } => self.delete(MARKS, id.0),
-            Command::Rotate => Ok(Answer::Rotated(ChunkNumber(1))),
-            Command::Dump { pid } if processes().iter().all(|it| it.pid != pid) => {
+            RecorderCommand::DeleteMark { id } => self.delete(MARKS, id.0),
+            RecorderCommand::Rotate => Ok(Answer::Rotated(ChunkNumber(1))),
+            RecorderCommand::Dump { pid } if processes().iter().all(|it| it.pid != pid) => {
                 failed(FailureCode::NotFound, "this process is not sampled")
             }
-            Command::Dump { pid } => Ok(Answer::Dump(serde_json::json!({
+            RecorderCommand::Dump { pid } => Ok(Answer::Dump(serde_json::json!({
                 "pid": pid,
                 "threads": [{"frames": [{"function": "serve", "source": SECRET}]}],
             }))),

@@ -273,7 +273,7 @@ fn a_conversion_that_is_too_large_is_refused_before_it_begins() {
 
 #[test]
 fn where_nothing_is_sampled_a_profile_begins_a_recording() {
-    use sampler_serve::protocol::command::Command;
+    use sampler_serve::protocol::command::RecorderCommand;
     let server = Server::start();
     server.recorder().behaviour.lock().expect("no panic").hz = 0;
     // The status that is known is used for a moment.
@@ -288,10 +288,13 @@ fn where_nothing_is_sampled_a_profile_begins_a_recording() {
         assert_eq!(asked.join().expect("no panic").status, 200);
     });
     let asked = server.recorder().asked();
-    let is_start = |it: &Command| matches!(it, Command::Start(start) if start.hz == Some(100));
+    let is_start =
+        |it: &RecorderCommand| matches!(it, RecorderCommand::Start(start) if start.hz == Some(100));
     assert!(asked.iter().any(is_start), "{asked:?}");
     assert!(
-        asked.iter().any(|it| matches!(it, Command::Stop { .. })),
+        asked
+            .iter()
+            .any(|it| matches!(it, RecorderCommand::Stop { .. })),
         "{asked:?}"
     );
 }

@@ -10,13 +10,13 @@ use crate::model::varint::put;
 
 /// How many of the symbols are already in the file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenSymbols {
     strings: u32,
     frames: u32,
     stacks: u32,
 }
 
-impl Default for Written {
+impl Default for WrittenSymbols {
     fn default() -> Self {
         // The empty string and the empty stack are never written.
         Self {
@@ -61,7 +61,7 @@ pub(super) struct SegmentEncoder {
 impl SegmentEncoder {
     /// Adds one symbol that is not written yet, in the order in which symbols may refer
     /// to each other. Returns `false` when there is none.
-    pub(super) fn add_symbol(&mut self, symbols: &Symbols, written: &mut Written) -> bool {
+    pub(super) fn add_symbol(&mut self, symbols: &Symbols, written: &mut WrittenSymbols) -> bool {
         if written.strings < symbols.string_count() {
             let string = symbols.string(StringId(written.strings));
             self.strings.add(|out| put_text(out, string));

@@ -17,7 +17,7 @@ use crate::model::track::Tracks;
 
 /// What became complete.
 #[derive(Debug)]
-pub enum Part {
+pub enum Completed {
     /// The header: [`Follower::info`].
     Header,
     /// A segment, whose rows were passed on.
@@ -38,7 +38,7 @@ pub enum Part {
 ///
 /// ```
 /// use sampler_trace::container::error::TraceError;
-/// use sampler_trace::container::follow::{Follower, Part};
+/// use sampler_trace::container::follow::{Follower, Completed};
 /// # use sampler_trace::container::info::{Summary, TraceInfo};
 /// # use sampler_trace::container::writer::TraceWriter;
 /// # use sampler_trace::model::symbols::Symbols;
@@ -51,7 +51,7 @@ pub enum Part {
 /// for bytes in file.chunks(7) {
 ///     follower.feed(bytes);
 ///     while let Some(part) = follower.next(|_row| Ok::<(), TraceError>(rows += 1))? {
-///         if matches!(part, Part::Header) {
+///         if matches!(part, Completed::Header) {
 ///             println!("of {}", follower.info().map_or("", |info| &info.host));
 ///         }
 ///     }
@@ -106,7 +106,7 @@ impl Follower {
     pub fn next<E: From<TraceError>>(
         &mut self,
         on_row: impl FnMut(RowChange) -> Result<(), E>,
-    ) -> Result<Option<Part>, E> {
+    ) -> Result<Option<Completed>, E> {
         self.next_to(&mut RowsOnly(on_row))
     }
 
@@ -114,7 +114,7 @@ impl Follower {
     pub(crate) fn next_to<V: Visitor>(
         &mut self,
         visitor: &mut V,
-    ) -> Result<Option<Part>, V::Error> {
+    ) -> Result<Option<Completed>, V::Error> {
         let part = self.step(visitor);
         if part.is_err() {
             self.end(Over::Damaged);
@@ -122,7 +122,7 @@ impl Follower {
         part
     }
 
-    fn step<V: Visitor>(&mut self, visitor: &mut V) -> Result<Option<Part>, V::Error> {
+    fn step<V: Visitor>(&mut self, visitor: &mut V) -> Result<Option<Completed>, V::Error> {
         if self.over == Over::No && !self.has_mark {
             let mark = self.buffer.get(self.taken..).unwrap_or_default();
             let Some(mark) = mark.get(..MARK) else {
@@ -151,17 +151,17 @@ impl Follower {
             let Some(contents) = &mut self.contents else {
                 self.contents = Some(Contents::begin(at, block)?);
                 self.consume(length);
-                return Ok(Some(Part::Header));
+                return Ok(Some(Completed::Header));
             };
             let taken = contents.take(at, block, visitor)?;
             self.consume(length);
             return Ok(Some(match taken {
-                Taken::Segment => Part::Segment,
-                Taken::Account(touched) => Part::Account(touched),
-                Taken::Summary => Part::Summary,
+                Taken::Segment => Completed::Segment,
+                Taken::Account(touched) => Completed::Account(touched),
+                Taken::Summary => Completed::Summary,
                 Taken::Index => {
                     self.end(Over::Complete);
-                    Part::End
+                    Completed::End
                 }
                 Taken::Other => continue,
             }));

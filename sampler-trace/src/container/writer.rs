@@ -7,7 +7,7 @@ use std::io::Write;
 
 use crate::container::account::WrittenCounters;
 use crate::container::block::kind;
-use crate::container::encode::{SegmentEncoder, Written};
+use crate::container::encode::{SegmentEncoder, WrittenSymbols};
 use crate::container::error::TraceError;
 use crate::container::index::IndexEntry;
 use crate::container::info::{StoredSummary, Summary, TraceInfo};
@@ -31,7 +31,7 @@ pub struct TraceWriter<W> {
     info: TraceInfo,
     offset: u64,
     broken: bool,
-    written: Written,
+    written: WrittenSymbols,
     complete_until: KernelTime,
     full_runs: Vec<RunWriter>,
     open_runs: BTreeMap<TrackId, RunWriter>,
@@ -59,7 +59,7 @@ impl<W: Write> TraceWriter<W> {
             info,
             offset: 0,
             broken: false,
-            written: Written::default(),
+            written: WrittenSymbols::default(),
             full_runs: Vec::new(),
             open_runs: BTreeMap::new(),
             pending_rows: 0,

@@ -62,8 +62,8 @@ struct ThreadEntry {
 }
 
 /// A run of the kernel, and a pid and a start time in it.
-type ProcessKey = (u32, u32, u64);
-type ThreadKey = (ProcessNumber, u32, u64);
+type ProcessIdentity = (u32, u32, u64);
+type ThreadIdentity = (ProcessNumber, u32, u64);
 
 /// The processes and threads of all chunks so far. Those of which the joined trace has
 /// something are in its tables too.
@@ -71,8 +71,8 @@ type ThreadKey = (ProcessNumber, u32, u64);
 pub(super) struct Identities {
     processes: Vec<Process>,
     threads: Vec<ThreadEntry>,
-    by_process: FxHashMap<ProcessKey, Vec<ProcessNumber>>,
-    by_thread: FxHashMap<ThreadKey, Vec<ThreadNumber>>,
+    by_process: FxHashMap<ProcessIdentity, Vec<ProcessNumber>>,
+    by_thread: FxHashMap<ThreadIdentity, Vec<ThreadNumber>>,
     hashes: RandomState,
     /// Bytes of the names.
     text: usize,
@@ -213,7 +213,7 @@ impl Identities {
 
     fn add_process(
         &mut self,
-        key: ProcessKey,
+        key: ProcessIdentity,
         info: &ProcessInfo,
         cmdline: u64,
     ) -> Result<ProcessNumber, JoinError> {
@@ -283,7 +283,7 @@ impl Identities {
 
     fn add_line(
         &mut self,
-        key: ThreadKey,
+        key: ThreadIdentity,
         track: &Track,
         options: &JoinOptions,
     ) -> Result<ThreadNumber, JoinError> {

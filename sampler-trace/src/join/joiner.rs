@@ -6,7 +6,7 @@
 use std::io::{ErrorKind, Read, Write};
 
 use crate::container::error::{Torn, TraceError};
-use crate::container::follow::{Follower, Part};
+use crate::container::follow::{Completed, Follower};
 use crate::join::error::JoinError;
 use crate::join::joined::JoinedTrace;
 use crate::join::options::JoinOptions;
@@ -92,10 +92,10 @@ impl<W: Write> Joiner<W> {
                 continue;
             };
             match part {
-                Part::Header => self.joined.begin_chunk(&contents.info)?,
-                Part::Segment => self.joined.end_segment(&contents.tables)?,
-                Part::Account(touched) => self.joined.take_account(contents, &touched)?,
-                Part::Summary | Part::End => {}
+                Completed::Header => self.joined.begin_chunk(&contents.info)?,
+                Completed::Segment => self.joined.end_segment(&contents.tables)?,
+                Completed::Account(touched) => self.joined.take_account(contents, &touched)?,
+                Completed::Summary | Completed::End => {}
             }
         }
         Ok(())

@@ -184,7 +184,7 @@ impl SymbolInterner {
 #[cfg(test)]
 mod tests {
     use super::{Frame, OMITTED, StackId, StringId, SymbolInterner, Symbols};
-    use crate::model::symbols::{Limits, MAXIMUM_DEPTH, MAXIMUM_STRING};
+    use crate::model::symbols::{MAXIMUM_DEPTH, MAXIMUM_STRING, SymbolLimits};
 
     #[test]
     fn equal_entries_have_one_number() {
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn full_tables_say_so_and_never_give_a_wrong_name() {
-        let limits = Limits {
+        let limits = SymbolLimits {
             strings: 6,
             string_bytes: 1 << 20,
             frames: 6,

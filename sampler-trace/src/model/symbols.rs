@@ -16,14 +16,14 @@ pub const MAXIMUM_DEPTH: u16 = 8192;
 /// How many entries the tables hold: far more than a real program has, and few enough
 /// that a hostile one cannot fill the memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct SymbolLimits {
     pub(super) strings: usize,
     pub(super) string_bytes: usize,
     pub(super) frames: usize,
     pub(super) stacks: usize,
 }
 
-const LIMITS: Limits = Limits {
+const LIMITS: SymbolLimits = SymbolLimits {
     strings: 1 << 23,
     string_bytes: 1 << 28,
     frames: 1 << 23,
@@ -88,7 +88,7 @@ pub struct Symbols {
     frames: Vec<Frame>,
     stacks: Vec<StackNode>,
     depths: Vec<u16>,
-    limits: Limits,
+    limits: SymbolLimits,
 }
 
 impl Default for Symbols {
@@ -98,7 +98,7 @@ impl Default for Symbols {
 }
 
 impl Symbols {
-    pub(super) fn with_limits(limits: Limits) -> Self {
+    pub(super) fn with_limits(limits: SymbolLimits) -> Self {
         let root = StackNode {
             parent: StackId::EMPTY,
             frame: FrameId(0),

@@ -6,7 +6,7 @@
 pub mod aggregate;
 pub mod filter;
 pub mod functions;
-pub(crate) mod identity;
 pub(crate) mod labels;
+pub(crate) mod unique_ids;
 pub(crate) mod used;
 pub mod view;

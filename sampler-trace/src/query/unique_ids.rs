@@ -13,7 +13,7 @@ const LARGEST: u32 = 4_194_304;
 
 /// Gives each process a unique pid and each thread a unique tid.
 #[derive(Debug, Default)]
-pub(crate) struct Identities {
+pub(crate) struct UniqueIds {
     pids: HashMap<ProcessIndex, u32>,
     taken_pids: HashSet<u32>,
     taken_tids: HashSet<u32>,
@@ -22,7 +22,7 @@ pub(crate) struct Identities {
 
 /// The ids of a thread, and whether it is the first thread of its process to ask for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct ThreadIds {
     pub(crate) pid: u32,
     pub(crate) tid: u32,
     /// Whether its tid is the pid of its process.
@@ -30,9 +30,9 @@ pub(crate) struct Identity {
     pub(crate) new_process: bool,
 }
 
-impl Identities {
+impl UniqueIds {
     /// The ids of a thread: its own, unless another thread already has them.
-    pub(crate) fn of(&mut self, view: &TraceView<'_>, id: TrackId) -> Identity {
+    pub(crate) fn of(&mut self, view: &TraceView<'_>, id: TrackId) -> ThreadIds {
         let Some((track, process)) = view.thread(id) else {
             return self.made_up();
         };
@@ -43,7 +43,7 @@ impl Identities {
             pid
         });
         let tid = unique(track.tid, &mut self.taken_tids, &mut self.made_up);
-        Identity {
+        ThreadIds {
             pid,
             tid,
             is_main: track.tid == process.pid,
@@ -51,10 +51,10 @@ impl Identities {
         }
     }
 
-    fn made_up(&mut self) -> Identity {
+    fn made_up(&mut self) -> ThreadIds {
         let pid = unique(0, &mut self.taken_pids, &mut self.made_up);
         let tid = unique(0, &mut self.taken_tids, &mut self.made_up);
-        Identity {
+        ThreadIds {
             pid,
             tid,
             is_main: false,

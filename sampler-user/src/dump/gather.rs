@@ -53,7 +53,7 @@ fn tell(findings: &Findings, finding: Finding) {
 }
 
 /// A thread of the process.
-pub(super) struct Task {
+pub(super) struct GatheredThread {
     pub(super) status: TaskStatus,
     pub(super) python: Option<PythonThread>,
 }
@@ -63,7 +63,7 @@ pub(super) struct Gathering<'a> {
     pub(super) pid: u32,
     pub(super) means: Means,
     findings: &'a Findings,
-    pub(super) tasks: BTreeMap<u32, Task>,
+    pub(super) tasks: BTreeMap<u32, GatheredThread>,
     names: BTreeMap<u64, String>,
     /// The threads that were seen waiting for the GIL.
     pub(super) waiting: RefCell<BTreeSet<u32>>,
@@ -79,7 +79,7 @@ impl<'a> Gathering<'a> {
             match TaskStatus::read(pid, tid) {
                 Ok(status) => {
                     let python = None;
-                    tasks.insert(tid, Task { status, python });
+                    tasks.insert(tid, GatheredThread { status, python });
                 }
                 Err(ProcessError::Gone { .. }) => {}
                 Err(error) => return Err(InspectError::of_process(error)),
@@ -165,7 +165,7 @@ impl<'a> Gathering<'a> {
         let mut holders = Vec::new();
         for state in states {
             let pointer = memory.read_u64(state.wrapping_add(thread_id.into())).ok();
-            let pointer_of = |task: &Task| task.python.map(|it| it.thread_pointer);
+            let pointer_of = |task: &GatheredThread| task.python.map(|it| it.thread_pointer);
             let mut tasks = self.tasks.iter();
             match tasks.find(|(_, task)| pointer.is_some() && pointer_of(task) == pointer) {
                 Some((tid, _)) => holders.push(*tid),
@@ -178,8 +178,13 @@ impl<'a> Gathering<'a> {
 
     /// Returns a thread without its stack. If `state` is `None`, it is told from the
     /// status alone.
-    pub(super) fn bare(&self, tid: u32, task: &Task, state: Option<State>) -> DumpedThread {
-        let Task { status, python } = task;
+    pub(super) fn bare(
+        &self,
+        tid: u32,
+        task: &GatheredThread,
+        state: Option<State>,
+    ) -> DumpedThread {
+        let GatheredThread { status, python } = task;
         let state = state.unwrap_or_else(|| state_outside(self.pid, status, None, CLibrary::Glibc));
         let ident = python.map(|it| it.thread_pointer);
         let in_python = ident.and_then(|ident| self.names.get(&ident).cloned());

@@ -15,7 +15,7 @@ use sampler_trace::container::load::Trace;
 use sampler_trace::convert::error::{ConvertError, DestinationError};
 use sampler_trace::convert::input::read_trace;
 use sampler_trace::convert::selection::Split;
-use sampler_trace::convert::{ConvertOptions, Destination, Output, Written, write_trace};
+use sampler_trace::convert::{ConvertOptions, Destination, Output, WrittenFile, write_trace};
 use sampler_trace::escape::escape_for_terminal;
 use sampler_trace::formats::format::{FileFormat, Format, FormatError};
 
@@ -174,7 +174,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`ConvertError`]; outputs that are complete by then stay.
-    pub fn deliver(&self, input: impl Read) -> Result<Vec<Written>, ConvertError> {
+    pub fn deliver(&self, input: impl Read) -> Result<Vec<WrittenFile>, ConvertError> {
         self.deliver_trace(&mut read_trace(BufReader::new(input))?)
     }
 
@@ -182,7 +182,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Self::deliver`].
-    pub fn deliver_trace(&self, trace: &mut Trace) -> Result<Vec<Written>, ConvertError> {
+    pub fn deliver_trace(&self, trace: &mut Trace) -> Result<Vec<WrittenFile>, ConvertError> {
         self.options.privacy.apply(trace);
         write_trace(trace, &self.outputs, &self.options, |path| {
             self.create(path)
@@ -298,7 +298,7 @@ pub fn named(path: &Path, stream: &str) -> String {
 }
 
 /// Warns about files that are too large to be opened comfortably.
-pub fn warn_of_large(files: &[Written]) {
+pub fn warn_of_large(files: &[WrittenFile]) {
     for file in files {
         if let Some(bytes) = file.large {
             CONSOLE.warn(format_args!(

@@ -13,7 +13,7 @@ use crate::platform::console::CONSOLE;
 use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
 use crate::record::event_loop::{End, EventLoop};
-use crate::record::no_sample::{Counted, no_sample};
+use crate::record::no_sample::{OtherCounts, no_sample};
 use crate::record::pipeline::LastScan;
 use crate::record::report::summary::{CaptureSummary, RateSummary, RecordingSummary};
 
@@ -72,7 +72,7 @@ impl EventLoop<'_> {
         let summary = RecordingSummary::new(now.since(self.recorder.start), totals, capture, rate);
         let container = file.finish(&summary.counts())?;
         if summary.total.shown() == 0 {
-            let counted = Counted {
+            let counted = OtherCounts {
                 pythons,
                 used: knows_used.then_some(summary.total.cpu.all),
             };

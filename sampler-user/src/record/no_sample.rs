@@ -14,7 +14,7 @@ use crate::record::report::summary::RecordingSummary;
 use crate::record::target_scope::asked_processes;
 
 /// What was counted besides samples.
-pub(super) struct Counted {
+pub(super) struct OtherCounts {
     /// Processes with a Python that is sampled, at the end of the recording.
     pub(super) pythons: usize,
     /// CPU time that the followed processes used during the recording, to within 10 ms;
@@ -26,7 +26,7 @@ pub(super) struct Counted {
 pub(super) fn no_sample(
     config: &SamplingConfig,
     summary: &RecordingSummary,
-    counted: &Counted,
+    counted: &OtherCounts,
 ) -> String {
     let who = who(&config.target);
     let mut reason = if came(&summary.total) > 0 {
@@ -98,7 +98,7 @@ fn not_shown(who: &str, total: &Account) -> String {
 }
 
 /// Explains that no tick came while one of the processes ran.
-fn no_tick(config: &SamplingConfig, who: &str, counted: &Counted) -> String {
+fn no_tick(config: &SamplingConfig, who: &str, counted: &OtherCounts) -> String {
     let is_chosen = matches!(config.target, TargetSpec::Host | TargetSpec::Filtered(_));
     match counted.used {
         Some(used) if used.is_zero() => {
@@ -147,7 +147,7 @@ mod tests {
             ..RecordingSummary::default()
         };
         let used = used.map(Duration::from_millis);
-        no_sample(&config.sampling, &summary, &Counted { pythons, used })
+        no_sample(&config.sampling, &summary, &OtherCounts { pythons, used })
     }
 
     /// A process id that no process can have.

@@ -6,7 +6,7 @@
 use std::io::{Read, Seek};
 use std::path::PathBuf;
 
-use sampler_trace::convert::Written;
+use sampler_trace::convert::WrittenFile;
 use sampler_trace::convert::error::ConvertError;
 use sampler_trace::convert::selection::{Selection, Split};
 use sampler_trace::formats::format::Format;
@@ -164,12 +164,12 @@ impl Outputs {
 
 /// Writes the outputs, in a thread that has nothing else to do. A privilege that cannot
 /// be given up is kept.
-fn deliver(delivery: &Delivery, input: impl Read) -> Result<Vec<Written>, ConvertError> {
+fn deliver(delivery: &Delivery, input: impl Read) -> Result<Vec<WrittenFile>, ConvertError> {
     Role::Writing.apply().ok();
     delivery.deliver(input)
 }
 
-fn report(files: &[Written], delivery: &Delivery, what: &str) {
+fn report(files: &[WrittenFile], delivery: &Delivery, what: &str) {
     let written = files.iter().filter(|file| !delivery.is_stream(&file.path));
     for file in written {
         CONSOLE.result(format_args!("{what} {}", file.path.display()));

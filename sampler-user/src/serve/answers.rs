@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use sampler_cpython::process::proc_stat::resident_bytes;
-use sampler_serve::protocol::command::{Command, NewMark, StartRecording};
+use sampler_serve::protocol::command::{NewMark, RecorderCommand, StartRecording};
 use sampler_serve::protocol::message::{
     Answer, Event, Failure, FailureCode, RecorderStatus, Reply, Request,
 };
@@ -26,7 +26,7 @@ impl ServeLoop<'_> {
         };
         let outcome = match command {
             // Its answer comes later.
-            Command::Dump { pid } => match self.begin_dump(id, pid) {
+            RecorderCommand::Dump { pid } => match self.begin_dump(id, pid) {
                 Ok(()) => return,
                 Err(failure) => Err(failure),
             },
@@ -35,31 +35,31 @@ impl ServeLoop<'_> {
         self.reply(Reply { id, outcome });
     }
 
-    fn carry_out(&mut self, command: Command) -> Result<Answer, Failure> {
+    fn carry_out(&mut self, command: RecorderCommand) -> Result<Answer, Failure> {
         match command {
-            Command::Status => Ok(Answer::Status(Box::new(self.status()))),
-            Command::Processes => {
+            RecorderCommand::Status => Ok(Answer::Status(Box::new(self.status()))),
+            RecorderCommand::Processes => {
                 let with_command_lines = self.config.sampling.command_lines;
                 let list = self.processes.list(&self.recorder, with_command_lines);
                 Ok(Answer::Processes(list))
             }
-            Command::Start(asked) => self.start(&asked),
-            Command::Stop { id } => self.stop(id),
-            Command::DeleteRecording { id } => {
+            RecorderCommand::Start(asked) => self.start(&asked),
+            RecorderCommand::Stop { id } => self.stop(id),
+            RecorderCommand::DeleteRecording { id } => {
                 self.book.delete_recording(&self.chunks.state, id)?;
                 self.follow_recordings();
                 Ok(Answer::Deleted)
             }
-            Command::Mark(asked) => self.mark(&asked),
-            Command::DeleteMark { id } => {
+            RecorderCommand::Mark(asked) => self.mark(&asked),
+            RecorderCommand::DeleteMark { id } => {
                 self.book.delete_mark(&self.chunks.state, id)?;
                 Ok(Answer::Deleted)
             }
-            Command::Rotate => match self.rotate() {
+            RecorderCommand::Rotate => match self.rotate() {
                 Ok(number) => Ok(Answer::Rotated(number)),
                 Err(error) => Err(failed(&error)),
             },
-            Command::Dump { .. } => Err(Failure {
+            RecorderCommand::Dump { .. } => Err(Failure {
                 code: FailureCode::Invalid,
                 message: "a dump is answered later".into(),
             }),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Tells a thread that has nothing to do from one that is held up, by what it waits for and
+//! Tells a thread that has nothing to do from one that is blocked, by what it waits for and
 //! the functions of its stack. What only the system call tells is left to
 //! [`closer_look`](crate::serve::closer_look).
 //!
@@ -156,7 +156,7 @@ fn rests_at_lock<'a>(mut frames: impl Iterator<Item = (&'a str, &'a str)>) -> bo
         frame = caller;
     }
     match is_condition && !is_lock {
-        // Whoever waits for the result of another thread is held up only if that one may be
+        // Whoever waits for the result of another thread is blocked only if that one may be
         // waiting for a thread to run in: if the pool waits for itself. Otherwise the other
         // one tells whether something goes on.
         true if is_in(frame, &FUTURES) => {

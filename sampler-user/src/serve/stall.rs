@@ -12,7 +12,7 @@
 //!   the GIL for as long: then it has not given it back.
 //!
 //! A process seems to stall if all its threads stand still and at least one of them waits for
-//! the GIL or is held up ([`resting`](crate::serve::resting)). It must have worked before,
+//! the GIL or is blocked ([`resting`](crate::serve::resting)). It must have worked before,
 //! since it was first looked at. Then it is looked at more closely, twice
 //! ([`closer_look`](crate::serve::closer_look)): it does not stall if its threads only wait
 //! for something to do, or if it computes, in threads that run no Python.
@@ -29,7 +29,7 @@ use sampler_trace::model::identifiers::KernelTime;
 use sampler_trace::model::row::State;
 
 use crate::record::stillness::StandingThread;
-use crate::serve::closer_look::Evidence;
+use crate::serve::closer_look::StallEvidence;
 
 /// How many times as long as ever before at the same places is unusual.
 const UNUSUAL: u32 = 5;
@@ -65,7 +65,7 @@ struct Process {
     longest: HashMap<Places, (Duration, KernelTime)>,
 }
 
-/// All threads stand still and one of them seems to be held up.
+/// All threads stand still and one of them seems to be blocked.
 #[derive(Debug)]
 struct Standstill {
     since: KernelTime,
@@ -81,7 +81,7 @@ struct Standstill {
     has_computed: bool,
 }
 
-/// Identifies where the threads that are held up stand, over all trace files.
+/// Identifies where the blocked threads stand, in every trace file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Places(pub(super) u64);
 
@@ -179,13 +179,17 @@ impl Stalls {
 
     /// Takes in what a closer look has found. Returns how long the process has stalled, if
     /// that is to be marked.
-    pub(super) fn weigh(&mut self, suspicion: &Suspicion, evidence: &Evidence) -> Option<Duration> {
+    pub(super) fn weigh(
+        &mut self,
+        suspicion: &Suspicion,
+        evidence: &StallEvidence,
+    ) -> Option<Duration> {
         let known = self.processes.get_mut(&suspicion.process)?;
         let current = known.current.as_mut()?;
         if suspicion.is_gil_kept {
             current.next_look = current.floor;
         } else {
-            if evidence.held_up.is_empty() {
+            if evidence.blocked.is_empty() {
                 known.settled = Some(current.since);
                 known.current = None;
                 return None;
@@ -263,7 +267,7 @@ enum Verdict {
     Goes,
     /// All stand still, because there is nothing to do.
     Idle,
-    /// All stand still, and one of them is held up.
+    /// All stand still, and one of them is blocked.
     Stalls {
         /// By one that computes and does not give the GIL back.
         is_gil_kept: bool,
@@ -336,7 +340,7 @@ mod tests {
         start: Instant,
         /// What a closer look finds.
         cpu: Duration,
-        held_up: Vec<u32>,
+        blocked: Vec<u32>,
         /// How many there were.
         closer_looks: u32,
     }
@@ -347,7 +351,7 @@ mod tests {
                 stalls: Stalls::new(Duration::from_secs(10)),
                 start: Instant::now(),
                 cpu: Duration::ZERO,
-                held_up: vec![7],
+                blocked: vec![7],
                 closer_looks: 0,
             };
             assert_eq!(watched.look(1, &[waits(State::Io, 1)]), None);
@@ -368,10 +372,10 @@ mod tests {
                 .stalls
                 .look((KEY, now), threads, rests, || Places(at))?;
             self.closer_looks += 1;
-            let evidence = Evidence {
+            let evidence = StallEvidence {
                 at: self.start + Duration::from_secs(second),
                 cpu: self.cpu,
-                held_up: self.held_up.clone(),
+                blocked: self.blocked.clone(),
             };
             let found = self.stalls.weigh(&suspicion, &evidence);
             found.map(|length| length.as_secs())
@@ -401,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn one_thread_that_is_held_up_is_enough_and_one_that_moves_too_many() {
+    fn one_blocked_thread_is_enough_and_one_that_moves_too_many() {
         let mut watched = Watched::new();
         let idle = [waits(State::Io, 5), waits(State::Sleeping, 5)];
         assert_eq!(watched.look_twice(60, &idle), None);
@@ -414,20 +418,20 @@ mod tests {
         let mut woke = waits(State::Lock, 20);
         woke.stillness.ran[0] = KernelTime(59 * SECOND);
         assert_eq!(watched.look_twice(60, &[woke]), None, "it woke up");
-        let held_up = [waits(State::Lock, 20), waits(State::Io, 20)];
-        assert_eq!(watched.look_twice(60, &held_up), Some(40));
+        let blocked = [waits(State::Lock, 20), waits(State::Io, 20)];
+        assert_eq!(watched.look_twice(60, &blocked), Some(40));
     }
 
     #[test]
     fn one_that_waits_for_work_by_its_system_calls_is_looked_at_once() {
         let mut watched = Watched::new();
-        watched.held_up.clear();
+        watched.blocked.clear();
         let threads = [waits(State::Lock, 20)];
         for second in 20..90 {
             assert_eq!(watched.look(second, &threads), None);
         }
         assert_eq!(watched.closer_looks, 1);
-        watched.held_up.push(7);
+        watched.blocked.push(7);
         assert_eq!(watched.look_twice(120, &[waits(State::Lock, 91)]), Some(29));
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Says of a process that stalls what its threads wait for, and where all of them stand.
+//! Describes a stall: what the threads of the process wait for, and all of their stacks.
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -34,7 +34,7 @@ pub(super) fn rests(symbols: &Symbols, thread: &StandingThread) -> bool {
 }
 
 /// The threads that are not idle.
-pub(super) fn held_up<'a>(
+pub(super) fn blocked<'a>(
     symbols: &Symbols,
     threads: &'a [StandingThread],
 ) -> impl Iterator<Item = &'a StandingThread> {
@@ -42,8 +42,8 @@ pub(super) fn held_up<'a>(
     ranked.filter_map(|(rank, thread)| (rank != Rank::Idle).then_some(thread))
 }
 
-/// Returns where threads are held up, the same in every trace file and for any number of
-/// threads at one place.
+/// Returns where threads are blocked: the same value in every trace file, and for any number
+/// of threads in one place.
 pub(super) fn places(symbols: &Symbols, threads: &[StandingThread]) -> Places {
     let place = |thread: &StandingThread| {
         let mut hasher = DefaultHasher::new();
@@ -52,7 +52,7 @@ pub(super) fn places(symbols: &Symbols, threads: &[StandingThread]) -> Places {
         }
         hasher.finish()
     };
-    let mut all: Vec<_> = held_up(symbols, threads).map(place).collect();
+    let mut all: Vec<_> = blocked(symbols, threads).map(place).collect();
     all.sort_unstable();
     all.dedup();
     let mut hasher = DefaultHasher::new();
@@ -60,24 +60,24 @@ pub(super) fn places(symbols: &Symbols, threads: &[StandingThread]) -> Places {
     Places(hasher.finish())
 }
 
-/// Returns a sentence, and below it the stacks, those of threads that are held up first;
-/// `held_up` has their ids.
+/// Returns a sentence, and below it the stacks, those of blocked threads first; `blocked` has
+/// their ids.
 pub(super) fn details(
     (name, length): (&str, Duration),
-    (threads, held_up): (&[StandingThread], &[u32]),
+    (threads, blocked): (&[StandingThread], &[u32]),
     (symbols, tracks): (&Symbols, &Tracks),
 ) -> String {
-    let is_held_up = |thread: &StandingThread| {
+    let is_blocked = |thread: &StandingThread| {
         let track = tracks.track(thread.track);
-        track.is_some_and(|track| held_up.contains(&track.tid))
+        track.is_some_and(|track| blocked.contains(&track.tid))
     };
     let ranked = threads.iter().map(|thread| match rank(symbols, thread) {
-        Rank::HeldUp(_) if !is_held_up(thread) => (Rank::Idle, thread),
+        Rank::Blocked(_) if !is_blocked(thread) => (Rank::Idle, thread),
         rank => (rank, thread),
     });
     let mut threads: Vec<_> = ranked.collect();
     threads.sort_by_key(|(rank, thread)| (*rank, thread.track));
-    let mut text = format!("{name} has stood still for {} s: ", length.as_secs());
+    let mut text = format!("{name} has made no progress for {} s: ", length.as_secs());
     text.push_str(&summary(&threads));
     push_stacks(&mut text, &threads, (symbols, tracks));
     text
@@ -117,7 +117,7 @@ fn push_stacks(
 enum Rank {
     KeepsGil,
     WaitsForGil,
-    HeldUp(State),
+    Blocked(State),
     Idle,
 }
 
@@ -126,7 +126,7 @@ fn rank(symbols: &Symbols, thread: &StandingThread) -> Rank {
         _ if thread.computes() => Rank::KeepsGil,
         State::WaitingForGil => Rank::WaitsForGil,
         _ if rests(symbols, thread) => Rank::Idle,
-        state => Rank::HeldUp(state),
+        state => Rank::Blocked(state),
     }
 }
 
@@ -141,9 +141,9 @@ fn summary(threads: &[(Rank, &StandingThread)]) -> String {
     let words = parts.into_iter().map(|(rank, count)| {
         let threads = if count == 1 { "thread" } else { "threads" };
         match rank {
-            Rank::KeepsGil => format!("{count} {threads} running at one place"),
+            Rank::KeepsGil => format!("{count} {threads} running in one place"),
             Rank::WaitsForGil => format!("{count} {threads} waiting for the GIL"),
-            Rank::HeldUp(state) => format!("{count} {threads} held up ({})", state.name()),
+            Rank::Blocked(state) => format!("{count} {threads} blocked ({})", state.name()),
             Rank::Idle => format!("{count} {threads} idle"),
         }
     });
@@ -244,14 +244,14 @@ mod tests {
         threads[0].stillness.waits_for = State::Sleeping;
         threads[0].state = State::Sleeping;
         let length = Duration::from_millis(10_400);
-        let held_up = [71, 72];
+        let blocked = [71, 72];
         let text = details(
             ("app.py", length),
-            (&threads, &held_up),
+            (&threads, &blocked),
             (&symbols, &tracks),
         );
         let expected = "\
-app.py has stood still for 10 s: 2 threads held up (lock), 1 thread idle
+app.py has made no progress for 10 s: 2 threads blocked (lock), 1 thread idle
 worker 1 (71): lock
   charge (/shop.py:9)
   main (/app.py:3)
@@ -267,7 +267,7 @@ worker 0 (70): sleeping
         let text = details(("app.py", length), (&threads, &[72]), (&symbols, &tracks));
         let sentence = text.lines().next().unwrap_or_default();
         assert!(
-            sentence.ends_with("1 thread held up (lock), 2 threads idle"),
+            sentence.ends_with("1 thread blocked (lock), 2 threads idle"),
             "{text}"
         );
     }

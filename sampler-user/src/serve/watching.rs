@@ -114,8 +114,8 @@ impl ServeLoop<'_> {
             let Some(suspicion) = suspicion else {
                 continue;
             };
-            let held_up = stall_text::held_up(symbols, &threads);
-            let tids = held_up.filter_map(|thread| Some(tracks.track(thread.track)?.tid));
+            let blocked = stall_text::blocked(symbols, &threads);
+            let tids = blocked.filter_map(|thread| Some(tracks.track(thread.track)?.tid));
             let Some(evidence) =
                 closer_look::look(recorder.inspector(), process.tgid, tids.collect())
             else {
@@ -132,7 +132,7 @@ impl ServeLoop<'_> {
                 cause: MarkCause::Stall,
                 details: stall_text::details(
                     (&name, length),
-                    (&threads, &evidence.held_up),
+                    (&threads, &evidence.blocked),
                     (symbols, tracks),
                 ),
                 name: format!("stall of {name}"),

@@ -22,7 +22,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use sampler_serve::protocol::command::{Command as Asked, NewMark, StartRecording};
+use sampler_serve::protocol::command::{NewMark, RecorderCommand as Asked, StartRecording};
 use sampler_trace::container::error::TraceError;
 use sampler_trace::container::follow::Follower;
 use sampler_trace::container::load::Trace;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use super::archive::Archive;
-use super::kernels::Kernel;
+use super::kernels::GuestKernel;
 use crate::process::{self, say};
 
 /// How long a guest may run; one that hangs is ended.
@@ -31,7 +31,7 @@ const INIT: &str = include_str!("init.sh");
 ///
 /// The guest sees the whole host, read-only; what it writes stays in its memory.
 pub(super) fn run(
-    kernel: &Kernel,
+    kernel: &GuestKernel,
     job: &str,
     directory: &Path,
     mut take: impl FnMut(&str),
@@ -63,7 +63,7 @@ pub(super) fn run(
 /// The job's last line.
 pub(super) const DONE: &str = "pyebpf-vm: done";
 
-fn archive(kernel: &Kernel, job: &str) -> anyhow::Result<Vec<u8>> {
+fn archive(kernel: &GuestKernel, job: &str) -> anyhow::Result<Vec<u8>> {
     let mut archive = Archive::default();
     for directory in ["proc", "sys", "dev", "host", "layer", "root", "modules"] {
         archive.directory(directory);
@@ -83,7 +83,7 @@ fn archive(kernel: &Kernel, job: &str) -> anyhow::Result<Vec<u8>> {
     Ok(archive.finish())
 }
 
-fn qemu(kernel: &Kernel, initial: &Path, console: &Path) -> anyhow::Result<Command> {
+fn qemu(kernel: &GuestKernel, initial: &Path, console: &Path) -> anyhow::Result<Command> {
     let text = |path: &Path| -> anyhow::Result<String> {
         let text = path.to_str().context("the cache's path is no UTF-8")?;
         // qemu reads a doubled comma as one.

@@ -30,7 +30,7 @@ const SHELL: &str = "busybox-static";
 const STAMP: &str = "pyebpf kernel 1\n";
 
 /// A kernel that is ready to boot.
-pub(super) struct Kernel {
+pub(super) struct GuestKernel {
     /// Its first two version numbers, by which it is asked for.
     pub(super) name: String,
     /// The same as numbers, to compare.
@@ -40,7 +40,7 @@ pub(super) struct Kernel {
     directory: PathBuf,
 }
 
-impl Kernel {
+impl GuestKernel {
     /// Returns the path of the image to boot.
     pub(super) fn image(&self) -> PathBuf {
         self.directory.join("vmlinuz")
@@ -60,7 +60,7 @@ impl Kernel {
 }
 
 /// Returns the kernel `name` (such as `5.10`), fetching it if it is not kept yet.
-pub(super) fn find_or_fetch(name: &str) -> anyhow::Result<Kernel> {
+pub(super) fn find_or_fetch(name: &str) -> anyhow::Result<GuestKernel> {
     let Some((_, suite)) = SUITES.iter().find(|(known, _)| *known == name) else {
         let known: Vec<_> = SUITES.iter().map(|(known, _)| *known).collect();
         bail!("there is no kernel {name} here, but {}", known.join(", "));
@@ -77,7 +77,7 @@ pub(super) fn find_or_fetch(name: &str) -> anyhow::Result<Kernel> {
             .with_context(|| format!("cannot fetch the kernel {name} of Debian {suite}"))?;
     }
     let numbers = version(name);
-    Ok(Kernel {
+    Ok(GuestKernel {
         name: name.to_owned(),
         version: (numbers[0], numbers[1]),
         release: fs::read_to_string(place.join("release"))?,

@@ -20,7 +20,7 @@ use crate::interpreters::{self, Interpreter};
 use crate::process::say;
 use crate::workspace::Workspace;
 use crate::{build, live, packages, readme, roots};
-use kernels::Kernel;
+use kernels::GuestKernel;
 use outcome::{DOCTOR, Outcome, Reader, TESTS};
 use table::Row;
 
@@ -86,7 +86,7 @@ pub(crate) fn run(
     Ok(())
 }
 
-fn boot(kernel: &Kernel, job: &str, directory: &Path) -> anyhow::Result<Outcome> {
+fn boot(kernel: &GuestKernel, job: &str, directory: &Path) -> anyhow::Result<Outcome> {
     say(format!("booting {}", kernel.release));
     let mut reader = Reader::default();
     guest::run(kernel, job, directory, |line| {
@@ -99,7 +99,7 @@ fn boot(kernel: &Kernel, job: &str, directory: &Path) -> anyhow::Result<Outcome>
 /// Returns what a guest does, as a shell script.
 fn job(
     workspace: &Workspace,
-    kernel: &Kernel,
+    kernel: &GuestKernel,
     binary: &Path,
     tests: &Path,
     pythons: &[&Interpreter],

@@ -23,7 +23,7 @@ use crate::front::body::Body;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::query::Query;
-use crate::front::reply::{self, Reply};
+use crate::front::reply::{self, HttpReply};
 use crate::front::times::now_us;
 use crate::front::trace::size::check_size;
 use crate::front::trace::trace_request::TraceRequest;
@@ -38,7 +38,7 @@ pub(crate) async fn get(
     context: &Arc<Context>,
     client: &Client,
     mut query: Query,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let wanted = TraceRequest::take(context, client, &mut query)?;
     query.finish()?;
     answer(context, client, wanted).await
@@ -53,7 +53,7 @@ pub(crate) async fn of_recording(
     client: &Client,
     id: RecordingId,
     mut query: Query,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let mut wanted = TraceRequest::take(context, client, &mut query)?;
     query.finish()?;
     if wanted.follow || wanted.join.from_us.is_some() || wanted.join.to_us.is_some() {
@@ -74,7 +74,7 @@ async fn answer(
     context: &Arc<Context>,
     client: &Client,
     wanted: TraceRequest,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let pass = context.enter_stream(client)?;
     let (from, to) = (wanted.join.from_us, wanted.join.to_us);
     let chunks = context
@@ -100,7 +100,7 @@ fn nothing_kept() -> ApiError {
     )
 }
 
-fn attachment(format: FileFormat, name: &str, body: Body) -> Reply {
+fn attachment(format: FileFormat, name: &str, body: Body) -> HttpReply {
     let mut reply = reply::reply(StatusCode::OK, content_type(format), body);
     let disposition = format!("attachment; filename=\"{name}\"");
     reply::set(&mut reply, CONTENT_DISPOSITION, &disposition);

@@ -24,12 +24,12 @@ use crate::front::body::Body;
 use crate::front::context::{Client, Context};
 use crate::front::error::ApiError;
 use crate::front::query::Query;
-use crate::front::reply::{self, Reply};
+use crate::front::reply::{self, HttpReply};
 use crate::front::times::now_us;
 use crate::front::trace::convert::{read, turn};
 use crate::front::trace::size::check_size;
 use crate::front::trace::trace_request::processes;
-use crate::protocol::command::{Command, StartRecording};
+use crate::protocol::command::{RecorderCommand, StartRecording};
 use crate::protocol::message::Answer;
 use crate::state::entry::{ChunkNumber, RecordingId};
 
@@ -51,7 +51,7 @@ pub(crate) async fn get(
     context: &Arc<Context>,
     client: &Client,
     mut query: Query,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpReply, ApiError> {
     let seconds = query.number("seconds")?.unwrap_or(DEFAULT);
     let is_past = query.flag("past")?;
     let processes = processes(client, &mut query)?;
@@ -124,7 +124,7 @@ async fn wait(
     let _ = timeout(FLUSH, flushed.changed()).await;
     if let Some(id) = begun {
         // It stops by itself anyway.
-        let _ = context.recorder.ask(Command::Stop { id }).await;
+        let _ = context.recorder.ask(RecorderCommand::Stop { id }).await;
     }
     Ok(())
 }
@@ -138,7 +138,7 @@ async fn begin(context: &Context, client: &Client, seconds: u32) -> Result<Recor
         seconds: Some(seconds + 2),
         name: "profile".into(),
     };
-    match context.recorder.ask(Command::Start(wanted)).await? {
+    match context.recorder.ask(RecorderCommand::Start(wanted)).await? {
         Answer::Recording(entry) => Ok(entry.id),
         _ => Err(ApiError::unavailable("the recorder did not begin")),
     }

@@ -16,8 +16,8 @@ use crate::formats::sink::{RowOrder, SinkError, TraceSink};
 use crate::model::identifiers::{FrameId, StackId, TrackId};
 use crate::model::row::{State, TimelineRow};
 use crate::query::functions::Functions;
-use crate::query::identity::{Identities, Identity};
 use crate::query::labels;
+use crate::query::unique_ids::{ThreadIds, UniqueIds};
 use crate::query::view::TraceView;
 
 /// A sink for `.chrome.json`.
@@ -36,7 +36,7 @@ pub struct ChromeTrace<'a, W> {
     view: &'a TraceView<'a>,
     functions: Functions,
     texts: Texts,
-    identities: Identities,
+    unique_ids: UniqueIds,
     /// `,"pid":1,"tid":2,"ts":` of the current thread.
     ids: Vec<u8>,
     open: Vec<Slice>,
@@ -97,7 +97,7 @@ impl<'a, W: Write> ChromeTrace<'a, W> {
             view,
             functions: Functions::new(symbols),
             texts: Texts::new(symbols.frame_count()),
-            identities: Identities::default(),
+            unique_ids: UniqueIds::default(),
             ids: Vec::new(),
             open: Vec::new(),
             clock: 0,
@@ -118,7 +118,7 @@ impl<'a, W: Write> ChromeTrace<'a, W> {
     }
 
     /// Writes an event with metadata of a process or a thread.
-    fn tell(&mut self, what: &str, ids: Identity, arguments: &Value) -> io::Result<()> {
+    fn tell(&mut self, what: &str, ids: ThreadIds, arguments: &Value) -> io::Result<()> {
         self.begin_event();
         self.out.put("{\"ph\":\"M\",\"pid\":");
         self.out.number(ids.pid);
@@ -133,7 +133,7 @@ impl<'a, W: Write> ChromeTrace<'a, W> {
     }
 
     /// Writes a name. An empty one is left out, because Perfetto counts it as an error.
-    fn tell_name(&mut self, what: &str, ids: Identity, name: &str) -> io::Result<()> {
+    fn tell_name(&mut self, what: &str, ids: ThreadIds, name: &str) -> io::Result<()> {
         if name.is_empty() {
             return Ok(());
         }
@@ -211,7 +211,7 @@ impl<W: Write> TraceSink for ChromeTrace<'_, W> {
     fn track(&mut self, id: TrackId) -> Result<(), SinkError> {
         self.close_thread()?;
         self.clock = 0;
-        let ids = self.identities.of(self.view, id);
+        let ids = self.unique_ids.of(self.view, id);
         let Some((track, process)) = self.view.thread(id) else {
             return Ok(());
         };

@@ -21,7 +21,7 @@ use crate::formats::sink::{SinkError, TraceSink};
 use crate::model::identifiers::TrackId;
 use crate::model::row::{State, TimelineRow};
 use crate::query::functions::Functions;
-use crate::query::identity::{Identities, Identity};
+use crate::query::unique_ids::{ThreadIds, UniqueIds};
 use crate::query::view::TraceView;
 
 /// A sink for `.firefox.json`.
@@ -34,7 +34,7 @@ pub struct FirefoxProfile<'a, W> {
     functions: Functions,
     tables: ThreadTables<'a>,
     strings: Strings<'a>,
-    identities: Identities,
+    unique_ids: UniqueIds,
 }
 
 impl<'a, W: Write> FirefoxProfile<'a, W> {
@@ -48,7 +48,7 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
             functions: Functions::new(symbols),
             tables: ThreadTables::new(symbols),
             strings: Strings::new(symbols),
-            identities: Identities::default(),
+            unique_ids: UniqueIds::default(),
         }
     }
 
@@ -60,7 +60,7 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
     }
 
     fn thread(&mut self, id: TrackId) -> io::Result<()> {
-        let ids = self.identities.of(self.view, id);
+        let ids = self.unique_ids.of(self.view, id);
         self.about(id, ids)?;
         let rows = self.rows(id);
         self.tables.restart(&self.functions, rows);
@@ -73,7 +73,7 @@ impl<'a, W: Write> FirefoxProfile<'a, W> {
     }
 
     /// Writes what is known about the thread.
-    fn about(&mut self, id: TrackId, ids: Identity) -> io::Result<()> {
+    fn about(&mut self, id: TrackId, ids: ThreadIds) -> io::Result<()> {
         let Some((track, process)) = self.view.thread(id) else {
             return Ok(());
         };

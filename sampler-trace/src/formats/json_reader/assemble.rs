@@ -11,7 +11,7 @@ use crate::container::info::{
 };
 use crate::container::load::Trace;
 use crate::formats::json_reader::error::JsonError;
-use crate::formats::json_reader::metadata::{Counters, Head, Metadata, ThreadMetadata};
+use crate::formats::json_reader::metadata::{Head, Metadata, Tail, ThreadMetadata};
 use crate::formats::json_reader::rows::{FileRow, FileRows};
 use crate::model::identifiers::{KernelTime, ProcessIndex, TrackId};
 use crate::model::row::{RowChange, State, Weight};
@@ -49,7 +49,7 @@ pub(super) fn assemble(file: FileRows) -> Result<Trace, JsonError> {
     let mut owners = Owners::default();
     let tracks = owners.of_rows(&rows, &metadata, name);
     let mut store = RowStore::default();
-    let columns = &metadata.counters.cols;
+    let columns = &metadata.tail.cols;
     let mut changes = columns.state.changes.iter().peekable();
     let mut weights = Weights {
         all: columns.weight.0.iter(),
@@ -84,8 +84,8 @@ pub(super) fn assemble(file: FileRows) -> Result<Trace, JsonError> {
     }
     let torn = end.is_none().then_some(Torn { at: whole });
     let end = KernelTime((end.unwrap_or(0).max(last) - start) * 1000);
-    let (info, counters) = split(metadata, start);
-    let summary = owners.summary(counters, end);
+    let (info, tail) = split(metadata, start);
+    let summary = owners.summary(tail, end);
     Ok(Trace {
         info,
         symbols,
@@ -123,11 +123,11 @@ fn unknown() -> Metadata {
     };
     Metadata {
         head,
-        counters: Counters::default(),
+        tail: Tail::default(),
     }
 }
 
-fn split(metadata: Metadata, start: u64) -> (TraceInfo, Counters) {
+fn split(metadata: Metadata, start: u64) -> (TraceInfo, Tail) {
     let Head {
         hz,
         mode,
@@ -148,7 +148,7 @@ fn split(metadata: Metadata, start: u64) -> (TraceInfo, Counters) {
         command,
         ..TraceInfo::default()
     };
-    (info, metadata.counters)
+    (info, metadata.tail)
 }
 
 /// The threads and processes of a file, made when their first row appears.
@@ -225,22 +225,22 @@ impl Owners {
         track
     }
 
-    fn summary(&self, counters: Counters, end: KernelTime) -> Summary {
-        let processes = counters.processes.into_iter().filter_map(|of| {
+    fn summary(&self, tail: Tail, end: KernelTime) -> Summary {
+        let processes = tail.processes.into_iter().filter_map(|of| {
             let process = *self.processes.get(&(of.pid, of.start_time_ticks))?;
             Some(ProcessCounts {
                 process,
                 counts: with_current_names(of.counts),
             })
         });
-        let rates = counters.rates.into_iter().filter_map(|(offset, hz)| {
+        let rates = tail.rates.into_iter().filter_map(|(offset, hz)| {
             let period = Duration::try_from_secs_f64(1.0 / hz).ok()?;
             let time = KernelTime(offset.checked_mul(1000)?);
             Some(RateChange { time, period })
         });
         Summary {
             end,
-            counts: with_current_names(counters.counts),
+            counts: with_current_names(tail.counts),
             rates: rates.collect(),
             processes: processes.collect(),
             threads: self.cpu_times.clone(),
@@ -252,7 +252,7 @@ impl Owners {
 /// names none.
 fn told_threads(rows: usize, metadata: &Metadata) -> Vec<u32> {
     if metadata.head.order == "time" {
-        return metadata.counters.cols.thread.clone();
+        return metadata.tail.cols.thread.clone();
     }
     let mut told = vec![u32::MAX; rows];
     let mut before = 0;

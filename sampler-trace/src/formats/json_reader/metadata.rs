@@ -14,7 +14,7 @@ use crate::model::row::State;
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
     pub(super) head: Head,
-    pub(super) counters: Counters,
+    pub(super) tail: Tail,
 }
 
 impl Metadata {
@@ -27,7 +27,7 @@ impl Metadata {
         let head = serde_json::from_slice(text).ok()?;
         Some(Self {
             head,
-            counters: serde_json::from_slice(text).unwrap_or_default(),
+            tail: serde_json::from_slice(text).unwrap_or_default(),
         })
     }
 }
@@ -50,9 +50,9 @@ pub(super) struct Head {
 /// The counters and the columns.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Counters {
+pub(super) struct Tail {
     pub(super) counts: Counts,
-    pub(super) processes: Vec<ProcessCounts>,
+    pub(super) processes: Vec<ProcessMetadata>,
     pub(super) rates: Vec<(u64, f64)>,
     pub(super) cols: Columns,
 }
@@ -79,7 +79,7 @@ pub(super) struct ThreadMetadata {
 /// The counters of one process.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct ProcessCounts {
+pub(super) struct ProcessMetadata {
     pub(super) pid: u32,
     pub(super) start_time_ticks: u64,
     pub(super) counts: Counts,
