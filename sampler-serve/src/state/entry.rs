@@ -64,7 +64,7 @@ pub enum MarkCause {
     Request,
     /// A condition of `--mark` held.
     Condition,
-    /// All threads of a process stood still.
+    /// A process had work to do and made no progress.
     Stall,
     /// A process was killed.
     LastWords,

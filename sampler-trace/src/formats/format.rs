@@ -120,7 +120,7 @@ impl fmt::Display for All {
             let comma = if position > 0 { ", " } else { "" };
             write!(out, "{comma}.{} ({})", naming.ending, naming.purpose)?;
         }
-        write!(out, "; those of text take .gz behind")
+        write!(out, "; append .gz to compress a text format")
     }
 }
 

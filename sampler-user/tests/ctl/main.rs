@@ -143,7 +143,7 @@ fn a_recording_is_started_listed_stopped_and_given_up() {
         ],
     );
     assert!(
-        text.starts_with("recording 1 has begun, at 100 Hz; it ends at 20"),
+        text.starts_with("recording 1 started at 100 Hz, until 20"),
         "{text}"
     );
     let asked = server.recorder().asked();

@@ -202,7 +202,7 @@ export function startLivePage(stage: Stage, hash: string): LivePage {
   function lost(reason: string): void {
     if (typeof connection !== "object") announce(`connection lost: ${reason}`);
     connection = { lost: reason };
-    if (isLiveShown() && !live) stage.blank(`${reason}; trying again…`);
+    if (isLiveShown() && !live) stage.blank(`${reason}; reconnecting…`);
     render();
   }
 
@@ -438,7 +438,7 @@ export function startLivePage(stage: Stage, hash: string): LivePage {
       return `${hz} Hz · ${clock(fromUs)} – ${Number.isFinite(toUs) ? clock(toUs) : "now"}`;
     }
     const mark = status?.marks.find((one) => one.id === id);
-    return [clock(atUs), mark?.cause, mark?.details].filter(Boolean).join(" · ");
+    return [clock(atUs), mark?.details].filter(Boolean).join(" · ");
   }
 
   function savingSheet(): Content {
@@ -475,7 +475,7 @@ export function startLivePage(stage: Stage, hash: string): LivePage {
     if (isAway) return { words: "a file", tone: "calm" };
     if (past) return { words: `${clock(past.fromUs)} – ${clock(past.toUs)}`, tone: "calm" };
     if (typeof connection === "object")
-      return { words: `Connection lost, trying again: ${connection.lost}`, tone: "bad" };
+      return { words: `Connection lost, reconnecting: ${connection.lost}`, tone: "bad" };
     if (connection === "full") return { words: "Paused: the page is full. Follow to continue", tone: "bad" };
     if (connection === "loading") return { words: "Loading", tone: "calm" };
     if (connection === "empty" || !live) return { words: "Waiting for samples", tone: "calm" };

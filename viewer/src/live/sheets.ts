@@ -145,7 +145,7 @@ export function recordContent({ target, running, start, stop }: Recordings): Con
   update();
   const rate = number(100, 10_000);
   const length = number(60, 86_400);
-  length.placeholder = "until it is stopped";
+  length.placeholder = "until stopped";
   const name = h("input", { type: "text", maxlength: 200, placeholder: "optional" });
   const which = h("input", { type: "checkbox", checked: target !== "" });
   const begin = () =>
@@ -214,7 +214,7 @@ export function momentsContent({ list, go, goTo, keptFromUs, nowUs }: Moments): 
   });
   const run = () => {
     const ms = new Date(time.value).getTime();
-    if (Number.isNaN(ms)) return Promise.reject(new Error("this is no time"));
+    if (Number.isNaN(ms)) return Promise.reject(new Error("enter a date and a time"));
     goTo(ms * 1000);
     return Promise.resolve();
   };

@@ -247,7 +247,7 @@ test("a lost connection is said, and found again where it was", () =>
     const before = await viewer.now();
     server.refuses = 503;
     server.drop();
-    await says(viewer, "Connection lost, trying again");
+    await says(viewer, "Connection lost, reconnecting");
     assert.deepEqual(await viewer.now(), before, "what was there stays on the page");
     await says(viewer, "the recorder is restarting");
     server.refuses = 0;

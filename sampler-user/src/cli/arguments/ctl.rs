@@ -115,7 +115,7 @@ pub struct StartArguments {
         value_parser = numbers::process_id
     )]
     pub pid: Vec<u32>,
-    /// Stop after this many seconds [default: at `ctl stop`]
+    /// Stop after this many seconds [default: until `ctl stop`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: Option<u32>,
     /// Name of the recording

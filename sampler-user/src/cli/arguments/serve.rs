@@ -28,6 +28,11 @@ Examples:
   ssh -L 8080:/run/pyebpf/pyebpf.sock web01        then open http://localhost:8080/
   curl --unix-socket /run/pyebpf/pyebpf.sock 'http://localhost/api/v1/trace?last=10m' -o a.pyebpf
 
+Marks:
+  A mark keeps the minutes around a moment for longer than --keep. The server
+  sets one when a process stalls, is killed or exceeds a limit. `pyebpf ctl mark`
+  sets one now, `pyebpf ctl marks` lists them.
+
 Who may connect:
   Over the socket, root and its group see everything, other users only their
   own processes. Over TCP, every client needs a token.
@@ -74,7 +79,7 @@ pub struct ServeArguments {
     /// How long to keep what was recorded, such as 24h or 7d
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time::duration)]
     pub keep: Duration,
-    /// How much disk space it may use, such as 256M or 2G
+    /// Disk space for what was recorded, such as 256M or 2G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = limits::disk)]
     pub max_disk: u64,
     /// Set a mark when a process exceeds a limit, such as 'cpu>80% for 10s',

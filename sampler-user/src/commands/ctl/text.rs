@@ -23,7 +23,7 @@ pub(super) fn status(status: &Status) -> String {
     let state = match (recorder.state, recorder.pid) {
         (RecorderState::Running, Some(pid)) => format!("running, pid {pid}"),
         (RecorderState::Running, None) => "running".into(),
-        (RecorderState::Restarting, _) => "being restarted, or hanging".into(),
+        (RecorderState::Restarting, _) => "restarting or hanging".into(),
         (RecorderState::Stopped, _) => "stopped".into(),
     };
     let cost = match recorder.state {
@@ -126,7 +126,7 @@ pub(super) fn processes(mut processes: Vec<ProcessEntry>) -> String {
 /// The recordings that were asked for.
 pub(super) fn recordings(recordings: &[RecordingEntry]) -> String {
     if recordings.is_empty() {
-        return "there is no recording; `pyebpf ctl start` begins one\n".into();
+        return "no recordings; `pyebpf ctl start` starts one\n".into();
     }
     let row = |entry: &RecordingEntry| {
         [
@@ -161,7 +161,7 @@ pub(super) fn recordings(recordings: &[RecordingEntry]) -> String {
 /// The marks.
 pub(super) fn marks(marks: &[MarkEntry]) -> String {
     if marks.is_empty() {
-        return "there is no mark; `pyebpf ctl mark NAME` sets one\n".into();
+        return "no marks; `pyebpf ctl mark NAME` sets one\n".into();
     }
     let row = |mark: &MarkEntry| {
         // The name that the server gives a mark of its own says less than its sentence.
@@ -198,17 +198,17 @@ pub(super) fn marks(marks: &[MarkEntry]) -> String {
 pub(super) fn started(entry: &RecordingEntry) -> String {
     let id = entry.id.0;
     let end = match entry.to_us {
-        Some(to) => format!("it ends at {}", time(to)),
-        None => format!("`pyebpf ctl stop {id}` ends it"),
+        Some(to) => format!("until {}", time(to)),
+        None => format!("until `pyebpf ctl stop {id}`"),
     };
-    format!("recording {id} has begun, at {} Hz; {end}\n", entry.hz)
+    format!("recording {id} started at {} Hz, {end}\n", entry.hz)
 }
 
 /// What to do with a recording that ended.
 pub(super) fn stopped(entry: &RecordingEntry) -> String {
     let id = entry.id.0;
     format!(
-        "recording {id} has ended; `pyebpf ctl trace --recording {id} -o FILE` writes its trace\n"
+        "recording {id} stopped; `pyebpf ctl trace --recording {id} -o FILE` writes its trace\n"
     )
 }
 

@@ -102,7 +102,7 @@ fn a_status_without_a_recorder_says_so() {
         "{text}"
     );
     assert!(
-        text.contains("recorder    being restarted, or hanging\n"),
+        text.contains("recorder    restarting or hanging\n"),
         "{text}"
     );
     assert!(text.contains("kept        nothing yet; "), "{text}");
@@ -174,7 +174,7 @@ ID  AT                    CAUSE    PID  NAME
 fn what_was_done_is_said_with_what_to_do_next() {
     assert_eq!(
         started(&recording(3)),
-        "recording 3 has begun, at 100 Hz; it ends at 2026-11-30T12:01:30Z\n"
+        "recording 3 started at 100 Hz, until 2026-11-30T12:01:30Z\n"
     );
     let endless = RecordingEntry {
         to_us: None,
@@ -182,7 +182,7 @@ fn what_was_done_is_said_with_what_to_do_next() {
     };
     assert_eq!(
         started(&endless),
-        "recording 3 has begun, at 100 Hz; `pyebpf ctl stop 3` ends it\n"
+        "recording 3 started at 100 Hz, until `pyebpf ctl stop 3`\n"
     );
     assert!(stopped(&recording(3)).contains("`pyebpf ctl trace --recording 3 -o FILE`"));
     assert_eq!(
