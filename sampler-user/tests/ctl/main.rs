@@ -127,7 +127,7 @@ fn a_dump_is_text_or_json() {
 #[test]
 fn a_recording_is_started_listed_stopped_and_given_up() {
     let server = Server::start();
-    assert!(ok(&server, &["recordings"]).starts_with("there is no recording"));
+    assert!(ok(&server, &["recordings"]).starts_with("no recordings; "));
     let text = ok(
         &server,
         &[
@@ -175,7 +175,7 @@ fn a_recording_is_started_listed_stopped_and_given_up() {
 #[test]
 fn a_mark_is_set_listed_and_given_up() {
     let server = Server::start();
-    assert!(ok(&server, &["marks"]).starts_with("there is no mark"));
+    assert!(ok(&server, &["marks"]).starts_with("no marks; "));
     let words = [
         "mark",
         "deploy 42",

@@ -166,8 +166,8 @@ ID  AT                    CAUSE    PID  NAME
  8  9999-12-31T23:59:59Z  stall    812  all threads wait
 ";
     assert_eq!(marks(&[mark(), stall]), expected);
-    assert!(recordings(&[]).starts_with("there is no recording"));
-    assert!(marks(&[]).starts_with("there is no mark"));
+    assert!(recordings(&[]).starts_with("no recordings; "));
+    assert!(marks(&[]).starts_with("no marks; "));
 }
 
 #[test]
