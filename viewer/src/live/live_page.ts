@@ -532,8 +532,8 @@ function statusWords(status: Status): string {
     hz > 0 ? `${hz} Hz` : "not sampling",
     recorder !== "running" && `recorder ${recorder || "unknown"}`,
     `${cpuPercent.toFixed(1)} % of a CPU`,
-    `${Math.round(rssBytes / 1e6)} MB`,
-    `${Math.round(diskBytes / 1e6)} MB on disk`,
+    `${Math.round(rssBytes / 1e6)} MB of memory`,
+    `${diskBytes < 1e6 ? "<1" : Math.round(diskBytes / 1e6)} MB on disk`,
     keptFromUs > 0 && `since ${clock(keptFromUs)}`,
   ]
     .filter(Boolean)
