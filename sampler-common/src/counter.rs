@@ -84,6 +84,9 @@ counters! {
     /// Samples that were begun and given up: the kernel's record of the thread could not
     /// be read, or there was no memory.
     TaskUnreadable = "task_unreadable"
+    /// Ticks of a clock that had not got its own period yet and repeated the interval up to
+    /// its first tick. They do not count.
+    RepeatedTicks = "repeated_ticks"
 }
 
 /// The values of all counters at one moment.

@@ -45,6 +45,7 @@ pub mod account;
 pub mod code;
 pub mod code_cache;
 pub mod counter;
+pub mod cpu_clocks;
 pub mod data_stack;
 pub mod describe;
 pub mod fate;

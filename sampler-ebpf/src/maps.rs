@@ -14,6 +14,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use sampler_common::code::CodeRecord;
 use sampler_common::code_cache::CodeCache;
+use sampler_common::cpu_clocks::CpuClocks;
 use sampler_common::describe::Windows;
 use sampler_common::known_code::{BUCKET_COUNT, Bucket};
 use sampler_common::lifecycle::ProgramId;
@@ -58,6 +59,9 @@ static DESCRIBING: PerCpuArray<Describing> = PerCpuArray::with_max_entries(1, 0)
 /// Only for ticks without `bpf_loop`.
 #[map(name = "STEP_CONTEXT")]
 static STEP_CONTEXT: PerCpuArray<StepContext> = PerCpuArray::with_max_entries(1, 0);
+
+#[map(name = "CPU_CLOCKS")]
+static CPU_CLOCKS: PerCpuArray<CpuClocks> = PerCpuArray::with_max_entries(1, 0);
 
 /// One table for each CPU, by its number. Not a per-CPU map, whose values have at most 32
 /// KiB. User space sets the number of CPUs before loading.
@@ -184,6 +188,13 @@ pub(crate) fn tick_scratch() -> Option<Scratch> {
             cache: &mut *CODE_CACHES.get_ptr_mut(bpf_get_smp_processor_id())?,
         })
     }
+}
+
+/// Returns the clocks of this CPU.
+#[inline(always)]
+pub(crate) fn cpu_clocks() -> Option<&'static mut CpuClocks> {
+    // SAFETY: as for `tick_scratch`.
+    unsafe { Some(&mut *CPU_CLOCKS.get_ptr_mut(0)?) }
 }
 
 /// Returns what the steps of this CPU's tick share.

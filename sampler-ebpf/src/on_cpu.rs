@@ -16,7 +16,7 @@ use sampler_common::wait::WaitFacts;
 use crate::capture::{self, Thread};
 use crate::counts::{add, count, record_fate};
 use crate::lifecycle;
-use crate::maps::{LastOnCpu, PROCESSES, Scratch, last_on_cpu, tick_scratch};
+use crate::maps::{LastOnCpu, PROCESSES, Scratch, cpu_clocks, last_on_cpu, tick_scratch};
 use crate::memory::CurrentTask;
 use crate::namespace;
 use crate::task::Task;
@@ -44,6 +44,10 @@ fn on_cpu(context: PerfEventContext) -> u32 {
 #[inline(always)]
 pub(crate) fn interrupted(context: &PerfEventContext) -> Option<(&'static ProcessConfig, Thread)> {
     count(Counter::Ticks);
+    if !counts(context) {
+        count(Counter::RepeatedTicks);
+        return None;
+    }
     let Some(tgid) = current_tgid() else {
         count(Counter::TaskFault);
         return None;
@@ -75,6 +79,21 @@ pub(crate) fn interrupted(context: &PerfEventContext) -> Option<(&'static Proces
         thread_state: 0,
     };
     Some((config, thread))
+}
+
+/// Whether it is a tick that its clock owes.
+#[inline(always)]
+fn counts(context: &PerfEventContext) -> bool {
+    let data = context.as_ptr().cast::<bpf_perf_event_data>();
+    // SAFETY: a program of this type gets such a context; the verifier checks the access.
+    // It is the period that the event was opened with: a later one leaves
+    // `hw_perf_event.last_period` alone (`_perf_event_period`, kernel/events/core.c).
+    let period = unsafe { (*data).sample_period };
+    let Some(clocks) = cpu_clocks() else {
+        return true;
+    };
+    // SAFETY: the helper has no preconditions.
+    clocks.counts(period, unsafe { bpf_ktime_get_ns() })
 }
 
 /// Returns the thread pointer of the interrupted thread; 0 if it is a thread of the

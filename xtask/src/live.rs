@@ -25,10 +25,11 @@ const AT_ONCE: &str = "--test-threads=3";
 
 /// What the names of the tests begin with that are given the machine for themselves: they
 /// measure time, use up all of it, or switch off parts of it.
-const ALONE: [&str; 10] = [
+const ALONE: [&str; 11] = [
     "account::overload::",
     "field::cpus::",
     "field::early_forks::",
+    "field::held_up::",
     "field::large_pools::",
     "field::own_time::",
     "field::time::",

@@ -5,6 +5,7 @@
 mod cpus;
 mod early_forks;
 mod ended_main_thread;
+mod held_up;
 mod large_pools;
 mod own_frames;
 mod own_time;

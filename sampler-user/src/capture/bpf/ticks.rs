@@ -130,16 +130,15 @@ impl Ticks {
         self.cpus.keys().copied()
     }
 
-    /// Makes the clocks tick by `periods` from now on.
+    /// Makes the clocks tick by `periods` from now on. The eBPF program knows a clock by the
+    /// period that it was opened with, so all are opened again.
     ///
     /// # Errors
-    /// The kernel's error. Some clocks may still have the previous periods then.
+    /// As [`Self::watch`]. Some clocks may still have the previous periods then.
     pub fn change(&mut self, periods: ClockPeriods) -> io::Result<()> {
         self.schedule = schedule_from(&periods, now());
-        for clocks in self.cpus.values_mut() {
-            for (clock, schedule) in clocks.iter_mut().zip(&self.schedule.parts) {
-                clock.begin(schedule, now())?;
-            }
+        for cpu in self.cpus().collect::<Vec<_>>() {
+            self.watch(cpu)?;
         }
         Ok(())
     }
