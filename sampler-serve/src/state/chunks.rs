@@ -112,6 +112,26 @@ impl ChunkStore {
         });
     }
 
+    /// Puts the replacement of a chunk in its place, where it takes so many bytes on the disk.
+    /// Does nothing for a chunk that has been deleted meanwhile.
+    ///
+    /// # Errors
+    /// As `rename(2)`; then the chunk is as it was.
+    pub fn replace(
+        &mut self,
+        state: &StateDirectory,
+        number: ChunkNumber,
+        bytes: u64,
+    ) -> io::Result<()> {
+        let known = self.known.iter_mut().find(|known| known.number == number);
+        let Some(known) = known else {
+            return state.discard_replacement();
+        };
+        state.replace_chunk(number.0)?;
+        known.bytes = bytes;
+        Ok(())
+    }
+
     /// Returns how many chunks there are, with those that cannot be read.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -301,6 +321,22 @@ mod tests {
         store.delete(&state, &[ChunkNumber(3)]).expect("deleted");
         assert_eq!(store.count(), 0);
         assert!(state.open_chunk(3).is_err() && state.open_chunk(4).is_ok());
+    }
+
+    #[test]
+    fn a_replacement_counts_with_its_own_size() {
+        let (_keep, state) = opened();
+        write(&state, 3, &info("now", 1), false);
+        let mut store = ChunkStore::open(&state, "now", now(4, 1_004)).expect("opened");
+        for number in [3, 4] {
+            state.create_replacement().expect("created");
+            let replaced = store.replace(&state, ChunkNumber(number), 0);
+            replaced.expect("replaced, or there is no such chunk");
+        }
+        assert_eq!((store.count(), store.bytes()), (1, 0));
+        let chunk = state.open_chunk(3).expect("it exists");
+        assert_eq!(chunk.metadata().expect("open").len(), 0);
+        assert!(state.open_chunk(4).is_err());
     }
 
     #[test]

@@ -195,6 +195,44 @@ impl StateDirectory {
         Ok(rustix::fs::openat(&self.chunks, name, flags, mode)?.into())
     }
 
+    /// Creates a file that can take the place of a chunk once it is complete. There is one at
+    /// a time.
+    ///
+    /// # Errors
+    /// As `open(2)`.
+    pub fn create_replacement(&self) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let flags = flags | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.chunks, UNFINISHED, flags, mode)?.into())
+    }
+
+    /// Puts that file in the place of the chunk with this number. Whoever reads the chunk
+    /// goes on with the file that was there.
+    ///
+    /// # Errors
+    /// As `rename(2)`.
+    pub fn replace_chunk(&self, number: u64) -> io::Result<()> {
+        let name = file_name(number, CHUNK_EXTENSION);
+        Ok(rustix::fs::renameat(
+            &self.chunks,
+            UNFINISHED,
+            &self.chunks,
+            name,
+        )?)
+    }
+
+    /// Deletes that file, if there is one.
+    ///
+    /// # Errors
+    /// As `unlink(2)`.
+    pub fn discard_replacement(&self) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.chunks, UNFINISHED, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Opens the chunk with this number, to read it.
     ///
     /// # Errors
@@ -348,6 +386,33 @@ mod tests {
         state.delete(Folder::Chunks, 3).expect("ours");
         state.delete(Folder::Chunks, 3).expect("gone already");
         assert_eq!(state.list(Folder::Chunks).expect("a list"), []);
+    }
+
+    #[test]
+    fn a_chunk_is_replaced_as_a_whole_and_a_rest_is_no_chunk() {
+        let (_keep, path, state) = opened();
+        let write = |mut file: File, bytes: &[u8]| file.write_all(bytes).expect("room");
+        write(state.create_chunk(3).expect("new"), b"long");
+        let mut reading = state.open_chunk(3).expect("it exists");
+        write(state.create_replacement().expect("new"), b"left over");
+        write(state.create_replacement().expect("again"), b"it");
+        assert_eq!(state.list(Folder::Chunks).expect("a list").len(), 1);
+        state.replace_chunk(3).expect("ours");
+        let chunk = path.join(CHUNKS).join("00000003.pyebpf");
+        assert_eq!(std::fs::read(&chunk).expect("it exists"), b"it");
+        let mut text = String::new();
+        reading.read_to_string(&mut text).expect("still open");
+        assert_eq!(text, "long");
+        write(state.create_replacement().expect("new"), b"?");
+        for _ in 0..2 {
+            state.discard_replacement().expect("ours, or gone");
+        }
+        assert_eq!(
+            std::fs::read_dir(path.join(CHUNKS))
+                .expect("a list")
+                .count(),
+            1
+        );
     }
 
     #[test]

@@ -152,6 +152,7 @@
 
 pub mod account;
 pub(crate) mod block;
+pub mod condense;
 pub(crate) mod contents;
 pub(crate) mod decode;
 mod encode;

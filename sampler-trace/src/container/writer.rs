@@ -126,6 +126,18 @@ impl<W: Write> TraceWriter<W> {
         });
     }
 
+    /// Takes a row of another container, whose rows may be in pieces: equal neighbours become
+    /// one.
+    pub(super) fn continue_row(&mut self, row: &RowChange) {
+        let now = (row.stack, row.state);
+        let is_known = now != Default::default();
+        if is_known && self.last_rows.get(row.track.index()) == Some(&now) {
+            self.weigh(row.track, row.time, row.weight);
+        } else {
+            self.change(row);
+        }
+    }
+
     /// The output that the container is written to.
     #[must_use]
     pub fn output(&self) -> &W {

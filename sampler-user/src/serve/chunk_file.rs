@@ -5,7 +5,7 @@
 //! then is readable.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 
 use sampler_serve::state::entry::ChunkNumber;
@@ -52,9 +52,19 @@ impl ChunkFile {
 
     /// Returns how many bytes it takes on the disk.
     pub(super) fn bytes_on_disk(&self) -> u64 {
-        let metadata = self.file.metadata();
-        metadata.map_or(self.written, |it| it.blocks().saturating_mul(512))
+        on_disk(&self.file).unwrap_or(self.written)
     }
+
+    /// Returns the file of a chunk that is complete, to be read from its beginning.
+    pub(super) fn into_file(mut self) -> io::Result<File> {
+        self.file.rewind()?;
+        Ok(self.file)
+    }
+}
+
+/// Returns how many bytes a file takes on the disk.
+pub(super) fn on_disk(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.blocks().saturating_mul(512))
 }
 
 impl Write for ChunkFile {

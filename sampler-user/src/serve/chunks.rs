@@ -13,11 +13,13 @@ use sampler_serve::state::files::{CHUNKS, MARKS, RECORDINGS};
 use sampler_serve::state::retention::{KeeperId, Retention};
 use sampler_trace::container::info::TraceInfo;
 use sampler_trace::model::identifiers::KernelTime;
+use tracing::debug;
 
 use crate::record::clock::{monotonic_now, unix_now_us};
 use crate::record::error::RecordError;
 use crate::record::trace_output::TraceOutput;
 use crate::serve::chunk_file::ChunkFile;
+use crate::serve::condenser::Condensed;
 use crate::serve::error::ServeError;
 
 /// What became of the chunks so far.
@@ -60,6 +62,8 @@ impl Chunks {
     /// It cannot be read.
     pub(super) fn open(path: &Path, retention: Retention) -> Result<Self, ServeError> {
         let state = StateDirectory::open(path)?;
+        // It would only take space.
+        state.discard_replacement().ok();
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let store = ChunkStore::open(&state, boot.trim(), now())
             .map_err(ServeError::system("read the state directory"))?;
@@ -100,6 +104,17 @@ impl Chunks {
         } else {
             self.store
                 .add(file.number(), file.bytes_on_disk(), info, end);
+        }
+    }
+
+    /// Puts what was written anew of a chunk in its place, if it is to be replaced.
+    pub(super) fn replace(&mut self, condensed: Option<Condensed>) {
+        let replaced = match condensed {
+            Some(Condensed { number, bytes }) => self.store.replace(&self.state, number, bytes),
+            None => self.state.discard_replacement(),
+        };
+        if let Err(error) = replaced {
+            debug!(%error, "a chunk is not replaced");
         }
     }
 

@@ -21,6 +21,7 @@ use crate::record::error::RecordError;
 use crate::record::recorder::Recorder;
 use crate::serve::chunk_file::ChunkFile;
 use crate::serve::chunks::Chunks;
+use crate::serve::condenser::Condenser;
 use crate::serve::dumps::Dumps;
 use crate::serve::error::ServeError;
 use crate::serve::status::ProcessList;
@@ -52,6 +53,7 @@ pub(super) struct ServeLoop<'a> {
     /// Taken and ignored: the supervisor gets it as well, and then asks for the end.
     interrupt: Signal,
     pub(super) dumps: Dumps,
+    condenser: Condenser,
     pub(super) processes: ProcessList,
     pub(super) watch: Watch,
     /// What was counted in chunks that are complete.
@@ -93,6 +95,7 @@ impl<'a> ServeLoop<'a> {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             dumps: Dumps::new(config.sampling.source),
+            condenser: Condenser::new(),
             processes: ProcessList::new(),
             watch: Watch::new(config, now),
             totals: Totals::default(),
@@ -126,6 +129,7 @@ impl<'a> ServeLoop<'a> {
                     Err(_) => break,
                 },
                 (id, outcome) = self.dumps.next() => self.reply(Reply { id, outcome }),
+                condensed = self.condenser.next() => self.chunks.replace(condensed),
                 _ = self.supervisor.recv(&mut packet) => break,
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => {}
@@ -182,13 +186,12 @@ impl<'a> ServeLoop<'a> {
         let file = file.finish(&counts)?;
         let end = self.recorder.info().start;
         self.chunks.complete(&file, &before, end);
-        self.tell(Event::Flushed {
-            chunk: file.number(),
-            bytes: file.written(),
-        });
+        let (chunk, bytes) = (file.number(), file.written());
+        self.tell(Event::Flushed { chunk, bytes });
         self.chunks.retain(&mut self.book, self.recorder.file());
+        self.condenser.begin(&self.chunks.state, file);
         self.tell_flushed();
-        Ok(file.number())
+        Ok(chunk)
     }
 
     /// Has another chunk begun, whose times are right, and keeps what is to be kept.

@@ -8,6 +8,7 @@ mod answers;
 mod chunk_file;
 mod chunks;
 mod closer_look;
+mod condenser;
 mod conditions;
 mod dumps;
 pub mod error;

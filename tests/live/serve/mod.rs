@@ -5,6 +5,7 @@
 mod answers;
 mod clients;
 mod clock;
+mod condensed;
 mod disk_faults;
 mod faults;
 mod server;

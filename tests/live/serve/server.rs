@@ -206,7 +206,10 @@ impl Server {
 /// Returns the chunks in a server's directory, in order.
 pub(super) fn chunks(directory: &Scratch) -> Vec<PathBuf> {
     let folder = fs::read_dir(directory.path().join("state/chunks")).expect("it is there");
-    let mut paths: Vec<_> = folder.map(|entry| entry.expect("a file").path()).collect();
+    let paths = folder.map(|entry| entry.expect("a file").path());
+    // What is being written to take the place of one has another name.
+    let is_chunk = |path: &PathBuf| path.extension().is_some_and(|it| it == "pyebpf");
+    let mut paths: Vec<_> = paths.filter(is_chunk).collect();
     paths.sort();
     paths
 }
