@@ -48,6 +48,13 @@ pub(super) fn cpu_time(process: Pid) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(sum))
 }
 
+/// Returns the CPU time of a process, user and system, with that of its threads that have
+/// ended.
+pub(super) fn whole_cpu_time(process: Pid) -> anyhow::Result<Duration> {
+    let clock = nix::time::clock_getcpuclockid(process)?;
+    Ok(nix::time::clock_gettime(clock)?.into())
+}
+
 /// Returns the CPU time of a process and of its descendants that still run.
 pub(super) fn cpu_time_of_tree(process: Pid) -> anyhow::Result<Duration> {
     let mut sum = cpu_time(process)?;

@@ -15,7 +15,7 @@ mod usage;
 use std::fs;
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use self::live_page::LivePage;
 use self::plan::ServePlan;
 use self::requests::Requests;
-use self::server::Server;
+use self::server::{Chunks, Server};
 use self::usage::Usage;
 use super::measure::MeasuredSubject;
 use super::setting::versions;
@@ -93,13 +93,14 @@ pub(crate) fn measure(arguments: &MeasuredSubject) -> anyhow::Result<()> {
     let pids: Vec<_> = procfs::tree(target.pid());
     let running = procfs::threads_of_tree(target.pid());
     let state = arguments.scratch.join("state");
-    let server = Server::start(&arguments.binary, &arguments.scratch, &state, &pids, None)?;
+    let chunks = Chunks {
+        seconds: plan.minute.as_secs_f64(),
+        kept: plan.minutes,
+    };
+    let server = Server::start(&arguments.binary, &arguments.scratch, &state, &pids, chunks)?;
     sleep(plan.warm_up);
     say("measuring the server alone");
-    let (began, before) = (Instant::now(), server.bytes_written()?);
     let alone = state_of(&server, &plan)?;
-    let grown = server.bytes_written()?.saturating_sub(before);
-    let hours = began.elapsed().as_secs_f64() / 3600.0;
     say("measuring it with live pages");
     let pages: Vec<_> = (0..PAGES)
         .map(|_| LivePage::open(server.socket()))
@@ -107,6 +108,7 @@ pub(crate) fn measure(arguments: &MeasuredSubject) -> anyhow::Result<()> {
     let mut watched = state_of(&server, &plan)?;
     let received = pages.into_iter().map(LivePage::close).sum::<u64>();
     watched["bytes_received"] = received.into();
+    let chunk = server.bytes_of_a_chunk()?;
     say("measuring it with clients that ask all the time");
     let requests = Requests::begin(server.socket());
     let mut asked = state_of(&server, &plan)?;
@@ -127,7 +129,7 @@ pub(crate) fn measure(arguments: &MeasuredSubject) -> anyhow::Result<()> {
         "alone": alone,
         "watched": watched,
         "asked": asked,
-        "bytes_an_hour": grown as f64 / hours,
+        "bytes_an_hour": chunk * 3600.0 / chunks.seconds,
         "lost": end["counters"]["lost"],
         "problems": end["problems"],
         "soak": day,

@@ -11,6 +11,9 @@ pub(super) struct ServePlan {
     /// How many times it is measured in each state, and for how long.
     pub(super) windows: usize,
     pub(super) window: Duration,
+    /// How long its chunks are meanwhile, and how many are kept: a day.
+    pub(super) minute: Duration,
+    pub(super) minutes: u32,
     /// How often it is asked how far it is behind.
     pub(super) looks: usize,
     /// How long a chunk of the soak is, how many are kept, and how many are written.
@@ -27,6 +30,8 @@ impl ServePlan {
                 warm_up: s(5),
                 windows: 3,
                 window: s(5),
+                minute: s(10),
+                minutes: 8640,
                 looks: 10,
                 chunk: Duration::from_millis(100),
                 kept: 144,
@@ -39,6 +44,8 @@ impl ServePlan {
                 // what is said of it, belongs to one state.
                 windows: 7,
                 window: s(10),
+                minute: s(60),
+                minutes: 1440,
                 looks: 20,
                 chunk: Duration::from_millis(100),
                 // A day of minutes, twice.

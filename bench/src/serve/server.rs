@@ -2,6 +2,7 @@
 
 //! A running `pyebpf serve`, and what it answers.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +17,7 @@ use crate::session::Session;
 /// The rate of a server that nobody has asked for another one.
 const HZ: &str = "10";
 
-/// How a server keeps its chunks in a soak.
+/// How long the chunks of a server are, and how many it keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunks {
     /// How long a chunk is, in seconds.
@@ -42,7 +43,7 @@ impl Server {
         scratch: &Path,
         state: &Path,
         processes: &[Pid],
-        chunks: Option<Chunks>,
+        chunks: Chunks,
     ) -> anyhow::Result<Self> {
         let socket = state.with_extension("socket");
         let list: Vec<String> = processes.iter().map(ToString::to_string).collect();
@@ -55,12 +56,10 @@ impl Server {
             .arg(state)
             .arg("--listen")
             .arg(format!("unix:{}", socket.display()));
-        if let Some(chunks) = chunks {
-            let keep = chunks.seconds * f64::from(chunks.kept);
-            command
-                .env("PYEBPF_CHUNK_SECONDS", chunks.seconds.to_string())
-                .args(["--keep", &format!("{}s", keep.round() as u64)]);
-        }
+        let keep = chunks.seconds * f64::from(chunks.kept);
+        command
+            .env("PYEBPF_CHUNK_SECONDS", chunks.seconds.to_string())
+            .args(["--keep", &format!("{}s", keep.round() as u64)]);
         let is_ready = |_: Pid, _: &str| {
             status(binary, &socket).is_ok_and(|status| status["recorder"]["state"] == "running")
         };
@@ -102,7 +101,23 @@ impl Server {
 
     /// Returns how many bytes its chunks have.
     pub(super) fn bytes_written(&self) -> anyhow::Result<u64> {
-        bytes_in(&self.state.join("chunks"))
+        Ok(files_in(&self.state.join("chunks"))?
+            .iter()
+            .map(|(_, bytes)| bytes)
+            .sum())
+    }
+
+    /// Returns how many bytes a complete chunk has, on average without the first, at whose
+    /// beginning nothing was known of the processes.
+    pub(super) fn bytes_of_a_chunk(&self) -> anyhow::Result<f64> {
+        let mut chunks = files_in(&self.state.join("chunks"))?;
+        chunks.sort();
+        // The last one is being written.
+        let complete = chunks.len().saturating_sub(1);
+        let complete = chunks.get(1..complete).unwrap_or_default();
+        anyhow::ensure!(!complete.is_empty(), "no chunk is complete");
+        let sum: u64 = complete.iter().map(|(_, bytes)| bytes).sum();
+        Ok(sum as f64 / complete.len() as f64)
     }
 
     /// Asks how it is.
@@ -127,11 +142,13 @@ fn status(binary: &Path, socket: &Path) -> anyhow::Result<Value> {
     serde_json::from_slice(&output.stdout).context("a status that is no JSON")
 }
 
-/// Returns the sum of the sizes of the files in a directory.
-fn bytes_in(directory: &Path) -> anyhow::Result<u64> {
+/// Returns the names and sizes of the files in a directory.
+fn files_in(directory: &Path) -> anyhow::Result<Vec<(OsString, u64)>> {
     let entries =
         fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
     // One that is deleted meanwhile has no size.
-    let sizes = entries.flatten().filter_map(|entry| entry.metadata().ok());
-    Ok(sizes.map(|metadata| metadata.len()).sum())
+    let files = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name(), entry.metadata().ok()?.len())));
+    Ok(files.collect())
 }

@@ -30,7 +30,7 @@ pub(super) fn measure(
         kept: plan.kept,
     };
     let state = scratch.join("soak");
-    let server = Server::start(binary, scratch, &state, processes, Some(chunks))?;
+    let server = Server::start(binary, scratch, &state, processes, chunks)?;
     let start = Instant::now();
     let whole = plan.chunk * plan.written;
     let mut rows = Vec::new();

@@ -16,7 +16,7 @@ pub(super) const PARTS: [&str; 3] = ["supervisor", "recorder", "front"];
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usage {
     pub(super) at: Instant,
-    /// Of threads that run: user and system time.
+    /// User and system time of all threads, those that have ended included.
     pub(super) cpu: [Duration; 3],
     pub(super) resident_kib: [u64; 3],
 }
@@ -32,7 +32,8 @@ impl Usage {
         for (index, pid) in server.parts().into_iter().enumerate() {
             let name = PARTS[index];
             let memory = procfs::resident_memory(pid);
-            usage.cpu[index] = procfs::cpu_time(pid).with_context(|| format!("the {name}"))?;
+            usage.cpu[index] =
+                procfs::whole_cpu_time(pid).with_context(|| format!("the {name}"))?;
             usage.resident_kib[index] = memory.with_context(|| format!("the {name} has ended"))?;
         }
         Ok(usage)
