@@ -4,6 +4,7 @@
 //! names are asked for. Which row of the timeline a thread has is up to `thread_tracks`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use sampler_common::process::ProcessKey;
@@ -13,6 +14,10 @@ use crate::capture::bpf::events::RawSample;
 use crate::capture::process_inspector::ProcessInspector;
 use crate::capture::targets::followed::FollowedProcess;
 use crate::record::thread_names::{NameRequest, ThreadNames};
+
+/// How long after its first sample a thread is likely to get its name. Later than that, its
+/// name is as old as those of all threads of its process may be.
+const YOUNG: Duration = Duration::from_secs(10);
 
 /// Whose names are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +51,8 @@ struct Thread {
     /// The kernel reuses thread ids; then this address (`thread_id`) differs.
     ident: u64,
     samples: u64,
+    /// The time of its first sample.
+    since: KernelTime,
     /// The number of the reading that its name is from.
     reading: u32,
 }
@@ -77,7 +84,9 @@ impl Threads {
         let before = known.threads.get_mut(&tid).filter(|it| it.ident == ident);
         let is_new = before.is_none();
         let samples = before.as_ref().map_or(1, |thread| thread.samples + 1);
-        let is_young = samples.is_power_of_two() && known.names.may_differ(time);
+        let since = before.as_ref().map_or(time, |thread| thread.since);
+        let is_young =
+            samples.is_power_of_two() && time.since(since) < YOUNG && known.names.may_differ(time);
         let is_time = is_young || known.names.are_old(time);
         if let Some(thread) = before
             && !is_time
@@ -106,6 +115,7 @@ impl Threads {
         let thread = Thread {
             ident,
             samples,
+            since,
             reading: known.names.reading(),
         };
         known.threads.insert(tid, thread);
