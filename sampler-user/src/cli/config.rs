@@ -73,6 +73,10 @@ pub struct SamplingConfig {
     pub command_lines: bool,
     /// Whether signals that end processes are reported, with their senders.
     pub last_words: bool,
+    /// Whether it is noted since when each thread stands where it stands.
+    pub stillness: bool,
+    /// How often the account of the samples so far is written to the trace.
+    pub account_every: Duration,
     /// Whether privileges are dropped and system calls restricted once the recording
     /// runs.
     pub sandbox: bool,
@@ -102,6 +106,8 @@ impl SamplingConfig {
             source: !bounds.no_source,
             command_lines: !bounds.no_cmdline,
             last_words: false,
+            stillness: false,
+            account_every: Duration::from_secs(10),
             sandbox: !bounds.no_sandbox,
         })
     }

@@ -30,9 +30,9 @@ impl CpuTimeReader {
         let tgid = process.tgid;
         let now = self
             .inspector
-            .ask(tgid, move |_| cpu_time::of_process(tgid));
+            .ask(tgid, move |_| cpu_time::of_process(tgid, None));
         match now {
-            Ok(Ok(now)) => cpu_times.begin(process.key, &now),
+            Ok(Ok(now)) => cpu_times.begin(process.key, now),
             _ => cpu_times.leave_unknown(process.key),
         }
     }
@@ -43,14 +43,20 @@ impl CpuTimeReader {
         processes: Vec<(ProcessKey, u32)>,
         file: &mut TraceFile<W>,
     ) {
-        let questions = processes.clone();
+        let cpu_times = &mut file.cpu_times;
+        let questions: Vec<_> = processes
+            .iter()
+            .map(|(key, tgid)| (*tgid, cpu_times.take_read(*key)))
+            .collect();
         let answers = self.inspector.ask(std::process::id(), move |_| {
-            let tgids = questions.iter().map(|(_, tgid)| *tgid);
-            tgids.map(cpu_time::of_process).collect::<Vec<_>>()
+            let questions = questions.into_iter();
+            questions
+                .map(|(tgid, before)| cpu_time::of_process(tgid, before.as_ref()))
+                .collect::<Vec<_>>()
         });
         for ((key, _), now) in processes.into_iter().zip(answers.unwrap_or_default()) {
             if let Ok(now) = now {
-                file.learn_cpu_times(key, &now);
+                file.learn_cpu_times(key, now);
             }
         }
     }

@@ -34,6 +34,8 @@ struct Process {
     threads_before: FxHashMap<u32, CpuTime>,
     /// By thread id, CPU time of each living thread since following began.
     threads_now: FxHashMap<u32, CpuTime>,
+    /// What was read the last time.
+    read: Option<ProcessCpuClock>,
 }
 
 impl Process {
@@ -47,6 +49,7 @@ impl Process {
             now: self.now,
             threads_before,
             threads_now: FxHashMap::default(),
+            read: self.read.clone(),
         }
     }
 }
@@ -59,7 +62,7 @@ impl CpuTimes {
         let answer = targets.inspector().ask(std::process::id(), move |_| {
             let times = followed.into_iter();
             times
-                .map(|(key, tgid)| (key, cpu_time::of_process(tgid).ok()))
+                .map(|(key, tgid)| (key, cpu_time::of_process(tgid, None).ok()))
                 .collect::<Vec<_>>()
         });
         let mut all = Self {
@@ -68,7 +71,7 @@ impl CpuTimes {
         };
         for (key, before) in answer.unwrap_or_default() {
             match before {
-                Some(before) => all.begin(key, &before),
+                Some(before) => all.begin(key, before),
                 None => all.leave_unknown(key),
             }
         }
@@ -104,7 +107,7 @@ impl CpuTimes {
     }
 
     /// Begins to count a process that had used `before` when following began.
-    pub(super) fn begin(&mut self, process: ProcessKey, before: &ProcessCpuClock) {
+    pub(super) fn begin(&mut self, process: ProcessKey, before: ProcessCpuClock) {
         let threads = before.threads.iter();
         self.processes.insert(
             process,
@@ -113,6 +116,7 @@ impl CpuTimes {
                 now: divided(&before.all),
                 threads_before: threads.map(|(tid, time)| (*tid, divided(time))).collect(),
                 threads_now: FxHashMap::default(),
+                read: Some(before),
             }),
         );
     }
@@ -139,7 +143,7 @@ impl CpuTimes {
                             before,
                             now: before,
                             threads_before: [(record.tgid, thread)].into_iter().collect(),
-                            threads_now: FxHashMap::default(),
+                            ..Process::default()
                         }),
                     );
                 }
@@ -162,7 +166,7 @@ impl CpuTimes {
     }
 
     /// Takes in the CPU time that a process has used by now.
-    pub(super) fn update(&mut self, process: ProcessKey, now: &ProcessCpuClock) {
+    pub(super) fn update(&mut self, process: ProcessKey, now: ProcessCpuClock) {
         if let Some(Some(process)) = self.processes.get_mut(&process) {
             process.now = divided(&now.all);
             let before = |tid| process.threads_before.get(tid).copied().unwrap_or_default();
@@ -170,7 +174,13 @@ impl CpuTimes {
             process.threads_now = threads
                 .map(|(tid, time)| (*tid, divided(time).since(before(tid))))
                 .collect();
+            process.read = Some(now);
         }
+    }
+
+    /// Takes what was read of a process the last time, for the next reading.
+    pub(super) fn take_read(&mut self, process: ProcessKey) -> Option<ProcessCpuClock> {
+        self.processes.get_mut(&process)?.as_mut()?.read.take()
     }
 
     /// Returns the CPU time of each living thread of a process since following began.
@@ -243,6 +253,7 @@ mod tests {
             all: Duration::from_millis(milliseconds),
             user: 3,
             system: 1,
+            ticks_at: Duration::from_millis(milliseconds),
         }
     }
 
@@ -257,10 +268,10 @@ mod tests {
     #[test]
     fn a_process_counts_from_when_it_is_followed() {
         let mut times = CpuTimes::default();
-        times.begin(KEY, &process(150, &[(7, 100), (8, 40)]));
+        times.begin(KEY, process(150, &[(7, 100), (8, 40)]));
         assert!(times.has(KEY) && !times.has(ProcessKey(8)));
         assert_eq!(times.of(KEY), CpuTime::default());
-        times.update(KEY, &process(230, &[(7, 160), (8, 40), (9, 20)]));
+        times.update(KEY, process(230, &[(7, 160), (8, 40), (9, 20)]));
         assert_eq!(times.of(KEY).all.as_millis(), 80);
         assert_eq!(times.of(KEY).system().as_millis(), 20);
         let exit = LifecycleKind::ThreadExit;
@@ -282,13 +293,13 @@ mod tests {
     #[test]
     fn what_was_used_before_is_in_none_of_the_times_starting_now() {
         let mut times = CpuTimes::default();
-        times.begin(KEY, &process(150, &[(7, 100), (8, 40)]));
+        times.begin(KEY, process(150, &[(7, 100), (8, 40)]));
         times.leave_unknown(ProcessKey(8));
-        times.update(KEY, &process(230, &[(7, 160), (8, 50), (9, 20)]));
+        times.update(KEY, process(230, &[(7, 160), (8, 50), (9, 20)]));
         let mut later = times.starting_now();
         assert!(later.has(ProcessKey(8)) && !later.is_complete());
         assert_eq!(later.of(KEY), CpuTime::default());
-        later.update(KEY, &process(260, &[(7, 170), (9, 40)]));
+        later.update(KEY, process(260, &[(7, 170), (9, 40)]));
         assert_eq!(later.of(KEY).all.as_millis(), 30);
         let milliseconds = |(tid, time): (u32, CpuTime)| (tid, time.all.as_millis());
         let mut living: Vec<_> = later.threads(KEY).map(milliseconds).collect();
@@ -302,7 +313,7 @@ mod tests {
     fn a_fork_begins_with_nothing_and_a_program_with_what_was_used() {
         let mut times = CpuTimes::default();
         times.learn(&record(0, 0, 0), LifecycleKind::Fork);
-        times.update(KEY, &process(5, &[(7, 5)]));
+        times.update(KEY, process(5, &[(7, 5)]));
         assert_eq!(times.of(KEY).all.as_millis(), 5);
         times.learn(&record(0, 30, 4), LifecycleKind::Exec);
         assert_eq!(times.of(KEY).all.as_millis(), 0);

@@ -139,10 +139,11 @@ impl Recording {
         let sample = sample_of(pid, key);
         let cpu_times = CpuTimes::of_running(&targets);
         let file = TraceFile::new(
-            TimelineWriter::new(builder, writer(monotonic_now(), false)),
+            TimelineWriter::new(builder, writer(monotonic_now(), false), false),
             ThreadTracks::new(true),
             cpu_times,
             None,
+            Duration::from_secs(10),
         );
         let pipeline = Pipeline::new(PipelineParts {
             targets,

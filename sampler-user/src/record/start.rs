@@ -133,7 +133,8 @@ pub fn start_recorder<D: TraceOutput>(
     let scan_accounts = scans.as_ref().map(RunningScans::accounts);
     let balance = scans.as_ref().filter(|it| it.are_from_user_space());
     let of_mode = OfMode::new(config.mode, period);
-    let timeline = TimelineWriter::new(of_mode.builder, TraceWriter::create(container, &info)?);
+    let trace = TraceWriter::create(container, &info)?;
+    let timeline = TimelineWriter::new(of_mode.builder, trace, config.stillness);
     let pipeline = Pipeline::new(PipelineParts {
         targets,
         acknowledge: Box::new(move |key| known.acknowledge(key)),
@@ -144,6 +145,7 @@ pub fn start_recorder<D: TraceOutput>(
             ThreadTracks::new(config.command_lines),
             cpu_times,
             balance.map(|_| TickBalance::default()),
+            config.account_every,
         ),
         scan_accounts: scan_accounts.unwrap_or_default(),
         last_words: config.last_words,

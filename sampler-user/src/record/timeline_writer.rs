@@ -25,7 +25,8 @@ pub(super) struct TimelineWriter<W> {
     trace: TraceWriter<W>,
     /// The last wait of each thread, by the index of its track.
     waits: Vec<Wait>,
-    stillness: StillThreads,
+    /// Present if that is wanted.
+    stillness: Option<StillThreads>,
 }
 
 /// What a thread waited for the last time.
@@ -58,19 +59,20 @@ impl Wait {
 }
 
 impl<W: Write> TimelineWriter<W> {
-    pub(super) fn new(builder: TimelineBuilder, trace: TraceWriter<W>) -> Self {
+    /// A timeline that keeps since when each thread stands still, if `stillness` is set.
+    pub(super) fn new(builder: TimelineBuilder, trace: TraceWriter<W>, stillness: bool) -> Self {
         Self {
             builder,
             changes: Vec::new(),
             trace,
             waits: Vec::new(),
-            stillness: StillThreads::default(),
+            stillness: stillness.then(StillThreads::default),
         }
     }
 
     /// Begins another trace at the same rate. [`Self::carry_over`] gives it the threads.
     pub(super) fn successor(&self, trace: TraceWriter<W>) -> Self {
-        Self::new(self.builder.successor(), trace)
+        Self::new(self.builder.successor(), trace, self.stillness.is_some())
     }
 
     /// Continues the row of a thread of another trace, `track` there, as the row `own` of
@@ -96,9 +98,10 @@ impl<W: Write> TimelineWriter<W> {
                 ran: wait.ran.map(&mut import),
             };
         }
-        if let Some(before) = from.stillness.get(track) {
-            let stack = import(before.stack);
-            self.stillness.carry_over(own, stack, before);
+        if let (Some(stillness), Some(from)) = (&mut self.stillness, &from.stillness)
+            && let Some(before) = from.get(track)
+        {
+            stillness.carry_over(own, import(before.stack), before);
         }
     }
 
@@ -107,11 +110,11 @@ impl<W: Write> TimelineWriter<W> {
         self.builder.lasting(track).is_some()
     }
 
-    /// Returns the state of a thread's row and since when the thread stands there, if the row
-    /// goes on until its next sample.
+    /// Returns the state of a thread's row and since when the thread stands there, if that is
+    /// known and the row goes on until its next sample.
     pub(super) fn standing(&self, track: TrackId) -> Option<(State, Stillness)> {
         let (_, _, state) = self.builder.lasting(track)?;
-        Some((state, self.stillness.get(track)?))
+        Some((state, self.stillness.as_ref()?.get(track)?))
     }
 
     /// Sets the time between two samples from `time` on.
@@ -138,7 +141,9 @@ impl<W: Write> TimelineWriter<W> {
             let wait = self.wait(track);
             wait.set(stack, state);
             wait.ran = None;
-            self.stillness.waits(track, (stack, state), time);
+            if let Some(stillness) = &mut self.stillness {
+                stillness.waits(track, (stack, state), time);
+            }
             self.trace
                 .weigh(track, time, self.weight(time, nanoseconds));
         }
@@ -223,7 +228,9 @@ impl<W: Write> TimelineWriter<W> {
             };
             self.trace.weigh(track, time, weight);
             self.wait(track).ran = Some(stack);
-            self.stillness.runs(track, stack, time);
+            if let Some(stillness) = &mut self.stillness {
+                stillness.runs(track, stack, time);
+            }
         }
         is_in_time
     }
@@ -242,7 +249,9 @@ impl<W: Write> TimelineWriter<W> {
         let wait = self.wait(track);
         if is_in_time && wait.state != State::None {
             wait.set(wait.stack, state);
-            self.stillness.restates(track, state, time);
+            if let Some(stillness) = &mut self.stillness {
+                stillness.restates(track, state, time);
+            }
             self.trace
                 .weigh(track, time, self.weight(time, nanoseconds));
         }

@@ -34,9 +34,6 @@ use crate::record::thread_tracks::{ThreadTracks, place};
 use crate::record::tick_balance::TickBalance;
 use crate::record::timeline_writer::TimelineWriter;
 
-/// How often the account of the samples so far is written to the container.
-const ACCOUNT_EVERY: Duration = Duration::from_secs(10);
-
 /// A trace file that is being recorded.
 pub(super) struct TraceFile<W> {
     pub(super) timeline: TimelineWriter<W>,
@@ -51,6 +48,8 @@ pub(super) struct TraceFile<W> {
     /// CPU times of threads that are not in the file yet.
     unwritten_times: BTreeMap<TrackId, CpuTime>,
     rates: RateLog,
+    /// How often the account of the samples so far is written to the container.
+    account_every: Duration,
     next_account: KernelTime,
 }
 
@@ -90,6 +89,7 @@ impl<W: Write> TraceFile<W> {
         threads: ThreadTracks,
         cpu_times: CpuTimes,
         tick_balance: Option<TickBalance>,
+        account_every: Duration,
     ) -> Self {
         Self {
             timeline,
@@ -100,6 +100,7 @@ impl<W: Write> TraceFile<W> {
             counted_before: FxHashMap::default(),
             unwritten_times: BTreeMap::new(),
             rates: RateLog::default(),
+            account_every,
             next_account: KernelTime(0),
         }
     }
@@ -116,6 +117,7 @@ impl<W: Write> TraceFile<W> {
             self.threads.successor(),
             self.cpu_times.starting_now(),
             self.tick_balance.as_ref().map(|_| TickBalance::default()),
+            self.account_every,
         );
         for (process, tid, track) in self.threads.living() {
             if !self.timeline.is_lasting(track) {
@@ -150,7 +152,7 @@ impl<W: Write> TraceFile<W> {
     }
 
     /// Takes in how long the threads of a process ran.
-    pub(super) fn learn_cpu_times(&mut self, process: ProcessKey, now: &ProcessCpuClock) {
+    pub(super) fn learn_cpu_times(&mut self, process: ProcessKey, now: ProcessCpuClock) {
         self.cpu_times.update(process, now);
         let of_process = self.cpu_times.of(process);
         self.stats.set_cpu_time(process, of_process);
@@ -244,7 +246,7 @@ impl<W: Write> TraceFile<W> {
         if now < self.next_account {
             return Ok(None);
         }
-        self.next_account = now.saturating_add(ACCOUNT_EVERY);
+        self.next_account = now.saturating_add(self.account_every);
         Ok(Some(settled))
     }
 

@@ -39,6 +39,10 @@ pub struct ServeConfig {
     pub stall: Option<Duration>,
 }
 
+/// How often the account is written to a chunk, beside its end. This reads the CPU time of every
+/// thread, and accounts of a chunk that is being written replace each other.
+const ACCOUNT_EVERY: Duration = Duration::from_secs(30);
+
 impl ServeConfig {
     /// Checks the arguments of `serve`.
     ///
@@ -57,6 +61,8 @@ impl ServeConfig {
         Ok(Self {
             sampling: SamplingConfig {
                 last_words: !arguments.no_last_words,
+                stillness: arguments.stall.0.is_some() || !arguments.no_last_words,
+                account_every: ACCOUNT_EVERY,
                 ..SamplingConfig::from_arguments(&arguments.sampling, &arguments.bounds, &[])?
             },
             listen: arguments.listen.clone(),
