@@ -85,7 +85,8 @@ impl SampleStages {
         targets: &mut Targets,
         file: &mut TraceFile<W>,
     ) {
-        let weight = wait_of(sample, file);
+        let known = file.threads.known(sample);
+        let weight = wait_of(sample, known, file);
         if sample.origin == Origin::Unchanged {
             return;
         }
@@ -106,6 +107,7 @@ impl SampleStages {
         let now = monotonic_now();
         let arrived = Arrived {
             sample,
+            known,
             time,
             delay: now.since(time),
             weight,
@@ -129,7 +131,7 @@ impl SampleStages {
         }
         self.symbolizer.page_in(sample, &context);
         let outcome = match self.symbolizer.resolve(sample, &context) {
-            Ok(resolved) => match choose_track(file, &mut self.threads, sample, process) {
+            Ok(resolved) => match choose_track(file, &mut self.threads, &arrived, process) {
                 Some(track) => {
                     let outcome = arrived.show(track, &resolved, state, file);
                     self.acknowledge();
@@ -226,6 +228,8 @@ enum SampleOutcome {
 /// A sample that may get a row.
 struct Arrived<'a> {
     sample: &'a RawSample,
+    /// The row of its thread so far, if it has one.
+    known: Option<TrackId>,
     time: KernelTime,
     /// How long it was on its way.
     delay: Duration,
@@ -236,9 +240,11 @@ struct Arrived<'a> {
 impl Arrived<'_> {
     /// Takes over the state of a thread that stood where it had stood before.
     fn restate<W: Write>(&self, state: State, file: &mut TraceFile<W>) -> SampleOutcome {
-        let known = file.threads.known(self.sample);
         let timeline = &mut file.timeline;
-        if known.is_none_or(|track| timeline.restate(track, self.time, state, self.weight)) {
+        if self
+            .known
+            .is_none_or(|track| timeline.restate(track, self.time, state, self.weight))
+        {
             SampleOutcome::StateOnly
         } else {
             SampleOutcome::Dropped(DropReason::Late)
@@ -281,7 +287,7 @@ impl Arrived<'_> {
     /// The thread began to run while it was read, so until then it waited where it had
     /// waited before.
     fn went_on_waiting<W: Write>(&self, file: &mut TraceFile<W>) {
-        let Some(track) = file.threads.known(self.sample) else {
+        let Some(track) = self.known else {
             return;
         };
         if waiting::waits_for_cpu(&self.sample.header.wait) {
@@ -294,15 +300,15 @@ impl Arrived<'_> {
 
 /// Adds the time for which scans found the thread waiting without a sample to what it
 /// waited for before this sample. Returns the time that the sample itself represents, in
-/// nanoseconds; 0 for a tick.
-fn wait_of<W: Write>(sample: &RawSample, file: &mut TraceFile<W>) -> u64 {
+/// nanoseconds; 0 for a tick. `known` is the row of the thread so far.
+fn wait_of<W: Write>(sample: &RawSample, known: Option<TrackId>, file: &mut TraceFile<W>) -> u64 {
     let WaitFacts {
         unchanged,
         queued,
         weight,
         ..
     } = sample.header.wait;
-    let Some(track) = file.threads.known(sample) else {
+    let Some(track) = known else {
         return weight;
     };
     let (unchanged, weight) = match &mut file.tick_balance {
@@ -325,11 +331,10 @@ fn wait_of<W: Write>(sample: &RawSample, file: &mut TraceFile<W>) -> u64 {
 fn choose_track<W: Write>(
     file: &mut TraceFile<W>,
     threads: &mut Threads,
-    sample: &RawSample,
+    &Arrived { sample, known, .. }: &Arrived,
     process: &FollowedProcess,
 ) -> Option<TrackId> {
     let tracks = &mut file.threads;
-    let known = tracks.known(sample);
     if known.is_none() && tracks.tracks.is_full() {
         return None;
     }

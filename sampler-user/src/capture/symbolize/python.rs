@@ -277,18 +277,23 @@ impl Symbolizer {
         let stop = self.stop(sample, (context, home))?;
         let bottom = self.marker(stop);
         let process = self.processes.entry(header.process).or_default();
-        let mut last = process.threads.remove(&header.tid).unwrap_or_default();
+        let last = process.threads.get_mut(&header.tid).map(std::mem::take);
+        let mut last = last.unwrap_or_default();
         if bottom != StackId::EMPTY {
             last.clear();
         }
         let stack = self.stack(&sample.frames, bottom, &mut last, (context, home));
         let process = self.processes.entry(header.process).or_default();
         if bottom == StackId::EMPTY && stack.is_ok() {
-            // Threads that have ended leave their stacks here.
-            if process.threads.len() >= MAX_THREADS {
-                process.threads.clear();
+            if let Some(slot) = process.threads.get_mut(&header.tid) {
+                *slot = last;
+            } else {
+                // Threads that have ended leave their stacks here.
+                if process.threads.len() >= MAX_THREADS {
+                    process.threads.clear();
+                }
+                process.threads.insert(header.tid, last);
             }
-            process.threads.insert(header.tid, last);
         }
         let (stack, unknown) = stack?;
         Ok(ResolvedStack {
