@@ -8,6 +8,8 @@ use crate::model::varint::{put, take, unzigzag, zigzag};
 
 /// The most rows of one run: its columns stay below 6 MB.
 const MAXIMUM_ROWS: u64 = 1 << 18;
+/// The most rows of a run whose memory is used again.
+const RECYCLED_ROWS: u64 = 256;
 
 /// One row of a run. Its time is in microseconds since the trace's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,28 @@ impl RunWriter {
             weight: Weight::ZERO,
             unit: 0,
         }
+    }
+
+    /// Begins a run as [`RunWriter::new`] does, with the memory of this one. Returns `None` if
+    /// that is more than most runs need.
+    pub(super) fn recycled(self, track: TrackId, earliest: u64) -> Option<Self> {
+        if self.rows > RECYCLED_ROWS {
+            return None;
+        }
+        let emptied = |mut bytes: Vec<u8>| {
+            bytes.clear();
+            bytes
+        };
+        let mut states = self.states;
+        states.clear();
+        Some(Self {
+            times: emptied(self.times),
+            stacks: emptied(self.stacks),
+            states,
+            weights: emptied(self.weights),
+            systems: emptied(self.systems),
+            ..Self::new(track, earliest)
+        })
     }
 
     /// Whether a weight can be added to this run, whose weights all have one unit.

@@ -21,6 +21,9 @@ use crate::model::track::Tracks;
 /// How many rows are held back before [`TraceWriter::wants_flush`]: under 10 MB.
 const MANY_ROWS: u64 = 1 << 20;
 
+/// How many runs are kept for their memory, which is a few hundred bytes each.
+const MOST_RECYCLED: usize = 1024;
+
 /// A container that is being written.
 ///
 /// Changes are held back until [`TraceWriter::flush`], which the caller calls every few
@@ -35,6 +38,9 @@ pub struct TraceWriter<W> {
     complete_until: KernelTime,
     full_runs: Vec<RunWriter>,
     open_runs: BTreeMap<TrackId, RunWriter>,
+    /// Runs that are written, whose memory is used again: small pieces of it for most
+    /// threads in each segment.
+    written_runs: Vec<RunWriter>,
     pending_rows: u64,
     /// The stack and state of each track's last row.
     last_rows: Vec<(StackId, State)>,
@@ -62,6 +68,7 @@ impl<W: Write> TraceWriter<W> {
             written: WrittenSymbols::default(),
             full_runs: Vec::new(),
             open_runs: BTreeMap::new(),
+            written_runs: Vec::new(),
             pending_rows: 0,
             last_rows: Vec::new(),
             index: Vec::new(),
@@ -93,10 +100,11 @@ impl<W: Write> TraceWriter<W> {
             weight: change.weight,
         };
         self.pending_rows += 1;
-        let run = self
-            .open_runs
-            .entry(change.track)
-            .or_insert_with(|| RunWriter::new(change.track, time));
+        let written = &mut self.written_runs;
+        let run = self.open_runs.entry(change.track).or_insert_with(|| {
+            let recycled = written.pop().and_then(|it| it.recycled(change.track, time));
+            recycled.unwrap_or_else(|| RunWriter::new(change.track, time))
+        });
         if run.is_full() || !run.has_unit_of(change.weight) {
             let next = RunWriter::new(change.track, run.last());
             self.full_runs.push(std::mem::replace(run, next));
@@ -198,6 +206,9 @@ impl<W: Write> TraceWriter<W> {
         for run in full.into_iter().chain(open).filter(|run| run.rows() > 0) {
             segment.add_run(&run);
             self.close_if_full(&mut segment)?;
+            if self.written_runs.len() < MOST_RECYCLED {
+                self.written_runs.push(run);
+            }
         }
         self.pending_rows = 0;
         self.complete_until = complete_until.max(self.complete_until);

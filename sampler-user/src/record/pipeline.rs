@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
 use sampler_common::account::KernelAccount;
 use sampler_common::lifecycle::LifecycleKind;
 use sampler_common::process::ProcessKey;
@@ -317,7 +318,12 @@ impl<W: Write> Pipeline<W> {
         let names = self.stages.symbolizer.counts();
         let symbols = self.stages.symbolizer.exchange_tables();
         let symbolizer = &mut self.stages.symbolizer;
-        let import = |stack| symbolizer.import(&symbols, stack);
+        // Most threads stand where others stand too, and each has its stack in several places.
+        let mut imported = FxHashMap::default();
+        let import = |stack| {
+            let imported = imported.entry(stack);
+            *imported.or_insert_with(|| symbolizer.import(&symbols, stack))
+        };
         let next = self.file.successor(next, import);
         let mut before = std::mem::replace(&mut self.file, next);
         for process in self.targets.processes() {
