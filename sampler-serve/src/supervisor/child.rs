@@ -2,6 +2,7 @@
 
 //! A process of the server: how it is started, what it says, and how it ends.
 
+use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,6 +33,15 @@ const OF_THE_MANAGER: [&str; 6] = [
     "LISTEN_PID",
     "LISTEN_FDNAMES",
 ];
+
+/// The variable with settings of glibc's allocator.
+const TUNABLES: &str = "GLIBC_TUNABLES";
+/// Has freed memory go back to the system. By default the allocator keeps up to twice the
+/// largest block that was ever freed, here the 17 MB of the kernel's types at the start, in each
+/// of up to eight arenas for each CPU.
+const RETURN_MEMORY: &str = "glibc.malloc.trim_threshold=131072:\
+                             glibc.malloc.mmap_threshold=131072:\
+                             glibc.malloc.arena_max=2";
 
 /// How a process is started.
 #[derive(Clone, Debug)]
@@ -120,6 +130,9 @@ impl Supervised {
             .stdin(Stdio::from(its));
         for variable in OF_THE_MANAGER {
             command.env_remove(variable);
+        }
+        if env::var_os(TUNABLES).is_none() {
+            command.env(TUNABLES, RETURN_MEMORY);
         }
         // They wait in the socket: a process may end before it has read anything.
         send_descriptors(ours.as_fd(), descriptors)?;
@@ -230,31 +243,43 @@ fn said_ready(socket: BorrowedFd<'_>) -> bool {
 mod tests {
     use super::*;
 
-    /// Says that it is ready, as [`Word::Ready`] does, and ends.
-    fn short_lived() -> Supervised {
+    /// Runs a line of a shell, which says that it is ready, as [`Word::Ready`] does, and ends.
+    fn short_lived(line: &str) -> Supervised {
         let program = Program {
             name: "recorder",
             path: "/bin/sh".into(),
-            arguments: vec!["-c".into(), "printf ready >&0".into()],
+            arguments: vec!["-c".into(), line.into()],
         };
         Supervised::new(program, Instant::now())
+    }
+
+    #[tokio::test]
+    async fn a_process_is_told_to_return_memory() {
+        let line =
+            r#"case "$GLIBC_TUNABLES" in *:glibc.malloc.arena_max=*) printf ready >&0;; esac"#;
+        let mut process = short_lived(line);
+        process.start(&[]).expect("it starts");
+        assert!(was_ready_at_its_end(process).await);
+    }
+
+    async fn was_ready_at_its_end(mut process: Supervised) -> bool {
+        loop {
+            match process.change().await.expect("it can be waited for") {
+                Change::Ready | Change::Alive => {}
+                Change::Ended { was_ready, .. } => return was_ready,
+            }
+        }
     }
 
     #[tokio::test]
     async fn a_process_that_was_ready_is_known_to_have_been_when_its_end_is_seen_first() {
         // Which of the two is looked at first is left to chance.
         for _ in 0..20 {
-            let mut process = short_lived();
+            let mut process = short_lived("printf ready >&0");
             process.start(&[]).expect("it starts");
             let child = process.running.as_ref().and_then(|it| it.child.id());
             wait_for_end(child.expect("it runs"));
-            let was_ready = loop {
-                match process.change().await.expect("it can be waited for") {
-                    Change::Ready | Change::Alive => {}
-                    Change::Ended { was_ready, .. } => break was_ready,
-                }
-            };
-            assert!(was_ready);
+            assert!(was_ready_at_its_end(process).await);
         }
     }
 
