@@ -239,6 +239,11 @@ impl<W: Write> Pipeline<W> {
         self.cpu_times.read(all, &mut self.file);
     }
 
+    /// Has the next flush write the account of the samples as well.
+    pub(super) fn want_account(&mut self) {
+        self.file.want_account();
+    }
+
     /// Writes what is settled into the container, and now and then the account of the
     /// samples.
     pub(super) fn flush(&mut self, now: KernelTime) -> Result<(), TraceError> {

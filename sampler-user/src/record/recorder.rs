@@ -369,13 +369,14 @@ impl<W: Write> Recorder<W> {
         Counted { all, capture, rate }
     }
 
-    /// Takes what has arrived and writes a segment now.
+    /// Takes what has arrived and writes a segment and the account now.
     ///
     /// # Errors
     /// The trace cannot be written.
     pub fn write_segment(&mut self) -> Result<(), RecordError> {
         let now = monotonic_now();
         self.take_records();
+        self.pipeline.want_account();
         self.flush(now)
     }
 

@@ -233,6 +233,11 @@ impl<W: Write> TraceFile<W> {
         self.counted_before.remove(&process);
     }
 
+    /// Has the next flush tell that the account of the samples is to be written.
+    pub(super) fn want_account(&mut self) {
+        self.next_account = KernelTime(0);
+    }
+
     /// Writes what is settled into the container. Returns the time up to which it is, if
     /// the account of the samples is to be written as well.
     pub(super) fn flush(
