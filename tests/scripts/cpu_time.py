@@ -1,9 +1,11 @@
 """Waits for a line, uses CPU time in the way that it is told, and prints how much.
 
 ``compute``: in user mode. ``system``: in the kernel, by system calls that copy
-zeros. ``threads``: in threads that live for some milliseconds each.
+zeros. ``threads``: in threads that live for some milliseconds each. ``programs``: in
+this program, then in one that replaces it, and in another one.
 """
 import json
+import os
 import sys
 import threading
 import time
@@ -34,9 +36,21 @@ def threads(seconds):
         thread.join()
 
 
-print(json.dumps({}), flush=True)
-sys.stdin.readline()
-process, thread = time.process_time(), time.thread_time()
-{"compute": compute, "system": system, "threads": threads}[sys.argv[1]](0.7)
+def programs(seconds):
+    compute(seconds / 3)
+    left = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+    if left > 0:
+        script = [sys.executable, sys.argv[0], "programs", str(left - 1)]
+        os.execv(sys.executable, script + [str(process), str(thread)])
+
+
+if len(sys.argv) > 4:
+    process, thread = map(float, sys.argv[3:])
+else:
+    print(json.dumps({}), flush=True)
+    sys.stdin.readline()
+    process, thread = time.process_time(), time.thread_time()
+ways = {"compute": compute, "system": system, "threads": threads, "programs": programs}
+ways[sys.argv[1]](0.7)
 used = {"cpu": time.process_time() - process, "thread": time.thread_time() - thread}
 print(json.dumps(used), flush=True)

@@ -121,8 +121,9 @@ impl CpuTimes {
         );
     }
 
-    /// Takes in a lifecycle record of the eBPF program. If it is the end of a thread,
-    /// returns the thread's id and the CPU time that it used since following began.
+    /// Takes in a lifecycle record of the eBPF program. If it is the end of a thread, or of
+    /// a program that its process replaces, returns the thread's id and the CPU time that it
+    /// used in that program since following began.
     pub(super) fn learn(
         &mut self,
         record: &LifecycleRecord,
@@ -134,6 +135,7 @@ impl CpuTimes {
                 None
             }
             LifecycleKind::Exec => {
+                let ended = self.end_program(record);
                 if record.key != ProcessKey(0) {
                     let before = whole(record);
                     let thread = nanoseconds(&record.times);
@@ -147,7 +149,7 @@ impl CpuTimes {
                         }),
                     );
                 }
-                None
+                ended
             }
             LifecycleKind::ThreadExit | LifecycleKind::Exit => {
                 if record.times == TaskTimes::default() {
@@ -163,6 +165,20 @@ impl CpuTimes {
                 Some((record.tid, time.since(before.unwrap_or_default())))
             }
         }
+    }
+
+    /// Ends the program before the one that an exec started.
+    fn end_program(&mut self, exec: &LifecycleRecord) -> Option<(u32, CpuTime)> {
+        let process = self.processes.get_mut(&exec.parent_key)?.as_mut()?;
+        if exec.times == TaskTimes::default() {
+            return None;
+        }
+        process.now = whole(exec);
+        // The thread that is left has the number of the process, whichever it was.
+        process.threads_now.remove(&exec.tgid);
+        let before = process.threads_before.remove(&exec.tgid);
+        let time = nanoseconds(&exec.times).since(before.unwrap_or_default());
+        Some((exec.tgid, time))
     }
 
     /// Takes in the CPU time that a process has used by now.
@@ -320,5 +336,33 @@ mod tests {
         let ended = times.learn(&record(7, 45, 4), LifecycleKind::Exit);
         assert_eq!(ended.map(|(_, time)| time.all.as_millis()), Some(15));
         assert_eq!(times.of(KEY).all.as_millis(), 15);
+    }
+
+    #[test]
+    fn a_program_that_is_replaced_keeps_what_it_used() {
+        const NEXT: ProcessKey = ProcessKey(9);
+        let mut times = CpuTimes::default();
+        times.begin(KEY, process(150, &[(7, 100), (8, 50)]));
+        let exec = LifecycleRecord {
+            key: NEXT,
+            parent_key: KEY,
+            ..record(0, 130, 60)
+        };
+        let ended = times.learn(&exec, LifecycleKind::Exec);
+        assert_eq!(
+            ended.map(|(tid, time)| (tid, time.all.as_millis())),
+            Some((7, 30))
+        );
+        assert_eq!(times.of(KEY).all.as_millis(), 40);
+        assert_eq!(times.of(NEXT).all.as_millis(), 0);
+        let exec = LifecycleRecord {
+            key: ProcessKey(11),
+            parent_key: NEXT,
+            ..record(0, 155, 60)
+        };
+        let ended = times.learn(&exec, LifecycleKind::Exec);
+        assert_eq!(ended.map(|(_, time)| time.all.as_millis()), Some(25));
+        assert_eq!(times.of(NEXT).all.as_millis(), 25);
+        assert_eq!(times.of(KEY).all.as_millis(), 40);
     }
 }

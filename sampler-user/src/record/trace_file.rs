@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use sampler_common::account::KernelAccount;
 use sampler_common::fate::Fate;
+use sampler_common::lifecycle::LifecycleKind;
 use sampler_common::process::ProcessKey;
 use sampler_cpython::process::cpu_time::ProcessCpuClock;
 use sampler_trace::account::Account;
@@ -144,8 +145,12 @@ impl<W: Write> TraceFile<W> {
     /// Takes in how long a thread ran that has ended, if this is the end of one.
     pub(super) fn learn_cpu_time(&mut self, event: &RawLifecycle) {
         let record = &event.record;
+        let process = match event.event {
+            LifecycleKind::Exec => record.parent_key,
+            LifecycleKind::Fork | LifecycleKind::Exit | LifecycleKind::ThreadExit => record.key,
+        };
         if let Some((tid, used)) = self.cpu_times.learn(record, event.event)
-            && let Some(track) = self.threads.row_of(record.key, tid)
+            && let Some(track) = self.threads.row_of(process, tid)
         {
             self.unwritten_times.insert(track, used);
         }

@@ -95,6 +95,40 @@ fn threads_that_end_count_until_their_end() {
     });
 }
 
+/// A server that restarts itself replaces its program: each has the time that it used.
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_program_that_is_replaced_keeps_its_time() {
+    let machine = machine();
+    machine.with_each("CPU time of programs that are replaced", |interpreter| {
+        let (document, text, said) = recorded(machine, interpreter, "programs");
+        let programs = document["processes"].as_array().ok_or("no processes")?;
+        if programs.len() != 3 {
+            return Err(format!("not three programs: {text}"));
+        }
+        let mut all = 0.0;
+        for program in programs {
+            let counted = seconds(&program["kernel"], "cpu_us");
+            let of_thread = seconds(&program["threads"][0]["kernel"], "cpu_us");
+            let ticked = seconds(&program["counts"], "ticked_us");
+            // Four standard deviations.
+            let chance = 4.0 * (counted / 250.0).sqrt() + 0.05 * counted;
+            if (counted - ticked).abs() > chance || (counted - of_thread).abs() > 0.02 {
+                return Err(format!(
+                    "counted {counted}, of its thread {of_thread}, ticks {ticked}: {text}"
+                ));
+            }
+            all += counted;
+        }
+        let used = said["cpu"].as_f64().ok_or("no seconds")?;
+        if (0.8 * used - 0.02..used + 0.2).contains(&all) {
+            Ok(format!("used {used:.3} s, counted {all:.3} s"))
+        } else {
+            Err(format!("used {used}, counted {all}: {text}"))
+        }
+    });
+}
+
 #[test]
 #[ignore = "needs root and BPF"]
 fn time_in_the_kernel_is_told_from_that_in_user_mode() {
