@@ -6,11 +6,11 @@
 //! | state | how it is told | its limits |
 //! |---|---|---|
 //! | runnable | `task_struct.__state` is 0, no CPU | |
-//! | stopped | `__state` has the stopped or the traced bit | |
-//! | page fault | in no system call, and asleep | |
+//! | stopped | `__state` has the stopped, the traced or the frozen bit; or in no system call and asleep interruptibly, as threads of a frozen cgroup are | in a frozen cgroup, a thread in a system call keeps the state of that call |
+//! | page fault | in no system call, and asleep uninterruptibly | |
 //! | waiting for GIL | in `futex`, at an address inside `_gil_runtime_state` | hardly on musl, whose condition variables wait on the stack; not in 3.6 |
-//! | lock | in `futex`, anywhere else; in `flock`, `fcntl`, `semop` | not where the GIL is not known, nor on musl; joins of threads count as locks |
-//! | I/O | in a call that reads, writes, polls, connects, syncs | an idle event loop is I/O |
+//! | lock | in `futex`, anywhere else; in `flock`, `fcntl`, `semop`, `futex_waitv` | not where the GIL is not known, nor on musl; joins of threads count as locks |
+//! | I/O | in a call that reads, writes, polls, connects, syncs, or works on files and directories | an idle event loop is I/O |
 //! | sleeping | in `nanosleep`, `clock_nanosleep`, `select` or `poll` without a descriptor, or a read of a timer | |
 //! | waiting | all others: child processes, signals, unknown calls | |
 //!
@@ -30,6 +30,8 @@ const INTERRUPTIBLE: u32 = 0x1;
 const UNINTERRUPTIBLE: u32 = 0x2;
 const STOPPED: u32 = 0x4;
 const TRACED: u32 = 0x8;
+/// `TASK_FROZEN` (Linux 6.1): the freezer of the first cgroup version stopped the thread.
+const FROZEN: u32 = 0x8000;
 
 /// The size of `_gil_runtime_state`, in bytes.
 const GIL_SIZE: u64 = 208;
@@ -45,14 +47,20 @@ pub fn state(wait: &WaitFacts, c_library: CLibrary) -> State {
     if waits_for_cpu(wait) {
         return State::Runnable;
     }
-    if task & (STOPPED | TRACED) != 0 {
+    if task & (STOPPED | TRACED | FROZEN) != 0 {
         return State::Stopped;
     }
     if task & (INTERRUPTIBLE | UNINTERRUPTIBLE) == 0 {
         return State::Waiting;
     }
     if wait.syscall == NO_SYSCALL {
-        return State::PageFault;
+        // Outside of system calls, a thread sleeps interruptibly where its cgroup is frozen
+        // (`do_freezer_trap`, kernel/signal.c), as by `docker pause`.
+        return if task & INTERRUPTIBLE != 0 {
+            State::Stopped
+        } else {
+            State::PageFault
+        };
     }
     of_call(wait, c_library)
 }
@@ -68,6 +76,7 @@ fn of_call(wait: &WaitFacts, c_library: CLibrary) -> State {
         }
         // Of the commands of fcntl, only those for locks wait.
         libc::SYS_flock | libc::SYS_fcntl | libc::SYS_semop | libc::SYS_semtimedop => State::Lock,
+        libc::SYS_futex_waitv => State::Lock,
         call if IO.contains(&call) => State::Io,
         _ => State::Waiting,
     }
@@ -96,8 +105,9 @@ pub fn read_descriptor(wait: &WaitFacts) -> Option<u32> {
     (is_read && waits).then_some(wait.argument as u32)
 }
 
-/// System calls that wait for input or output.
-const IO: [i64; 44] = [
+/// System calls that wait for input or output: of descriptors, or of a file system, which
+/// may be on a disk or on the network.
+const IO: [i64; 94] = [
     libc::SYS_select,
     libc::SYS_pselect6,
     libc::SYS_poll,
@@ -125,22 +135,72 @@ const IO: [i64; 44] = [
     libc::SYS_sendmmsg,
     libc::SYS_sendfile,
     libc::SYS_splice,
+    libc::SYS_tee,
+    libc::SYS_vmsplice,
     libc::SYS_copy_file_range,
     libc::SYS_accept,
     libc::SYS_accept4,
     libc::SYS_connect,
     libc::SYS_open,
     libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_creat,
+    libc::SYS_open_by_handle_at,
     libc::SYS_close,
     libc::SYS_stat,
     libc::SYS_fstat,
     libc::SYS_lstat,
     libc::SYS_newfstatat,
     libc::SYS_statx,
+    libc::SYS_statfs,
+    libc::SYS_fstatfs,
+    libc::SYS_access,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_readlink,
+    libc::SYS_readlinkat,
     libc::SYS_getdents64,
+    libc::SYS_getdents,
+    libc::SYS_mkdir,
+    libc::SYS_mkdirat,
+    libc::SYS_rmdir,
+    libc::SYS_unlink,
+    libc::SYS_unlinkat,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_link,
+    libc::SYS_linkat,
+    libc::SYS_symlink,
+    libc::SYS_symlinkat,
+    libc::SYS_mknod,
+    libc::SYS_mknodat,
+    libc::SYS_chdir,
+    libc::SYS_chmod,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_chown,
+    libc::SYS_fchown,
+    libc::SYS_lchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_getxattr,
+    libc::SYS_lgetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_listxattr,
+    libc::SYS_llistxattr,
+    libc::SYS_flistxattr,
     libc::SYS_fsync,
     libc::SYS_fdatasync,
+    libc::SYS_sync,
+    libc::SYS_syncfs,
+    libc::SYS_sync_file_range,
     libc::SYS_ftruncate,
+    libc::SYS_truncate,
+    libc::SYS_fallocate,
     libc::SYS_msync,
 ];
 
@@ -167,8 +227,19 @@ mod tests {
         assert_eq!(told(STOPPED | 0x100, libc::SYS_read, 0), State::Stopped);
         assert_eq!(told(TRACED, -1, 0), State::Stopped);
         assert_eq!(told(UNINTERRUPTIBLE, -1, 0), State::PageFault);
+        // A killable sleep.
+        assert_eq!(told(UNINTERRUPTIBLE | 0x100, -1, 0), State::PageFault);
         assert_eq!(told(UNINTERRUPTIBLE, libc::SYS_fsync, 3), State::Io);
         assert_eq!(told(0x80, libc::SYS_read, 0), State::Waiting);
+    }
+
+    #[test]
+    fn a_thread_of_a_frozen_cgroup_is_stopped() {
+        const FREEZABLE: u32 = 0x2000;
+        assert_eq!(told(FROZEN, libc::SYS_read, 0), State::Stopped);
+        assert_eq!(told(FROZEN, -1, 0), State::Stopped);
+        assert_eq!(told(INTERRUPTIBLE | FREEZABLE, -1, 0), State::Stopped);
+        assert_eq!(told(INTERRUPTIBLE, -1, 0), State::Stopped);
     }
 
     #[test]
@@ -206,8 +277,26 @@ mod tests {
             libc::SYS_fcntl,
             libc::SYS_semop,
             libc::SYS_semtimedop,
+            libc::SYS_futex_waitv,
         ] {
             assert_eq!(told(INTERRUPTIBLE, call, 3), State::Lock, "{call}");
+        }
+    }
+
+    #[test]
+    fn what_a_file_system_does_is_io() {
+        for call in [
+            libc::SYS_mkdir,
+            libc::SYS_unlinkat,
+            libc::SYS_rename,
+            libc::SYS_access,
+            libc::SYS_readlink,
+            libc::SYS_fallocate,
+            libc::SYS_syncfs,
+            libc::SYS_tee,
+            libc::SYS_vmsplice,
+        ] {
+            assert_eq!(told(UNINTERRUPTIBLE, call, 3), State::Io, "{call}");
         }
     }
 

@@ -145,6 +145,45 @@ impl Cgroup {
         Some(cgroup)
     }
 
+    /// Creates a cgroup of each version whose processes can be frozen, as `docker pause`
+    /// does.
+    pub(crate) fn freezable() -> Vec<Self> {
+        let roots = ["", "unified", "freezer"].map(|place| Path::new("/sys/fs/cgroup").join(place));
+        let roots = roots
+            .iter()
+            .filter(|root| root.join("cgroup.procs").exists());
+        let made = roots.map(|root| Self::make_in(root, "frozen"));
+        made.filter(|cgroup| cgroup.freezer().is_some()).collect()
+    }
+
+    /// The file that freezes it, what to write there, and where to read whether that is done.
+    fn freezer(&self) -> Option<(PathBuf, [&'static str; 2], PathBuf)> {
+        let file = |name| self.directory.join(name);
+        let version_2 = (file("cgroup.freeze"), ["0", "1"], file("cgroup.events"));
+        let version_1 = (
+            file("freezer.state"),
+            ["THAWED", "FROZEN"],
+            file("freezer.state"),
+        );
+        [version_2, version_1]
+            .into_iter()
+            .find(|(file, ..)| file.exists())
+    }
+
+    /// Freezes its processes; they go on when what is returned is dropped.
+    pub(crate) fn freeze(&self) -> Frozen<'_> {
+        let (file, words, done) = self.freezer().expect("it was made for this");
+        fs::write(file, words[1]).expect("root may");
+        let is_frozen = || {
+            let text = fs::read_to_string(&done).expect("it is there");
+            text.contains("frozen 1") || text.trim() == "FROZEN"
+        };
+        while !is_frozen() {
+            std::thread::yield_now();
+        }
+        Frozen(self)
+    }
+
     fn make_in(root: &Path, name: &str) -> Self {
         // Each test has a thread of its own; its number is among other letters.
         let mut test = format!("{:?}", std::thread::current().id());
@@ -177,6 +216,17 @@ impl Cgroup {
             .args(["-c", "echo $$ > \"$0/cgroup.procs\"; exec \"$@\""])
             .arg(&self.directory);
         command
+    }
+}
+
+/// Freezes the processes of a cgroup until it is dropped.
+pub(crate) struct Frozen<'a>(&'a Cgroup);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        if let Some((file, words, _)) = self.0.freezer() {
+            fs::write(file, words[0]).expect("root may");
+        }
     }
 }
 

@@ -8,10 +8,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::interpreters::Interpreter;
 
+use crate::support::container::Cgroup;
+use crate::support::dumped::dump;
 use crate::support::machine::{Machine, machine};
 use crate::support::marks::Marks;
 use crate::support::states::{seconds, share};
-use crate::support::target::Target;
+use crate::support::target::{Target, command, scripts};
 use crate::support::timeline::Timeline;
 use crate::support::wall::{named, record_wall};
 
@@ -165,5 +167,34 @@ fn a_stopped_process_says_so_and_keeps_its_stacks() {
             "{}: {seconds:?}",
             thread.name
         );
+    }
+}
+
+/// `docker pause` freezes the cgroup of a container.
+#[test]
+#[ignore = "needs root and BPF"]
+fn a_process_in_a_frozen_cgroup_is_stopped() {
+    let machine = machine();
+    let cgroups = Cgroup::freezable();
+    assert!(!cgroups.is_empty(), "no cgroup of this host can be frozen");
+    for cgroup in &cgroups {
+        let inner = command::<&str>(&scripts(), machine.interpreter(), "known_chain.py", &[]);
+        let mut outer = cgroup.enter();
+        outer.arg(inner.get_program()).args(inner.get_args());
+        let target = Target::spawn(&mut outer);
+        let frozen = cgroup.freeze();
+        let timeline = record_wall(machine, target.pid(), 100, Duration::from_millis(600));
+        let dumped = dump(machine, target.pid());
+        drop(frozen);
+        let timeline = timeline.expect("a frozen process has a stack");
+        let seconds = seconds(&timeline.threads[0]);
+        let place = cgroup.directory.display();
+        assert!(share(&seconds, "stopped") > 0.95, "{place}: {seconds:?}");
+        // `/proc` says of a thread that version 1 has frozen what it says of one that waits
+        // for a page.
+        if cgroup.directory.join("cgroup.freeze").exists() {
+            let threads = dumped.expect("a frozen process is dumped").threads;
+            assert_eq!(threads[0].state, "stopped", "{place}");
+        }
     }
 }
