@@ -6,7 +6,7 @@
 pub mod target;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,7 @@ use sampler_trace::formats::format::{FileFormat, Format, FormatError};
 
 use crate::platform::console::CONSOLE;
 use crate::platform::delivery::target::{OutputPlace, OutputTarget};
+use crate::platform::full_pipe;
 use crate::platform::outfile::OutputFile;
 use crate::platform::outfile::stream::Stream;
 use crate::platform::outfile_error::OutfileError;
@@ -238,33 +239,61 @@ struct Cancellable {
 }
 
 impl Cancellable {
+    /// Repeats a write until its descriptor, which may be non-blocking, has room for it. It
+    /// must not have taken any bytes where it fails.
+    fn until_there_is_room<T>(
+        &mut self,
+        mut write: impl FnMut(&mut dyn Write) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(io::Error::other("given up"));
+            }
+            match write(self.target.writer()) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.target.wait_for_room(error)?;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Target {
     fn writer(&mut self) -> &mut dyn Write {
-        match &mut self.target {
-            Target::Standard(output) => output,
-            Target::Stream(output) => output,
-            Target::File(file) => file,
+        match self {
+            Self::Standard(output) => output,
+            Self::Stream(output) => output,
+            Self::File(file) => file,
+        }
+    }
+
+    fn wait_for_room(&self, error: io::Error) -> io::Result<()> {
+        match self {
+            Self::Standard(_) => full_pipe::wait_for_standard_output(),
+            Self::Stream(output) => full_pipe::wait_for(output.get_ref()),
+            Self::File(_) => Err(error),
         }
     }
 }
 
 impl Write for Cancellable {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(io::Error::other("given up"));
-        }
-        self.writer().write(bytes)
+        self.until_there_is_room(|output| output.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer().flush()
+        self.until_there_is_room(|output| output.flush())
     }
 }
 
 impl Destination for Cancellable {
-    fn commit(self: Box<Self>) -> Result<(), DestinationError> {
+    fn commit(mut self: Box<Self>) -> Result<(), DestinationError> {
+        if !matches!(self.target, Target::File(_)) {
+            self.flush()?;
+        }
         match self.target {
-            Target::Standard(mut output) => Ok(output.flush()?),
-            Target::Stream(mut output) => Ok(output.flush()?),
+            Target::Standard(_) | Target::Stream(_) => Ok(()),
             Target::File(file) => Ok(file
                 .into_inner()
                 .map_err(io::IntoInnerError::into_error)?
@@ -307,5 +336,52 @@ pub fn warn_of_large(files: &[WrittenFile]) {
                 bytes / 1_000_000
             ));
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::thread;
+
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::unistd::pipe;
+
+    use super::*;
+
+    const BYTES: usize = 1 << 20;
+
+    /// An output whose writer does not wait for room, and its reader.
+    fn non_blocking() -> (File, Cancellable) {
+        let (reader, writer) = pipe().expect("a pipe");
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a pipe may be that");
+        let file = Arc::new(File::from(writer));
+        let output = Cancellable {
+            target: Target::Stream(BufWriter::with_capacity(1000, file)),
+            cancelled: Arc::default(),
+        };
+        (reader.into(), output)
+    }
+
+    #[test]
+    fn a_full_pipe_is_waited_for_even_if_it_is_non_blocking() {
+        let (mut reader, mut output) = non_blocking();
+        let text: Vec<u8> = (0..BYTES).map(|number| (number % 251) as u8).collect();
+        let reading = thread::spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).map(|_| all)
+        });
+        for part in text.chunks(777) {
+            output.write_all(part).expect("there will be room");
+        }
+        Box::new(output).commit().expect("there will be room");
+        assert!(reading.join().expect("it ends").expect("a pipe") == text);
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_an_error() {
+        let (reader, mut output) = non_blocking();
+        drop(reader);
+        let error = output.write_all(&[0; BYTES]).expect_err("nobody reads");
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 }

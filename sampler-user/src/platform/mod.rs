@@ -14,6 +14,8 @@ pub mod delivery;
 #[cfg(target_os = "linux")]
 pub mod desktop;
 #[cfg(target_os = "linux")]
+pub mod full_pipe;
+#[cfg(target_os = "linux")]
 pub mod journal;
 #[cfg(target_os = "linux")]
 pub mod launch;
@@ -25,7 +27,7 @@ pub mod outfile_error;
 #[cfg(any(test, not(target_os = "linux")))]
 pub mod portable;
 #[cfg(not(target_os = "linux"))]
-pub use portable::{desktop, outfile, privileges};
+pub use portable::{desktop, full_pipe, outfile, privileges};
 #[cfg(target_os = "linux")]
 pub mod privileges;
 #[cfg(target_os = "linux")]

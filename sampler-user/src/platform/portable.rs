@@ -4,5 +4,6 @@
 //! writes files: the same names as in the modules for Linux beside this one.
 
 pub mod desktop;
+pub mod full_pipe;
 pub mod outfile;
 pub mod privileges;
