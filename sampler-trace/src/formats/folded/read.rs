@@ -23,6 +23,8 @@ const MAXIMUM_LINE: u64 = 16 << 20;
 const MAXIMUM_THREADS: usize = 1 << 20;
 /// The longest time of a thread, in microseconds: about 285 years.
 const MAXIMUM_TIME: u64 = (1 << 53) - 1;
+/// A thousandth of a count lasts a nanosecond.
+const THOUSANDTHS: u64 = 1000;
 
 /// Why a file of collapsed stacks could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -86,9 +88,11 @@ pub fn read_folded(input: impl Read) -> Result<Trace, FoldedError> {
             return Err(FoldedError::TooLong { line: number });
         }
         let text = String::from_utf8_lossy(&bytes);
-        let text = text.trim();
-        if !text.is_empty() && !parse::is_comment(text) {
-            reader.line(text, number)?;
+        // In files of old systems, a carriage return alone ends a line.
+        for text in text.split('\r').map(str::trim) {
+            if !text.is_empty() && !parse::is_comment(text) {
+                reader.line(text, number)?;
+            }
         }
     }
     if reader.lines > 0 && reader.lines_of_two == reader.lines {
@@ -115,7 +119,7 @@ struct Reader {
     tracks: Tracks,
     processes: HashMap<(u32, String), ProcessIndex>,
     threads: HashMap<ThreadKey, TrackId>,
-    /// Up to when each thread has rows, in microseconds.
+    /// Up to when each thread has rows, in nanoseconds.
     ends: Vec<u64>,
     rows: RowStore,
     waits: bool,
@@ -152,14 +156,14 @@ impl Reader {
             return Ok(());
         };
         let start = *end;
-        *end = start.saturating_add(line.count);
-        if *end > MAXIMUM_TIME {
+        *end = start.saturating_add(line.thousandths);
+        if *end > MAXIMUM_TIME * THOUSANDTHS {
             return Err(FoldedError::TooMuch { line: number });
         }
-        if line.count > 0 {
+        if line.thousandths > 0 {
             self.rows.push(&RowChange {
                 track,
-                time: KernelTime(start * 1000),
+                time: KernelTime(start),
                 stack,
                 state,
                 weight: Weight::ZERO,
@@ -203,7 +207,7 @@ impl Reader {
                 // If this row cannot be added, nothing is lost: the last one then lasts longer.
                 let _ = self.rows.push(&RowChange {
                     track: TrackId(number),
-                    time: KernelTime(end * 1000),
+                    time: KernelTime(end),
                     stack: StackId::EMPTY,
                     state: State::None,
                     weight: Weight::ZERO,
@@ -220,7 +224,7 @@ impl Reader {
             tracks: self.tracks,
             rows: self.rows,
             summary: Summary {
-                end: KernelTime(longest * 1000),
+                end: KernelTime(longest),
                 ..Summary::default()
             },
             torn: None,
@@ -240,6 +244,21 @@ mod tests {
         }
         let trace = read_folded_bytes(b"main;worker 3 250\nmain 10\n").expect("names end so");
         assert_eq!(trace.summary.end, KernelTime(260_000));
+    }
+
+    #[test]
+    fn fractions_of_counts_add_up() {
+        let trace = read_folded_bytes(b"a;b 0.25\na;c 1.5\na;b 0.25\n").expect("it is read");
+        assert_eq!(trace.summary.end, KernelTime(2000));
+    }
+
+    #[test]
+    fn lines_may_end_as_on_other_systems() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["# mode: wall", "a;b 10", "", "a;c 5", ""].join(end);
+            let trace = read_folded_bytes(text.as_bytes()).expect("it is read");
+            assert_eq!(trace.summary.end, KernelTime(15_000), "{end:?}");
+        }
     }
 
     #[test]
