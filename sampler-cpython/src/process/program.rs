@@ -77,12 +77,12 @@ pub(super) fn is_of_cache(name: &[u8]) -> bool {
 fn subject<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     while let Some(argument) = arguments.next() {
         let Some(options) = argument.strip_prefix(b"-") else {
-            return Some(script_name(argument));
+            return script_name(argument);
         };
         match options {
             // Standard input.
             b"" => return None,
-            b"-" => return arguments.next().map(script_name),
+            b"-" => return script_name(arguments.next()?),
             b"-check-hash-based-pycs" => {
                 arguments.next();
             }
@@ -109,11 +109,15 @@ fn subject<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]
 }
 
 /// Returns the file name of a script; for a directory's `__main__.py`, that of the
-/// directory.
-fn script_name(path: &[u8]) -> &[u8] {
+/// directory; `None` for a descriptor, as a shell gives one for `<(...)`.
+fn script_name(path: &[u8]) -> Option<&[u8]> {
+    const DESCRIPTORS: [&[u8]; 3] = [b"/dev/fd/", b"/proc/self/fd/", b"/dev/stdin"];
+    if DESCRIPTORS.iter().any(|place| path.starts_with(place)) {
+        return None;
+    }
     match path.strip_suffix(b"/__main__.py") {
-        Some(directory) if !directory.is_empty() => file_name(directory),
-        _ => unwrapped(file_name(path)),
+        Some(directory) if !directory.is_empty() => Some(file_name(directory)),
+        _ => Some(unwrapped(file_name(path))),
     }
 }
 
@@ -146,6 +150,9 @@ mod tests {
             ("python3 -c pass", "python3"),
             ("python3 -Sc pass x.py", "python3"),
             ("python3 -", "python3"),
+            ("python3 /dev/fd/63 -v", "python3"),
+            ("python3 /proc/self/fd/3", "python3"),
+            ("python3 -u /dev/stdin", "python3"),
             ("python3", "python3"),
             (
                 "/lib64/ld-linux-x86-64.so.2 /usr/bin/python3 app.py",
