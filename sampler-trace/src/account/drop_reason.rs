@@ -158,7 +158,7 @@ const TABLE: [Row; 23] = [
     missing(
         DropReason::Unsupported,
         "unsupported",
-        "in programs without a Python that can be sampled",
+        "where no Python that can be sampled was known",
     )
     .with_severity(Severity::Elsewhere)
     .once_named("without_interpreter"),

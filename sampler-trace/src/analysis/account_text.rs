@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(
             describe(&partly),
             "20 taken, 10 delivered, 3 lost, 7 not shown (4 that ran while they were looked at, \
-             2 that came too late, 1 in programs without a Python that can be sampled), \
+             2 that came too late, 1 where no Python that can be sampled was known), \
              5 shown in part (deeper than 1024 frames)"
         );
         assert_eq!(missing(&partly), 9);
