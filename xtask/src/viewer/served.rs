@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use anyhow::Context as _;
 
 use crate::demo::Service;
-use crate::process::say;
+use crate::process::{self, say};
 use crate::sudo;
 use crate::workspace::Workspace;
 
@@ -35,6 +35,10 @@ impl Served {
         let directory = workspace.target.join("viewer-server");
         fs::create_dir_all(&directory)
             .with_context(|| format!("cannot create {}", directory.display()))?;
+        // With what an earlier server kept, the page would begin ten minutes ago.
+        let state = directory.join("state");
+        let remove = &mut sudo::command(Path::new("/usr/bin/rm"), &[])?;
+        process::run(remove.arg("-rf").arg(&state))?;
         let token = directory.join("token");
         fs::write(&token, TOKEN)?;
         // Free when it was asked for, which is enough for a picture.
@@ -45,7 +49,7 @@ impl Served {
         command.args(["serve", "--pid", &service.pid().to_string()]);
         command
             .arg("--state-dir")
-            .arg(directory.join("state"))
+            .arg(state)
             .arg("--token-file")
             .arg(&token);
         command.args(["--listen", &format!("127.0.0.1:{port}")]);

@@ -59,9 +59,9 @@ impl fmt::Display for Diagnosis {
         } in self.checks()
         {
             let evidence = escape_for_terminal(evidence);
-            writeln!(formatter, "{:<8} {id:<22} {evidence}", word(*result))?;
+            writeln!(formatter, "{:<8} {id:<29} {evidence}", word(*result))?;
             if let Some(remedy) = remedy {
-                writeln!(formatter, "{:<31} do: {}", "", escape_for_terminal(remedy))?;
+                writeln!(formatter, "{:<38} do: {}", "", escape_for_terminal(remedy))?;
             }
         }
         formatter.write_str(match self.verdict() {
