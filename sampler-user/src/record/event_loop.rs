@@ -14,7 +14,7 @@ use crate::record::error::RecordError;
 use crate::record::outputs::Outputs;
 use crate::record::progress::{ProgressFacts, ProgressLine};
 use crate::record::recorder::Recorder;
-use crate::record::signals::{Request, Signals};
+use crate::record::signals::{SignalRequest, Signals};
 
 /// How often the progress line is updated.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -70,8 +70,8 @@ impl<'a> EventLoop<'a> {
             tokio::select! {
                 () = self.recorder.wait(deadline) => {}
                 request = self.signals.next() => match request {
-                    Request::Stop => return Ok(End::Asked),
-                    Request::Snapshot => self.snapshot()?,
+                    SignalRequest::Stop => return Ok(End::Asked),
+                    SignalRequest::Snapshot => self.snapshot()?,
                 },
                 status = ended(command.as_deref_mut()) => return Ok(End::CommandEnded(status)),
             }

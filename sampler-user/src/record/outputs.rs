@@ -19,7 +19,7 @@ use crate::platform::outfile::visible::VisibleFile;
 use crate::platform::privileges::Owner;
 use crate::platform::privileges::role::Role;
 use crate::record::error::RecordError;
-use crate::record::signals::{Request, Signals};
+use crate::record::signals::{SignalRequest, Signals};
 
 /// Where a recording is written to.
 pub(super) struct Outputs {
@@ -142,7 +142,7 @@ impl Outputs {
         let converted = loop {
             tokio::select! {
                 converted = &mut conversion => break converted,
-                Request::Stop = signals.next() => {
+                SignalRequest::Stop = signals.next() => {
                     cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
                 }
                 else => {}

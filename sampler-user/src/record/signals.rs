@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(super) enum SignalRequest {
     /// Stop, write the outputs and print the summary: SIGINT, SIGTERM, SIGHUP.
     Stop,
     /// Write the outputs from what was recorded so far and go on: SIGUSR1.
@@ -35,12 +35,12 @@ impl Signals {
     }
 
     /// Waits for the next request.
-    pub(super) async fn next(&mut self) -> Request {
+    pub(super) async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.interrupt.recv() => Request::Stop,
-            _ = self.terminate.recv() => Request::Stop,
-            _ = self.hang_up.recv() => Request::Stop,
-            _ = self.user.recv() => Request::Snapshot,
+            _ = self.interrupt.recv() => SignalRequest::Stop,
+            _ = self.terminate.recv() => SignalRequest::Stop,
+            _ = self.hang_up.recv() => SignalRequest::Stop,
+            _ = self.user.recv() => SignalRequest::Snapshot,
         }
     }
 }

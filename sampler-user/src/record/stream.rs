@@ -16,7 +16,7 @@ use crate::cli::config::SamplingConfig;
 use crate::platform::privileges::Owner;
 use crate::record::confinement::tell_blocked;
 use crate::record::error::RecordError;
-use crate::record::signals::{Request, Signals};
+use crate::record::signals::{SignalRequest, Signals};
 use crate::record::start::start_recorder;
 use crate::record::trace_output::TraceOutput;
 
@@ -72,7 +72,7 @@ async fn record(config: &SamplingConfig) -> Result<(), RecordError> {
         tokio::select! {
             () = recorder.wait(None) => {}
             _ = viewer.readable() => break,
-            request = signals.next() => if request == Request::Stop {
+            request = signals.next() => if request == SignalRequest::Stop {
                 break;
             },
         }
