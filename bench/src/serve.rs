@@ -129,6 +129,7 @@ pub(crate) fn measure(arguments: &MeasuredSubject) -> anyhow::Result<()> {
         "alone": alone,
         "watched": watched,
         "asked": asked,
+        "chunk_seconds": chunks.seconds,
         "bytes_an_hour": chunk * 3600.0 / chunks.seconds,
         "lost": end["counters"]["lost"],
         "problems": end["problems"],

@@ -97,8 +97,9 @@ fn goals(text: &mut String, document: &Value) -> anyhow::Result<()> {
     }
     writeln!(
         text,
-        "\n{hour:.2} MB of trace an hour; {} samples lost.\n",
-        document["lost"]
+        "\n{hour:.2} MB of trace an hour, in chunks of {} s, which is more the shorter they are; {} \
+         samples lost.\n",
+        document["chunk_seconds"], document["lost"]
     )?;
     Ok(())
 }
