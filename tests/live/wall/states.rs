@@ -12,6 +12,7 @@ use crate::support::container::Cgroup;
 use crate::support::dumped::dump;
 use crate::support::machine::{Machine, machine};
 use crate::support::marks::Marks;
+use crate::support::recording::until_busy;
 use crate::support::states::{seconds, share};
 use crate::support::target::{Target, command, scripts};
 use crate::support::timeline::Timeline;
@@ -182,6 +183,8 @@ fn a_process_in_a_frozen_cgroup_is_stopped() {
         let mut outer = cgroup.enter();
         outer.arg(inner.get_program()).args(inner.get_args());
         let target = Target::spawn(&mut outer);
+        // In a system call, it would keep that call's state.
+        until_busy(target.pid(), Duration::from_millis(50));
         let frozen = cgroup.freeze();
         let timeline = record_wall(machine, target.pid(), 100, Duration::from_millis(600));
         let dumped = dump(machine, target.pid());
