@@ -48,6 +48,7 @@ pub mod counter;
 pub mod cpu_clocks;
 pub mod data_stack;
 pub mod describe;
+pub mod edges;
 pub mod fate;
 pub mod fingerprint;
 pub mod frame_object;
