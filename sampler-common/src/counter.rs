@@ -35,8 +35,8 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Ticks that hit a thread of a followed process, and off-CPU threads that a scan set
-    /// out to sample.
+    /// Ticks that hit a thread of a followed process, and off-CPU threads that a scan or
+    /// their return set out to sample.
     Taken = "taken"
     /// Sample records handed to the ring buffer.
     Sent = "sent"
@@ -62,13 +62,16 @@ counters! {
     NoScratch = "no_scratch"
     /// Times that the kernel's record of a task could not be read.
     TaskFault = "task_fault"
-    /// Threads that a scan found unchanged: off CPU since their last sample.
+    /// Threads that a scan, or their return, found unchanged: off CPU since their last
+    /// sample.
     Unchanged = "unchanged"
     /// Threads that a scan found running; their CPU's own ticks sample them.
     SeenRunning = "passed_running"
-    /// Threads whose sample a scan could not remember because the thread table was full.
+    /// Threads whose sample a scan could not remember because the thread table was full,
+    /// and returns of threads that were not looked at for that reason.
     ThreadTableFull = "thread_table_full"
-    /// Off-CPU threads that a scan skipped because this tick had already sampled them.
+    /// Off-CPU threads that a scan skipped because this tick had already sampled them, and
+    /// returns of threads all of whose time ticks represent.
     AlreadySampled = "already_sampled"
     /// Started programs that are known to have no Python in them.
     NonPythonPrograms = "plain_programs"
@@ -87,6 +90,10 @@ counters! {
     /// Ticks of a clock that had not got its own period yet and repeated the interval up to
     /// its first tick. They do not count.
     RepeatedTicks = "repeated_ticks"
+    /// Threads that set out to sample themselves when they returned to a CPU.
+    Returns = "returns"
+    /// Nanoseconds that the samples of returns took, from start to end.
+    ReturnTime = "return_time_ns"
 }
 
 /// The values of all counters at one moment.

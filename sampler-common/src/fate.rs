@@ -11,7 +11,7 @@ use crate::counter::Counter;
 #[repr(u32)]
 pub enum Fate {
     /// It was begun: a tick hit a thread of a followed process, or a scan set out to sample
-    /// an off-CPU thread. What becomes of it is counted besides.
+    /// an off-CPU thread, or its return to a CPU did. What becomes of it is counted besides.
     Taken = 0,
     /// It was dropped because the ring buffer was full.
     Lost = 1,

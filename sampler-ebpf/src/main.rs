@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 
 //! The kernel side of pyebpf. The entry points are in `on_cpu`, `on_cpu_by_calls`,
-//! `off_cpu`, `lifecycle` and `signals`; `capture` takes a sample, and `sampler_common::walk` walks
+//! `off_cpu`, `on_return`, `lifecycle` and `signals`; `capture` takes a sample, and `sampler_common::walk` walks
 //! a stack.
 
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod absence;
 mod capture;
 mod counts;
 mod kernel_fields;
@@ -19,9 +20,11 @@ mod namespace;
 mod off_cpu;
 mod on_cpu;
 mod on_cpu_by_calls;
+mod on_return;
 mod signals;
 mod task;
 mod unchanged;
+mod waiting;
 
 /// Programs that use GPL-only helpers must say so (`kernel/bpf/verifier.c`).
 #[unsafe(link_section = "license")]

@@ -6,7 +6,9 @@
 //! A program in interrupt context writes only to per-CPU memory, to the ring buffer, and
 //! by atomic additions to counts that exist already. Taking the lock of a shared hash map
 //! there has hung whole machines. Therefore only user space and programs in process
-//! context, those of `lifecycle` and the scans, add and remove entries of such maps.
+//! context, those of `lifecycle`, the scans and the returns, add and remove entries of such
+//! maps. A return is in process context as well: at its tracepoint the lock of the run queue
+//! is given up, and interrupts are on.
 
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
@@ -16,9 +18,10 @@ use sampler_common::code::CodeRecord;
 use sampler_common::code_cache::CodeCache;
 use sampler_common::cpu_clocks::CpuClocks;
 use sampler_common::describe::Windows;
+use sampler_common::edges::EdgeBalance;
 use sampler_common::known_code::{BUCKET_COUNT, Bucket};
 use sampler_common::lifecycle::ProgramId;
-use sampler_common::off_cpu_time::OffCpuLedger;
+use sampler_common::off_cpu_time::{OffCpuLedger, OffCpuTime};
 use sampler_common::process::ProcessConfig;
 use sampler_common::sample::SampleRecord;
 use sampler_common::scan_order::ScanOrder;
@@ -68,9 +71,9 @@ static CPU_CLOCKS: PerCpuArray<CpuClocks> = PerCpuArray::with_max_entries(1, 0);
 #[map(name = "CODE_CACHES")]
 static CODE_CACHES: Array<CodeCache> = Array::with_max_entries(1, 0);
 
-/// The off-CPU threads that scans have sampled, by thread id. Only scans and the ends
-/// of threads add and remove elements, in process context; a tick writes to an existing
-/// one.
+/// The threads that scans have sampled while they were off CPU, by thread id; with returns,
+/// all threads. Only scans, returns and the ends of threads add and remove elements, in
+/// process context; a tick writes to an existing one.
 #[map(name = "THREADS")]
 pub(crate) static THREADS: HashMap<u32, SeenThread> = HashMap::with_max_entries(32768, 0);
 
@@ -82,6 +85,21 @@ static SCAN_DESCRIBING: Array<Describing> = Array::with_max_entries(1, 0);
 
 #[map(name = "SCAN_CODE_CACHE")]
 static SCAN_CODE_CACHE: Array<CodeCache> = Array::with_max_entries(1, 0);
+
+/// The memory of returns, one place for each CPU, by its number: a tick may interrupt one,
+/// and has its own. User space sets the number of CPUs before loading where there are
+/// returns.
+#[map(name = "RETURN_SAMPLING")]
+static RETURN_SAMPLING: Array<Sampling> = Array::with_max_entries(1, 0);
+
+#[map(name = "RETURN_DESCRIBING")]
+static RETURN_DESCRIBING: Array<Describing> = Array::with_max_entries(1, 0);
+
+#[map(name = "RETURN_CODE_CACHES")]
+static RETURN_CODE_CACHES: Array<CodeCache> = Array::with_max_entries(1, 0);
+
+#[map(name = "RETURN_GILS")]
+static RETURN_GILS: Array<KnownGil> = Array::with_max_entries(1, 0);
 
 /// The orders for the current scan. Only user space writes them.
 #[map(name = "SCAN_ORDER")]
@@ -114,7 +132,10 @@ pub(crate) fn last_on_cpu(cpu: u32) -> Option<*mut LastOnCpu> {
     LAST_ON_CPU.get_ptr_mut(cpu % CPUS)
 }
 
-/// A thread as it was when a scan sampled it.
+/// A thread as it was when a scan sampled it, and what its returns have counted.
+///
+/// Where there are returns, only the thread itself changes its times, at its returns, and a
+/// scan only what is remembered of its last look. Both take and add the sums to report.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct SeenThread {
@@ -131,13 +152,26 @@ pub(crate) struct SeenThread {
     /// By how much its ticks represent more time than there was between scans, in
     /// nanoseconds; later scans represent that much less.
     pub(crate) ahead: u64,
+    /// With returns, by how much ticks and edges differ.
+    pub(crate) balance: EdgeBalance,
     /// The time for which scans have found it asleep since then, and that no record has
-    /// reported yet, in nanoseconds.
+    /// reported yet, in nanoseconds. As an `i64` it may be negative for a while, where two
+    /// have reported it at the same moment.
     pub(crate) unchanged: u64,
     /// The same for the time for which they have found it waiting for a CPU.
     pub(crate) queued: u64,
-    /// How that time is shared out. Only scans use it.
+    /// How that time is shared out. Only scans use it, or only returns.
     pub(crate) ledger: OffCpuLedger,
+    /// With returns, the time up to which ticks and edges represent all of its time.
+    pub(crate) accounted: u64,
+    /// When it last came back to a CPU, as far as is known.
+    pub(crate) arrival: u64,
+    /// Its CPU time then, in nanoseconds.
+    pub(crate) runtime: u64,
+    /// How often it had given up a CPU by then.
+    pub(crate) voluntary: u64,
+    /// When a tick last sampled it.
+    pub(crate) last_tick: u64,
 }
 
 /// Memory of one sample, which is too large for the 512 bytes of a BPF stack.
@@ -146,8 +180,12 @@ pub(crate) struct Sampling {
     pub(crate) sample: SampleRecord,
     pub(crate) walk: Walk,
     pub(crate) search: Search,
-    /// What a scan will remember of the thread.
+    /// What a scan or a return will remember of the thread.
     pub(crate) seen: SeenThread,
+    /// When the thread left its CPU, as far as is known.
+    pub(crate) left: u64,
+    /// The times of earlier waits that the sample reports.
+    pub(crate) reported: OffCpuTime,
 }
 
 /// Memory for describing code objects. It has a map of its own, since a per-CPU value has
@@ -195,6 +233,22 @@ pub(crate) fn tick_scratch() -> Option<Scratch> {
 pub(crate) fn cpu_clocks() -> Option<&'static mut CpuClocks> {
     // SAFETY: as for `tick_scratch`.
     unsafe { Some(&mut *CPU_CLOCKS.get_ptr_mut(0)?) }
+}
+
+/// Returns this CPU's memory for one return.
+#[inline(always)]
+pub(crate) fn return_scratch() -> Option<(Scratch, &'static mut KnownGil)> {
+    // SAFETY: the values are zeroed plain data, valid for the life of the program; a return
+    // stays on its CPU, which makes one at a time, and no other program uses these maps.
+    unsafe {
+        let cpu = bpf_get_smp_processor_id();
+        let scratch = Scratch {
+            sampling: &mut *RETURN_SAMPLING.get_ptr_mut(cpu)?,
+            describing: &mut *RETURN_DESCRIBING.get_ptr_mut(cpu)?,
+            cache: &mut *RETURN_CODE_CACHES.get_ptr_mut(cpu)?,
+        };
+        Some((scratch, &mut *RETURN_GILS.get_ptr_mut(cpu)?))
+    }
 }
 
 /// Returns what the steps of this CPU's tick share.

@@ -14,24 +14,27 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::task_struct;
-use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_task_pt_regs};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sampler_common::counter::Counter;
 use sampler_common::fate::Fate;
 use sampler_common::layout::ABSENT;
-use sampler_common::off_cpu_time::{OffCpuLedger, OffCpuTime};
+use sampler_common::off_cpu_time::OffCpuTime;
 use sampler_common::process::{ProcessConfig, ProcessState};
 use sampler_common::scan_order::ScanOrder;
 use sampler_common::stop::StopReason;
-use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts, telling_argument};
+use sampler_common::wait::{NO_SYSCALL, Origin, WaitFacts};
 
+use crate::absence;
 use crate::capture::{self, Thread};
-use crate::counts::{add_to, count, record_fate};
+use crate::counts::{count, record_fate};
 use crate::maps::{
-    PROCESSES, Scratch, SeenThread, THREADS, last_on_cpu, scan_gil, scan_order, scan_scratch,
+    PROCESSES, Sampling, SeenThread, THREADS, last_on_cpu, scan_gil, scan_order, scan_scratch,
 };
 use crate::memory::RemoteTask;
-use crate::task::{IteratedTask, has_queueing};
+use crate::on_return::ONLY_NEW;
+use crate::task::{TypedTask, has_queueing};
 use crate::unchanged;
+use crate::waiting::{self, INTERRUPTIBLE, RUNNABLE};
 
 /// `struct bpf_iter__task` (`kernel/bpf/task_iter.c`).
 #[repr(C)]
@@ -39,13 +42,6 @@ struct IteratorContext {
     meta: *mut c_void,
     task: *mut task_struct,
 }
-
-/// `__NR_futex` of x86_64.
-const FUTEX: i32 = 202;
-/// Offsets in `struct pt_regs` of x86_64 (`arch/x86/include/asm/ptrace.h`).
-const FIRST_ARGUMENT: usize = 112;
-const SECOND_ARGUMENT: usize = 104;
-const SYSTEM_CALL: usize = 120;
 
 /// Samples one thread of the host; in a scan the kernel calls it once for each (Linux
 /// 5.18).
@@ -57,7 +53,7 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
     if task.is_null() {
         return 0;
     }
-    let task = IteratedTask(task);
+    let task = TypedTask(task);
     let Some(tgid) = task.tgid() else {
         count(Counter::TaskFault);
         return 0;
@@ -80,36 +76,108 @@ extern "C" fn off_cpu(context: *mut IteratorContext) -> i32 {
 }
 
 #[inline(always)]
-fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &ScanOrder) {
+fn sample_thread(task: TypedTask, config: &ProcessConfig, tgid: u32, order: &ScanOrder) {
     let Some(tid) = task.tid() else {
         return count(Counter::TaskFault);
     };
+    if order.is_last != 0 {
+        return tell_rest(task, config, (tgid, tid), order);
+    }
+    let Some(mut scratch) = scan_scratch() else {
+        return count(Counter::NoScratch);
+    };
+    // What the first step finds out it leaves in memory: the verifier looks at what follows
+    // once for each state in which it may begin.
+    if !begin(task, config, (tgid, tid), order, scratch.sampling) {
+        return;
+    }
+    let memory = RemoteTask(task.0);
+    let is_walked = scratch.sampling.sample.header.wait.origin == Origin::OffCpu as u32;
+    if is_walked {
+        let header = &scratch.sampling.sample.header;
+        let thread = Thread {
+            tgid,
+            tid,
+            pointer: header.thread_id,
+            comm: header.comm,
+            thread_state: scratch.sampling.seen.thread_state,
+        };
+        capture::walk(&memory, config, &thread, &mut scratch);
+        scratch.sampling.seen.thread_state = scratch.sampling.sample.header.thread_state;
+        waiting::add_gil(&memory, config, scratch.sampling, scan_gil());
+        if task.is_running() || task.switches() != scratch.sampling.seen.switches {
+            let header = &mut scratch.sampling.sample.header;
+            header.stop = StopReason::RanDuringWalk as u32;
+            header.frame_count = 0;
+        }
+        scratch.sampling.sample.header.time = if order.by_returns != 0 {
+            scratch.sampling.left
+        } else {
+            // SAFETY: the helper has no preconditions.
+            unsafe { bpf_ktime_get_ns() }
+        };
+    }
+    let is_sent = capture::finish(&memory, config, &mut scratch);
+    end(task, config, (tid, order), (is_sent, scratch.sampling));
+}
+
+/// Reports what no record has reported of a thread, in the last scan.
+#[inline(always)]
+fn tell_rest(task: TypedTask, config: &ProcessConfig, (tgid, tid): (u32, u32), order: &ScanOrder) {
+    let Some(seen) = THREADS.get_ptr_mut(tid) else {
+        return;
+    };
+    // SAFETY: an element of a preallocated map stays readable and writable; with returns, the
+    // program for those is detached by now. If the thread has ended, the element may by now
+    // belong to another, whose times then are reported as this one's.
+    unsafe {
+        if (*seen).start_time != task.start_time() {
+            return;
+        }
+        if order.by_returns != 0 && !task.is_running() {
+            let now = bpf_ktime_get_ns();
+            let left = absence::left_at(task, &*seen, now);
+            let shares = absence::account(task, seen, order.period, (left, now));
+            absence::report_later(seen, shares);
+        }
+    }
+    unchanged::tell_rest(task.as_task(), config.key, tgid, tid, seen);
+}
+
+/// Finds out whether a thread is to be sampled, and begins its sample if so: its header says
+/// with [`Origin`] whether it is walked.
+#[inline(always)]
+fn begin(
+    task: TypedTask,
+    config: &ProcessConfig,
+    (tgid, tid): (u32, u32),
+    order: &ScanOrder,
+    sampling: &mut Sampling,
+) -> bool {
     let place = THREADS.get_ptr_mut(tid);
     // SAFETY: an element of a preallocated map stays readable.
     let seen = place.filter(|it| unsafe { (**it).start_time } == task.start_time());
-    if order.is_last != 0 {
-        if let Some(seen) = seen {
-            unchanged::tell_rest(task.as_task(), config.key, tgid, tid, seen);
-        }
-        return;
-    }
+    let by_returns = order.by_returns != 0;
+    // SAFETY: the helper has no preconditions.
+    let time = unsafe { bpf_ktime_get_ns() };
     let is_running = task.is_running();
-    let mut now = SeenThread {
-        start_time: task.start_time(),
-        switches: task.switches(),
-        task_state: u64::from(state_at_tick(task)),
-        thread_state: 0,
-        ticks: 0,
-        ahead: 0,
-        unchanged: 0,
-        queued: 0,
-        ledger: OffCpuLedger::default(),
-    };
+    let now = &mut sampling.seen;
+    absence::first_seen(task, order, time, now);
+    if by_returns && is_running {
+        if seen.is_none() {
+            remember(task, tid, now);
+        }
+        count(Counter::SeenRunning);
+        return false;
+    }
+    now.switches = task.switches();
+    now.task_state = u64::from(state_at_tick(task));
+    sampling.left = now.accounted.max(now.last_tick);
+    let mut left = now.accounted;
     let mut origin = Origin::OffCpu;
     if let Some(seen) = seen {
         // SAFETY: an element of a preallocated map stays readable.
         let before = unsafe { &*seen };
-        (now.ticks, now.ahead) = (before.ticks, before.ahead);
         now.thread_state = before.thread_state;
         if before.switches == now.switches {
             origin = if before.task_state == now.task_state {
@@ -118,14 +186,34 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
                 Origin::OffCpuSameStack
             };
         }
+        if by_returns {
+            left = absence::left_at(task, before, time);
+            sampling.left = left.max(before.last_tick);
+        }
     }
-    let weight = match seen {
-        Some(seen) => left_by_ticks(seen, &mut now, order),
-        None if was_sampled_by_tick(task, tid, order.since) => 0,
-        None => order.weight,
+    let (weight, shares) = if by_returns {
+        // Its return, or the next scan, will do. Of one that nobody knows, it is not known
+        // since when it is away.
+        if origin == Origin::OffCpu && left != time && !absence::has_edge(order, (left, time)) {
+            return false;
+        }
+        (0, OffCpuTime::default())
+    } else {
+        let weight = match seen {
+            // SAFETY: an element of a preallocated map stays writable. If the thread has
+            // ended, the element may by now belong to another, whose first samples then
+            // represent a little more or less.
+            Some(seen) => unsafe {
+                let weight = absence::left_by_ticks(seen, (order.weight, order.period));
+                now.ahead = (*seen).ahead;
+                weight
+            },
+            None if was_sampled_by_tick(task, tid, order.since) => 0,
+            None => order.weight,
+        };
+        let shares = share_out(task, seen, now.task_state, (weight, order.period));
+        (weight, shares)
     };
-    let has_sample = weight == 0 && order.weight != 0;
-    let shares = share_out(task, seen, now.task_state, (weight, order.period));
     if is_running || origin == Origin::Unchanged {
         // A running thread without a sample of this tick has begun to run since the tick.
         // When the tick came it waited, as far as is known with the stack that it was
@@ -136,93 +224,106 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
             // SAFETY: an element of a preallocated map stays writable. If the thread has
             // ended, the element may by now belong to another, which then counts one scan
             // too many.
-            unsafe {
-                add_to(&raw mut (*seen).unchanged, shares.asleep);
-                add_to(&raw mut (*seen).queued, shares.queued);
-            }
+            unsafe { absence::report_later(seen, shares) };
         }
-        return count(if is_running {
+        count(if is_running {
             Counter::SeenRunning
         } else {
             Counter::Unchanged
         });
+        return false;
     }
-    if has_sample {
-        return count(Counter::AlreadySampled);
+    if weight == 0 && order.weight != 0 {
+        count(Counter::AlreadySampled);
+        return false;
     }
     let key = config.key;
     record_fate(key, Fate::Taken);
     let anonymous = task.as_task();
     let (Some(pointer), Some(comm)) = (anonymous.thread_pointer(), anonymous.comm()) else {
         record_fate(key, Fate::TaskUnreadable);
-        return count(Counter::TaskFault);
+        count(Counter::TaskFault);
+        return false;
     };
-    let Some(mut scratch) = scan_scratch() else {
-        record_fate(key, Fate::TaskUnreadable);
-        return count(Counter::NoScratch);
+    let mut wait = facts(task, now.task_state as u32, origin);
+    sampling.reported = match seen {
+        // SAFETY: an element of a preallocated map stays readable and writable.
+        Some(seen) => unsafe { unchanged::take_sums(seen) },
+        None => OffCpuTime::default(),
     };
+    (wait.unchanged, wait.queued) = (sampling.reported.asleep, sampling.reported.queued);
+    waiting::add_shares(&mut wait, shares);
+    if let Some(seen) = seen
+        && !by_returns
+    {
+        // SAFETY: as above.
+        sampling.seen.ledger = unsafe { (*seen).ledger };
+    }
     let thread = Thread {
         tgid,
         tid,
         pointer,
         comm,
-        thread_state: now.thread_state,
+        thread_state: 0,
     };
-    let memory = RemoteTask(task.0);
-    let mut wait = facts(task, now.task_state as u32, origin);
-    if let Some(seen) = seen {
-        // SAFETY: an element of a preallocated map stays readable.
-        unsafe { (wait.unchanged, wait.queued) = ((*seen).unchanged, (*seen).queued) };
-    }
-    // What it is not found doing now, it did before.
-    if wait.task_state == RUNNABLE {
-        wait.weight = shares.queued;
-        wait.unchanged = wait.unchanged.wrapping_add(shares.asleep);
-    } else {
-        wait.weight = shares.asleep;
-        wait.queued = wait.queued.wrapping_add(shares.queued);
-    }
-    capture::begin(scratch.sampling, config, &thread, wait);
-    // `now` moves to the scratch memory, since the stack has no room for it during the
-    // walk.
-    scratch.sampling.seen = now;
-    scratch.sampling.seen.ledger = match seen {
-        // SAFETY: as above.
-        Some(seen) => unsafe { (*seen).ledger },
-        None if has_queueing() => OffCpuLedger::new(off_cpu_time(task)),
-        None => OffCpuLedger::default(),
-    };
-    if origin == Origin::OffCpu {
-        capture::walk(&memory, config, &thread, &mut scratch);
-        scratch.sampling.seen.thread_state = scratch.sampling.sample.header.thread_state;
-        add_gil(&memory, config, &mut scratch);
-        if task.is_running() || task.switches() != scratch.sampling.seen.switches {
-            let header = &mut scratch.sampling.sample.header;
-            header.stop = StopReason::RanDuringWalk as u32;
-            header.frame_count = 0;
-        }
-        // SAFETY: the helper has no preconditions.
-        scratch.sampling.sample.header.time = unsafe { bpf_ktime_get_ns() };
-    }
-    // Not worth remembering: the next scan may have another outcome.
-    let stop = scratch.sampling.sample.header.stop;
-    let is_open = stop == StopReason::RanDuringWalk as u32
-        || stop == StopReason::NoThreadState as u32 && lacks_slot(config);
-    let is_sent = capture::finish(&memory, config, &mut scratch);
+    capture::begin(sampling, config, &thread, wait);
+    true
+}
+
+/// Remembers the thread of a sample that was sent.
+#[inline(always)]
+fn end(
+    task: TypedTask,
+    config: &ProcessConfig,
+    (tid, order): (u32, &ScanOrder),
+    (is_sent, sampling): (bool, &Sampling),
+) {
+    let now = &sampling.seen;
+    let place = THREADS.get_ptr_mut(tid);
+    // SAFETY: an element of a preallocated map stays readable.
+    let seen = place.filter(|it| unsafe { (**it).start_time } == now.start_time);
     if !is_sent {
+        if let Some(seen) = seen {
+            // SAFETY: an element of a preallocated map stays writable.
+            unsafe { absence::report_later(seen, sampling.reported) };
+        }
         return;
     }
-    let now = &scratch.sampling.seen;
-    match seen.or(place) {
+    // Not worth remembering: the next scan may have another outcome.
+    let stop = sampling.sample.header.stop;
+    if stop == StopReason::RanDuringWalk as u32
+        || stop == StopReason::NoThreadState as u32 && lacks_slot(config)
+    {
+        return;
+    }
+    match seen {
+        // The thread may have come back in the meantime, and then has counted its times.
+        // SAFETY: an element of a preallocated map stays writable. If the thread has ended,
+        // the element may by now belong to another, whose count of switches differs.
+        Some(seen) if order.by_returns != 0 => unsafe {
+            (*seen).switches = now.switches;
+            (*seen).task_state = now.task_state;
+            (*seen).thread_state = now.thread_state;
+        },
+        _ => remember(task, tid, now),
+    }
+}
+
+/// Remembers a thread as it is `now`.
+#[inline(always)]
+fn remember(task: TypedTask, tid: u32, now: &SeenThread) {
+    match THREADS.get_ptr_mut(tid) {
         // SAFETY: an element of a preallocated map stays writable; only scans write it,
-        // except for ticks of a running thread. If the thread has ended, the element may
-        // by now belong to another, whose start time differs, and which is looked at
-        // anew.
-        Some(place) if is_open => unsafe { ((*place).unchanged, (*place).queued) = (0, 0) },
-        // SAFETY: as above.
+        // except for ticks of a running thread, and for returns, with which it belonged to
+        // a thread that has ended. If the thread has ended, the element may by now belong
+        // to another, whose start time differs, and which is looked at anew.
         Some(place) => unsafe { *place = *now },
-        None if is_open => {}
-        None if THREADS.insert(tid, now, 0).is_err() => count(Counter::ThreadTableFull),
+        None if THREADS.insert(tid, now, ONLY_NEW).is_err() => {
+            // The thread may have come back in the meantime, and have put itself there.
+            if THREADS.get_ptr(tid).is_none() {
+                count(Counter::ThreadTableFull);
+            }
+        }
         // The end of the thread removes it from the table, and may have come just before
         // the insertion.
         None if task.is_exiting() => {
@@ -230,26 +331,6 @@ fn sample_thread(task: IteratedTask, config: &ProcessConfig, tgid: u32, order: &
         }
         None => {}
     }
-}
-
-/// Returns the time that this sample represents: the time since the last scan
-/// without the time that ticks represent. Scans and ticks together thus represent all of
-/// a thread's time and no more, even if a CPU ticks late, or two ticks come before one
-/// scan.
-#[inline(always)]
-fn left_by_ticks(seen: *mut SeenThread, now: &mut SeenThread, order: &ScanOrder) -> u64 {
-    let ticks = now.ticks;
-    let by_ticks = ticks.wrapping_mul(order.period).wrapping_add(now.ahead);
-    now.ahead = by_ticks.saturating_sub(order.weight);
-    now.ticks = 0;
-    // SAFETY: an element of a preallocated map stays writable; a tick may count itself at
-    // the same time. If the thread has ended, the element may by now belong to another,
-    // whose first samples then represent a little more or less.
-    unsafe {
-        add_to(&raw mut (*seen).ticks, ticks.wrapping_neg());
-        (*seen).ahead = now.ahead;
-    }
-    order.weight.saturating_sub(by_ticks)
 }
 
 /// Whether the slot that leads to a thread's state is not known yet (3.15), so that the
@@ -263,7 +344,7 @@ fn lacks_slot(config: &ProcessConfig) -> bool {
 /// since, perhaps because this very scan needed the CPU. For threads that no scan has
 /// seen yet.
 #[inline(always)]
-fn was_sampled_by_tick(task: IteratedTask, tid: u32, since: u64) -> bool {
+fn was_sampled_by_tick(task: TypedTask, tid: u32, since: u64) -> bool {
     let Some(last) = last_on_cpu(task.cpu()) else {
         return false;
     };
@@ -273,14 +354,10 @@ fn was_sampled_by_tick(task: IteratedTask, tid: u32, since: u64) -> bool {
     last.tid == tid && last.time >= since
 }
 
-/// `__state` of a thread that waits for a CPU, and of one that waits for an event.
-const RUNNABLE: u32 = 0;
-const INTERRUPTIBLE: u32 = 1;
-
 /// Splits the time that a scan represents into sleep and waits for a CPU.
 #[inline(always)]
 fn share_out(
-    task: IteratedTask,
+    task: TypedTask,
     seen: Option<*mut SeenThread>,
     task_state: u64,
     (weight, period): (u64, u64),
@@ -309,7 +386,7 @@ fn share_out(
 
 /// Returns for how long the thread has been off CPU up to now.
 #[inline(always)]
-fn off_cpu_time(task: IteratedTask) -> OffCpuTime {
+fn off_cpu_time(task: TypedTask) -> OffCpuTime {
     // SAFETY: the helper has no preconditions.
     task.off_cpu_time(unsafe { bpf_ktime_get_ns() })
 }
@@ -318,7 +395,7 @@ fn off_cpu_time(task: IteratedTask) -> OffCpuTime {
 /// since then waits for a CPU only because this scan occupies it, or because the thread
 /// was not looked at immediately.
 #[inline(always)]
-fn state_at_tick(task: IteratedTask) -> u32 {
+fn state_at_tick(task: TypedTask) -> u32 {
     let state = task.state();
     if state == RUNNABLE && task.is_queued_since_scan() {
         INTERRUPTIBLE
@@ -329,17 +406,8 @@ fn state_at_tick(task: IteratedTask) -> u32 {
 
 /// Returns why the thread waits, as far as the kernel knows.
 #[inline(always)]
-fn facts(task: IteratedTask, task_state: u32, origin: Origin) -> WaitFacts {
-    // SAFETY: the helper takes the task of the iterator, and what it returns may
-    // be read as the registers at the thread's entry into the kernel.
-    let (syscall, first, second) = unsafe {
-        let registers = bpf_task_pt_regs(task.0) as *const u8;
-        (
-            *registers.add(SYSTEM_CALL).cast::<u64>() as i32,
-            *registers.add(FIRST_ARGUMENT).cast::<u64>(),
-            *registers.add(SECOND_ARGUMENT).cast::<u64>(),
-        )
-    };
+fn facts(task: TypedTask, task_state: u32, origin: Origin) -> WaitFacts {
+    let (syscall, argument) = waiting::system_call(task);
     // A thread outside a system call was not woken: it has lost its CPU.
     let task_state = if syscall == NO_SYSCALL && task.state() == RUNNABLE {
         RUNNABLE
@@ -350,20 +418,7 @@ fn facts(task: IteratedTask, task_state: u32, origin: Origin) -> WaitFacts {
         origin: origin as u32,
         task_state,
         syscall,
-        argument: telling_argument(syscall, first, second),
+        argument,
         ..WaitFacts::RUNNING
-    }
-}
-
-/// Adds the address of the GIL, for a thread that waits for a futex.
-#[inline(always)]
-fn add_gil(memory: &RemoteTask, config: &ProcessConfig, scratch: &mut Scratch) {
-    let header = &mut scratch.sampling.sample.header;
-    if header.wait.syscall == FUTEX
-        && header.thread_state != 0
-        && let Some(known) = scan_gil()
-    {
-        let state = &scratch.sampling.search.state;
-        header.wait.gil = known.address(memory, config, state, header.life, header.time);
     }
 }

@@ -5,7 +5,7 @@
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::bpf_perf_event_data;
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
 use sampler_common::counter::Counter;
@@ -18,8 +18,7 @@ use crate::counts::{add, count, record_fate};
 use crate::lifecycle;
 use crate::maps::{LastOnCpu, PROCESSES, Scratch, cpu_clocks, last_on_cpu, tick_scratch};
 use crate::memory::CurrentTask;
-use crate::namespace;
-use crate::task::Task;
+use crate::task::{Task, current_tgid, current_tid};
 use crate::unchanged;
 
 /// Samples the interrupted thread if its process is followed. For any other thread it
@@ -134,7 +133,7 @@ pub(crate) fn begin(
     let header = &mut scratch.sampling.sample.header;
     note(header.time, thread.tid, header.cpu);
     if lifecycle::has_scans() {
-        (header.wait.unchanged, header.wait.queued) = unchanged::take(thread.tid);
+        (header.wait.unchanged, header.wait.queued) = unchanged::take(thread.tid, header.time);
     }
 }
 
@@ -162,23 +161,4 @@ fn note(time: u64, tid: u32, cpu: u32) {
         // one.
         unsafe { *place = LastOnCpu { time, tid } };
     }
-}
-
-/// Returns the thread group id of the current task. The helper is cheaper, but knows only
-/// the initial namespace.
-#[inline(always)]
-fn current_tgid() -> Option<u32> {
-    if namespace::is_needed() {
-        return Task::current().tgid();
-    }
-    Some((bpf_get_current_pid_tgid() >> 32) as u32)
-}
-
-/// Returns the thread id of the current task.
-#[inline(always)]
-fn current_tid() -> Option<u32> {
-    if namespace::is_needed() {
-        return Task::current().tid();
-    }
-    Some(bpf_get_current_pid_tgid() as u32)
 }

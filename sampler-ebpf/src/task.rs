@@ -3,7 +3,7 @@
 //! Reads what the kernel knows of a task, and of the file of a program.
 
 use aya_ebpf::bindings::task_struct;
-use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_task_btf};
 use sampler_common::lifecycle::{ProgramId, TaskTimes};
 use sampler_common::off_cpu_time::OffCpuTime;
 use sampler_common::sample::Comm;
@@ -34,6 +34,8 @@ offsets! {
     TASK_INVOLUNTARY_SWITCHES
     /// `task_struct.start_boottime`.
     TASK_START_TIME
+    /// `task_struct.start_time`: by `CLOCK_MONOTONIC`, as all times here.
+    TASK_MONOTONIC_START
     /// `task_struct.sched_info.run_delay`: how long it has waited for CPUs that it then got,
     /// in nanoseconds.
     TASK_RUN_DELAY
@@ -237,16 +239,35 @@ impl Task {
     }
 }
 
+/// Returns the thread group id of the current task. The helper is cheaper, but knows only
+/// the initial namespace.
+#[inline(always)]
+pub(crate) fn current_tgid() -> Option<u32> {
+    if namespace::is_needed() {
+        return Task::current().tgid();
+    }
+    Some((bpf_get_current_pid_tgid() >> 32) as u32)
+}
+
+/// Returns the thread id of the current task.
+#[inline(always)]
+pub(crate) fn current_tid() -> Option<u32> {
+    if namespace::is_needed() {
+        return Task::current().tid();
+    }
+    Some(bpf_get_current_pid_tgid() as u32)
+}
+
 /// Whether the kernel says how tasks wait for CPUs (`CONFIG_SCHED_INFO`).
 #[inline(always)]
 pub(crate) fn has_queueing() -> bool {
     offset(&TASK_LAST_QUEUED) != 0
 }
 
-/// The task that an iterator is at. Its fields are read directly: the verifier knows the
-/// type of the pointer, and that the offsets are constants.
+/// The task that an iterator is at, or the current one. Its fields are read directly: the
+/// verifier knows the type of the pointer, and that the offsets are constants.
 #[derive(Clone, Copy)]
-pub(crate) struct IteratedTask(pub(crate) *mut task_struct);
+pub(crate) struct TypedTask(pub(crate) *mut task_struct);
 
 /// `PF_EXITING` (`include/linux/sched.h`).
 const EXITING: u32 = 4;
@@ -254,11 +275,18 @@ const EXITING: u32 = 4;
 /// bit marked a thread that executes a virtual machine.
 const IO_WORKER: u32 = 0x10;
 
-impl IteratedTask {
+impl TypedTask {
+    /// Returns the current task (Linux 5.11).
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        // SAFETY: the helper has no preconditions.
+        Self(unsafe { bpf_get_current_task_btf() })
+    }
+
     #[inline(always)]
     fn field<T: Copy>(self, of: &'static u32) -> T {
-        // SAFETY: the task is the iterator's, and the offset is that of one of its
-        // fields.
+        // SAFETY: the task is the iterator's or the current one, and the offset is that of
+        // one of its fields.
         unsafe {
             core::ptr::read_volatile(self.0.cast::<u8>().add(offset(of) as usize).cast::<T>())
         }
@@ -339,9 +367,8 @@ impl IteratedTask {
             0
         };
         let queued = self.field::<u64>(&TASK_RUN_DELAY).wrapping_add(current);
-        let on_cpu = self.field::<u64>(&TASK_RUNTIME);
         OffCpuTime {
-            asleep: now.wrapping_sub(on_cpu).wrapping_sub(queued),
+            asleep: now.wrapping_sub(self.runtime()).wrapping_sub(queued),
             queued,
         }
     }
@@ -350,6 +377,25 @@ impl IteratedTask {
     #[inline(always)]
     fn last_queued(self) -> u64 {
         self.field(&TASK_LAST_QUEUED)
+    }
+
+    /// Returns its CPU time, as of the moment at which it last left a CPU or the kernel
+    /// last counted it.
+    #[inline(always)]
+    pub(crate) fn runtime(self) -> u64 {
+        self.field(&TASK_RUNTIME)
+    }
+
+    /// Returns how often it has given up a CPU, without those that were taken from it.
+    #[inline(always)]
+    pub(crate) fn voluntary_switches(self) -> u64 {
+        self.field(&TASK_VOLUNTARY_SWITCHES)
+    }
+
+    /// Returns when it started (`CLOCK_MONOTONIC`).
+    #[inline(always)]
+    pub(crate) fn monotonic_start(self) -> u64 {
+        self.field(&TASK_MONOTONIC_START)
     }
 
     /// Returns how often it has left a CPU.

@@ -36,6 +36,9 @@ pub struct TimelineBuilder {
     to_come: VecDeque<(KernelTime, Duration)>,
     seen: Vec<LastSeen>,
     late: u64,
+    /// How long a wait may go unseen once a sample of it is due; zero where a sample arrives
+    /// when it is taken.
+    unseen: Duration,
 }
 
 /// How often a running thread is seen.
@@ -108,6 +111,18 @@ impl TimelineBuilder {
             to_come: VecDeque::new(),
             seen: Vec::new(),
             late: 0,
+            unseen: Duration::ZERO,
+        }
+    }
+
+    /// Creates a builder for samples of every thread, where a sample of a wait has the time
+    /// at which the wait began. It arrives when the wait is over, or at most `unseen` after a
+    /// sample of it was due, which is within two periods.
+    #[must_use]
+    pub fn of_whole_waits(period: Duration, unseen: Duration) -> Self {
+        Self {
+            unseen,
+            ..Self::without_gaps(period)
         }
     }
 
@@ -120,6 +135,7 @@ impl TimelineBuilder {
             to_come: self.to_come.clone(),
             seen: Vec::new(),
             late: 0,
+            unseen: self.unseen,
         }
     }
 
@@ -239,8 +255,22 @@ impl TimelineBuilder {
         now.saturating_sub(if sampling.has_gaps {
             longest_unseen(longest)
         } else {
-            longest
+            longest.max(self.waits_late_by(longest))
         })
+    }
+
+    /// Returns how late a sample of a wait may arrive for no other reason than that the wait
+    /// is known late.
+    #[must_use]
+    pub fn waits_late(&self) -> Duration {
+        self.waits_late_by(self.sampling.period.max(self.sampling.before))
+    }
+
+    fn waits_late_by(&self, period: Duration) -> Duration {
+        if self.unseen.is_zero() {
+            return Duration::ZERO;
+        }
+        self.unseen.saturating_add(period.saturating_mul(2))
     }
 
     /// Returns the time that a sample taken at `time` represents, in nanoseconds.
@@ -443,6 +473,22 @@ mod tests {
         let builder = TimelineBuilder::new(PERIOD);
         assert_eq!(builder.settled(KernelTime(1000)), KernelTime(750));
         assert_eq!(builder.settled(KernelTime(0)), KernelTime(0));
+        let builder = TimelineBuilder::without_gaps(PERIOD);
+        assert_eq!(builder.settled(KernelTime(1000)), KernelTime(900));
+    }
+
+    #[test]
+    fn a_wait_that_is_known_late_keeps_its_beginning_unsettled() {
+        let unseen = Duration::from_nanos(300);
+        let builder = TimelineBuilder::of_whole_waits(PERIOD, unseen);
+        assert_eq!(builder.settled(KernelTime(1000)), KernelTime(500));
+        assert_eq!(
+            builder.successor().settled(KernelTime(1000)),
+            KernelTime(500)
+        );
+        assert_eq!(builder.waits_late(), Duration::from_nanos(500));
+        let at_once = TimelineBuilder::without_gaps(PERIOD);
+        assert_eq!(at_once.waits_late(), Duration::ZERO);
     }
 
     #[test]

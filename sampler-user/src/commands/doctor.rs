@@ -75,12 +75,20 @@ impl Diagnosis {
         self
     }
 
-    /// Adds the result of loading and attaching the iterator over waiting threads.
+    /// Adds how waiting threads are sampled: the result of loading and attaching the iterator
+    /// over them, and why they are not sampled when they return to a CPU, if so.
     #[must_use]
-    pub fn with_scan_result(mut self, result: Result<(), String>) -> Self {
+    pub fn with_scan_result(mut self, result: Result<Option<String>, String>) -> Self {
         const ID: &str = "task-iterator";
         self.checks.push(match result {
-            Ok(()) => Check::ok(ID, "the kernel reads waiting threads itself"),
+            Ok(None) => Check::ok(
+                ID,
+                "the kernel reads waiting threads itself, when they return to a CPU",
+            ),
+            Ok(Some(reason)) => Check::ok(
+                ID,
+                format!("the kernel reads waiting threads itself, at each sample: {reason}"),
+            ),
             Err(reason) => Check::wrong(
                 ID,
                 CheckResult::Limited,

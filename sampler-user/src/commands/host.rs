@@ -161,6 +161,7 @@ fn doctor(arguments: &ListingArguments) -> Result<ExitStatus, HostError> {
         skip_non_python: true,
         ring_bytes: 1 << 16,
         scans: true,
+        returns: true,
         signals: false,
         walk_backend: WalkBackendChoice::from_environment(),
         // What is wrong with the namespace is a check of its own.
@@ -172,11 +173,11 @@ fn doctor(arguments: &ListingArguments) -> Result<ExitStatus, HostError> {
     let diagnosis = match Kernel::load(options) {
         Ok(mut kernel) => {
             let ticks = kernel.start_ticks(ClockPeriods::random(Duration::from_secs(1)));
-            let scans = kernel.prepare_scans();
+            let scans = kernel.prepare_scans().and_then(|_| kernel.follow_returns());
             diagnosis
                 .with_load_result(ticks.map(drop).map_err(describe))
                 .with_walk_backend(kernel.walk_backend().without_loop())
-                .with_scan_result(scans.map(drop).map_err(|error| error.in_one_line()))
+                .with_scan_result(scans.map_err(|error| error.in_one_line()))
         }
         Err(error) => diagnosis.with_load_result(Err(describe(error))),
     };

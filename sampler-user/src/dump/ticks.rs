@@ -70,6 +70,7 @@ impl TickSampler {
             skip_non_python: false,
             ring_bytes: RING_BYTES,
             scans: false,
+            returns: false,
             signals: false,
             walk_backend: WalkBackendChoice::from_environment(),
             pid_namespace: namespace.own_inode(),

@@ -20,7 +20,7 @@ const INTERRUPT: Duration = Duration::from_micros(2);
 pub(super) struct Clocks {
     /// Ticks on CPUs that were not idle.
     pub(super) ticks: u64,
-    /// Run time of the samples that these ticks took.
+    /// Run time of the samples that these ticks took, and of those of returns.
     pub(super) samples: Duration,
     /// CPU time of the scans of waiting threads.
     pub(super) scans: Duration,

@@ -15,6 +15,7 @@ mod event_loop;
 #[cfg(test)]
 mod exchange_tests;
 pub mod last_words;
+mod looks;
 mod lost_lifecycle;
 mod no_sample;
 mod outputs;

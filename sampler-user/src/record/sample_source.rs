@@ -90,7 +90,9 @@ impl SampleSource {
         let scans = self.scans.as_ref();
         Clocks {
             ticks: self.count(Counter::Ticks),
-            samples: Duration::from_nanos(self.count(Counter::RunTime)),
+            samples: Duration::from_nanos(
+                self.count(Counter::RunTime) + self.count(Counter::ReturnTime),
+            ),
             scans: scans.map_or(Duration::ZERO, RunningScans::cpu_time),
         }
     }
@@ -121,6 +123,8 @@ impl SampleSource {
 
     /// Takes no further sample. Returns whether all scans are over.
     pub(super) fn stop(&mut self) -> bool {
+        // The last scan accounts for what has not come back.
+        self.kernel.stop_returns();
         let are_over = self.scans.as_ref().is_none_or(RunningScans::stop);
         self.clocks.stop();
         are_over

@@ -183,8 +183,13 @@ impl SampleStages {
             delay,
             ..
         } = *arrived;
-        let account = file.stats.arrived(sample.header.process, delay);
         let is_tick = sample.origin == Origin::OnCpu;
+        let usual = match is_tick {
+            true => Duration::ZERO,
+            false => file.timeline.waits_late(),
+        };
+        let behind = delay.saturating_sub(usual);
+        let account = file.stats.arrived(sample.header.process, behind);
         let period = Duration::from_nanos(file.timeline.period_at(time));
         if is_tick {
             account.ticked += period;

@@ -5,11 +5,12 @@
 //!
 //! A thread that runs is sampled by the tick, and one that does not by the scan. To sample
 //! each thread once, the scan begins as soon as the tick has come on every CPU, and
-//! gets the time of the tick.
+//! gets the time of the tick. Where threads sample themselves when they return, `looks`
+//! decides when a scan begins.
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
@@ -32,8 +33,18 @@ pub(super) trait Scan: Send + 'static {
     fn run(&mut self, order: ScanOrder, tgids: &[u32]) -> io::Result<()>;
 }
 
+/// When scans begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// At each tick.
+    Ticks,
+    /// Now and then, beside returns that sample what has waited.
+    Returns,
+}
+
 /// A running clock, as its owner sees it.
 pub(super) struct ScanClock {
+    pace: Pace,
     shared: Arc<Shared>,
     schedule: ScheduleSource,
     /// Receives nothing, and is disconnected when the last scan is over.
@@ -41,9 +52,9 @@ pub(super) struct ScanClock {
 }
 
 #[derive(Default)]
-struct Shared {
-    is_over: AtomicBool,
-    tgids: Mutex<Arc<[u32]>>,
+pub(super) struct Shared {
+    pub(super) is_over: AtomicBool,
+    pub(super) tgids: Mutex<Arc<[u32]>>,
     run: AtomicU64,
     skipped: AtomicU64,
     failed: AtomicU64,
@@ -54,11 +65,12 @@ struct Shared {
 
 impl ScanClock {
     /// Starts with a scan at once, which accounts for no time: waiting threads have a row
-    /// from then on. After that, one scan begins at each tick of `schedule`.
+    /// from then on. After that, `pace` says which scans begin at the ticks of `schedule`.
     pub(super) fn start<P: Scan>(
         mut scan: P,
         schedule: ScheduleSource,
         tgids: Arc<[u32]>,
+        pace: Pace,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         *lock(&shared.tgids) = tgids;
@@ -70,16 +82,29 @@ impl ScanClock {
         thread::Builder::new().name("scans".into()).spawn(move || {
             // A privilege that cannot be given up is kept.
             P::ROLE.apply().ok();
-            // Scans come late enough without timer slack.
-            set_current_timer_slack(NonZeroU64::new(1)).ok();
-            shorten_slice().ok();
-            of_thread.scans(&mut scan, ending);
+            // Dropped when the last scan is over.
+            let _ending = ending;
+            match pace {
+                Pace::Ticks => {
+                    // Scans come late enough without timer slack.
+                    set_current_timer_slack(NonZeroU64::new(1)).ok();
+                    shorten_slice().ok();
+                    of_thread.scans(&mut scan);
+                }
+                Pace::Returns => of_thread.looks(&mut scan),
+            }
         })?;
         Ok(Self {
+            pace,
             shared,
             schedule,
             end,
         })
+    }
+
+    /// Returns when scans begin.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Returns the CPU time that scans have used.
@@ -90,8 +115,13 @@ impl ScanClock {
     /// Scans these processes from now on.
     pub(super) fn follow(&self, tgids: Arc<[u32]>) {
         let mut current = lock(&self.shared.tgids);
-        if *current != tgids {
-            *current = tgids;
+        if *current == tgids {
+            return;
+        }
+        *current = tgids;
+        drop(current);
+        if self.pace == Pace::Returns {
+            self.schedule.wake();
         }
     }
 
@@ -117,19 +147,19 @@ impl ScanClock {
     }
 }
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the thread that makes the scans owns.
-struct ScanThread {
-    shared: Arc<Shared>,
-    schedule: ScheduleSource,
+pub(super) struct ScanThread {
+    pub(super) shared: Arc<Shared>,
+    pub(super) schedule: ScheduleSource,
 }
 
 impl ScanThread {
-    /// Makes scans until the clock is stopped, then the last one, and drops `_ending`.
-    fn scans(&self, scan: &mut impl Scan, _ending: Sender<()>) {
+    /// Makes a scan at each tick until the clock is stopped, then the last one.
+    fn scans(&self, scan: &mut impl Scan) {
         let mut done = monotonic_now().0;
         let mut order = ScanOrder {
             since: done,
@@ -148,7 +178,7 @@ impl ScanThread {
                 since: due.since,
                 weight: due.weight,
                 period: due.period,
-                is_last: 0,
+                ..ScanOrder::default()
             };
         }
         self.scan(
@@ -161,11 +191,22 @@ impl ScanThread {
     }
 
     fn scan(&self, scan: &mut impl Scan, order: ScanOrder) {
+        let tgids = Arc::clone(&lock(&self.shared.tgids));
+        // A failure is counted.
+        let _ = self.scan_of(scan, order, &tgids);
+    }
+
+    /// Makes one scan of the processes with these thread group ids, and counts it.
+    pub(super) fn scan_of(
+        &self,
+        scan: &mut impl Scan,
+        order: ScanOrder,
+        tgids: &[u32],
+    ) -> io::Result<()> {
         let shared = &self.shared;
         let add = |counter: &AtomicU64, number: u64| counter.fetch_add(number, Ordering::Relaxed);
         let began = monotonic_now();
-        let tgids = Arc::clone(&lock(&shared.tgids));
-        let result = scan.run(order, &tgids);
+        let result = scan.run(order, tgids);
         add(&shared.run, 1 - order.is_last);
         add(&shared.failed, u64::from(result.is_err()));
         add(
@@ -174,6 +215,7 @@ impl ScanThread {
         );
         let cpu_time = u64::try_from(thread_cpu_time().as_nanos()).unwrap_or(u64::MAX);
         shared.cpu_time.store(cpu_time, Ordering::Relaxed);
+        result
     }
 
     /// Waits until there was a tick after `done`; `None` when the clock is stopped.
@@ -255,7 +297,7 @@ mod tests {
         let (sender, scans) = mpsc::channel();
         let source = ScheduleSource::new(&schedule(1));
         let scan = Sent(sender, Duration::ZERO);
-        let clock = ScanClock::start(scan, source.clone(), [7].into());
+        let clock = ScanClock::start(scan, source.clone(), [7].into(), Pace::Ticks);
         let clock = clock.expect("a thread can be had");
         let (order, tgids) = scans.recv().expect("it begins");
         assert_eq!((order.weight, tgids), (0, vec![7]));
@@ -274,7 +316,12 @@ mod tests {
     fn a_pass_that_takes_too_long_skips_ticks_and_counts_for_them() {
         let (sender, scans) = mpsc::channel();
         let scan = Sent(sender, Duration::from_millis(20));
-        let clock = ScanClock::start(scan, ScheduleSource::new(&schedule(2)), [].into());
+        let clock = ScanClock::start(
+            scan,
+            ScheduleSource::new(&schedule(2)),
+            [].into(),
+            Pace::Ticks,
+        );
         let clock = clock.expect("a thread can be had");
         let mut weight = 0;
         for _ in 0..4 {
@@ -306,7 +353,12 @@ mod tests {
         let (release, waiting) = mpsc::channel();
         let (sender, began) = mpsc::channel();
         let scan = Hangs(waiting, sender);
-        let clock = ScanClock::start(scan, ScheduleSource::new(&schedule(1)), [].into());
+        let clock = ScanClock::start(
+            scan,
+            ScheduleSource::new(&schedule(1)),
+            [].into(),
+            Pace::Ticks,
+        );
         let clock = clock.expect("a thread can be had");
         began.recv().expect("it begins");
         assert!(!clock.stop(Duration::from_millis(1)));

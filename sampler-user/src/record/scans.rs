@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Chooses how waiting threads are scanned: with the kernel's task iterator or, on a
-//! kernel without it, from user space.
+//! Chooses how waiting threads are sampled: by their returns to a CPU or, on a kernel that
+//! does not tell of them, by scans with the kernel's task iterator or, on a kernel without
+//! it, by scans from user space.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,12 +24,34 @@ use crate::record::clock::monotonic_now;
 use crate::record::error::RecordError;
 use crate::record::record_queue::RecordQueue;
 use crate::record::report::scan_counts::ScanCounts;
-use crate::record::scan_clock::{Scan, ScanClock};
+use crate::record::scan_clock::{Pace, Scan, ScanClock};
 use crate::record::tick_clock::ScheduleSource;
 
 /// An environment variable: with the value `user`, scans are made from user space on
-/// every kernel.
+/// every kernel, and with `kernel` by the kernel at each tick.
 const CHOICE: &str = "PYEBPF_PASSES";
+
+/// How waiting threads are sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitSampling {
+    /// By their returns to a CPU where the kernel tells of them, otherwise by scans.
+    Best,
+    /// By scans of the kernel.
+    KernelScans,
+    /// By scans from user space.
+    UserScans,
+}
+
+impl WaitSampling {
+    /// Returns what the environment asks for.
+    pub(super) fn from_environment() -> Self {
+        match std::env::var(CHOICE).as_deref() {
+            Ok("user") => Self::UserScans,
+            Ok("kernel") => Self::KernelScans,
+            _ => Self::Best,
+        }
+    }
+}
 
 /// How long the end of a recording waits for a scan that is under way.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,8 +61,8 @@ pub(super) type TakenRecord = Result<RawRecord, DecodeError>;
 
 /// The way in which scans will be made.
 pub(super) enum PreparedScans {
-    /// With the task iterator.
-    Kernel(TaskIter),
+    /// With the task iterator; the pace says whether that is all.
+    Kernel(TaskIter, Pace),
     /// From user space, for this reason.
     UserSpace(String),
 }
@@ -50,11 +73,21 @@ impl PreparedScans {
     /// # Errors
     /// [`KernelError`] when loading fails although the kernel could have it.
     pub(super) fn prepare(kernel: &mut Kernel) -> Result<Self, KernelError> {
-        if std::env::var_os(CHOICE).is_some_and(|choice| choice == "user") {
+        let wanted = WaitSampling::from_environment();
+        if wanted == WaitSampling::UserScans {
             return Ok(Self::UserSpace(format!("{CHOICE} says so")));
         }
         match kernel.prepare_scans() {
-            Ok(scans) => Ok(Self::Kernel(scans)),
+            Ok(scans) if wanted == WaitSampling::Best => {
+                let reason = kernel.follow_returns()?;
+                debug!(
+                    reason,
+                    "whether returns of threads to their CPUs are followed"
+                );
+                let pace = reason.map_or(Pace::Returns, |_| Pace::Ticks);
+                Ok(Self::Kernel(scans, pace))
+            }
+            Ok(scans) => Ok(Self::Kernel(scans, Pace::Ticks)),
             Err(error) if error.is_about_a_feature() => Ok(Self::UserSpace(no_iterator(&error))),
             Err(error) => Err(error),
         }
@@ -71,7 +104,7 @@ impl PreparedScans {
             debug!(reason, "waiting threads are scanned from user space");
         }
         let started = match self {
-            Self::Kernel(scans) => ScanClock::start(scans, schedule, tgids)
+            Self::Kernel(scans, pace) => ScanClock::start(scans, schedule, tgids, pace)
                 .map(|clock| RunningScans { clock, user: None }),
             Self::UserSpace(reason) => {
                 let followed = ScanTargets::default();
@@ -91,7 +124,7 @@ impl PreparedScans {
                     reason,
                 };
                 user.follow(targets);
-                ScanClock::start(scan, schedule, tgids).map(|clock| RunningScans {
+                ScanClock::start(scan, schedule, tgids, Pace::Ticks).map(|clock| RunningScans {
                     clock,
                     user: Some(user),
                 })
@@ -171,6 +204,11 @@ impl RunningScans {
     /// Returns the CPU time that scans have used.
     pub(super) fn cpu_time(&self) -> Duration {
         self.clock.cpu_time()
+    }
+
+    /// Whether waiting threads sample themselves when they return to a CPU.
+    pub(super) fn follow_returns(&self) -> bool {
+        self.clock.pace() == Pace::Returns
     }
 
     /// Whether scans are made from user space, where they cannot see ticks.

@@ -32,12 +32,13 @@ use crate::record::cost::Costs;
 use crate::record::cpu_times::CpuTimes;
 use crate::record::error::RecordError;
 use crate::record::event_loop::EventLoop;
+use crate::record::looks::LONGEST_UNSEEN;
 use crate::record::outputs::Outputs;
 use crate::record::pipeline::{FLUSH_EVERY, LONGEST_SCAN, Pipeline, PipelineParts};
 use crate::record::rate_policy::RatePolicy;
 use crate::record::recorder::Recorder;
 use crate::record::sample_source::SampleSource;
-use crate::record::scans::{PreparedScans, RunningScans};
+use crate::record::scans::{PreparedScans, RunningScans, WaitSampling};
 use crate::record::signals::Signals;
 use crate::record::target_scope::{complain, hold, mention_waiting, scope};
 use crate::record::thread_tracks::ThreadTracks;
@@ -132,7 +133,8 @@ pub fn start_recorder<D: TraceOutput>(
     };
     let scan_accounts = scans.as_ref().map(RunningScans::accounts);
     let balance = scans.as_ref().filter(|it| it.are_from_user_space());
-    let of_mode = OfMode::new(config.mode, period);
+    let follow_returns = scans.as_ref().is_some_and(RunningScans::follow_returns);
+    let of_mode = OfMode::new(config.mode, period, follow_returns);
     let trace = TraceWriter::create(container, &info)?;
     let timeline = TimelineWriter::new(of_mode.builder, trace, config.stillness);
     let pipeline = Pipeline::new(PipelineParts {
@@ -174,6 +176,7 @@ fn kernel_options(config: &SamplingConfig, namespace: &PidNamespace) -> KernelOp
         skip_non_python: matches!(config.target, TargetSpec::Host),
         ring_bytes: config.buffer,
         scans: config.mode != Mode::Cpu,
+        returns: WaitSampling::from_environment() == WaitSampling::Best,
         signals: config.last_words,
         walk_backend: WalkBackendChoice::from_environment(),
         log: KernelLogLevel::wanted(),
@@ -190,7 +193,7 @@ struct OfMode {
 }
 
 impl OfMode {
-    fn new(mode: Mode, period: Duration) -> Self {
+    fn new(mode: Mode, period: Duration, follow_returns: bool) -> Self {
         match mode {
             Mode::Cpu => Self {
                 builder: TimelineBuilder::new(period),
@@ -198,7 +201,11 @@ impl OfMode {
                 rest: FLUSH_EVERY,
             },
             Mode::Wall | Mode::CpuAndWall => Self {
-                builder: TimelineBuilder::without_gaps(period),
+                builder: if follow_returns {
+                    TimelineBuilder::of_whole_waits(period, LONGEST_UNSEEN)
+                } else {
+                    TimelineBuilder::without_gaps(period)
+                },
                 naming: Naming::All,
                 rest: LONGEST_SCAN,
             },

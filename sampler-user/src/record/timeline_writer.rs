@@ -127,6 +127,11 @@ impl<W: Write> TimelineWriter<W> {
         self.builder.period_at(time)
     }
 
+    /// Returns how late a sample of a wait may arrive though everything goes well.
+    pub(super) fn waits_late(&self) -> Duration {
+        self.builder.waits_late()
+    }
+
     /// Takes in a scan's sample of a thread that waits with a stack; it represents
     /// `nanoseconds`. Returns false if it came too late and was dropped.
     pub(super) fn observe_waiting(

@@ -82,10 +82,12 @@ const MORE: &[Case] = &[
     case("forks", (50.0, 50.0), 2, (49, 3.0)),
 ];
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Cpu,
     Wall,
+    /// With scans at each tick, as before Linux 6.15.
+    WallByScans,
 }
 
 /// What the kernel has counted, in seconds.
@@ -171,6 +173,17 @@ fn the_states_of_a_life_are_the_kernels() {
 
 #[test]
 #[ignore = "needs root and BPF"]
+fn the_states_of_a_life_are_the_kernels_by_scans_alone() {
+    let machine = machine();
+    let interpreter = machine.interpreter();
+    let failed: Vec<_> = cases()
+        .filter_map(|case| judged(machine, interpreter, case, Mode::WallByScans).err())
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+#[ignore = "needs root and BPF"]
 fn times_are_the_kernels_with_every_version() {
     let machine = machine();
     let case = case("threads", (6.0, 4.0), 2, (100, 1.5));
@@ -208,7 +221,7 @@ fn judged(
     let by_chance = spread.map(|sum: f64| most * sum.sqrt() / number);
     let (shown, counted) = last;
     let said = format!(
-        "{case:?}, {}: {shown:?} of {counted:?}, on average {:.3?} s off, by chance up to {by_chance:.3?}",
+        "{case:?}, {mode:?}, {}: {shown:?} of {counted:?}, on average {:.3?} s off, by chance up to {by_chance:.3?}",
         name(interpreter),
         errors.map(|sum| sum / number),
     );
@@ -253,7 +266,11 @@ fn recorded(
     let mut target = Target::start(interpreter, "duty.py", &arguments);
     let pid = target.pid().to_string();
     let hz = case.rate().to_string();
-    let mode_name = if mode == Mode::Cpu { "cpu" } else { "wall" };
+    let (mode_name, environment): (_, &[_]) = match mode {
+        Mode::Cpu => ("cpu", &[]),
+        Mode::Wall => ("wall", &[]),
+        Mode::WallByScans => ("wall", &[("PYEBPF_PASSES", "kernel")]),
+    };
     let arguments = [
         "--mode",
         mode_name,
@@ -266,7 +283,7 @@ fn recorded(
         "-o",
         "all.folded",
     ];
-    let mut recording = Recording::start(machine, &arguments);
+    let mut recording = Recording::start_with(machine, &arguments, environment);
     recording.wait_until_it_samples();
     target.say(&(case.seconds * f64::from(slowness())).to_string());
     let counted = target.next_line();

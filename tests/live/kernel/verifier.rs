@@ -38,7 +38,7 @@ fn verifies(walk_backend: WalkBackendChoice, sampler: &str) {
         let of = |log| counts(walk_backend.clone(), sampler, pid_namespace, log);
         let without = of(KernelLogLevel::Off);
         let with = of(KernelLogLevel::Everything);
-        for program in [sampler, "off_cpu"] {
+        for program in [sampler, "off_cpu", "on_return"] {
             let (without, with) = (count_of(&without, program), count_of(&with, program));
             assert!(
                 without + LOGGING <= with,
@@ -64,20 +64,30 @@ fn counts(
         skip_non_python: true,
         ring_bytes: 1 << 16,
         scans: true,
+        returns: true,
         signals: true,
         walk_backend,
         log,
         pid_namespace,
     })
     .expect("it loaded for the recordings");
-    kernel
+    // It owns a map that both programs use.
+    let _scans = kernel
         .prepare_scans()
         .expect("this kernel has the iterator");
+    let refused = kernel.follow_returns().expect("the program is accepted");
+    assert_eq!(refused, None);
     let counts = kernel.verified_instructions();
     say(format!(
         "  verified instructions, namespace {pid_namespace:?}, log {log:?}: {counts:?}"
     ));
-    for program in [sampler, "off_cpu", "signal_sent", "victim_marked"] {
+    for program in [
+        sampler,
+        "off_cpu",
+        "on_return",
+        "signal_sent",
+        "victim_marked",
+    ] {
         assert!(count_of(&counts, program) > 50, "{counts:?}");
     }
     let budget = match log {

@@ -61,10 +61,23 @@ pub(crate) enum Walk {
 impl Recording {
     /// Starts a recording that writes [`TIMELINE`] into a directory of its own.
     pub(crate) fn start<A: AsRef<OsStr>>(machine: &Machine, arguments: &[A]) -> Self {
-        Self::start_walking(machine, arguments, Walk::OfThisKernel)
+        Self::start_with(machine, arguments, &[])
     }
 
     fn start_walking<A: AsRef<OsStr>>(machine: &Machine, arguments: &[A], walk: Walk) -> Self {
+        let environment: &[_] = match walk {
+            Walk::OfThisKernel => &[],
+            Walk::GlobalFunctions => &[("PYEBPF_WALK", "calls")],
+        };
+        Self::start_with(machine, arguments, environment)
+    }
+
+    /// Does the same with these variables in pyebpf's environment.
+    pub(crate) fn start_with<A: AsRef<OsStr>>(
+        machine: &Machine,
+        arguments: &[A],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let directory = Scratch::new();
         // Other processes of this machine must not make it late.
         let mut command = Command::new("nice");
@@ -78,10 +91,7 @@ impl Recording {
         if !arguments.iter().any(is_limit) {
             command.args(["--max-cpu", "off"]);
         }
-        command.args(arguments);
-        if walk == Walk::GlobalFunctions {
-            command.env("PYEBPF_WALK", "calls");
-        }
+        command.args(arguments).envs(environment.iter().copied());
         Self::spawn(command, directory)
     }
 

@@ -3,5 +3,6 @@
 //! Wall-clock mode: waiting threads as well as running ones.
 
 mod fallback;
+mod returns;
 mod states;
 mod targets;

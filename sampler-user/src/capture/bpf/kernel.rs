@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::thread;
 
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya::programs::raw_trace_point::RawTracePointLinkId;
 use aya::programs::{Iter, PerfEvent, ProgramError, RawTracePoint};
 use aya::util::{nr_cpus, online_cpus};
 use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
@@ -34,6 +35,17 @@ const LIFECYCLE: [(&str, &str); 3] = [
     ("process_fork", "sched_process_fork"),
     ("process_exec", "sched_process_exec"),
     ("process_exit", "sched_process_exit"),
+];
+
+/// The program for the raw tracepoint at which a thread returns to a CPU (Linux 6.15).
+const RETURN: (&str, &str) = ("on_return", "sched_exit_tp");
+
+/// The memory that this program has for each CPU.
+const RETURN_MAPS: [&str; 4] = [
+    "RETURN_SAMPLING",
+    "RETURN_DESCRIBING",
+    "RETURN_CODE_CACHES",
+    "RETURN_GILS",
 ];
 
 /// Programs for raw tracepoints that are done without where they cannot be attached.
@@ -120,6 +132,9 @@ pub struct KernelOptions {
     pub ring_bytes: u32,
     /// Prepare scans of threads that are off CPU.
     pub scans: bool,
+    /// Have such threads sample themselves when they return to a CPU, where the kernel tells
+    /// of that.
+    pub returns: bool,
     /// Report signals that end followed processes, where the kernel tells of them.
     pub signals: bool,
     /// How to get from one frame to the next.
@@ -136,6 +151,10 @@ pub struct Kernel {
     ebpf: Ebpf,
     walk_backend: WalkBackend,
     log: KernelLogLevel,
+    /// Whether there is memory for returns, and the kernel tells of them.
+    can_follow_returns: bool,
+    /// Where the program for returns is attached, while it is.
+    returns: Option<RawTracePointLinkId>,
 }
 
 /// The maps, each in the type that uses it.
@@ -173,7 +192,12 @@ impl Kernel {
             Some(inode) => Some(namespace_offsets::find(&types, inode)?),
             None => None,
         };
+        let can_follow_returns = options.scans
+            && options.returns
+            && offsets.has_queueing()
+            && types.has_tracepoint(RETURN.1);
         drop(types);
+        let places = places_for_cpus()?;
         let follow_children = u32::from(options.follow_children);
         let report_all_execs = u32::from(options.report_all_execs);
         let skip_non_python = u32::from(options.skip_non_python);
@@ -193,7 +217,12 @@ impl Kernel {
             .override_global(kernel_log::LEVEL, &log_level, true)
             .map_max_entries("RECORDS", options.ring_bytes)
             .map_max_entries(kernel_log::MAP, options.log.map_size())
-            .map_max_entries("CODE_CACHES", places_for_cpus()?);
+            .map_max_entries("CODE_CACHES", places);
+        if can_follow_returns {
+            for map in RETURN_MAPS {
+                loader.map_max_entries(map, places);
+            }
+        }
         if !options.scans {
             loader.map_max_entries("THREADS", 1);
         }
@@ -229,6 +258,8 @@ impl Kernel {
             ebpf,
             walk_backend,
             log: options.log,
+            can_follow_returns,
+            returns: None,
         })
     }
 
@@ -296,6 +327,38 @@ impl Kernel {
             .map_err(|error| failed(doing, &error))
     }
 
+    /// Has threads that are off CPU sample themselves when they return, as soon as a scan's
+    /// order says so: [`Self::prepare_scans`] must have come before, and what it returned must
+    /// be there. Returns why they do not, if so: then scans have to sample them.
+    ///
+    /// # Errors
+    /// [`KernelError`] when that fails although the kernel could do it. Needs Linux 6.15.
+    pub fn follow_returns(&mut self) -> Result<Option<String>, KernelError> {
+        if !self.can_follow_returns {
+            let reason = "the kernel does not tell of the returns of threads to their CPUs, \
+                          which it does from 6.15 on";
+            return Ok(Some(reason.into()));
+        }
+        match attach(&mut self.ebpf, RETURN.0, RETURN.1) {
+            Ok(link) => {
+                self.returns = Some(link);
+                Ok(None)
+            }
+            Err(error) if error.is_about_a_feature() => Ok(Some(error.in_one_line())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Detaches the program for returns, if it is attached.
+    pub fn stop_returns(&mut self) {
+        if let Some(link) = self.returns.take()
+            && let Ok(program) = find::<RawTracePoint>(&mut self.ebpf, RETURN.0)
+            && let Err(error) = program.detach(link)
+        {
+            warn!(%error, "the program for returns cannot be detached");
+        }
+    }
+
     /// Starts ticks by `periods` on every CPU that is online.
     ///
     /// # Errors
@@ -330,13 +393,12 @@ fn attach(
     ebpf: &mut Ebpf,
     program: &'static str,
     tracepoint: &'static str,
-) -> Result<(), KernelError> {
+) -> Result<RawTracePointLinkId, KernelError> {
     let loaded: &mut RawTracePoint = find(ebpf, program)?;
     loaded.load().map_err(|error| rejected(program, error))?;
     loaded
         .attach(tracepoint)
-        .map_err(|error| rejected(program, error))?;
-    Ok(())
+        .map_err(|error| rejected(program, error))
 }
 
 /// Loads the program for ticks: the one with `bpf_loop` if that is wanted and the kernel

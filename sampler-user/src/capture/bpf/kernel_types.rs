@@ -17,6 +17,7 @@ const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
+const KIND_TYPEDEF: u32 = 8;
 const KIND_FUNC_PROTO: u32 = 13;
 const KIND_VAR: u32 = 14;
 const KIND_DATASEC: u32 = 15;
@@ -134,6 +135,17 @@ impl KernelTypes {
         Ok(bits / 8)
     }
 
+    /// Whether the kernel has a tracepoint of this name. It has a type for the programs of
+    /// each, by this name (`include/trace/bpf_probe.h`).
+    pub fn has_tracepoint(&self, name: &str) -> bool {
+        let name = format!("btf_trace_{name}");
+        let mut records = self.types.iter().map(|offset| *offset as usize);
+        records.any(|offset| {
+            self.kind(offset).is_ok_and(|kind| kind == KIND_TYPEDEF)
+                && self.word(offset).is_ok_and(|at| self.name_is(at, &name))
+        })
+    }
+
     fn find_structure(&self, name: &str) -> Result<Option<u32>, KernelTypesError> {
         for type_id in &self.structures {
             if let Some(offset) = self.record_of(*type_id)
@@ -243,9 +255,10 @@ impl KernelTypes {
 mod tests {
     use super::*;
 
-    /// `struct outer { int first; struct { long inner; }; }` as BTF.
+    /// `struct outer { int first; struct { long inner; }; }` as BTF, and the type of a
+    /// tracepoint.
     fn sample() -> Vec<u8> {
-        let strings = b"\0outer\0first\0inner\0";
+        let strings = b"\0outer\0first\0inner\0btf_trace_sched_exit_tp\0";
         let structure = |name: u32, count: u32, size: u32| [name, KIND_STRUCT << 24 | count, size];
         let mut types = Vec::new();
         types.extend([0, KIND_INT << 24, 4, 32]);
@@ -254,6 +267,7 @@ mod tests {
         types.extend(structure(1, 2, 16));
         types.extend([7, 1, 0]);
         types.extend([0, 2, 64]);
+        types.extend([19, KIND_TYPEDEF << 24, 1]);
         let mut data = vec![];
         let size = (types.len() * 4) as u32;
         for word in [
@@ -285,11 +299,20 @@ mod tests {
     }
 
     #[test]
+    fn finds_tracepoints() {
+        let types = KernelTypes::parse(sample()).expect("well formed");
+        assert!(types.has_tracepoint("sched_exit_tp"));
+        assert!(!types.has_tracepoint("sched_exit"));
+        assert!(!types.has_tracepoint("outer"));
+    }
+
+    #[test]
     fn any_cut_is_an_error_or_a_smaller_kernel() {
         let whole = sample();
         for length in 0..whole.len() {
             if let Ok(types) = KernelTypes::parse(whole[..length].to_vec()) {
                 let _ = types.field_offset("outer", "inner");
+                let _ = types.has_tracepoint("sched_exit_tp");
             }
         }
     }

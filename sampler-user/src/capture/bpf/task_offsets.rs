@@ -9,10 +9,16 @@ use crate::capture::bpf::kernel_types::{KernelTypes, KernelTypesError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskOffsets {
     /// The name of each global, and its value.
-    pub globals: [(&'static str, u32); 32],
+    pub globals: [(&'static str, u32); 33],
 }
 
 impl TaskOffsets {
+    /// Whether the kernel counts how tasks wait for CPUs (`CONFIG_SCHED_INFO`).
+    pub fn has_queueing(&self) -> bool {
+        let mut globals = self.globals.iter();
+        globals.any(|(name, offset)| *name == "TASK_LAST_QUEUED" && *offset != 0)
+    }
+
     /// Finds all of them.
     ///
     /// # Errors
@@ -49,6 +55,7 @@ impl TaskOffsets {
                 ("TASK_VOLUNTARY_SWITCHES", field("nvcsw")?),
                 ("TASK_INVOLUNTARY_SWITCHES", field("nivcsw")?),
                 ("TASK_START_TIME", field("start_boottime")?),
+                ("TASK_MONOTONIC_START", field("start_time")?),
                 ("TASK_RUN_DELAY", queueing("run_delay")),
                 ("TASK_LAST_ARRIVAL", queueing("last_arrival")),
                 ("TASK_LAST_QUEUED", queueing("last_queued")),

@@ -265,8 +265,16 @@ fn both_ways_to_walk_are_good_and_named() {
 #[test]
 fn a_kernel_without_the_iterator_is_a_limit() {
     let diagnosis = System::healthy().diagnosis();
-    let with = diagnosis.clone().with_scan_result(Ok(()));
-    assert_eq!(with.verdict(), CheckResult::Ok);
+    for (reason, words) in [
+        (None, "when they return to a CPU"),
+        (Some("it is old"), "at each sample: it is old"),
+    ] {
+        let with = diagnosis
+            .clone()
+            .with_scan_result(Ok(reason.map(str::to_owned)));
+        assert_eq!(with.verdict(), CheckResult::Ok);
+        assert!(with.to_string().contains(words), "{with}");
+    }
     let without = diagnosis.with_scan_result(Err("no such function".to_owned()));
     assert_eq!(without.verdict(), CheckResult::Limited);
     let text = without.to_string();
