@@ -3,6 +3,8 @@
 //! The kernel's verifier accepts the eBPF programs with room to spare, and removes what
 //! they would log if nobody asks for it.
 
+use std::fs;
+
 use sampler_user::capture::bpf::kernel::{Kernel, KernelOptions};
 use sampler_user::capture::bpf::kernel_log::KernelLogLevel;
 use sampler_user::capture::bpf::walk_backend::WalkBackendChoice;
@@ -10,10 +12,13 @@ use sampler_user::capture::bpf::walk_backend::WalkBackendChoice;
 use crate::support::machine::{machine, say};
 
 /// The maximum number of instructions that the verifier may process in one program; its
-/// own limit is a million. Kernels differ, and a program near the limit fails on some.
-const BUDGET: u32 = 60_000;
+/// own limit is a million. Kernels differ, and a program near the limit fails on some: 7.2
+/// processes six times as many for `off_cpu` as 6.18.
+const BUDGET: u32 = 120_000;
 /// The same for programs that log, which few people ask for.
-const BUDGET_WITH_LOG: u32 = 75_000;
+const BUDGET_WITH_LOG: u32 = 150_000;
+/// The first kernel that tells of the returns of threads to their CPUs.
+const RETURNS: (u32, u32) = (6, 15);
 
 #[test]
 #[ignore = "needs root and BPF"]
@@ -76,18 +81,15 @@ fn counts(
         .prepare_scans()
         .expect("this kernel has the iterator");
     let refused = kernel.follow_returns().expect("the program is accepted");
-    assert_eq!(refused, None);
+    let tells_returns = kernel_version() >= RETURNS;
+    assert_eq!(refused.is_none(), tells_returns, "{refused:?}");
     let counts = kernel.verified_instructions();
     say(format!(
         "  verified instructions, namespace {pid_namespace:?}, log {log:?}: {counts:?}"
     ));
-    for program in [
-        sampler,
-        "off_cpu",
-        "on_return",
-        "signal_sent",
-        "victim_marked",
-    ] {
+    let of_returns = tells_returns.then_some("on_return");
+    let always = [sampler, "off_cpu", "signal_sent", "victim_marked"];
+    for program in always.into_iter().chain(of_returns) {
         assert!(count_of(&counts, program) > 50, "{counts:?}");
     }
     let budget = match log {
@@ -99,6 +101,13 @@ fn counts(
         "{counts:?}"
     );
     counts
+}
+
+fn kernel_version() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("it is there");
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    let mut next = || numbers.next()?.parse().ok();
+    next().zip(next()).expect("a kernel's release begins with two numbers")
 }
 
 fn count_of(counts: &[(String, u32)], program: &str) -> u32 {

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::support::chains::check_chains;
-use crate::support::machine::machine;
+use crate::support::machine::{machine, slowness};
 use crate::support::marks::Marks;
 use crate::support::recording::record;
 use crate::support::target::Target;
@@ -41,7 +41,7 @@ fn no_stack_is_impossible() {
         // A machine that is busy with something else gives fewer: what counts is for how
         // long the process ran. The kernel's count begins when the process was found, on
         // such a machine long before the first tick.
-        let promised = timeline.count("kernel_cpu_us") * u64::from(hz) / 1_000_000;
+        let promised = timeline.count("kernel_cpu_us") * u64::from(hz / slowness()) / 1_000_000;
         let result = format!(
             "{shown} samples of {promised}, {rows} rows, {} impossible, {refused} refused, {lost} lost, {unknown} unknown frames",
             impossible.len()
