@@ -107,7 +107,9 @@ fn kernel_version() -> (u32, u32) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("it is there");
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
     let mut next = || numbers.next()?.parse().ok();
-    next().zip(next()).expect("a kernel's release begins with two numbers")
+    next()
+        .zip(next())
+        .expect("a kernel's release begins with two numbers")
 }
 
 fn count_of(counts: &[(String, u32)], program: &str) -> u32 {
