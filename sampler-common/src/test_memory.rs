@@ -67,9 +67,9 @@ pub(crate) fn layout() -> InterpreterLayout {
     layout.code.unit_count = 60;
     layout.code.read_size = 64;
     layout.object.str_length = 8;
-    layout.object.str_state = 24;
-    layout.object.str_ascii_data = 32;
-    layout.object.str_compact_data = 48;
+    layout.object.str_state = 16;
+    layout.object.str_ascii_data = 24;
+    layout.object.str_compact_data = 40;
     layout.object.str_kind_shift = 2;
     layout
 }

@@ -42,23 +42,6 @@ impl Window {
         }
     }
 
-    /// Reads some words at `address` into the window's end, which no structure that is copied
-    /// into it reaches: an eBPF program has little stack.
-    ///
-    /// # Errors
-    /// [`MemoryFault`] when they cannot be read.
-    #[inline(always)]
-    pub fn read_words<const COUNT: usize, M: UserMemory>(
-        &mut self,
-        memory: &M,
-        address: u64,
-    ) -> Result<&[u64; COUNT], MemoryFault> {
-        let fault = MemoryFault { address };
-        let words = self.words.last_chunk_mut::<COUNT>().ok_or(fault)?;
-        memory.read_bytes(address, bytemuck::cast_slice_mut(words))?;
-        Ok(words)
-    }
-
     /// The 8-byte-aligned word that holds `offset`.
     #[inline(always)]
     pub fn u64_at(&self, offset: u16) -> u64 {

@@ -88,8 +88,7 @@ fn sample_thread(task: TypedTask, config: &ProcessConfig, tgid: u32, order: &Sca
     };
     // What the first step finds out it leaves in memory: the verifier looks at what follows
     // once for each state in which it may begin.
-    let ids = u64::from(tgid) << 32 | u64::from(tid);
-    if !begin(task, config, ids, order, scratch.sampling) {
+    if !begin(task, config, (tgid, tid), order, scratch.sampling) {
         return;
     }
     let memory = RemoteTask(task.0);
@@ -146,20 +145,15 @@ fn tell_rest(task: TypedTask, config: &ProcessConfig, (tgid, tid): (u32, u32), o
 }
 
 /// Finds out whether a thread is to be sampled, and begins its sample if so: its header says
-/// with [`Origin`] whether it is walked. `ids` are its thread group id and, in the lower half,
-/// its thread id.
-///
-/// A function of its own, whose variables leave the stack before the walk: before Linux 6.8,
-/// a walk's last function would not fit into the 512 bytes of all.
-#[inline(never)]
+/// with [`Origin`] whether it is walked.
+#[inline(always)]
 fn begin(
     task: TypedTask,
     config: &ProcessConfig,
-    ids: u64,
+    (tgid, tid): (u32, u32),
     order: &ScanOrder,
     sampling: &mut Sampling,
 ) -> bool {
-    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
     let place = THREADS.get_ptr_mut(tid);
     // SAFETY: an element of a preallocated map stays readable.
     let seen = place.filter(|it| unsafe { (**it).start_time } == task.start_time());

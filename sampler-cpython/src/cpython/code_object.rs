@@ -144,8 +144,7 @@ impl<Memory: UserMemory> Reader<'_, Memory> {
 
     fn key(&self, header: &Window) -> Result<CodeKey, CodeObjectError> {
         let layout = &self.config.layout;
-        let mut header = *header;
-        code_key(self.memory, self.life, self.code, &mut header, layout)
+        code_key(self.memory, self.life, self.code, header, layout)
             .map_err(|fault| self.unreadable(fault))
     }
 

@@ -56,22 +56,10 @@ fn code_of_an_interpreter_that_has_ended_is_not_shown() {
 fn code_that_was_thrown_away_is_not_shown() {
     let machine = machine();
     machine.with_each_build("made code", |interpreter| {
-        let mut said = Vec::new();
-        for kind in ["made", "class", "renamed"] {
-            // Code can be given a name from 3.8 on, and has its class's from 3.11 on.
-            let since = match kind {
-                "class" => 11,
-                "renamed" => 8,
-                _ => 0,
-            };
-            if interpreter.minor < since {
-                continue;
-            }
-            let mut target = Target::start(interpreter, "lives.py", &[kind]);
-            let result = check(machine, &mut target);
-            said.push(result.map_err(|error| format!("{kind}: {error}"))?);
-        }
-        Ok(said.join(", "))
+        check(
+            machine,
+            &mut Target::start(interpreter, "lives.py", &["made"]),
+        )
     });
 }
 
@@ -145,16 +133,12 @@ impl Job {
     }
 }
 
-/// Returns the numbers in the names of a row's functions and of their classes: those of
-/// the job.
+/// Returns the numbers in the names of a row's functions: those of the job.
 fn numbers(row: &Row) -> Vec<String> {
-    let names = row
-        .frames
-        .iter()
-        .flat_map(|frame| frame.function.split('.'));
+    let names = row.frames.iter().map(|frame| frame.short_name());
     let of_job = names.filter_map(|name| {
-        let mut prefixes = ["outer_", "inner_", "Job_"].into_iter();
-        prefixes.find_map(|prefix| name.strip_prefix(prefix))
+        let number = name.strip_prefix("outer_").or(name.strip_prefix("inner_"));
+        number.map(ToOwned::to_owned)
     });
-    of_job.map(ToOwned::to_owned).collect()
+    of_job.collect()
 }
