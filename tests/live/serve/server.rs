@@ -3,6 +3,7 @@
 //! A running `pyebpf serve`, asked with `pyebpf ctl`.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -81,6 +82,12 @@ impl Server {
         let mut bytes = [0; 256];
         loop {
             let heard = self.manager.recv(&mut bytes);
+            if heard
+                .as_ref()
+                .is_err_and(|it| it.kind() == ErrorKind::Interrupted)
+            {
+                continue;
+            }
             let length = heard.unwrap_or_else(|error| panic!("{error}: {}", self.errors()));
             let heard = String::from_utf8_lossy(bytes.get(..length).unwrap_or_default());
             if heard.lines().any(|line| line == news) {

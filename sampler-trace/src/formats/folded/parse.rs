@@ -90,7 +90,7 @@ fn thousandths(text: &str) -> Option<u64> {
     let places: u64 = places.map(|(digit, value)| digit * value).sum();
     let rounded = places + u64::from(digits.next() >= Some(5));
     let whole: u64 = whole.parse().ok()?;
-    whole.checked_mul(1000)?.checked_add(rounded)
+    Some(whole.saturating_mul(1000).saturating_add(rounded))
 }
 
 fn is_count(text: &str) -> bool {
@@ -194,10 +194,11 @@ mod tests {
             ("2.0005", 2001),
             ("0.9999", 1000),
             ("18446744073709551.615", u64::MAX),
+            ("18446744073709551.616", u64::MAX),
         ] {
             assert_eq!(thousandths(text), Some(expected), "{text}");
         }
-        for text in ["", ".", "1.", "-1", "1e3", "1.2.3", "18446744073709551.616"] {
+        for text in ["", ".", "1.", "-1", "1e3", "1.2.3"] {
             assert_eq!(thousandths(text), None, "{text}");
         }
     }

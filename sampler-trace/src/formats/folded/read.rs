@@ -88,8 +88,11 @@ pub fn read_folded(input: impl Read) -> Result<Trace, FoldedError> {
             return Err(FoldedError::TooLong { line: number });
         }
         let text = String::from_utf8_lossy(&bytes);
-        // In files of old systems, a carriage return alone ends a line.
-        for text in text.split('\r').map(str::trim) {
+        // In files of old systems, a carriage return alone ends a line. Elsewhere it may be
+        // part of a name.
+        let has_line_feeds = number > 1 || text.ends_with('\n');
+        let ends_line = |letter: char| letter == '\r' && !has_line_feeds;
+        for text in text.split(ends_line).map(str::trim) {
             if !text.is_empty() && !parse::is_comment(text) {
                 reader.line(text, number)?;
             }
@@ -259,6 +262,8 @@ mod tests {
             let trace = read_folded_bytes(text.as_bytes()).expect("it is read");
             assert_eq!(trace.summary.end, KernelTime(15_000), "{end:?}");
         }
+        let trace = read_folded_bytes(b"a\rb 5\n").expect("a name may contain one");
+        assert_eq!(trace.summary.end, KernelTime(5000));
     }
 
     #[test]
