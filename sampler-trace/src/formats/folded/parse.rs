@@ -15,8 +15,7 @@ pub(super) struct Line<'a> {
     pub(super) state: Option<State>,
     /// The frames in between; empty if there are none.
     stack: &'a str,
-    /// The count, in thousandths.
-    pub(super) thousandths: u64,
+    pub(super) count: u64,
     /// Whether another number precedes the count. A name can end with a number; in a
     /// differential file every line has two counts.
     pub(super) has_two_counts: bool,
@@ -26,15 +25,15 @@ impl<'a> Line<'a> {
     /// Parses a line. Returns `None` when it is not frames, a space and a number.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (stack, count) = text.rsplit_once(' ')?;
-        let thousandths = thousandths(count)?;
+        let count = number(count)?;
         let before = stack.trim_end().rsplit_once(' ');
         let mut line = Self {
             process: None,
             thread: None,
             state: None,
             stack: stack.trim_end(),
-            thousandths,
-            has_two_counts: before.is_some_and(|(_, last)| is_count(last)),
+            count,
+            has_two_counts: before.is_some_and(|(_, last)| number(last).is_some()),
         };
         if line.stack.is_empty() {
             return None;
@@ -79,22 +78,13 @@ pub(super) fn is_comment(text: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
-/// Parses a count and rounds it to thousandths. Some writers give weights with a fraction.
-fn thousandths(text: &str) -> Option<u64> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let mut digits = part.bytes().map(|digit| u64::from(digit - b'0'));
-    let places = digits.by_ref().take(3).zip([100, 10, 1]);
-    let places: u64 = places.map(|(digit, value)| digit * value).sum();
-    let rounded = places + u64::from(digits.next() >= Some(5));
-    let whole: u64 = whole.parse().ok()?;
-    Some(whole.saturating_mul(1000).saturating_add(rounded))
-}
-
-fn is_count(text: &str) -> bool {
-    thousandths(text).is_some()
+/// Parses a count. Some writers give weights with a fraction, which is cut off.
+fn number(text: &str) -> Option<u64> {
+    let whole = text.split_once('.').map_or(text, |(whole, part)| {
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { whole } else { text }
+    });
+    whole.parse().ok()
 }
 
 /// Parses `process 1234:"name"`, with or without the quotes.
@@ -154,7 +144,7 @@ pub(super) fn frame(text: &str) -> Code<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Line, frame, thousandths};
+    use super::{Code, Line, frame};
     use crate::model::row::State;
 
     #[test]
@@ -164,12 +154,12 @@ mod tests {
         assert_eq!(line.process, Some((7, "uwsgi")));
         assert_eq!(line.thread, Some((8, "worker 1")));
         assert_eq!(line.state, Some(State::Lock));
-        assert_eq!(line.thousandths, 250_000);
+        assert_eq!(line.count, 250);
         assert_eq!(line.frames().collect::<Vec<_>>(), ["f (a b.py:3)"]);
         let other = Line::parse("thread (0x7F12);main;[unknown] 3.5").expect("is a line");
         assert_eq!((other.process, other.thread), (None, Some((0, "0x7F12"))));
         assert_eq!(other.frames().collect::<Vec<_>>(), ["main", "[unknown]"]);
-        assert_eq!((other.state, other.thousandths), (None, 3500));
+        assert_eq!((other.state, other.count), (None, 3));
         for text in [
             "",
             "hello",
@@ -181,25 +171,6 @@ mod tests {
             "a 99999999999999999999",
         ] {
             assert_eq!(Line::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_fraction_of_a_count_is_rounded_to_thousandths() {
-        for (text, expected) in [
-            ("7", 7000),
-            ("0.25", 250),
-            ("1.5", 1500),
-            ("2.0004999", 2000),
-            ("2.0005", 2001),
-            ("0.9999", 1000),
-            ("18446744073709551.615", u64::MAX),
-            ("18446744073709551.616", u64::MAX),
-        ] {
-            assert_eq!(thousandths(text), Some(expected), "{text}");
-        }
-        for text in ["", ".", "1.", "-1", "1e3", "1.2.3"] {
-            assert_eq!(thousandths(text), None, "{text}");
         }
     }
 

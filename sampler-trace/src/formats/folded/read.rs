@@ -23,8 +23,6 @@ const MAXIMUM_LINE: u64 = 16 << 20;
 const MAXIMUM_THREADS: usize = 1 << 20;
 /// The longest time of a thread, in microseconds: about 285 years.
 const MAXIMUM_TIME: u64 = (1 << 53) - 1;
-/// A thousandth of a count lasts a nanosecond.
-const THOUSANDTHS: u64 = 1000;
 
 /// Why a file of collapsed stacks could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -88,14 +86,9 @@ pub fn read_folded(input: impl Read) -> Result<Trace, FoldedError> {
             return Err(FoldedError::TooLong { line: number });
         }
         let text = String::from_utf8_lossy(&bytes);
-        // In files of old systems, a carriage return alone ends a line. Elsewhere it may be
-        // part of a name.
-        let has_line_feeds = number > 1 || text.ends_with('\n');
-        let ends_line = |letter: char| letter == '\r' && !has_line_feeds;
-        for text in text.split(ends_line).map(str::trim) {
-            if !text.is_empty() && !parse::is_comment(text) {
-                reader.line(text, number)?;
-            }
+        let text = text.trim();
+        if !text.is_empty() && !parse::is_comment(text) {
+            reader.line(text, number)?;
         }
     }
     if reader.lines > 0 && reader.lines_of_two == reader.lines {
@@ -122,7 +115,7 @@ struct Reader {
     tracks: Tracks,
     processes: HashMap<(u32, String), ProcessIndex>,
     threads: HashMap<ThreadKey, TrackId>,
-    /// Up to when each thread has rows, in nanoseconds.
+    /// Up to when each thread has rows, in microseconds.
     ends: Vec<u64>,
     rows: RowStore,
     waits: bool,
@@ -159,14 +152,14 @@ impl Reader {
             return Ok(());
         };
         let start = *end;
-        *end = start.saturating_add(line.thousandths);
-        if *end > MAXIMUM_TIME * THOUSANDTHS {
+        *end = start.saturating_add(line.count);
+        if *end > MAXIMUM_TIME {
             return Err(FoldedError::TooMuch { line: number });
         }
-        if line.thousandths > 0 {
+        if line.count > 0 {
             self.rows.push(&RowChange {
                 track,
-                time: KernelTime(start),
+                time: KernelTime(start * 1000),
                 stack,
                 state,
                 weight: Weight::ZERO,
@@ -210,7 +203,7 @@ impl Reader {
                 // If this row cannot be added, nothing is lost: the last one then lasts longer.
                 let _ = self.rows.push(&RowChange {
                     track: TrackId(number),
-                    time: KernelTime(end),
+                    time: KernelTime(end * 1000),
                     stack: StackId::EMPTY,
                     state: State::None,
                     weight: Weight::ZERO,
@@ -227,7 +220,7 @@ impl Reader {
             tracks: self.tracks,
             rows: self.rows,
             summary: Summary {
-                end: KernelTime(longest),
+                end: KernelTime(longest * 1000),
                 ..Summary::default()
             },
             torn: None,
@@ -247,23 +240,6 @@ mod tests {
         }
         let trace = read_folded_bytes(b"main;worker 3 250\nmain 10\n").expect("names end so");
         assert_eq!(trace.summary.end, KernelTime(260_000));
-    }
-
-    #[test]
-    fn fractions_of_counts_add_up() {
-        let trace = read_folded_bytes(b"a;b 0.25\na;c 1.5\na;b 0.25\n").expect("it is read");
-        assert_eq!(trace.summary.end, KernelTime(2000));
-    }
-
-    #[test]
-    fn lines_may_end_as_on_other_systems() {
-        for end in ["\n", "\r\n", "\r"] {
-            let text = ["# mode: wall", "a;b 10", "", "a;c 5", ""].join(end);
-            let trace = read_folded_bytes(text.as_bytes()).expect("it is read");
-            assert_eq!(trace.summary.end, KernelTime(15_000), "{end:?}");
-        }
-        let trace = read_folded_bytes(b"a\rb 5\n").expect("a name may contain one");
-        assert_eq!(trace.summary.end, KernelTime(5000));
     }
 
     #[test]
