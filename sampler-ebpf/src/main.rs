@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 
 //! The kernel side of pyebpf. The entry points are in `on_cpu`, `on_cpu_by_calls`,
-//! `off_cpu`, `on_return`, `lifecycle` and `signals`; `capture` takes a sample, and `sampler_common::walk` walks
-//! a stack.
+//! `off_cpu`, `on_return`, `lifecycle` and `signals`; `capture` takes a sample, and
+//! `sampler_common::walk` walks a stack.
 
 #![no_std]
 #![no_main]

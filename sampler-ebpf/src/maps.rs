@@ -77,6 +77,9 @@ static CODE_CACHES: Array<CodeCache> = Array::with_max_entries(1, 0);
 #[map(name = "THREADS")]
 pub(crate) static THREADS: HashMap<u32, SeenThread> = HashMap::with_max_entries(32768, 0);
 
+/// `BPF_NOEXIST` (`include/uapi/linux/bpf.h`): a scan and a return may both add a thread.
+pub(crate) const ONLY_NEW: u64 = 1;
+
 #[map(name = "SCAN_SAMPLING")]
 static SCAN_SAMPLING: Array<Sampling> = Array::with_max_entries(1, 0);
 

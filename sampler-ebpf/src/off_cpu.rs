@@ -28,10 +28,10 @@ use crate::absence;
 use crate::capture::{self, Thread};
 use crate::counts::{count, record_fate};
 use crate::maps::{
-    PROCESSES, Sampling, SeenThread, THREADS, last_on_cpu, scan_gil, scan_order, scan_scratch,
+    ONLY_NEW, PROCESSES, Sampling, SeenThread, THREADS, last_on_cpu, scan_gil, scan_order,
+    scan_scratch,
 };
 use crate::memory::RemoteTask;
-use crate::on_return::ONLY_NEW;
 use crate::task::{TypedTask, has_queueing};
 use crate::unchanged;
 use crate::waiting::{self, INTERRUPTIBLE, RUNNABLE};

@@ -22,14 +22,11 @@ use crate::absence;
 use crate::capture::{self, Thread};
 use crate::counts::{add, count, record_fate};
 use crate::lifecycle::argument;
-use crate::maps::{PROCESSES, SeenThread, THREADS, return_scratch, scan_order};
+use crate::maps::{ONLY_NEW, PROCESSES, SeenThread, THREADS, return_scratch, scan_order};
 use crate::memory::CurrentTask;
 use crate::task::{TypedTask, current_tgid};
 use crate::unchanged;
 use crate::waiting::{self, INTERRUPTIBLE, RUNNABLE};
-
-/// `BPF_NOEXIST`: a scan may have been faster.
-pub(crate) const ONLY_NEW: u64 = 1;
 
 /// `sched_exit_tp(bool is_switch)`. For a thread of a process that is not followed it costs
 /// one look-up.

@@ -18,7 +18,8 @@ pub enum DescriptorKind {
     Other,
 }
 
-/// Returns what a descriptor of a process refers to; [`DescriptorKind::Other`] if that cannot be read.
+/// Returns what a descriptor of a process refers to; [`DescriptorKind::Other`] if that cannot
+/// be read.
 pub fn kind(pid: u32, descriptor: u32) -> DescriptorKind {
     let link = std::fs::read_link(format!("/proc/{pid}/fd/{descriptor}"));
     link.map_or(DescriptorKind::Other, |link| {
